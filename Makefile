@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+# plumb: `make run` and `make check` do all the set-up a fresh machine needs. `make help` lists the rest.
+# Variables: V=1 shows commands, SAN=1 builds with ASan and UBSan into build/asan, SETUP=0 installs nothing.
+
+SAN ?= 0
+SETUP ?= 1
+B ?= $(if $(filter 1,$(SAN)),build/asan,build)
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n')
+
+CC ?= cc
+CLANG ?= clang
+LLVM_STRIP ?= llvm-strip
+BPFTOOL ?= $(firstword $(shell command -v bpftool) /usr/sbin/bpftool)
+PROTOC_C ?= protoc-c
+PREFIX ?= /usr/local
+VERSION := $(shell cat VERSION)
+
+ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
+VMLINUX := vmlinux/$(ARCH)
+BPF_ARCH := $(patsubst x86_64,x86,$(ARCH))
+
+comma := ,
+LIBS := libbpf libelf zlib libprotobuf-c libcurl libmicrohttpd yaml-0.1 libseccomp libcap-ng libpcap
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla
+SANFLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DPLUMB_VERSION='"$(VERSION)"' $(WARN) $(SANFLAGS) -fstack-protector-strong $(CFLAGS) \
+	-Iuser -I$(B)/gen $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+ALL_LDLIBS = $(SANFLAGS) $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lm -lpthread
+
+# The library holds everything but the privileged side, the commands and main; unit tests and fuzzers link it alone.
+LIB_SRC := $(filter-out user/probe/% user/cmd/%,$(wildcard user/*/*.c)) $(wildcard user/pipeline.c)
+BIN_SRC := $(wildcard user/main.c user/probe/*.c user/cmd/*.c)
+PROTO_SRC := $(wildcard user/sink/*.proto)
+BPF_SRC := $(wildcard bpf/*.bpf.c)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o) $(PROTO_SRC:user/%.proto=$(B)/obj/gen/%.pb-c.o)
+BIN_OBJ := $(BIN_SRC:%.c=$(B)/obj/%.o)
+SKEL := $(BPF_SRC:bpf/%.bpf.c=$(B)/gen/%.skel.h)
+PROTO_GEN := $(PROTO_SRC:user/%.proto=$(B)/gen/%.pb-c.h)
+
+UNIT_SRC := $(wildcard tests/unit/test_*.c tests/proto/test_*.c)
+UNIT := $(UNIT_SRC:%.c=$(B)/%)
+
+.PHONY: all build run check test unit bench check-layers fmt help install setup clean new-proto
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: build
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## ?/\1\t/' | expand -t 16
+
+build: setup ## build/plumb
+	$(Q)$(MAKE) --no-print-directory $(B)/plumb
+
+setup: ## installs what is missing (skipped with SETUP=0)
+	$(Q)$(if $(filter 1,$(SETUP)),./deploy/setup.sh,true)
+
+run: build ## starts plumb as a node agent with live spans on the terminal
+	$(B)/plumb run
+
+check: setup ## everything that must pass before a commit lands
+	$(Q)./tests/check.sh
+
+test: unit
+unit: setup ## unit and parser tests under ASan and UBSan
+	$(Q)$(MAKE) --no-print-directory SAN=1 SETUP=0 unit-programs
+	$(Q)./tests/run-unit.sh build/asan
+
+.PHONY: unit-programs
+unit-programs: $(UNIT)
+
+bench: build ## what plumb costs: ratios and machine time, printed (docs/overhead.md)
+	$(Q)./tests/bench/run.sh
+
+check-layers: ## a folder includes only folders above it
+	$(Q)./tests/check-layers.sh
+
+fmt: ## clang-format over our sources
+	$(Q)git ls-files '*.c' '*.h' | grep -v ^vmlinux/ | xargs clang-format -i
+
+install: build ## into $(PREFIX)
+	install -D -m 0755 $(B)/plumb $(DESTDIR)$(PREFIX)/bin/plumb
+	$(Q)for f in docs/man/*.[1-9]; do [ -e "$$f" ] || continue; install -D -m 0644 "$$f" "$(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$(basename "$$f")"; done
+
+clean: ## removes build/
+	rm -rf build
+
+$(B)/plumb: $(BIN_OBJ) $(B)/libplumb.a
+	$(say) LD $@
+	$(Q)$(CC) -o $@ $(BIN_OBJ) $(B)/libplumb.a $(ALL_LDLIBS)
+
+$(B)/libplumb.a: $(LIB_OBJ)
+	$(say) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(B)/obj/%.o: %.c | $(SKEL) $(PROTO_GEN)
+	$(say) CC $<
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Generated code is not held to our warnings.
+$(B)/obj/gen/%.pb-c.o: $(B)/gen/%.pb-c.h
+	$(say) CC $*.pb-c.c
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -O2 -g $(SANFLAGS) -I$(B)/gen -c -o $@ $(B)/gen/$*.pb-c.c
+
+$(B)/gen/%.pb-c.h: user/%.proto
+	$(say) PROTOC $<
+	$(Q)mkdir -p $(@D) && $(PROTOC_C) --proto_path=user --c_out=$(B)/gen $<
+
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c
+	$(say) BPF $<
+	$(Q)mkdir -p $(@D) && $(CLANG) -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Wno-missing-declarations \
+		-Wno-unused-parameter -I$(VMLINUX) -Ibpf -MMD -MP -c -o $@ $<
+	$(Q)$(LLVM_STRIP) -g $@
+
+$(B)/gen/%.skel.h: $(B)/bpf/%.bpf.o
+	$(say) SKEL $@
+	$(Q)mkdir -p $(@D) && $(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@
+
+$(B)/tests/%: tests/%.c $(B)/libplumb.a
+	$(say) TEST $<
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -MMD -MP -o $@ $< $(B)/libplumb.a $(ALL_LDLIBS) -lcmocka
+
+-include $(LIB_OBJ:.o=.d) $(BIN_OBJ:.o=.d) $(BPF_SRC:bpf/%.bpf.c=$(B)/bpf/%.bpf.d) $(UNIT:=.d)

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Bounds that both sides of the ABI must agree on. Sizes are in bytes unless the name says otherwise. */
+#ifndef PLUMB_LIMITS_H
+#define PLUMB_LIMITS_H
+
+/* Most payload that one data record carries; a longer I/O yields several records, then a hole. */
+#define PLUMB_PAYLOAD_MAX 16384
+/* Most data records that one system call yields in capture mode ALL. */
+#define PLUMB_PAYLOAD_CHUNKS 4
+/* Head of each message burst that is captured before the engine has said what it needs. */
+#define PLUMB_HEAD_DEFAULT 4096
+/* iovec segments that are read of one vectored call; the rest is a hole. */
+#define PLUMB_IOV_MAX 16
+
+/* Slots of the capture policy table (see records.h); a power of two. */
+#define PLUMB_POLICY_SLOTS 65536
+
+/* Largest record of any type, header included; ring and packet readers refuse a larger one. */
+#define PLUMB_RECORD_MAX (PLUMB_PAYLOAD_MAX + 256)
+
+#define PLUMB_COMM_LEN 16
+#define PLUMB_PATH_LEN 256
+#define PLUMB_CGROUP_LEN 128
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The whole contract between the kernel side, the privileged probe and the engine: every fact arrives as a record.
+ *
+ * A record is a header and a typed body, little-endian, 8-byte aligned, `size` bytes in all (header, body, payload, padding).
+ * Records are append-only: a new field goes to the end of a body and readers use `size` to see whether it is there; a body shorter
+ * than the reader knows is zero-extended, an unknown type is counted and skipped. Recordings (docs/records.md) store
+ * records as they are, so a number here is never reused.
+ *
+ * Included by BPF programs after vmlinux.h and by user space; depends on nothing but fixed-width types.
+ */
+#ifndef PLUMB_RECORDS_H
+#define PLUMB_RECORDS_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+#include "limits.h"
+
+enum plumb_record_type {
+	PLUMB_REC_NONE = 0,
+	PLUMB_REC_START = 1,     /* first of every stream: plumb_rec_start */
+	PLUMB_REC_TICK = 2,      /* header only: no record of an earlier time follows, time has advanced to time_ns */
+	PLUMB_REC_CLOCK = 3,     /* plumb_rec_clock */
+	PLUMB_REC_LOSS = 4,      /* plumb_rec_loss */
+	PLUMB_REC_FORK = 5,      /* plumb_rec_fork */
+	PLUMB_REC_EXEC = 6,      /* plumb_rec_exec */
+	PLUMB_REC_EXIT = 7,      /* plumb_rec_exit */
+	PLUMB_REC_PROCESS = 8,   /* plumb_rec_process, key=value strings as payload */
+	PLUMB_REC_PROC_STAT = 9, /* plumb_rec_proc_stat */
+	PLUMB_REC_SOCK_OPEN = 10, /* plumb_rec_sock */
+	PLUMB_REC_SOCK_CLOSE = 11, /* plumb_rec_sock_stats: final */
+	PLUMB_REC_SOCK_STATS = 12, /* plumb_rec_sock_stats: of a socket that lives on */
+	PLUMB_REC_DATA = 13,     /* plumb_rec_data, captured bytes as payload */
+	PLUMB_REC_DGRAM = 14,    /* plumb_rec_dgram, captured bytes as payload */
+	PLUMB_REC_SELF = 15,     /* plumb_rec_self: cost of the probe and of each BPF program */
+	/* 16..31 reserved: stack, thread time, GPU call, log line, TLS data */
+	PLUMB_REC_TYPES = 32,
+};
+
+struct plumb_rec_header {
+	__u32 size;    /* whole record in bytes, a multiple of 8, at most PLUMB_RECORD_MAX */
+	__u16 type;    /* enum plumb_record_type */
+	__u16 cpu;     /* where it was made; 0xffff for the probe */
+	__u64 time_ns; /* CLOCK_BOOTTIME */
+};
+
+/* What makes a run reproducible. Sent before anything else and after an engine restart. */
+struct plumb_rec_start {
+	struct plumb_rec_header h;
+	__u8 seed[16];        /* trace and span ids are a hash of it and of record contents, never of a random source */
+	__u64 realtime_offset_ns; /* wall clock = time_ns + this */
+	__u32 abi_version;    /* PLUMB_ABI_VERSION */
+	__u32 flags;          /* PLUMB_START_* */
+	char host[64];        /* host.name */
+	char boot_id[40];
+	char version[24];     /* plumb's */
+};
+#define PLUMB_ABI_VERSION 1
+#define PLUMB_START_REDACTED 1u /* payloads were masked before they were written */
+#define PLUMB_START_PCAP 2u     /* made from a packet capture: no processes; see plumb_rec_sock.role and PLUMB_DATA_WIRE */
+
+struct plumb_rec_clock {
+	struct plumb_rec_header h;
+	__u64 realtime_offset_ns;
+};
+
+/* Why something that happened is not in the stream. Cumulative per reason and CPU since the probe started. */
+enum plumb_loss {
+	PLUMB_LOSS_RING_FULL = 0,   /* data record: reservation failed */
+	PLUMB_LOSS_RING_FULL_BYTES, /* the bytes of those I/Os */
+	PLUMB_LOSS_RING_FULL_EVENT, /* open, close, exec … record: reservation failed */
+	PLUMB_LOSS_NESTED,          /* program interrupted itself on this CPU, no scratch left */
+	PLUMB_LOSS_STORAGE,         /* socket state could not be allocated */
+	PLUMB_LOSS_FAULT,           /* payload could not be read: record sent with captured = 0 */
+	PLUMB_LOSS_UNREADABLE,      /* I/O path without readable buffer (sendfile, splice, …): length only */
+	PLUMB_LOSS_TRUNCATED,       /* I/Os captured less than the policy asked for (segments, chunk limits) */
+	PLUMB_LOSS_ENGINE_RESTART,  /* records read but not processed when the engine died */
+	PLUMB_LOSS_DESCRIBE,        /* process ended before it could be described */
+	PLUMB_LOSS_CONTROL,         /* probe's own records that the engine did not take in time */
+	PLUMB_LOSS_REASONS,
+};
+
+struct plumb_rec_loss {
+	struct plumb_rec_header h;
+	__u32 reason; /* enum plumb_loss */
+	__u32 pad;
+	__u64 count;  /* cumulative, summed over CPUs */
+};
+
+struct plumb_rec_fork {
+	struct plumb_rec_header h;
+	__u32 parent_pid;
+	__u32 pid;
+};
+
+struct plumb_rec_exec {
+	struct plumb_rec_header h;
+	__u32 pid;
+	__u32 ppid;
+	__u64 start_ns;  /* CLOCK_BOOTTIME start of the process */
+	__u64 cgroup_id; /* v2 id, 0 unknown */
+	__u32 uid;
+	__u32 pad;
+	char comm[PLUMB_COMM_LEN];
+	char filename[PLUMB_PATH_LEN];   /* as given to execve, NUL-terminated, maybe cut */
+	char cgroup[PLUMB_CGROUP_LEN];   /* name of the leaf cgroup: usually the container's id or the unit */
+};
+
+struct plumb_rec_exit {
+	struct plumb_rec_header h;
+	__u32 pid;
+	__s32 code; /* as wait(2) gives it */
+};
+
+/*
+ * Facts about a process, read by the probe from /proc and ELF. The payload is `count` strings "key=value\0". Keys are
+ * OpenTelemetry resource attribute names (service.name, process.pid, process.executable.path, container.id, k8s.pod.name …)
+ * and, beginning with "plumb.", facts without one (plumb.service.name.source, plumb.cgroup.path). A later record for the same
+ * pid replaces an earlier one.
+ */
+struct plumb_rec_process {
+	struct plumb_rec_header h;
+	__u32 pid;
+	__u32 ppid;
+	__u64 start_ns;
+	__u16 count;
+	__u16 bytes; /* of payload */
+	__u32 flags; /* PLUMB_PROCESS_* */
+};
+#define PLUMB_PROCESS_TARGET 1u  /* selected by the operator's filters */
+#define PLUMB_PROCESS_GOLANG 2u
+#define PLUMB_PROCESS_PARTIAL 4u /* the process ended while it was being read: made from its exec record */
+
+struct plumb_rec_proc_stat {
+	struct plumb_rec_header h;
+	__u32 pid;
+	__u32 threads;
+	__u64 cpu_user_ns;    /* cumulative */
+	__u64 cpu_system_ns;
+	__u64 rss_bytes;
+	__u64 vms_bytes;
+	__u64 read_bytes;     /* storage, cumulative; 0 unknown */
+	__u64 write_bytes;
+	__u32 fds;
+	__u32 pad;
+};
+
+enum plumb_role {
+	PLUMB_ROLE_UNKNOWN = 0,
+	PLUMB_ROLE_CLIENT = 1, /* connected */
+	PLUMB_ROLE_SERVER = 2, /* was accepted */
+};
+
+/* Addresses are in network order, IPv4 in the first four bytes; ports in host order. Unix sockets: ports 0, address zero. */
+struct plumb_rec_sock {
+	struct plumb_rec_header h;
+	__u64 sock;      /* socket cookie: unique for this boot */
+	__u64 peer_sock; /* Unix sockets: cookie of the other end if known */
+	__u32 pid;       /* the process that opened it or was first seen using it */
+	__u32 netns;     /* inode of the network namespace */
+	__u16 family;    /* AF_INET, AF_INET6, AF_UNIX */
+	__u8 type;       /* SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
+	__u8 role;       /* enum plumb_role */
+	__u16 local_port;
+	__u16 remote_port;
+	__u8 local_addr[16];
+	__u8 remote_addr[16];
+	__u32 flags;     /* PLUMB_SOCK_* */
+	__u32 connect_us; /* client: SYN to established; 0 unknown */
+	char path[108];  /* Unix: bound path of either end, '@' for abstract, NUL-terminated, maybe empty */
+	__u32 pad;
+};
+#define PLUMB_SOCK_PREEXISTING 1u /* was open before the probe saw it: streams begin in the middle */
+#define PLUMB_SOCK_CONNECT_FAILED 2u /* plumb_rec_sock_stats: never got established; error says why */
+#define PLUMB_SOCK_RESET 4u       /* plumb_rec_sock_stats: a RST ended it */
+
+struct plumb_rec_sock_stats {
+	struct plumb_rec_header h;
+	__u64 sock;
+	__u64 bytes_sent;     /* accepted by the kernel / handed to the application, cumulative */
+	__u64 bytes_received;
+	__u32 retransmits;    /* segments, cumulative */
+	__u32 srtt_us;        /* smoothed round trip, 0 unknown */
+	__s32 error;          /* errno of sk_err, 0 none */
+	__u32 flags;          /* PLUMB_SOCK_* */
+	/* Repeats the socket's identity, because its open record may have been lost or belong to an earlier run. */
+	__u32 pid;
+	__u16 family;
+	__u8 type;
+	__u8 role;
+	__u16 local_port;
+	__u16 remote_port;
+	__u32 netns;
+	__u8 local_addr[16];
+	__u8 remote_addr[16];
+};
+
+enum plumb_direction {
+	PLUMB_INGRESS = 0, /* read by the process */
+	PLUMB_EGRESS = 1,  /* written by the process */
+};
+
+/*
+ * One I/O on a stream socket, or a part of one. Payload: `captured` bytes that stand at `offset`; the other len - captured
+ * bytes follow them and are a hole. len = 0 is end of file (ingress) or shutdown (egress).
+ *
+ * offset: 64-bit position in this direction's stream. For TCP its low 32 bits are the sequence number of the first byte, so that
+ * the two ends of a connection can be joined byte by byte; otherwise it starts at 0. A jump forward between records is a hole.
+ */
+struct plumb_rec_data {
+	struct plumb_rec_header h;
+	__u64 sock;
+	__u64 offset;
+	__u64 flow;      /* goroutine or coroutine that made the call, 0 = the thread is the flow */
+	__u32 pid;
+	__u32 tid;
+	__u32 len;       /* bytes that the kernel accepted or delivered */
+	__u32 captured;  /* bytes of payload behind this struct, <= len, <= PLUMB_PAYLOAD_MAX */
+	__u8 direction;  /* enum plumb_direction */
+	__u8 path;       /* enum plumb_path: which call moved the bytes */
+	__u16 flags;     /* PLUMB_DATA_* */
+	__u32 pad;
+};
+#define PLUMB_DATA_WIRE 1u       /* seen on the wire (pcap), not at a socket call */
+#define PLUMB_DATA_CONTINUED 2u  /* not the first record of its I/O */
+#define PLUMB_DATA_EOF 4u        /* len = 0: end of stream in this direction */
+
+/* One datagram. The peer is of this datagram (unconnected sockets talk to many). */
+struct plumb_rec_dgram {
+	struct plumb_rec_data d; /* offset counts datagrams' bytes */
+	__u16 family;
+	__u16 peer_port;
+	__u32 pad;
+	__u8 peer_addr[16];
+};
+
+enum plumb_path {
+	PLUMB_PATH_UNKNOWN = 0,
+	PLUMB_PATH_READ, PLUMB_PATH_WRITE, PLUMB_PATH_READV, PLUMB_PATH_WRITEV,
+	PLUMB_PATH_RECVFROM, PLUMB_PATH_SENDTO, PLUMB_PATH_RECVMSG, PLUMB_PATH_SENDMSG,
+	PLUMB_PATH_RECVMMSG, PLUMB_PATH_SENDMMSG, PLUMB_PATH_PREADV2, PLUMB_PATH_PWRITEV2,
+	PLUMB_PATH_SENDFILE, PLUMB_PATH_SPLICE, PLUMB_PATH_IO_URING, PLUMB_PATH_ZEROCOPY,
+	PLUMB_PATHS,
+};
+
+/* Cost of plumb itself, all cumulative. One record per BPF program (name set), one for the probe process (name empty). */
+struct plumb_rec_self {
+	struct plumb_rec_header h;
+	char name[24];
+	__u64 run_ns;   /* BPF run time (needs BPF_ENABLE_STATS, else 0) or CPU time of the probe process */
+	__u64 run_count;
+	__u64 memory_bytes; /* probe process: its resident size; map memory in a record named "maps" */
+};
+
+/*
+ * Control messages, engine to probe, one fixed-size packet each on the socketpair. In the other direction the same
+ * socketpair carries records, one a packet.
+ */
+enum plumb_ctl_type {
+	PLUMB_CTL_POLICY = 1,   /* a = socket, b = policy word, see below */
+	PLUMB_CTL_DESCRIBE = 2, /* a = pid: answer with a PROCESS record */
+	PLUMB_CTL_TLS = 3,      /* a = pid: attach TLS probes (later stage; ignored and counted now) */
+	PLUMB_CTL_READY = 4,    /* engine has dropped its privileges and reads */
+};
+struct plumb_ctl {
+	__u32 type;
+	__u32 pad;
+	__u64 a;
+	__u64 b;
+};
+
+/*
+ * Capture policy word of a socket: for each direction (ingress in the low half, egress in the high half) the bytes captured of each
+ * burst; a burst is a run of I/Os in one direction. 0 = lengths only, PLUMB_POLICY_ALL = every byte.
+ * The kernel looks it up in an array at (sock & (PLUMB_POLICY_SLOTS - 1)); a slot whose tag is another socket's means the default.
+ */
+#define PLUMB_POLICY_ALL 0xffffffffu
+struct plumb_policy_slot {
+	__u64 sock;
+	__u32 ingress;
+	__u32 egress;
+};
+
+#endif

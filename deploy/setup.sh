@@ -1,0 +1,31 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Installs what building and testing plumb needs and is missing (Debian and Fedora families), says what, and does nothing the second time.
+# Skip it with SETUP=0.
+set -eu
+if command -v apt-get >/dev/null 2>&1; then
+	want="gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler
+	libcurl4-openssl-dev libmicrohttpd-dev libyaml-dev libseccomp-dev libcap-ng-dev libpcap-dev libxxhash-dev libcmocka-dev
+	libc6-dev python3"
+	missing=""
+	for p in $want; do
+		[ "$(dpkg-query -W -f='${db:Status-Abbrev}' "$p" 2>/dev/null | cut -c1-2)" = ii ] || missing="$missing $p"
+	done
+	[ -n "$missing" ] || exit 0
+	echo "setup: installing with apt:$missing"
+	[ "$(id -u)" = 0 ] || { echo "setup: needs root to install; run 'sudo deploy/setup.sh', or install these and use SETUP=0" >&2; exit 1; }
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+elif command -v dnf >/dev/null 2>&1; then
+	want="gcc make pkgconf clang llvm bpftool libbpf-devel elfutils-libelf-devel zlib-devel protobuf-c-devel protobuf-c-compiler
+	libcurl-devel libmicrohttpd-devel libyaml-devel libseccomp-devel libcap-ng-devel libpcap-devel xxhash-devel libcmocka-devel python3"
+	missing=""
+	for p in $want; do rpm -q "$p" >/dev/null 2>&1 || missing="$missing $p"; done
+	[ -n "$missing" ] || exit 0
+	echo "setup: installing with dnf:$missing"
+	[ "$(id -u)" = 0 ] || { echo "setup: needs root to install; run 'sudo deploy/setup.sh', or install these and use SETUP=0" >&2; exit 1; }
+	dnf install -y -q $missing
+else
+	echo "setup: neither apt-get nor dnf here: install the packages named in docs/dependencies.md and use SETUP=0" >&2
+	exit 1
+fi

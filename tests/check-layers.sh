@@ -1,0 +1,31 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Data flows down: a folder of user/ includes only folders above it in this list, model/ and lib/ (docs/architecture.md).
+set -eu
+cd "$(dirname "$0")/.."
+layers="lib model source conn proto span correlate sink metrics profile store web"
+fail=0
+above=""
+for dir in $layers; do
+	above="$above $dir"
+	[ -d "user/$dir" ] || continue
+	for inc in $(grep -hoE '^#include "[a-z]+/' user/"$dir"/*.[ch] 2>/dev/null | sed 's/.*"//; s,/,,' | sort -u); do
+		case " $above " in
+		*" $inc "*) ;;
+		*) echo "check-layers: user/$dir includes $inc/, which is not above it"; fail=1 ;;
+		esac
+	done
+done
+# probe/ is the privileged side: it may use model/ and lib/ only, and nobody but pipeline-free commands may use it.
+for inc in $(grep -hoE '^#include "[a-z]+/' user/probe/*.[ch] 2>/dev/null | sed 's/.*"//; s,/,,' | sort -u); do
+	case "$inc" in lib | model | probe) ;; *) echo "check-layers: user/probe includes $inc/"; fail=1 ;; esac
+done
+for f in $(grep -lE '^#include <bpf/' -r user --include='*.[ch]' | grep -v '^user/probe/' || true); do
+	echo "check-layers: $f includes libbpf outside user/probe"; fail=1
+done
+banned='\b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|sscanf|gets)[[:space:]]*\('
+for f in $(grep -lE "$banned" -r user --include='*.[ch]' || true); do
+	echo "check-layers: $f calls a banned function: $(grep -nE "$banned" "$f" | head -1)"; fail=1
+done
+[ $fail = 0 ] && echo "check-layers: ok"
+exit $fail

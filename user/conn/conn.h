@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connection table: socket records in, ordered bytes with holes out. Fixed-size connections from a slab; at the maximum the least recently used one is
+ * evicted and counted. The consumer (proto/engine) is called with a connection whose stream has contiguous bytes, and says how many it took.
+ */
+#ifndef PLUMB_CONN_CONN_H
+#define PLUMB_CONN_CONN_H
+
+#include "conn/processes.h"
+#include "model/connection.h"
+#include "model/record.h"
+
+struct conn_options {
+	uint32_t max_connections;   /* 0 = 65536 */
+	uint64_t max_buffer_bytes;  /* all bytes that wait for the rest of a message; 0 = 16 MiB */
+	uint32_t max_stream_bytes;  /* the same for one direction; 0 = 256 KiB. What exceeds it becomes a hole, counted */
+	uint64_t idle_ns;           /* datagram and Unix sockets unused for so long are closed; 0 = 60 s */
+};
+
+struct conn_handler {
+	/*
+	 * `in` are contiguous bytes at offset c->streams[dir].next. Returns how many were consumed; may set streams[dir].skip_until beyond them. The rest
+	 * is kept and offered again, with more behind it.
+	 */
+	size_t (*bytes)(void *ctx, struct connection *c, enum plumb_direction dir, struct slice in, uint64_t time_ns);
+	/* Bytes from..to of this direction will never come and were wanted. */
+	void (*hole)(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t from, uint64_t to, uint64_t time_ns);
+	/* Everything up to skip_until has passed (for messages that end when their skipped bytes have). */
+	void (*skipped)(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns);
+	/* No more bytes in this direction. */
+	void (*eof)(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns);
+	/* A datagram: whole, or its captured head (true_len > in.len). */
+	void (*datagram)(void *ctx, struct connection *c, enum plumb_direction dir, struct slice in, const struct plumb_rec_dgram *rec);
+	/* The connection ends; open exchanges end with the reason. error is an errno or 0, evicted says that plumb dropped it, not the peer. */
+	void (*close)(void *ctx, struct connection *c, int error, bool evicted, uint64_t time_ns);
+	void *ctx;
+};
+
+struct conn_counts {
+	uint64_t opened, closed, evicted, idle_closed;
+	uint64_t bytes[2], holes, hole_bytes, overlap_bytes, buffer_refused_bytes;
+	uint64_t active, buffered_bytes;
+};
+
+struct conn_table;
+
+int conn_table_new(const struct conn_options *o, const struct conn_handler *h, struct process_table *processes, struct conn_table **ret_table);
+void conn_table_free(struct conn_table *t); /* closes all, as evicted */
+/* Takes SOCK_OPEN, SOCK_CLOSE, SOCK_STATS, DATA, DGRAM, TICK; ignores the rest. */
+void conn_table_record(struct conn_table *t, const struct record *rec, struct slice payload);
+struct connection *conn_table_get(struct conn_table *t, uint64_t sock);
+/* The connection on this node whose local end is `local` and remote end `remote`, or NULL. */
+struct connection *conn_table_by_tuple(struct conn_table *t, uint16_t family, const struct endpoint *local, const struct endpoint *remote);
+void conn_table_counts(const struct conn_table *t, struct conn_counts *ret);
+
+#endif

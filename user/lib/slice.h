@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A view of bytes owned by somebody else. ptr may be NULL only when len is 0. */
+#ifndef PLUMB_LIB_SLICE_H
+#define PLUMB_LIB_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct slice {
+	const uint8_t *ptr;
+	size_t len;
+};
+
+#define SLICE_LIT(s) ((struct slice){ (const uint8_t *)(s), sizeof(s) - 1 })
+#define SLICE_NONE ((struct slice){ NULL, 0 })
+
+static inline struct slice slice_make(const void *ptr, size_t len)
+{
+	return (struct slice){ ptr, len };
+}
+
+static inline struct slice slice_str(const char *s)
+{
+	return (struct slice){ (const uint8_t *)s, s ? strlen(s) : 0 };
+}
+
+/* The part of s from `from` on; empty when from is beyond the end. */
+static inline struct slice slice_from(struct slice s, size_t from)
+{
+	if (from >= s.len)
+		return SLICE_NONE;
+	return slice_make(s.ptr + from, s.len - from);
+}
+
+/* At most `max` bytes of s. */
+static inline struct slice slice_head(struct slice s, size_t max)
+{
+	return slice_make(s.ptr, s.len < max ? s.len : max);
+}
+
+static inline bool slice_eq(struct slice a, struct slice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static inline uint8_t ascii_lower(uint8_t c)
+{
+	return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+}
+
+/* ASCII case-insensitive comparison, as header names and SQL keywords want it; never locale dependent. */
+static inline bool slice_ieq(struct slice a, struct slice b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++)
+		if (ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i]))
+			return false;
+	return true;
+}
+
+static inline bool slice_starts(struct slice s, struct slice prefix)
+{
+	return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
+}
+
+/* Index of byte c at or after `from`, or SIZE_MAX. */
+static inline size_t slice_find(struct slice s, uint8_t c, size_t from)
+{
+	if (from >= s.len)
+		return SIZE_MAX;
+	const uint8_t *p = memchr(s.ptr + from, c, s.len - from);
+	return p ? (size_t)(p - s.ptr) : SIZE_MAX;
+}
+
+/* Big-endian loads for wire formats; the caller has checked the length. */
+static inline uint16_t load_be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t load_be32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static inline uint64_t load_be64(const uint8_t *p)
+{
+	return (uint64_t)load_be32(p) << 32 | load_be32(p + 4);
+}
+
+/* Unsigned decimal filling all of s, at most 19 digits. */
+static inline bool slice_u64(struct slice s, uint64_t *ret_value)
+{
+	uint64_t v = 0;
+
+	if (s.len == 0 || s.len > 19)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.ptr[i] < '0' || s.ptr[i] > '9')
+			return false;
+		v = v * 10 + (uint64_t)(s.ptr[i] - '0');
+	}
+	*ret_value = v;
+	return true;
+}
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One socket and the state of both its directions. Made and freed by conn/; parser state and open exchanges are kept by proto/. */
+#ifndef PLUMB_MODEL_CONNECTION_H
+#define PLUMB_MODEL_CONNECTION_H
+
+#include "model/process.h"
+#include "model/record.h"
+
+enum { CONNECTION_PARSER_BYTES = 256 };
+
+struct exchange;
+
+struct endpoint {
+	uint8_t addr[16]; /* network order; IPv4 in the first four bytes */
+	uint16_t port;    /* host order */
+};
+
+/* Bytes of one direction that wait for the rest of their message. */
+struct stream {
+	uint64_t next;       /* offset of the first byte the parser has not consumed */
+	uint64_t end;        /* offset behind the last contiguous byte held in data */
+	uint64_t skip_until; /* the parser needs nothing before this offset; holes do not matter there */
+	uint8_t *data;       /* bytes next..end; owned by conn/, NULL when nothing waits */
+	uint32_t cap;
+	uint64_t first_ns;   /* when the byte at `next` arrived */
+	uint64_t last_ns;    /* when the latest byte arrived */
+	uint64_t bytes;      /* all that passed, holes included */
+	uint64_t holes, hole_bytes;
+	uint32_t tid;        /* thread and flow of the latest I/O */
+	uint64_t flow;
+	bool begun;          /* an offset is known */
+	bool eof;
+	bool lost;           /* a hole was met outside skipped bytes: resync before parsing on */
+	void *pending;       /* segments beyond a hole (pcap: out of order); conn/ only */
+};
+
+enum connection_phase {
+	CONNECTION_DETECT,  /* protocol not known yet */
+	CONNECTION_PARSE,
+	CONNECTION_OPAQUE,  /* no protocol matched, or it switched to one that is not parsed: counted, not parsed */
+};
+
+struct connection {
+	uint64_t sock;
+	struct process *process; /* refcounted; NULL unknown (pcap) */
+	uint16_t family;         /* AF_INET, AF_INET6, AF_UNIX */
+	uint8_t type;            /* SOCK_STREAM … */
+	uint8_t role;            /* enum plumb_role: from the socket, else from the protocol's direction */
+	struct endpoint local, remote;
+	uint32_t netns;
+	uint32_t flags;          /* PLUMB_SOCK_* */
+	uint64_t peer_sock;
+	char path[108];          /* Unix sockets */
+	uint64_t opened_ns, seen_ns; /* first and latest record */
+	uint8_t phase;           /* enum connection_phase */
+	uint16_t protocol;       /* PLUMB_PROTO_* */
+	uint8_t detect_tries;
+	struct stream streams[2]; /* by enum plumb_direction */
+	/* Pairing (proto/): open exchanges, oldest first. */
+	struct exchange *first, *last;
+	uint32_t open;           /* exchanges in the list */
+	struct connection *lru_prev, *lru_next; /* conn/ only */
+	void *correlate;         /* correlate/ only */
+	/* State that parsers keep between messages, zero at the start. proto_ops.state_size bytes count; external is proto_ops.open()'s. */
+	void *external;
+	uint64_t parser[CONNECTION_PARSER_BYTES / 8];
+};
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A request and its response on one connection, as seen at one end. Made by proto/pairing when the first byte of the request (or, for
+ * a response without one, of the response) is seen; handed to the pipeline at begin and at end; freed after end.
+ */
+#ifndef PLUMB_MODEL_EXCHANGE_H
+#define PLUMB_MODEL_EXCHANGE_H
+
+#include "lib/arena.h"
+#include "model/connection.h"
+#include "model/message.h"
+
+enum { EXCHANGE_ATTRS_MAX = 32, EXCHANGE_ARENA_BYTES = 1024, EXCHANGE_ARENA_LARGE_BYTES = 8192 };
+
+struct exchange_side {
+	uint64_t start_ns;  /* first byte; 0 = not seen */
+	uint64_t end_ns;    /* last byte; 0 = not ended */
+	uint64_t offset;    /* of the first byte in its stream */
+	uint64_t bytes;
+	uint32_t tid;       /* thread that moved the first byte */
+	uint64_t flow;
+};
+
+#define EXCHANGE_TRUNCATED 1u   /* attributes were cut to fit the arena */
+#define EXCHANGE_NO_REQUEST 2u  /* the response came first (joined mid-stream) */
+#define EXCHANGE_ERROR 4u
+#define EXCHANGE_HOLE 8u        /* bytes of it were lost; attributes may be missing */
+
+struct exchange {
+	uint64_t id;             /* unique in this run, in order of begin */
+	struct connection *conn;
+	struct process *process; /* refcounted copy of conn's at begin */
+	uint16_t protocol;
+	uint8_t role;            /* enum plumb_role of this end: CLIENT makes a CLIENT span */
+	uint32_t flags;
+	bool keyed;
+	uint64_t key;
+	struct exchange_side request, response;
+	struct attr attrs[EXCHANGE_ATTRS_MAX]; /* of request, then response; strings in the arena */
+	uint32_t nattrs;
+	char error_type[MESSAGE_ERROR_TYPE_LEN]; /* "" = no error */
+	struct endpoint peer;    /* datagrams: of this exchange; else conn->remote */
+	struct exchange *prev, *next; /* conn's list; pairing only */
+	struct arena arena;
+	void *large;             /* EXCHANGE_ARENA_LARGE_BYTES when the small arena was too small; pairing only */
+	void *trace;             /* correlate/ only */
+	uint64_t arena_memory[EXCHANGE_ARENA_BYTES / 8];
+};
+
+#endif

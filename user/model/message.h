@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a parser finds in one direction of a connection. */
+#ifndef PLUMB_MODEL_MESSAGE_H
+#define PLUMB_MODEL_MESSAGE_H
+
+#include "model/attribute.h"
+
+enum { MESSAGE_ATTRS_MAX = 24, MESSAGE_ERROR_TYPE_LEN = 64 };
+
+enum message_kind {
+	MESSAGE_REQUEST,
+	MESSAGE_RESPONSE,
+	MESSAGE_ONEWAY, /* belongs to no exchange and needs none: push, notice, keep-alive; counted, no span */
+};
+
+/*
+ * A logical message is one or several of these events: BEGIN once, then any number of parts, END once; a short message has both bits
+ * in one event. Between BEGIN and END the parser may return PARSE_SKIP for bytes that nobody needs. Attributes may come with any event.
+ */
+#define MESSAGE_BEGIN 1u
+#define MESSAGE_END 2u
+/* With END: the message ends not now but when the bytes of parse_result.skip have passed. */
+#define MESSAGE_END_AFTER_SKIP 4u
+/* With BEGIN of a response: an interim answer (HTTP 1xx); its request stays open for another response. */
+#define MESSAGE_INTERIM 8u
+/* The message says that the exchange failed; error_type says how. */
+#define MESSAGE_ERROR 16u
+/* The request expects no response (HTTP/2 push, PostgreSQL Terminate …); the exchange ends with it. */
+#define MESSAGE_NO_RESPONSE 32u
+/* From now on the stream is another protocol (HTTP 101 or CONNECT 2xx, SSLRequest accepted): both directions stop being parsed. */
+#define MESSAGE_SWITCH 64u
+/* The message lasts until the stream ends (HTTP close-delimited body). */
+#define MESSAGE_UNTIL_CLOSE 128u
+/* A response that also answers every older request without a response of its own (PostgreSQL ReadyForQuery after an error). */
+#define MESSAGE_FLUSH 256u
+
+struct message {
+	enum message_kind kind;
+	uint32_t flags;
+	bool keyed;       /* pair by key; else first in, first out */
+	uint64_t key;     /* stream id, correlation id, transaction id */
+	uint32_t nattrs;
+	struct attr attrs[MESSAGE_ATTRS_MAX]; /* strings are views into the input or into the parser's state, valid until the next parse call */
+	char error_type[MESSAGE_ERROR_TYPE_LEN]; /* value of error.type when MESSAGE_ERROR, NUL-terminated */
+};
+
+/* Silently ignored beyond MESSAGE_ATTRS_MAX: parsers add the important ones first. */
+static inline void message_add_str(struct message *m, enum attr_id id, struct slice value)
+{
+	if (m->nattrs < MESSAGE_ATTRS_MAX)
+		m->attrs[m->nattrs++] = (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_STR, .str = value };
+}
+
+static inline void message_add_int(struct message *m, enum attr_id id, int64_t value)
+{
+	if (m->nattrs < MESSAGE_ATTRS_MAX)
+		m->attrs[m->nattrs++] = (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_INT, .num = value };
+}
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Detection, parsing and pairing of connections: ordered bytes in, exchanges out. The same for every protocol: what differs is in proto_ops.
+ */
+#ifndef PLUMB_PROTO_ENGINE_H
+#define PLUMB_PROTO_ENGINE_H
+
+#include "conn/conn.h"
+#include "model/exchange.h"
+#include "proto/proto.h"
+
+struct proto_engine_options {
+	uint32_t max_exchanges;       /* open or held at once; 0 = 32768 */
+	uint32_t max_per_connection;  /* 0 = 16384 */
+	uint64_t timeout_ns;          /* a request without response so long ends with error.type "timeout"; 0 = 60 s */
+	const bool *enabled;          /* by PLUMB_PROTO_*, NULL = all */
+};
+
+struct proto_engine_handler {
+	/* The request's first message event was parsed: identity, attributes so far. May be called at end only for responses without request. */
+	void (*begin)(void *ctx, struct exchange *x);
+	/* The exchange is complete or has failed. The callee owns x from now on and gives it back with proto_engine_free_exchange(). */
+	void (*end)(void *ctx, struct exchange *x);
+	/* Capture policy wish for a socket (records.h): bytes of each burst wanted per direction. */
+	void (*policy)(void *ctx, uint64_t sock, uint32_t ingress, uint32_t egress);
+	void *ctx;
+};
+
+struct proto_counts {
+	uint64_t detected[PLUMB_PROTO_COUNT], messages[PLUMB_PROTO_COUNT], exchanges[PLUMB_PROTO_COUNT];
+	uint64_t bad[PLUMB_PROTO_COUNT], resyncs[PLUMB_PROTO_COUNT], resync_bytes[PLUMB_PROTO_COUNT];
+	uint64_t unanswered[PLUMB_PROTO_COUNT], unmatched[PLUMB_PROTO_COUNT]; /* responses without request */
+	uint64_t opaque; /* connections given up */
+	uint64_t exchanges_refused; /* at the maximum */
+	uint64_t exchanges_open;
+};
+
+struct proto_engine;
+
+int proto_engine_new(const struct proto_engine_options *o, const struct proto_engine_handler *h, struct proto_engine **ret_engine);
+void proto_engine_free(struct proto_engine *e);
+/* The callbacks to give to conn_table_new(). */
+void proto_engine_conn_handler(struct proto_engine *e, struct conn_handler *ret_handler);
+/* Ends exchanges whose time is up. */
+void proto_engine_tick(struct proto_engine *e, uint64_t time_ns);
+void proto_engine_free_exchange(struct proto_engine *e, struct exchange *x);
+void proto_engine_counts(const struct proto_engine *e, struct proto_counts *ret);
+
+#endif

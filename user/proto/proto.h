@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parser's contract. A parser is a set of functions over slices: no allocation, no logging, no I/O; results are views into the
+ * input or fixed-size fields in its state. What it must hold is tested for every parser by tests/proto: any fixture, cut anywhere
+ * and with holes anywhere, ends at an unreadable page and gives the same messages.
+ */
+#ifndef PLUMB_PROTO_PROTO_H
+#define PLUMB_PROTO_PROTO_H
+
+#include "model/connection.h"
+#include "model/message.h"
+
+enum parse_status {
+	PARSE_MESSAGE,   /* `message` is filled; `consumed` bytes are done */
+	PARSE_NEED_MORE, /* nothing consumed; call again with more bytes behind the same ones. `need` = total wanted, 0 unknown */
+	PARSE_SKIP,      /* `consumed` bytes are done without a message, then `skip` more that need not be seen */
+	PARSE_BAD,       /* not this protocol at this place: the engine counts it and calls resync() */
+};
+
+/* Which way the bytes go in the protocol's terms. The engine maps socket directions to it once the role is known. */
+enum proto_side { PROTO_TO_SERVER = 0, PROTO_TO_CLIENT = 1 };
+
+struct parse_result {
+	size_t consumed; /* <= input length; 0 only with NEED_MORE or BAD, or with a MESSAGE that changes state so that progress is certain */
+	uint64_t skip;   /* bytes behind `consumed` that the parser does not want; UINT64_MAX = until the stream ends */
+	size_t need;
+	struct message message; /* cleared before each call */
+};
+
+enum detect_score {
+	DETECT_NO = 0,        /* cannot be this protocol */
+	DETECT_MORE = 1,      /* too few bytes to tell */
+	DETECT_WEAK = 40,     /* looks like it; the port hint or the other direction must agree */
+	DETECT_LIKELY = 70,
+	DETECT_CERTAIN = 100, /* a signature that nothing else has */
+};
+
+struct proto_ops {
+	const char *name; /* as in protocols.def */
+	uint16_t id;      /* PLUMB_PROTO_* */
+	size_t state_size; /* <= CONNECTION_PARSER_BYTES; zeroed at the start */
+
+	/*
+	 * How well `in`, the first bytes seen in one direction (maybe mid-stream), fit this protocol going to `side`. Must be strict: bytes of other protocols,
+	 * TLS records and random bytes give DETECT_NO. The engine asks for both sides and both directions, prefers agreement, and breaks ties by score, then port.
+	 */
+	int (*detect)(struct slice in, enum proto_side side);
+
+	/* Parses at the start of `in`. Called again with the rest until NEED_MORE or no input is left. `state` is shared by both sides of the connection. */
+	enum parse_status (*parse)(void *state, enum proto_side side, struct slice in, struct parse_result *ret);
+
+	/*
+	 * After a hole or PARSE_BAD: offset in `in` of the next plausible message start, or `in.len` if there is none (the engine then drops all but the last
+	 * resync_keep bytes). May change `state` to what is safe after loss.
+	 */
+	size_t (*resync)(void *state, enum proto_side side, struct slice in);
+	size_t resync_keep; /* bytes that a message start may straddle */
+
+	/* Optional: what the stream's end means (a close-delimited message ends). Fills a message and returns true, or returns false. */
+	bool (*finish)(void *state, enum proto_side side, struct message *ret_message);
+
+	/* Optional: masks secrets in a whole message in place, lengths kept, for recordings that are shared; without it all payload is masked. */
+	void (*mask)(enum proto_side side, uint8_t *bytes, size_t len);
+
+	/* Optional pair: state that must be allocated (bounded, and counted by the engine). open fails with NULL. */
+	void *(*open)(void);
+	void (*close)(void *external); /* the engine passes what open returned; parse() finds it at the first pointer of its state */
+
+	/* Capture policy once detected: bytes wanted of each burst by side, PLUMB_POLICY_ALL for all (records.h). */
+	uint32_t want[2];
+};
+
+/* registry.c: by PLUMB_PROTO_*; NULL for none. */
+const struct proto_ops *proto_get(uint16_t id);
+const char *proto_name(uint16_t id);           /* "unknown" for none */
+enum proto_family proto_family(uint16_t id);
+uint16_t proto_port_hint(uint16_t id);
+bool proto_on_stream(uint16_t id);
+bool proto_on_datagram(uint16_t id);
+uint16_t proto_by_name(struct slice name);     /* PLUMB_PROTO_NONE if unknown */
+
+#endif

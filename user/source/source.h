@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where records come from: live rings, a recording, a packet capture. All give the same stream: START first, records in order of time (within
+ * the merge window), TICK whenever time has advanced without other records, so that nothing behind this interface needs a clock.
+ */
+#ifndef PLUMB_SOURCE_SOURCE_H
+#define PLUMB_SOURCE_SOURCE_H
+
+#include "model/record.h"
+
+struct source;
+
+/* payload is NULL with length 0 where a record has none. Both are valid during the call. Negative errno stops the source. */
+typedef int (*source_record_fn)(void *ctx, const struct record *rec, struct slice payload);
+
+struct source_counts {
+	uint64_t records;
+	uint64_t unknown;  /* types this build does not know: skipped */
+	uint64_t corrupt;  /* records or packets that do not parse: skipped */
+	uint64_t late;     /* came after a later record had been delivered */
+};
+
+struct source_ops {
+	const char *name;
+	/*
+	 * Delivers what is available, at most `max` records; waits at most wait_ms when nothing is. Returns the number delivered, 0 when the wait ended
+	 * without any, -ENODATA at the end of a file, other negative errno on failure (source_error() then has a sentence).
+	 */
+	int (*read)(struct source *s, int max, int wait_ms, source_record_fn fn, void *ctx);
+	void (*close)(struct source *s); /* frees s */
+	const char *(*error)(const struct source *s);
+	void (*counts)(const struct source *s, struct source_counts *ret);
+};
+
+/* First member of every source. */
+struct source {
+	const struct source_ops *ops;
+};
+
+/* Files. *ret_source is untouched on failure; ret_error (256 bytes) then says what is wrong and what to do. path "-" is standard input. */
+int recording_open(const char *path, struct source **ret_source, char *ret_error, size_t error_len);
+int pcap_source_open(const char *path, struct source **ret_source, char *ret_error, size_t error_len);
+/* Looks at the first bytes and opens as what it is. */
+int source_open_file(const char *path, struct source **ret_source, char *ret_error, size_t error_len);
+
+/*
+ * Checks one raw record in `in` (at most PLUMB_RECORD_MAX bytes) and copies its fixed part, zero-extended. Returns the record's size in bytes, or -EBADMSG if its
+ * size or payload length is impossible, -EAGAIN if `in` is shorter than the record, -ENOTSUP for an unknown type (*ret_rec.u.h is valid then).
+ */
+int record_decode(struct slice in, struct record *ret_rec, struct slice *ret_payload);
+
+/* Writes recordings. One writer per file, no threads; format in docs/records.md. */
+struct recorder;
+struct recorder_options {
+	bool redact;   /* mask payloads so that the file is safe to share */
+	int level;     /* zlib level, 0 = default */
+	uint64_t max_bytes; /* stop with -EFBIG beyond, 0 = none */
+};
+int recorder_open(const char *path, const struct recorder_options *o, struct recorder **ret_recorder, char *ret_error, size_t error_len);
+int recorder_write(struct recorder *r, const struct record *rec, struct slice payload);
+/* Flushes, writes the trailer that proves completeness, frees. */
+int recorder_close(struct recorder *r);
+
+#endif
