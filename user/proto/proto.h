@@ -21,6 +21,7 @@ enum parse_status {
 enum proto_side { PROTO_TO_SERVER = 0, PROTO_TO_CLIENT = 1 };
 
 struct parse_result {
+	bool datagram;   /* set by the engine before each call: `in` is one whole datagram, or its captured head; NEED_MORE makes no sense then */
 	size_t consumed; /* <= input length; 0 only with NEED_MORE or BAD, or with a MESSAGE that changes state so that progress is certain */
 	uint64_t skip;   /* bytes behind `consumed` that the parser does not want; UINT64_MAX = until the stream ends */
 	size_t need;
@@ -45,6 +46,8 @@ struct proto_ops {
 	 * TLS records and random bytes give DETECT_NO. The engine asks for both sides and both directions, prefers agreement, and breaks ties by score, then port.
 	 */
 	int (*detect)(struct slice in, enum proto_side side);
+	/* The same for one datagram, whole or its captured head. NULL: detect() serves both transports. */
+	int (*detect_datagram)(struct slice in, enum proto_side side);
 
 	/* Parses at the start of `in`. Called again with the rest until NEED_MORE or no input is left. `state` is shared by both sides of the connection. */
 	enum parse_status (*parse)(void *state, enum proto_side side, struct slice in, struct parse_result *ret);
