@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "lib/utf8.h"
+
 void json_init(struct json *j, struct buffer *out)
 {
 	*j = (struct json){ .out = out };
@@ -33,24 +35,6 @@ void json_object(struct json *j) { json_open(j, '{'); }
 void json_object_end(struct json *j) { json_close(j, '}'); }
 void json_array(struct json *j) { json_open(j, '['); }
 void json_array_end(struct json *j) { json_close(j, ']'); }
-
-/* Length of the well-formed UTF-8 sequence at p (RFC 3629), 0 if there is none. */
-static size_t utf8_len(const uint8_t *p, size_t left)
-{
-	if (p[0] < 0x80)
-		return 1;
-
-	size_t n = p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : 0;
-	if (n == 0 || n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-	    (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
 
 static void json_escape(struct buffer *out, uint8_t c)
 {
