@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The printing sinks against their exact text, and what they do when the reader goes away or does not read. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "sink/output.h"
+#include "sink/sinks.h"
+#include "unit/sink_sample.h"
+
+struct printed {
+	int fds[2];
+	struct sink *sink;
+	const struct sink_ops *ops;
+};
+
+static void printed_open(struct printed *p, const char *name)
+{
+	char error[128] = "";
+
+	assert_int_equal(pipe2(p->fds, O_CLOEXEC), 0);
+	p->ops = sink_find(name);
+	assert_non_null(p->ops);
+	struct sink_config c = { .spool_dir = "", .out_fd = p->fds[1] };
+	assert_int_equal(p->ops->open(&c, &p->sink, error, sizeof(error)), 0);
+}
+
+static size_t printed_read(struct printed *p, char *text, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	p->ops->close(p->sink);
+	close(p->fds[1]);
+	while ((n = read(p->fds[0], text + len, size - 1 - len)) > 0)
+		len += (size_t)n;
+	text[len] = '\0';
+	close(p->fds[0]);
+	return len;
+}
+
+struct stat_want {
+	const char *name;
+	const char *label_value;
+	double value;
+	unsigned found;
+};
+
+static void stat_take(void *ctx, const char *name, const char *help, const char *label, const char *label_value, double value, bool counter)
+{
+	struct stat_want *w = ctx;
+
+	(void)help;
+	(void)label;
+	(void)counter;
+	if (strcmp(name, w->name) == 0 && (!w->label_value || strcmp(label_value, w->label_value) == 0)) {
+		w->value += value;
+		w->found++;
+	}
+}
+
+static double printed_stat(const struct printed *p, const char *name)
+{
+	struct stat_want w = { .name = name };
+
+	p->ops->stats(p->sink, stat_take, &w);
+	assert_int_equal(w.found, 1);
+	return w.value;
+}
+
+static void otlp_json_is_exact(void **state)
+{
+	static const char want[] =
+		"{\"resourceSpans\":[{\"resource\":{\"attributes\":["
+		"{\"key\":\"service.name\",\"value\":{\"stringValue\":\"shop\"}},"
+		"{\"key\":\"process.pid\",\"value\":{\"intValue\":\"4211\"}},"
+		"{\"key\":\"host.name\",\"value\":{\"stringValue\":\"n\xc3\xb6rd\"}}]},"
+		"\"scopeSpans\":[{\"scope\":{\"name\":\"plumb\",\"version\":\"" PLUMB_VERSION "\"},\"spans\":["
+		"{\"traceId\":\"abababababababababababababababab\",\"spanId\":\"0000000000000007\",\"traceState\":\"v=1\","
+		"\"parentSpanId\":\"cd00000000000000\",\"flags\":769,\"name\":\"GET /cart/{id}\",\"kind\":3,"
+		"\"startTimeUnixNano\":\"1700000007000000100\",\"endTimeUnixNano\":\"1700000007002500100\",\"attributes\":["
+		"{\"key\":\"http.response.status_code\",\"value\":{\"intValue\":\"503\"}},"
+		"{\"key\":\"error.type\",\"value\":{\"stringValue\":\"503\"}},"
+		"{\"key\":\"server.address\",\"value\":{\"stringValue\":\"10.0.0.7\"}},"
+		"{\"key\":\"server.port\",\"value\":{\"intValue\":\"8080\"}},"
+		"{\"key\":\"url.path\",\"value\":{\"stringValue\":\"/cart/\xef\xbf\xbd\\u001b\"}},"
+		"{\"key\":\"plumb.time_to_first_byte\",\"value\":{\"intValue\":\"-3\"}}],"
+		"\"status\":{\"message\":\"no \\\"stock\\\"\",\"code\":2}}]}]}]}\n";
+	struct printed p;
+	struct process process;
+	struct span span;
+	char got[4096];
+
+	(void)state;
+	printed_open(&p, "otlp-json");
+	sample_process(&process, 1, "shop");
+	sample_span(&span, &process, 7);
+	assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
+	printed_read(&p, got, sizeof(got));
+	assert_string_equal(got, want);
+}
+
+static void otlp_json_root_without_process(void **state)
+{
+	static const char want[] =
+		"{\"resourceSpans\":[{\"resource\":{\"attributes\":["
+		"{\"key\":\"service.name\",\"value\":{\"stringValue\":\"unknown_service\"}}]},"
+		"\"scopeSpans\":[{\"scope\":{\"name\":\"plumb\",\"version\":\"" PLUMB_VERSION "\"},\"spans\":["
+		"{\"traceId\":\"00000000000000000000000000000001\",\"spanId\":\"0000000000000002\",\"flags\":1,\"name\":\"x\",\"kind\":2,"
+		"\"startTimeUnixNano\":\"5\",\"endTimeUnixNano\":\"6\",\"attributes\":[],\"status\":{}}]}]}]}\n";
+	struct printed p;
+	struct span span = { .sampled = true, .kind = SPAN_SERVER, .start_ns = 5, .end_ns = 6, .name = SLICE_LIT("x") };
+	char got[4096];
+
+	(void)state;
+	span.trace_id[15] = 1;
+	span.span_id[7] = 2;
+	printed_open(&p, "otlp-json");
+	assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
+	printed_read(&p, got, sizeof(got));
+	assert_string_equal(got, want);
+}
+
+static void json_is_exact(void **state)
+{
+	static const char want[] =
+		"{\"time\":\"2023-11-14T22:13:27.000000100Z\",\"duration_ns\":2500000,"
+		"\"trace_id\":\"abababababababababababababababab\",\"span_id\":\"0000000000000007\",\"parent_id\":\"cd00000000000000\","
+		"\"kind\":\"client\",\"service\":\"shop\",\"pid\":4211,\"protocol\":\"http\",\"name\":\"GET /cart/{id}\",\"status\":\"error\","
+		"\"status_message\":\"no \\\"stock\\\"\",\"request_bytes\":79,\"response_bytes\":211,\"attributes\":{"
+		"\"http.response.status_code\":503,\"error.type\":\"503\",\"server.address\":\"10.0.0.7\",\"server.port\":8080,"
+		"\"url.path\":\"/cart/\xef\xbf\xbd\\u001b\",\"plumb.time_to_first_byte\":-3}}\n";
+	struct printed p;
+	struct process process;
+	struct span span;
+	char got[4096];
+
+	(void)state;
+	printed_open(&p, "json");
+	sample_process(&process, 1, "shop");
+	sample_span(&span, &process, 7);
+	assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
+	printed_read(&p, got, sizeof(got));
+	assert_string_equal(got, want);
+}
+
+static void console_columns_stay(void **state)
+{
+	static const char want[] =
+		"TIME (UTC)   DURATION SERVICE            PEER                  NAME                   STATUS\n"
+		"22:13:27.000   2.50ms shop             \xe2\x86\x92 10.0.0.7:8080         GET /cart/{id}         503\n"
+		"22:13:28.000   2.50ms a-service-with-\xe2\x80\xa6 \xe2\x86\x92 10.0.0.7:8080         GET /?[31m?\xe4\xb8\xad\xe4\xb8\xad\xe4\xb8\xad/\xc3\xa9t\xc3\xa9\xe2\x80\xa6 503\n";
+	struct printed p;
+	struct process process;
+	struct span span;
+	char got[4096];
+
+	(void)state;
+	printed_open(&p, "console");
+	sample_process(&process, 1, "shop");
+	sample_span(&span, &process, 7);
+	assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
+	sample_process(&process, 2, "a-service-with-a-long-name");
+	sample_span(&span, &process, 8);
+	/* An escape sequence, a bad byte, wide characters: nothing that moves the cursor, and the cut falls where columns say. */
+	span.name = SLICE_LIT("GET /\x1b[31m\xff\xe4\xb8\xad\xe4\xb8\xad\xe4\xb8\xad/\xc3\xa9t\xc3\xa9/long");
+	assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
+	printed_read(&p, got, sizeof(got));
+	assert_string_equal(got, want);
+}
+
+static void reader_gone_is_counted(void **state)
+{
+	struct printed p;
+	struct process process;
+	struct span span;
+
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	printed_open(&p, "json");
+	close(p.fds[0]);
+	sample_process(&process, 1, "shop");
+	sample_span(&span, &process, 7);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(p.ops->span(p.sink, &span), SINK_ERROR);
+	assert_int_equal(p.ops->flush(p.sink, 10), 0);
+	assert_true(printed_stat(&p, "plumb_output_spans_dropped_total") == 5);
+	assert_true(printed_stat(&p, "plumb_output_spans_written_total") == 0);
+	p.ops->close(p.sink);
+	close(p.fds[1]);
+}
+
+/* A reader that does not read, on a descriptor that does not block: bounded, counted, and whole lines only. */
+static void slow_reader_is_bounded(void **state)
+{
+	enum { SPANS = 5003 };
+	struct printed p;
+	struct process process;
+	struct span span;
+	static char got[SPANS * 1024];
+
+	(void)state;
+	printed_open(&p, "json");
+	fcntl(p.fds[1], F_SETFL, O_NONBLOCK);
+	sample_process(&process, 1, "shop");
+	uint64_t taken = 0;
+	for (uint64_t i = 0; i < SPANS; i++) {
+		sample_span(&span, &process, i);
+		taken += p.ops->span(p.sink, &span) == SINK_OK;
+	}
+	assert_in_range(taken, 1000, SPANS - 1000);
+	double dropped = printed_stat(&p, "plumb_output_spans_dropped_total");
+	assert_true(dropped == (double)(SPANS - taken));
+	assert_true(printed_stat(&p, "plumb_output_spans_pending") + printed_stat(&p, "plumb_output_spans_written_total") == (double)taken);
+
+	size_t len = 0, lines = 0;
+	while (p.ops->flush(p.sink, 0) > 0) {
+		ssize_t n = read(p.fds[0], got + len, sizeof(got) - 1 - len);
+		assert_true(n > 0);
+		len += (size_t)n;
+	}
+	len += printed_read(&p, got + len, sizeof(got) - len);
+	for (size_t i = 0; i < len; i++)
+		if (got[i] == '\n') {
+			assert_int_equal(got[i - 1], '}');
+			lines++;
+		}
+	assert_int_equal(lines, taken);
+}
+
+static void table_is_complete(void **state)
+{
+	(void)state;
+	assert_null(sink_find("nothing"));
+	for (size_t i = 0; sink_table[i]; i++) {
+		assert_ptr_equal(sink_find(sink_table[i]->name), sink_table[i]);
+		assert_non_null(sink_table[i]->options);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(otlp_json_is_exact),     cmocka_unit_test(otlp_json_root_without_process), cmocka_unit_test(json_is_exact),
+		cmocka_unit_test(console_columns_stay),   cmocka_unit_test(reader_gone_is_counted),	      cmocka_unit_test(slow_reader_is_bounded),
+		cmocka_unit_test(table_is_complete),
+	};
+	return cmocka_run_group_tests_name("printing sinks", tests, NULL, NULL);
+}

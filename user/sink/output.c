@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sink/output.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { OUTPUT_CLOSE_WAIT_MS = 1000 };
+
+static uint64_t output_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+void output_init(struct output *o, const char *name, int fd)
+{
+	*o = (struct output){ .name = name, .fd = fd };
+	buffer_init(&o->text, OUTPUT_BUFFER_MAX);
+}
+
+static void output_end(struct output *o, int error)
+{
+	o->error = error;
+	o->dropped += o->pending;
+	o->pending = 0;
+	buffer_clear(&o->text);
+	o->mark = 0;
+}
+
+/* Writes until nothing is left, the descriptor would block, or a signal came. */
+static void output_write(struct output *o)
+{
+	size_t done = 0;
+
+	while (done < o->mark) {
+		ssize_t n = write(o->fd, o->text.data + done, o->mark - done);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
+			break;
+		if (n <= 0) {
+			output_end(o, n < 0 ? -errno : -EIO);
+			return;
+		}
+		done += (size_t)n;
+	}
+	buffer_consume(&o->text, done);
+	o->mark -= done;
+	if (o->mark == 0) {
+		o->written += o->pending;
+		o->pending = 0;
+	}
+}
+
+enum sink_result output_span(struct output *o)
+{
+	if (o->error || o->text.failed) {
+		o->text.len = o->mark;
+		o->text.failed = 0;
+		o->dropped++;
+		return SINK_ERROR;
+	}
+	o->mark = o->text.len;
+	o->pending++;
+
+	uint64_t now_ns = output_now_ns();
+	if (o->mark >= OUTPUT_BLOCK || now_ns - o->last_write_ns >= OUTPUT_INTERVAL_NS) {
+		o->last_write_ns = now_ns;
+		output_write(o);
+	}
+	return o->error ? SINK_ERROR : SINK_OK;
+}
+
+void output_text(struct output *o)
+{
+	if (o->text.failed) {
+		o->text.len = o->mark;
+		o->text.failed = 0;
+		return;
+	}
+	o->mark = o->text.len;
+	output_write(o);
+}
+
+void output_tick(struct output *o)
+{
+	if (o->mark == 0 || o->error)
+		return;
+	o->last_write_ns = output_now_ns();
+	output_write(o);
+}
+
+uint64_t output_flush(struct output *o, int timeout_ms)
+{
+	uint64_t deadline_ns = output_now_ns() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * 1000000u;
+
+	for (;;) {
+		if (o->mark && !o->error)
+			output_write(o);
+		uint64_t now_ns = output_now_ns();
+		if (o->mark == 0 || o->error || now_ns >= deadline_ns)
+			return o->pending;
+
+		struct pollfd p = { .fd = o->fd, .events = POLLOUT };
+		(void)poll(&p, 1, (int)((deadline_ns - now_ns) / 1000000u) + 1); /* a failure shows in the next write */
+	}
+}
+
+void output_done(struct output *o)
+{
+	output_flush(o, OUTPUT_CLOSE_WAIT_MS);
+	buffer_done(&o->text);
+}
+
+void output_stats(const struct output *o, sink_stat_fn fn, void *ctx)
+{
+	fn(ctx, "plumb_output_spans_written_total", "Spans printed.", "sink", o->name, (double)o->written, true);
+	fn(ctx, "plumb_output_spans_dropped_total", "Spans not printed: reader gone, write error, or reader too slow.", "sink", o->name,
+	   (double)o->dropped, true);
+	fn(ctx, "plumb_output_spans_pending", "Spans waiting to be printed.", "sink", o->name, (double)o->pending, false);
+}

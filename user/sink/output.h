@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lines to a descriptor, for the sinks that print. A line is written at once when the last write is older than OUTPUT_INTERVAL_NS, so that a quiet
+ * terminal is never behind; a busy one is written in blocks, by the next tick at the latest. A reader that went away (EPIPE) or a failing
+ * disk ends the output: what comes later is counted as dropped. The caller of the engine ignores SIGPIPE.
+ */
+#ifndef PLUMB_SINK_OUTPUT_H
+#define PLUMB_SINK_OUTPUT_H
+
+#include "sink/sink.h"
+
+enum { OUTPUT_BUFFER_MAX = 1 << 20, OUTPUT_BLOCK = 32 << 10, OUTPUT_INTERVAL_NS = 20 * 1000 * 1000 };
+
+struct output {
+	const char *name;   /* the sink's, for stats */
+	int fd;             /* not owned */
+	struct buffer text; /* lines not written yet; the sink appends to it */
+	size_t mark;        /* end of the last whole line */
+	uint64_t pending;   /* spans in text */
+	uint64_t written, dropped;
+	uint64_t last_write_ns; /* CLOCK_MONOTONIC */
+	int error;          /* negative errno that ended the output, or 0 */
+};
+
+void output_init(struct output *o, const char *name, int fd);
+void output_done(struct output *o); /* writes what it can without waiting longer than a second */
+/* The sink has appended one span's line to o->text. A line that did not fit is taken back and counted as dropped. */
+enum sink_result output_span(struct output *o);
+/* The sink has appended text that is no span (a heading). Written at once. */
+void output_text(struct output *o);
+void output_tick(struct output *o);
+uint64_t output_flush(struct output *o, int timeout_ms); /* spans left */
+void output_stats(const struct output *o, sink_stat_fn fn, void *ctx);
+
+#endif
