@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* span/sql and lib/sql_lex: what is shown of a statement, and that no prefix of any statement shows a byte of a value. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "span/sql.h"
+
+/* Values in these statements are made of the letters Z and J and the digits 7 and 8, which nothing else in them uses. */
+static const char secret[] = "ZJ78";
+
+struct redact_case {
+	const char *sql, *expect;
+	enum sql_dialect dialect;
+};
+
+static const struct redact_case redact_cases[] = {
+	{ "", "", SQL_ANSI },
+	{ ";", ";", SQL_ANSI },
+	{ "SELECT 1", "SELECT ?", SQL_ANSI },
+	{ "SELECT 78", "SELECT ?", SQL_ANSI },
+	{ "select 'ZZ'", "select ?", SQL_ANSI },
+	{ "SELECT * FROM users WHERE id = 78", "SELECT * FROM users WHERE id = ?", SQL_ANSI },
+	{ "SELECT  *\n\tFROM users\n", "SELECT * FROM users", SQL_ANSI },
+	{ "  SELECT 7  ", "SELECT ?", SQL_ANSI },
+	{ "SELECT a FROM t WHERE a='Z''J' AND b=1", "SELECT a FROM t WHERE a=? AND b=?", SQL_ANSI },
+	{ "SELECT ''", "SELECT ?", SQL_ANSI },
+	{ "SELECT ''''", "SELECT ?", SQL_ANSI },
+	{ "SELECT 'Z", "SELECT ?", SQL_ANSI },
+	{ "SELECT 'Z''", "SELECT ?", SQL_ANSI },
+	{ "SELECT 'ZJ' 'JZ'", "SELECT ?", SQL_ANSI },
+	{ "SELECT 'ZJ'\n'JZ' FROM t", "SELECT ? FROM t", SQL_ANSI },
+	{ "SELECT E'Z\\'J' FROM t", "SELECT ? FROM t", SQL_ANSI },
+	{ "SELECT e'Z\\\\' FROM t", "SELECT ? FROM t", SQL_ANSI },
+	{ "SELECT E'Z\\", "SELECT ?", SQL_ANSI },
+	{ "SELECT 'Z\\' FROM t WHERE b = 'J'", "SELECT ?", SQL_ANSI },
+	{ "SELECT 'Z\\\\' FROM t", "SELECT ? FROM t", SQL_ANSI },
+	{ "SELECT 'Z\\J' FROM t", "SELECT ? FROM t", SQL_ANSI },
+	{ "SELECT B'Z', X'78', N'ZJ', x'7'", "SELECT ?, ?, ?, ?", SQL_ANSI },
+	{ "SELECT U&'Z\\0078' FROM t", "SELECT ? FROM t", SQL_ANSI },
+	{ "SELECT U&'Z\\0078' UESCAPE '!'", "SELECT ? UESCAPE ?", SQL_ANSI },
+	{ "SELECT U&\"name\" FROM t", "SELECT U&\"name\" FROM t", SQL_ANSI },
+	{ "SELECT $$Z'J$$ FROM t", "SELECT ? FROM t", SQL_ANSI },
+	{ "SELECT $tag$Z $$ $ta$ J$tag$ FROM t", "SELECT ? FROM t", SQL_ANSI },
+	{ "SELECT $tag$Z $$", "SELECT ?", SQL_ANSI },
+	{ "SELECT $Z", "SELECT ?", SQL_ANSI },
+	{ "SELECT $Z AS a", "SELECT ? AS a", SQL_ANSI },
+	{ "DO $$ BEGIN PERFORM 'Z'; END $$", "DO ?", SQL_ANSI },
+	{ "SELECT $1, $2", "SELECT $1, $2", SQL_ANSI },
+	{ "SELECT $1Z", "SELECT ?", SQL_ANSI },
+	{ "SELECT f$1$ FROM t", "SELECT f$1$ FROM t", SQL_ANSI },
+	{ "UPDATE t SET a = $1 WHERE b = $2", "UPDATE t SET a = $1 WHERE b = $2", SQL_ANSI },
+	{ "SELECT ? FROM t WHERE a = ?", "SELECT ? FROM t WHERE a = ?", SQL_ANSI },
+	{ "SELECT a ->> 'Z' FROM t", "SELECT a ->> ? FROM t", SQL_ANSI },
+	{ "SELECT a #> '{Z,J}' FROM t", "SELECT a #> ? FROM t", SQL_ANSI },
+	{ "SELECT 7.8, .7, 7., 7e8, 7E-8, 0x7F, 7_8", "SELECT ?, ?, ?, ?, ?, ?, ?", SQL_ANSI },
+	{ "SELECT 78ZJ", "SELECT ?", SQL_ANSI },
+	{ "SELECT 7e-", "SELECT ?", SQL_ANSI },
+	{ "SELECT a1, t2.b3 FROM t2", "SELECT a1, t2.b3 FROM t2", SQL_ANSI },
+	{ "SELECT a-7, a - 8", "SELECT a-?, a - ?", SQL_ANSI },
+	{ "SELECT a FROM t WHERE b = -7", "SELECT a FROM t WHERE b = ?", SQL_ANSI },
+	{ "SELECT a FROM t WHERE b > +7.8e+7", "SELECT a FROM t WHERE b > ?", SQL_ANSI },
+	{ "SELECT a[7:8] FROM t", "SELECT a[?:?] FROM t", SQL_ANSI },
+	{ "SELECT \"Name\" FROM \"My \"\"Table\"\"\"", "SELECT \"Name\" FROM \"My \"\"Table\"\"\"", SQL_ANSI },
+	{ "SELECT \"ZJ", "SELECT ?", SQL_ANSI },
+	{ "SELECT a -- Z 'J\nFROM t", "SELECT a FROM t", SQL_ANSI },
+	{ "SELECT a --Z", "SELECT a", SQL_ANSI },
+	{ "SELECT /* Z */ a", "SELECT a", SQL_ANSI },
+	{ "/* Z */ SELECT a", "SELECT a", SQL_ANSI },
+	{ "SELECT a/*Z*/FROM t", "SELECT a FROM t", SQL_ANSI },
+	{ "SELECT /* Z /* J */ 78 */ a", "SELECT a", SQL_ANSI },
+	{ "SELECT a /* Z", "SELECT a", SQL_ANSI },
+	{ "SELECT '/* Z' AS x, 7 /* ' */", "SELECT ? AS x, ?", SQL_ANSI },
+	{ "SELECT a FROM t WHERE id IN (7, 8, 78)", "SELECT a FROM t WHERE id IN (?)", SQL_ANSI },
+	{ "SELECT a FROM t WHERE id in ( 7,8 , 'Z' )", "SELECT a FROM t WHERE id in ( ? )", SQL_ANSI },
+	{ "SELECT a FROM t WHERE id IN (-7, +8, - 7)", "SELECT a FROM t WHERE id IN (?, - ?)", SQL_ANSI },
+	{ "SELECT a FROM t WHERE id IN ($1, $2)", "SELECT a FROM t WHERE id IN ($1, $2)", SQL_ANSI },
+	{ "SELECT a FROM t WHERE id IN (7, $1, 8, 7)", "SELECT a FROM t WHERE id IN (?, $1, ?)", SQL_ANSI },
+	{ "SELECT a FROM t WHERE (a, b) IN ((7, 'Z'), (8, 'J'))", "SELECT a FROM t WHERE (a, b) IN ((?))", SQL_ANSI },
+	{ "SELECT a FROM t WHERE id IN (SELECT b FROM u WHERE c = 7)", "SELECT a FROM t WHERE id IN (SELECT b FROM u WHERE c = ?)", SQL_ANSI },
+	{ "INSERT INTO t VALUES (7, 'Z')", "INSERT INTO t VALUES (?)", SQL_ANSI },
+	{ "INSERT INTO t (a, b) VALUES (7, 'Z'), (8, 'J'), (78, NULL)", "INSERT INTO t (a, b) VALUES (?), (?, NULL)", SQL_ANSI },
+	{ "INSERT INTO t VALUES (7, now()), (8, now()),\n(78, now()) RETURNING a", "INSERT INTO t VALUES (?, now()) RETURNING a", SQL_ANSI },
+	{ "INSERT INTO t VALUES (f(7, 8), 'Z')", "INSERT INTO t VALUES (f(?, ?), ?)", SQL_ANSI },
+	{ "INSERT INTO t VALUES ($1, $2), ($3, $4)", "INSERT INTO t VALUES ($1, $2), ($3, $4)", SQL_ANSI },
+	{ "INSERT INTO t VALUES (?, ?), (?, ?)", "INSERT INTO t VALUES (?, ?)", SQL_ANSI },
+	{ "SELECT ARRAY[7, 8, 78] <-> a FROM t", "SELECT ARRAY[?] <-> a FROM t", SQL_ANSI },
+	{ "SELECT coalesce(a, 7, 8) FROM t", "SELECT coalesce(a, ?, ?) FROM t", SQL_ANSI },
+	{ "SELECT a FROM t LIMIT 7 OFFSET 8", "SELECT a FROM t LIMIT ? OFFSET ?", SQL_ANSI },
+	{ "SELECT 'Z'::text, date'ZJ', interval '7 J'", "SELECT ?::text, date?, interval ?", SQL_ANSI },
+	{ "SELECT q'[Z'J]' FROM t", "SELECT ?", SQL_ANSI },
+	{ "SELECT nq'{Z'J}', 7", "SELECT ?", SQL_ANSI },
+	{ "ALTER USER u PASSWORD 'ZJ78'", "ALTER USER u PASSWORD ?", SQL_ANSI },
+	{ "SELECT TRUE, NULL", "SELECT TRUE, NULL", SQL_ANSI },
+	{ "SELECT a; SELECT 'Z'", "SELECT a; SELECT ?", SQL_ANSI },
+	{ "SELECT :name, :1, @var, %s", "SELECT :name, :?, @var, %s", SQL_ANSI },
+	{ "SELECT \xc3\xa4 FROM t", "SELECT \xc3\xa4 FROM t", SQL_ANSI },
+	{ "SELECT a\\", "SELECT a\\", SQL_ANSI },
+	{ "SELECT 5--1\nFROM t", "SELECT ? FROM t", SQL_ANSI },
+	{ "SELECT \"Z\" FROM t", "SELECT ? FROM t", SQL_MYSQL },
+	{ "SELECT \"Z\"\"J\" FROM t", "SELECT ? FROM t", SQL_MYSQL },
+	{ "SELECT 'Z\\'J' FROM `my t`", "SELECT ? FROM `my t`", SQL_MYSQL },
+	{ "SELECT \"Z\\\"J\", 7", "SELECT ?, ?", SQL_MYSQL },
+	{ "SELECT a # Z\nFROM t", "SELECT a FROM t", SQL_MYSQL },
+	{ "SELECT a--'Z\nJ'", "SELECT a--?", SQL_MYSQL },
+	{ "SELECT a -- 'Z\nFROM t", "SELECT a FROM t", SQL_MYSQL },
+	{ "SELECT 5--1", "SELECT ?-?", SQL_MYSQL },
+	{ "SELECT /* Z /* J */ a", "SELECT a", SQL_MYSQL },
+	{ "SELECT `ZJ", "SELECT ?", SQL_MYSQL },
+	{ "SELECT _latin'Z', x'78', 0x78", "SELECT _latin?, ?, ?", SQL_MYSQL },
+	{ "SELECT a FROM t WHERE a IN ('Z\\\\', \"J\")", "SELECT a FROM t WHERE a IN (?)", SQL_MYSQL },
+};
+
+enum { REDACT_CASES = sizeof(redact_cases) / sizeof(redact_cases[0]) };
+
+struct summary_case {
+	const char *sql, *summary, *operation, *collection;
+};
+
+static const struct summary_case summary_cases[] = {
+	{ "", "", "", "" },
+	{ "-- nothing", "", "", "" },
+	{ "SELECT 1", "SELECT", "SELECT", "" },
+	{ "select * from users", "select users", "select", "users" },
+	{ "SELECT * FROM users u, orders AS o WHERE u.id = o.id", "SELECT users orders", "SELECT", "" },
+	{ "SELECT * FROM users JOIN orders USING (id) LEFT JOIN items ON a = b", "SELECT users orders items", "SELECT", "" },
+	{ "SELECT * FROM users a JOIN users b ON a.id = b.parent", "SELECT users users", "SELECT", "users" },
+	{ "SELECT * FROM public.users", "SELECT public.users", "SELECT", "public.users" },
+	{ "SELECT * FROM a/* ZJ */.b", "SELECT a", "SELECT", "a" },
+	{ "SELECT * FROM \"users\"", "SELECT users", "SELECT", "users" },
+	{ "SELECT * FROM \"song list\", 'artists'", "SELECT \"song list\"", "SELECT", "\"song list\"" },
+	{ "SELECT * FROM \"s\".\"t\" WHERE x", "SELECT \"s\".\"t\"", "SELECT", "\"s\".\"t\"" },
+	{ "SELECT EXTRACT(YEAR FROM at) FROM t", "SELECT t", "SELECT", "t" },
+	{ "SELECT a IS DISTINCT FROM b FROM t WHERE c IS NOT DISTINCT FROM d", "SELECT t", "SELECT", "t" },
+	{ "SELECT a FROM t ORDER BY a, b", "SELECT t", "SELECT", "t" },
+	{ "SELECT a FROM generate_series(1, 7) g, t", "SELECT t", "SELECT", "t" },
+	{ "SELECT a FROM (SELECT b FROM u) s, t", "SELECT SELECT u t", "SELECT", "" },
+	{ "SELECT a FROM t WHERE x IN (SELECT y FROM u) GROUP BY a, c", "SELECT t SELECT u", "SELECT", "" },
+	{ "SELECT a FROM t UNION ALL SELECT b FROM u", "SELECT t SELECT u", "SELECT", "" },
+	{ "SELECT a FROM t FOR UPDATE", "SELECT t", "SELECT", "t" },
+	{ "SELECT a AS update, b FROM t", "SELECT t", "SELECT", "t" },
+	{ "SELECT a FROM ONLY t", "SELECT t", "SELECT", "t" },
+	{ "INSERT INTO orders (id, x) VALUES (1, 'Z') ON CONFLICT (id) DO UPDATE SET x = 7", "INSERT orders", "INSERT", "orders" },
+	{ "INSERT INTO shipping_details (a) SELECT b FROM orders", "INSERT shipping_details SELECT orders", "INSERT", "" },
+	{ "UPDATE ONLY t SET a = 1 WHERE b = 7", "UPDATE t", "UPDATE", "t" },
+	{ "UPDATE t SET a = u.b FROM u WHERE u.c = t.c", "UPDATE t u", "UPDATE", "" },
+	{ "DELETE FROM t WHERE a = 'Z'", "DELETE t", "DELETE", "t" },
+	{ "DELETE FROM t USING u WHERE t.a = u.a", "DELETE t u", "DELETE", "" },
+	{ "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN UPDATE SET b = 7", "MERGE t s", "MERGE", "" },
+	{ "WITH x AS (SELECT a FROM t), y (b) AS (SELECT 7) SELECT * FROM x, y, u", "SELECT t SELECT SELECT u", "SELECT", "" },
+	{ "WITH RECURSIVE x AS (SELECT a FROM t UNION SELECT a FROM x) SELECT a FROM x", "SELECT t SELECT SELECT", "SELECT", "t" },
+	{ "WITH d AS (DELETE FROM t RETURNING a) INSERT INTO u SELECT a FROM d", "DELETE t INSERT u SELECT", "DELETE", "" },
+	{ "CREATE TABLE IF NOT EXISTS t (a int, b text)", "CREATE TABLE t", "CREATE", "t" },
+	{ "CREATE TABLE t AS SELECT a FROM u", "CREATE TABLE t SELECT u", "CREATE", "" },
+	{ "CREATE UNIQUE INDEX i ON t (a)", "CREATE INDEX", "CREATE", "" },
+	{ "DROP TABLE IF EXISTS t, u", "DROP TABLE t u", "DROP", "" },
+	{ "ALTER TABLE t ADD COLUMN c int", "ALTER TABLE t", "ALTER", "t" },
+	{ "TRUNCATE t, u", "TRUNCATE t u", "TRUNCATE", "" },
+	{ "TRUNCATE TABLE t", "TRUNCATE t", "TRUNCATE", "t" },
+	{ "COPY t (a, b) FROM STDIN", "COPY t", "COPY", "t" },
+	{ "COPY (SELECT a FROM t) TO STDOUT", "COPY SELECT t", "COPY", "t" },
+	{ "CALL proc(1)", "CALL proc", "CALL", "" },
+	{ "BEGIN", "BEGIN", "BEGIN", "" },
+	{ "BEGIN; UPDATE t SET a = 7; COMMIT", "BEGIN UPDATE t COMMIT", "BEGIN", "t" },
+	{ "SET search_path TO a, b", "SET", "SET", "" },
+	{ "EXPLAIN ANALYZE SELECT a FROM t", "EXPLAIN SELECT t", "EXPLAIN", "t" },
+	{ "EXPLAIN (ANALYZE, BUFFERS) UPDATE t SET a = 7", "EXPLAIN UPDATE t", "EXPLAIN", "t" },
+	{ "PREPARE p AS INSERT INTO t VALUES ($1)", "PREPARE INSERT t", "PREPARE", "t" },
+	{ "GRANT SELECT ON t TO u", "GRANT", "GRANT", "" },
+	{ "VALUES (7, 8)", "", "", "" },
+};
+
+enum { SUMMARY_CASES = sizeof(summary_cases) / sizeof(summary_cases[0]) };
+
+/* The last n bytes in front of a page that cannot be read. */
+static uint8_t *fence;
+static size_t page;
+
+static struct slice at_fence(const char *text, size_t n)
+{
+	assert_true(n <= page);
+	uint8_t *p = fence + page - n;
+	if (n)
+		memcpy(p, text, n);
+	return slice_make(p, n);
+}
+
+static int map_fence(void **state)
+{
+	(void)state;
+	page = (size_t)sysconf(_SC_PAGESIZE);
+	fence = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return fence == MAP_FAILED || mprotect(fence + page, page, PROT_NONE) != 0;
+}
+
+static int unmap_fence(void **state)
+{
+	(void)state;
+	return munmap(fence, 2 * page);
+}
+
+static void assert_text(const char *got, size_t n, const char *expect, const char *sql)
+{
+	if (n != strlen(expect) || (n && memcmp(got, expect, n) != 0))
+		fail_msg("%s\n  gave   %.*s\n  wanted %s", sql, (int)n, got, expect);
+}
+
+static void redacts(void **state)
+{
+	(void)state;
+	assert_true(REDACT_CASES >= 80);
+	for (size_t i = 0; i < REDACT_CASES; i++) {
+		const struct redact_case *c = &redact_cases[i];
+		char out[512];
+		size_t n = sql_redact_dialect(at_fence(c->sql, strlen(c->sql)), c->dialect, out, sizeof(out));
+
+		assert_text(out, n, c->expect, c->sql);
+	}
+}
+
+/* Every prefix into every room: nothing of a value, nothing outside the room. */
+static void no_prefix_shows_a_value(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < REDACT_CASES; i++) {
+		const struct redact_case *c = &redact_cases[i];
+
+		for (size_t n = 0; n <= strlen(c->sql); n++) {
+			char out[512];
+
+			for (size_t cap = 0; cap < 64; cap += 7) {
+				memset(out, 'Q', sizeof(out));
+				size_t len = sql_redact_dialect(at_fence(c->sql, n), c->dialect, out, cap);
+				assert_true(len <= cap);
+				for (size_t j = 0; j < len; j++)
+					if (memchr(secret, out[j], sizeof(secret) - 1))
+						fail_msg("%.*s shows %.*s", (int)n, c->sql, (int)len, out);
+				for (size_t j = cap; j < sizeof(out); j++)
+					assert_int_equal(out[j], 'Q');
+			}
+			struct sql_description d;
+			sql_describe(at_fence(c->sql, n), c->dialect, &d);
+			for (size_t j = 0; j < d.summary_len; j++)
+				if (memchr(secret, d.summary[j], sizeof(secret) - 1))
+					fail_msg("%.*s is summed up as %s", (int)n, c->sql, d.summary);
+		}
+	}
+}
+
+static void sums_up(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < SUMMARY_CASES; i++) {
+		const struct summary_case *c = &summary_cases[i];
+		struct slice sql = at_fence(c->sql, strlen(c->sql));
+		char out[SQL_SUMMARY_MAX];
+
+		assert_text(out, sql_summary(sql, out, sizeof(out)), c->summary, c->sql);
+		struct slice op = sql_operation(sql), table = sql_collection(sql);
+		assert_text((const char *)op.ptr, op.len, c->operation, c->sql);
+		assert_text((const char *)table.ptr, table.len, c->collection, c->sql);
+		for (size_t n = 0; n <= sql.len; n++) {
+			struct sql_description d;
+			sql_describe(at_fence(c->sql, n), SQL_ANSI, &d);
+			assert_true(d.summary_len <= SQL_SUMMARY_MAX);
+			assert_null(memchr(d.summary, 'Z', d.summary_len));
+		}
+	}
+}
+
+static void summary_holds_whole_names_only(void **state)
+{
+	char sql[4096], out[64];
+	size_t n = (size_t)snprintf(sql, sizeof(sql), "SELECT * FROM table_of_19_letters");
+
+	(void)state;
+	for (int i = 0; i < 30; i++)
+		n += (size_t)snprintf(sql + n, sizeof(sql) - n, ", table_of_19_letters");
+	n += (size_t)snprintf(sql + n, sizeof(sql) - n, ", x");
+	struct sql_description d;
+	sql_describe(slice_make(sql, n), SQL_ANSI, &d);
+	assert_int_equal(d.summary_len, 6 + 12 * 20);
+	assert_int_equal(d.summary[d.summary_len - 1], 's');
+	assert_int_equal(d.targets, 32);
+	assert_int_equal(sql_summary(slice_make(sql, n), out, 30), 26);
+	assert_memory_equal(out, "SELECT table_of_19_letters", 26);
+}
+
+static void cuts_between_characters(void **state)
+{
+	char out[16];
+	struct slice sql = SLICE_LIT("SELECT \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80 FROM t");
+	static const size_t lens[] = { 7, 7, 9, 9, 9, 12, 12, 12, 12, 16 };
+
+	(void)state;
+	for (size_t cap = 7; cap <= 16; cap++)
+		assert_int_equal(sql_redact(sql, out, cap), lens[cap - 7]);
+}
+
+static void big_lists_fit_a_small_room(void **state)
+{
+	enum { ROWS = 20011 };
+	char *sql = malloc(ROWS * 16 + 64), out[64];
+	size_t n = (size_t)snprintf(sql, 64, "INSERT INTO t VALUES (7)");
+
+	(void)state;
+	assert_non_null(sql);
+	for (int i = 0; i < ROWS; i++)
+		n += (size_t)snprintf(sql + n, 16, ", (%d)", i);
+	assert_text(out, sql_redact(slice_make(sql, n), out, sizeof(out)), "INSERT INTO t VALUES (?)", "rows");
+	memset(sql, '(', ROWS);
+	assert_int_equal(sql_redact(slice_make(sql, ROWS), out, sizeof(out)), sizeof(out));
+	struct sql_description d;
+	sql_describe(slice_make(sql, ROWS), SQL_ANSI, &d);
+	assert_int_equal(d.summary_len, 0);
+	free(sql);
+}
+
+/* Masked text shows no value, keeps its length and its tokens, and is redacted like the original where nothing was in doubt. */
+static void masks_in_place(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < REDACT_CASES; i++) {
+		const struct redact_case *c = &redact_cases[i];
+
+		for (size_t n = 0; n <= strlen(c->sql); n++) {
+			struct slice s = at_fence(c->sql, n);
+			uint8_t *text = fence + page - n;
+			char before[512], after[512];
+			bool doubt = memchr(c->sql, '\\', n) || strstr(c->sql, "q'");
+
+			size_t a = sql_redact_dialect(s, c->dialect, before, sizeof(before));
+			sql_mask(text, n, c->dialect);
+			for (size_t j = 0; j < n; j++)
+				if (text[j] == 'Z' || text[j] == 'J')
+					fail_msg("%.*s masked to %.*s", (int)n, c->sql, (int)n, (char *)text);
+			size_t b = sql_redact_dialect(s, c->dialect, after, sizeof(after));
+			if (!doubt && (a != b || memcmp(before, after, a) != 0))
+				fail_msg("%.*s masked to %.*s", (int)n, c->sql, (int)n, (char *)text);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(redacts),
+		cmocka_unit_test(no_prefix_shows_a_value),
+		cmocka_unit_test(sums_up),
+		cmocka_unit_test(summary_holds_whole_names_only),
+		cmocka_unit_test(cuts_between_characters),
+		cmocka_unit_test(big_lists_fit_a_small_room),
+		cmocka_unit_test(masks_in_place),
+	};
+	return cmocka_run_group_tests_name("sql", tests, map_fence, unmap_fence);
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/sql_lex.h"
+
+static bool is_digit(uint8_t c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_alpha(uint8_t c)
+{
+	uint8_t lower = ascii_lower(c);
+
+	return (lower >= 'a' && lower <= 'z') || c == '_' || c >= 0x80;
+}
+
+static bool is_word(uint8_t c)
+{
+	return is_alpha(c) || is_digit(c) || c == '$';
+}
+
+/* Control bytes count as space: they have no meaning in SQL and no place in an exported text. */
+static bool is_space(uint8_t c)
+{
+	return c <= ' ' || c == 0x7f;
+}
+
+/* The byte `ahead` of the lexer, or 0 behind the end. */
+static uint8_t peek(const struct sql_lex *l, size_t ahead)
+{
+	return l->in.len - l->at > ahead ? l->in.ptr[l->at + ahead] : 0;
+}
+
+void sql_lex_init(struct sql_lex *l, struct slice in, enum sql_dialect dialect)
+{
+	*l = (struct sql_lex){ .in = in, .dialect = dialect };
+}
+
+/* Comments nest in the standard and in PostgreSQL, not in MySQL. An open one lasts to the end. */
+static void skip_block_comment(struct sql_lex *l)
+{
+	size_t depth = 1;
+
+	for (l->at += 2; l->at < l->in.len && depth > 0;) {
+		if (peek(l, 0) == '*' && peek(l, 1) == '/') {
+			depth--;
+			l->at += 2;
+		} else if (l->dialect == SQL_ANSI && peek(l, 0) == '/' && peek(l, 1) == '*') {
+			depth++;
+			l->at += 2;
+		} else {
+			l->at++;
+		}
+	}
+}
+
+static bool line_comment_starts(const struct sql_lex *l)
+{
+	if (peek(l, 0) == '#')
+		return l->dialect == SQL_MYSQL;
+	if (peek(l, 0) != '-' || peek(l, 1) != '-')
+		return false;
+	/* MySQL: 5--1 is 5 - (-1). At the very end it cannot be told; nothing follows that could be shown. */
+	return l->dialect == SQL_ANSI || l->in.len - l->at == 2 || is_space(peek(l, 2));
+}
+
+static bool skip_space(struct sql_lex *l)
+{
+	size_t start = l->at;
+
+	while (l->at < l->in.len) {
+		if (is_space(peek(l, 0))) {
+			l->at++;
+		} else if (peek(l, 0) == '/' && peek(l, 1) == '*') {
+			skip_block_comment(l);
+		} else if (line_comment_starts(l)) {
+			while (l->at < l->in.len && peek(l, 0) != '\n' && peek(l, 0) != '\r')
+				l->at++;
+		} else {
+			break;
+		}
+	}
+	return l->at > start;
+}
+
+/*
+ * From the opening quote to behind the closing one; a doubled quote is a quote. With escapes a backslash takes the next byte along. Without, an odd
+ * run of backslashes before a quote is read one way or the other by the server's standard_conforming_strings: the string then takes all that is left.
+ */
+static void skip_string(struct sql_lex *l, bool escapes)
+{
+	uint8_t quote = peek(l, 0);
+	size_t slashes = 0;
+
+	for (l->at++; l->at < l->in.len; l->at++) {
+		uint8_t c = peek(l, 0);
+
+		if (c == '\\') {
+			slashes++;
+			continue;
+		}
+		bool odd = slashes % 2 == 1;
+		slashes = 0;
+		if (c != quote || (odd && escapes))
+			continue;
+		if (odd) {
+			l->at = l->in.len;
+			break;
+		}
+		if (peek(l, 1) == quote) {
+			l->at++;
+			continue;
+		}
+		l->at++;
+		return;
+	}
+	l->open = true;
+}
+
+/* "name" or `name`. False = not closed: it may be anything, and l->at is at the end. */
+static bool skip_name(struct sql_lex *l)
+{
+	uint8_t quote = peek(l, 0);
+
+	for (l->at++; l->at < l->in.len; l->at++) {
+		if (peek(l, 0) != quote)
+			continue;
+		l->at++;
+		if (peek(l, 0) != quote)
+			return true;
+	}
+	l->at = l->in.len;
+	l->open = true;
+	return false;
+}
+
+/* Digits, points, letters (hexadecimal, exponent, suffix, junk: all hidden) and the sign of an exponent. */
+static void skip_number(struct sql_lex *l)
+{
+	bool hex = peek(l, 0) == '0' && ascii_lower(peek(l, 1)) == 'x';
+
+	while (l->at < l->in.len) {
+		uint8_t c = peek(l, 0);
+
+		if (is_word(c) || c == '.')
+			l->at++;
+		else
+			break;
+		if (!hex && ascii_lower(c) == 'e' && (peek(l, 0) == '+' || peek(l, 0) == '-') && (is_digit(peek(l, 1)) || l->in.len - l->at == 1))
+			l->at++;
+	}
+}
+
+/* $1, $tag$text$tag$, or something that begins like one of them. */
+static enum sql_token_kind lex_dollar(struct sql_lex *l)
+{
+	size_t start = l->at, tag = 1;
+
+	if (is_digit(peek(l, 1))) {
+		bool number = true;
+
+		for (l->at++; l->at < l->in.len && is_word(peek(l, 0)); l->at++)
+			number = number && is_digit(peek(l, 0));
+		return number ? SQL_PLACEHOLDER : SQL_LITERAL;
+	}
+	while (is_alpha(peek(l, tag)) || (tag > 1 && is_digit(peek(l, tag))))
+		tag++;
+	if (peek(l, tag) != '$') { /* cut inside the tag, or no quote: hidden either way */
+		l->at += tag;
+		return SQL_LITERAL;
+	}
+	tag++;
+	struct slice open = slice_make(l->in.ptr + start, tag);
+	l->at = start + tag;
+	for (;;) {
+		size_t close = slice_find(l->in, '$', l->at);
+
+		if (close == SIZE_MAX) {
+			l->at = l->in.len;
+			return SQL_LITERAL;
+		}
+		if (slice_starts(slice_from(l->in, close), open)) {
+			l->at = close + tag;
+			return SQL_LITERAL;
+		}
+		l->at = close + 1;
+	}
+}
+
+/* What a quote right behind the word makes of both: E'', B'', X'', N'', U&'', U&"", Oracle's q''. */
+static enum sql_token_kind lex_word(struct sql_lex *l)
+{
+	size_t start = l->at;
+
+	while (l->at < l->in.len && is_word(peek(l, 0)))
+		l->at++;
+	struct slice word = slice_make(l->in.ptr + start, l->at - start);
+	if (slice_ieq(word, SLICE_LIT("u")) && peek(l, 0) == '&' && (peek(l, 1) == '\'' || peek(l, 1) == '"')) {
+		l->at++;
+		if (peek(l, 0) == '"')
+			return skip_name(l) ? SQL_QUOTED : SQL_LITERAL;
+		skip_string(l, false);
+		return SQL_LITERAL;
+	}
+	if (peek(l, 0) != '\'')
+		return SQL_WORD;
+	if (slice_ieq(word, SLICE_LIT("q")) || slice_ieq(word, SLICE_LIT("nq"))) {
+		l->at = l->in.len; /* the delimiter is the text's own choice */
+		l->open = true;
+		return SQL_LITERAL;
+	}
+	bool escape = slice_ieq(word, SLICE_LIT("e"));
+	if (escape || slice_ieq(word, SLICE_LIT("b")) || slice_ieq(word, SLICE_LIT("x")) || slice_ieq(word, SLICE_LIT("n"))) {
+		skip_string(l, escape || l->dialect == SQL_MYSQL);
+		return SQL_LITERAL;
+	}
+	return SQL_WORD; /* date'2026-11-23': the string is the next token */
+}
+
+static enum sql_token_kind lex_token(struct sql_lex *l)
+{
+	uint8_t c = peek(l, 0);
+	bool mysql = l->dialect == SQL_MYSQL;
+
+	if (c == '\'' || (mysql && c == '"')) {
+		skip_string(l, mysql);
+		return SQL_LITERAL;
+	}
+	if (c == '"' || (mysql && c == '`'))
+		return skip_name(l) ? SQL_QUOTED : SQL_LITERAL;
+	if (c == '$' && !mysql)
+		return lex_dollar(l);
+	if (is_alpha(c) || c == '$')
+		return lex_word(l);
+	bool sign = (c == '-' || c == '+') && !l->operand;
+	if (is_digit(peek(l, sign)) || (peek(l, sign) == '.' && is_digit(peek(l, sign + 1u)))) {
+		l->at += sign;
+		skip_number(l);
+		return SQL_LITERAL;
+	}
+	l->at++;
+	return c == '?' ? SQL_PLACEHOLDER : SQL_PUNCT;
+}
+
+struct sql_token sql_lex_next(struct sql_lex *l)
+{
+	struct sql_token t = { .kind = SQL_END, .start = l->at };
+
+	if (l->at == l->in.len)
+		return t;
+	if (skip_space(l)) {
+		t.kind = SQL_SPACE;
+	} else {
+		uint8_t c = peek(l, 0);
+
+		l->open = false;
+		t.kind = lex_token(l);
+		t.open = l->open;
+		l->operand = t.kind != SQL_PUNCT || c == ')' || c == ']';
+	}
+	t.len = l->at - t.start;
+	return t;
+}
+
+static void fill(uint8_t *text, size_t from, size_t to, uint8_t with)
+{
+	for (size_t i = from; i < to; i++)
+		text[i] = with;
+}
+
+/* Comments become spaces: their ends could be forged by what is written into them. */
+static void mask_literal(uint8_t *text, struct sql_token t)
+{
+	size_t from = t.start, to = t.start + t.len;
+
+	while (from < to && text[from] != '\'' && text[from] != '"' && text[from] != '$' && text[from] != '`')
+		from++;
+	if (from == to) { /* a number; a sign or a point may stay */
+		fill(text, t.start, to, '0');
+		return;
+	}
+	if (text[from++] == '$') {
+		size_t tag = from;
+
+		while (tag < to && text[tag] != '$')
+			tag++;
+		size_t tag_len = tag - from + 2; /* with both dollars */
+		if (tag < to && t.len >= 2 * tag_len && memcmp(text + t.start, text + to - tag_len, tag_len) == 0) {
+			from += tag_len - 1;
+			to -= tag_len;
+		}
+	} else if (!t.open) {
+		to--;
+	}
+	fill(text, from, to, 'x');
+}
+
+void sql_mask(uint8_t *text, size_t len, enum sql_dialect dialect)
+{
+	struct sql_lex l;
+
+	sql_lex_init(&l, slice_make(text, len), dialect);
+	for (struct sql_token t = sql_lex_next(&l); t.kind != SQL_END; t = sql_lex_next(&l)) {
+		if (t.kind == SQL_SPACE)
+			fill(text, t.start, t.start + t.len, ' ');
+		else if (t.kind == SQL_LITERAL)
+			mask_literal(text, t);
+	}
+}
+

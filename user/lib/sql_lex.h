@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cuts SQL text into tokens, for redaction, summaries and masking. No allocation, no failure: every byte of the input belongs to exactly one
+ * token. When it is in doubt where a literal ends, the literal takes everything that is left: what looks like a token never is part of a value.
+ *
+ * Follows PostgreSQL 15 documentation, chapter 4.1 (lexical structure) and MySQL 8.0 reference manual, chapter 9.1 (literals), 9.7 (comments).
+ */
+#ifndef PLUMB_LIB_SQL_LEX_H
+#define PLUMB_LIB_SQL_LEX_H
+
+#include "lib/slice.h"
+
+enum sql_dialect {
+	SQL_ANSI,  /* PostgreSQL, SQLite, Oracle: "name", $tag$text$tag$, nested comments, E'' */
+	SQL_MYSQL, /* MySQL, MariaDB: "text", `name`, backslash escapes, # comments */
+};
+
+enum sql_token_kind {
+	SQL_END,         /* no input left; empty */
+	SQL_SPACE,       /* white space and comments, a whole run of them */
+	SQL_WORD,        /* keyword or name without quotes */
+	SQL_QUOTED,      /* name in quotes, quotes included */
+	SQL_LITERAL,     /* number or string of any form, prefix, sign and quotes included */
+	SQL_PLACEHOLDER, /* $1, ? */
+	SQL_PUNCT,       /* one byte of anything else */
+};
+
+struct sql_token {
+	enum sql_token_kind kind;
+	size_t start; /* offset in the input */
+	size_t len;
+	bool open;    /* literal: its end was not found, it takes all that is left */
+};
+
+struct sql_lex {
+	struct slice in;
+	size_t at;
+	enum sql_dialect dialect;
+	bool open;    /* of the token being cut */
+	bool operand; /* the latest token other than space was a value: a sign that follows is an operator */
+};
+
+void sql_lex_init(struct sql_lex *l, struct slice in, enum sql_dialect dialect);
+struct sql_token sql_lex_next(struct sql_lex *l);
+
+static inline struct slice sql_token_slice(const struct sql_lex *l, struct sql_token t)
+{
+	return slice_make(l->in.ptr + t.start, t.len);
+}
+
+/*
+ * Overwrites the contents of literals and comments in place, lengths, quotes and everything else kept, so that the text still has the same tokens.
+ */
+void sql_mask(uint8_t *text, size_t len, enum sql_dialect dialect);
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Redaction of SQL text; the summary is sql_summary.c. */
+#include "span/sql.h"
+
+enum { DEPTH_MAX = 32 }; /* parentheses nested deeper are redacted like others, not collapsed */
+
+/* What the latest tokens were, for collapsing lists. */
+enum last {
+	LAST_OTHER,
+	LAST_IN,            /* IN */
+	LAST_VALUES,        /* VALUES */
+	LAST_LITERAL,
+	LAST_LITERAL_COMMA, /* in a list: a further literal is dropped with this comma */
+	LAST_ROW_COMMA,     /* ") ," in a list of rows */
+	LAST_COMMA,
+	LAST_OPEN,          /* ( */
+	LAST_CLOSE_ROW,     /* ) of a list */
+};
+
+/* One level of parentheses. */
+struct level {
+	bool list;        /* IN (…), VALUES (…), […], or a row of one of them */
+	bool rows;        /* rows follow each other at this level */
+	bool have_row;    /* row_from .. row_to is the latest row written */
+	size_t open;      /* where in the output the parenthesis of this level stands */
+	size_t row_from, row_to;
+};
+
+struct redactor {
+	char *out;
+	size_t cap, len;
+	bool full;
+	bool space;         /* a blank is due before the next token */
+	enum last last;
+	size_t literal_end; /* output length behind the latest literal */
+	size_t depth;
+	struct level levels[DEPTH_MAX];
+};
+
+static struct level *level_at(struct redactor *r)
+{
+	return r->depth < DEPTH_MAX ? &r->levels[r->depth] : NULL;
+}
+
+static void put(struct redactor *r, struct slice s)
+{
+	if (r->full)
+		return;
+	if (s.len > r->cap - r->len) {
+		s.len = r->cap - r->len;
+		r->full = true;
+		/* Bytes 10xxxxxx go on with a character: cut before its first byte. */
+		while (s.len > 0 && (s.ptr[s.len] & 0xc0) == 0x80)
+			s.len--;
+	}
+	if (s.len)
+		memcpy(r->out + r->len, s.ptr, s.len);
+	r->len += s.len;
+}
+
+static void put_token(struct redactor *r, struct slice s)
+{
+	if (r->space && r->len > 0)
+		put(r, SLICE_LIT(" "));
+	r->space = false;
+	put(r, s);
+}
+
+/* Takes back what was written behind `to`. */
+static void cut(struct redactor *r, size_t to)
+{
+	if (r->full)
+		return; /* the end of the output is reached: what is there stays */
+	r->len = to;
+	r->space = false;
+}
+
+static void redact_literal(struct redactor *r)
+{
+	struct level *v = level_at(r);
+
+	if (v && v->list && r->last == LAST_LITERAL_COMMA) {
+		cut(r, r->literal_end);
+	} else if (r->last == LAST_LITERAL) {
+		r->space = false; /* 'a' 'b' is one string */
+	} else {
+		put_token(r, SLICE_LIT("?"));
+		r->literal_end = r->len;
+	}
+	r->last = LAST_LITERAL;
+}
+
+static void redact_open(struct redactor *r, struct slice s)
+{
+	struct level *outer = level_at(r);
+	bool row = outer && (r->last == LAST_VALUES || (r->last == LAST_ROW_COMMA && outer->rows) ||
+			     (outer->list && (r->last == LAST_OPEN || r->last == LAST_COMMA || r->last == LAST_ROW_COMMA)));
+	bool list = s.ptr[0] == '[' || r->last == LAST_IN || row;
+
+	if (outer) {
+		if (row && r->last != LAST_ROW_COMMA)
+			outer->have_row = false;
+		outer->rows = row;
+	}
+	put_token(r, s);
+	r->depth++;
+	struct level *v = level_at(r);
+	if (v)
+		*v = (struct level){ .list = list, .open = r->len - (r->full ? 0 : 1) };
+	r->last = LAST_OPEN;
+}
+
+/* A row that reads like the one before it is dropped. */
+static void redact_close(struct redactor *r, struct slice s)
+{
+	struct level *v = level_at(r);
+	bool list = v && v->list;
+	size_t from = v ? v->open : 0;
+
+	put_token(r, s);
+	r->last = LAST_OTHER;
+	if (r->depth == 0)
+		return;
+	r->depth--;
+	struct level *outer = level_at(r);
+	if (!list || !outer || !outer->rows || r->full)
+		return;
+	size_t n = r->len - from;
+	if (outer->have_row && outer->row_to - outer->row_from == n && memcmp(r->out + outer->row_from, r->out + from, n) == 0) {
+		cut(r, outer->row_to);
+	} else {
+		outer->have_row = true;
+		outer->row_from = from;
+		outer->row_to = r->len;
+	}
+	r->last = LAST_CLOSE_ROW;
+}
+
+static void redact_punct(struct redactor *r, struct slice s)
+{
+	switch (s.ptr[0]) {
+	case '(':
+	case '[':
+		redact_open(r, s);
+		return;
+	case ')':
+	case ']':
+		redact_close(r, s);
+		return;
+	case ',':
+		put_token(r, s);
+		r->last = r->last == LAST_LITERAL ? LAST_LITERAL_COMMA : r->last == LAST_CLOSE_ROW ? LAST_ROW_COMMA : LAST_COMMA;
+		return;
+	default:
+		put_token(r, s);
+		r->last = LAST_OTHER;
+	}
+}
+
+size_t sql_redact_dialect(struct slice sql, enum sql_dialect dialect, char *out, size_t cap)
+{
+	struct redactor r = { .out = out, .cap = cap };
+	struct sql_lex l;
+
+	sql_lex_init(&l, sql, dialect);
+	while (!r.full) {
+		struct sql_token t = sql_lex_next(&l);
+		struct slice s = sql_token_slice(&l, t);
+
+		switch (t.kind) {
+		case SQL_END:
+			return r.len;
+		case SQL_SPACE:
+			r.space = true;
+			break;
+		case SQL_LITERAL:
+			redact_literal(&r);
+			break;
+		case SQL_PUNCT:
+			redact_punct(&r, s);
+			break;
+		case SQL_WORD:
+		case SQL_QUOTED:
+		case SQL_PLACEHOLDER:
+			put_token(&r, s);
+			r.last = slice_ieq(s, SLICE_LIT("in")) ? LAST_IN : slice_ieq(s, SLICE_LIT("values")) ? LAST_VALUES : LAST_OTHER;
+			break;
+		}
+	}
+	return r.len;
+}
+
+size_t sql_redact(struct slice sql, char *out, size_t cap)
+{
+	return sql_redact_dialect(sql, SQL_ANSI, out, cap);
+}
