@@ -28,6 +28,7 @@ struct source_ops {
 	 */
 	int (*read)(struct source *s, int max, int wait_ms, source_record_fn fn, void *ctx);
 	void (*close)(struct source *s); /* frees s */
+	/* A sentence about what went wrong, or NULL. May be set although the input was read to its end: a cut or damaged file was replayed as far as it goes. */
 	const char *(*error)(const struct source *s);
 	void (*counts)(const struct source *s, struct source_counts *ret);
 };
@@ -48,17 +49,29 @@ int source_open_file(const char *path, struct source **ret_source, char *ret_err
  * size or payload length is impossible, -EAGAIN if `in` is shorter than the record, -ENOTSUP for an unknown type (*ret_rec.u.h is valid then).
  */
 int record_decode(struct slice in, struct record *ret_rec, struct slice *ret_payload);
+/* Bytes of a type's header and body as this build knows them; 0 for an unknown type. */
+size_t record_fixed_bytes(uint16_t type);
+/* Bytes of payload that a decoded record says it has. */
+size_t record_payload_bytes(const struct record *rec);
 
 /* Writes recordings. One writer per file, no threads; format in docs/records.md. */
 struct recorder;
 struct recorder_options {
-	bool redact;   /* mask payloads so that the file is safe to share */
-	int level;     /* zlib level, 0 = default */
-	uint64_t max_bytes; /* stop with -EFBIG beyond, 0 = none */
+	bool redact;   /* mask payloads, environment, paths and host name so that the file is safe to share */
+	int level;     /* zlib level, 0 = default (1) */
+	uint64_t max_bytes; /* stop with -EFBIG beyond, 0 = none: the file never grows larger and is complete up to there */
+	/*
+	 * With redact: masks the payload of a DATA or DGRAM record in place, seeing every record in order (payload NULL where it has none). NULL masks
+	 * every byte, so that the file keeps times, sizes and connections but no exchange; proto/masker.h keeps what the parsers need.
+	 */
+	void (*mask)(void *ctx, const struct record *rec, uint8_t *payload, size_t len);
+	void *mask_ctx;
 };
+/* path "-" is standard output. The file is made readable by its owner alone. */
 int recorder_open(const char *path, const struct recorder_options *o, struct recorder **ret_recorder, char *ret_error, size_t error_len);
+/* The first error (-ENOSPC, -EFBIG, …) stays: nothing is written after it and every later call returns it. */
 int recorder_write(struct recorder *r, const struct record *rec, struct slice payload);
-/* Flushes, writes the trailer that proves completeness, frees. */
+/* Flushes, writes the trailer that proves completeness (unless a write failed), frees. Returns the first error but -EFBIG. */
 int recorder_close(struct recorder *r);
 
 #endif
