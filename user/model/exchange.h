@@ -21,6 +21,18 @@ struct exchange_side {
 	uint64_t flow;
 };
 
+/*
+ * Where the exchange took place. A held exchange may outlive its connection, so correlate_end() copies this from `conn` and clears `conn`; what comes
+ * after (span builder, sinks) reads nothing else.
+ */
+struct exchange_ends {
+	struct endpoint local, remote; /* remote: exchange.peer for datagrams */
+	uint64_t sock;
+	uint16_t family;
+	uint8_t type;
+	char path[108]; /* Unix sockets */
+};
+
 #define EXCHANGE_TRUNCATED 1u   /* attributes were cut to fit the arena */
 #define EXCHANGE_NO_REQUEST 2u  /* the response came first (joined mid-stream) */
 #define EXCHANGE_ERROR 4u
@@ -28,7 +40,7 @@ struct exchange_side {
 
 struct exchange {
 	uint64_t id;             /* unique in this run, in order of begin */
-	struct connection *conn;
+	struct connection *conn; /* NULL once correlate/ holds the exchange: see ends */
 	struct process *process; /* refcounted copy of conn's at begin */
 	uint16_t protocol;
 	uint8_t role;            /* enum plumb_role of this end: CLIENT makes a CLIENT span */
@@ -40,6 +52,7 @@ struct exchange {
 	uint32_t nattrs;
 	char error_type[MESSAGE_ERROR_TYPE_LEN]; /* "" = no error */
 	struct endpoint peer;    /* datagrams: of this exchange; else conn->remote */
+	struct exchange_ends ends; /* valid after correlate_end() */
 	struct exchange *prev, *next; /* conn's list; pairing only */
 	struct arena arena;
 	void *large;             /* EXCHANGE_ARENA_LARGE_BYTES when the small arena was too small; pairing only */
