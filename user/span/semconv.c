@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "span/semconv.h"
+
+#include <sys/socket.h>
+
+#include "span/address.h"
+#include "span/url.h"
+
+enum { FORWARDED_MAX = 64 };
+
+static void put(struct semconv *s, struct attr a)
+{
+	if (s->span->nattrs < SPAN_ATTRS_MAX)
+		s->span->attrs[s->span->nattrs++] = a;
+	else
+		s->counts->attrs_dropped++;
+}
+
+static void put_str(struct semconv *s, enum attr_id id, struct slice value)
+{
+	if (value.len)
+		put(s, (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_STR, .str = value });
+}
+
+static void put_int(struct semconv *s, enum attr_id id, int64_t value)
+{
+	put(s, (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_INT, .num = value });
+}
+
+static struct slice in_str(const struct semconv *s, enum attr_id id)
+{
+	const struct attr *a = s->in[id];
+
+	return a && a->type == ATTR_TYPE_STR ? a->str : SLICE_NONE;
+}
+
+static bool in_int(const struct semconv *s, enum attr_id id, int64_t *ret_value)
+{
+	const struct attr *a = s->in[id];
+
+	if (!a || a->type != ATTR_TYPE_INT)
+		return false;
+	*ret_value = a->num;
+	return true;
+}
+
+/* Attributes that need no work. Only what is named here passes: a parser cannot leak what nobody has thought about. */
+static void pass(struct semconv *s, const enum attr_id *ids, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (s->in[ids[i]] && (s->in[ids[i]]->type != ATTR_TYPE_STR || s->in[ids[i]]->str.len))
+			put(s, *s->in[ids[i]]);
+}
+#define PASS(s, ...)                                                                  \
+	do {                                                                          \
+		static const enum attr_id pass_ids[] = { __VA_ARGS__ };               \
+		pass(s, pass_ids, sizeof(pass_ids) / sizeof(pass_ids[0]));            \
+	} while (0)
+
+static bool is_server(const struct semconv *s) { return s->x->role == PLUMB_ROLE_SERVER; }
+
+static struct slice join2(struct semconv *s, struct slice a, struct slice b)
+{
+	if (!b.len)
+		return a;
+	if (!a.len)
+		return b;
+	struct text t = text_begin(s->text);
+	text_add(&t, a);
+	text_add_byte(&t, ' ');
+	text_add(&t, b);
+	return text_end(&t);
+}
+
+/* error.type is set if and only if the span's status is ERROR. */
+static void put_error(struct semconv *s, struct slice type)
+{
+	if (!type.len)
+		return;
+	put_str(s, ATTR_ERROR_TYPE, type);
+	s->span->status = SPAN_STATUS_ERROR;
+	struct slice message = in_str(s, ATTR_RAW_STATUS_MESSAGE);
+	if (message.len)
+		s->span->status_message = s->options->show_statements ? message : redact_message(s->text, message);
+}
+
+static struct slice exchange_error(const struct semconv *s)
+{
+	return slice_make(s->x->error_type, strnlen(s->x->error_type, sizeof(s->x->error_type)));
+}
+
+/* network.peer.*: the other end of the socket, whatever names were used to get there. Returns its text. */
+static struct slice put_peer(struct semconv *s)
+{
+	const struct exchange_ends *e = &s->x->ends;
+
+	if (e->family == AF_UNIX) {
+		struct slice path = slice_make(e->path, strnlen(e->path, sizeof(e->path)));
+		put_str(s, ATTR_NETWORK_TRANSPORT, SLICE_LIT("unix"));
+		put_str(s, ATTR_NETWORK_PEER_ADDRESS, path);
+		return path;
+	}
+	struct slice text = address_text(s->text, e->family, e->remote.addr);
+	put_str(s, ATTR_NETWORK_PEER_ADDRESS, text);
+	if (text.len && e->remote.port)
+		put_int(s, ATTR_NETWORK_PEER_PORT, e->remote.port);
+	return text;
+}
+
+/* server.* where the protocol names no server: the server's end of the socket. Returns the address. */
+static struct slice put_server_socket(struct semconv *s, struct slice peer)
+{
+	const struct exchange_ends *e = &s->x->ends;
+	const struct endpoint *end = is_server(s) ? &e->local : &e->remote;
+	struct slice text = e->family == AF_UNIX || !is_server(s) ? peer : address_text(s->text, e->family, end->addr);
+
+	put_str(s, ATTR_SERVER_ADDRESS, text);
+	if (text.len && end->port)
+		put_int(s, ATTR_SERVER_PORT, end->port);
+	return text;
+}
+
+/* What every family has: how long until the answer came, and what we did not see. */
+static void put_common(struct semconv *s)
+{
+	const struct exchange *x = s->x;
+
+	if (x->request.end_ns && x->response.start_ns >= x->request.end_ns)
+		put_int(s, ATTR_PLUMB_TTFB_NS, (int64_t)(x->response.start_ns - x->request.end_ns));
+	if (x->flags & EXCHANGE_NO_REQUEST)
+		put_str(s, ATTR_PLUMB_INCOMPLETE, SLICE_LIT("request_not_seen"));
+	else if (x->flags & EXCHANGE_HOLE)
+		put_str(s, ATTR_PLUMB_INCOMPLETE, SLICE_LIT("bytes_lost"));
+	else if (x->flags & EXCHANGE_TRUNCATED)
+		put_str(s, ATTR_PLUMB_INCOMPLETE, SLICE_LIT("attributes_cut"));
+	if (x->request.tid)
+		put_int(s, ATTR_THREAD_ID, x->request.tid);
+}
+
+/* --- HTTP: https://opentelemetry.io/docs/specs/semconv/http/http-spans/ --- */
+
+static bool http_method_known(struct slice method)
+{
+	/* RFC 9110, PATCH (RFC 5789) and QUERY; methods are case-sensitive. */
+	static const char *const known[] = { "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY" };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (slice_eq(method, slice_str(known[i])))
+			return true;
+	return false;
+}
+
+/* The method as the span's name has it. */
+static struct slice http_method(struct semconv *s)
+{
+	struct slice method = in_str(s, ATTR_HTTP_REQUEST_METHOD);
+
+	if (http_method_known(method)) {
+		put_str(s, ATTR_HTTP_REQUEST_METHOD, method);
+		return method;
+	}
+	put_str(s, ATTR_HTTP_REQUEST_METHOD, SLICE_LIT("_OTHER"));
+	put_str(s, ATTR_HTTP_REQUEST_METHOD_ORIGINAL, method);
+	return SLICE_LIT("HTTP");
+}
+
+/* Status and error: 5xx is the server's failure, 4xx only its client's. */
+static void http_status(struct semconv *s)
+{
+	int64_t status = 0;
+	struct slice error = exchange_error(s);
+	uint64_t number;
+
+	if (slice_u64(error, &number))
+		error = SLICE_NONE; /* a status that the parser took for a failure: which ones are is decided here */
+	if (in_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, &status)) {
+		put_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, status);
+		if (!error.len && status >= (is_server(s) ? 500 : 400)) {
+			struct text t = text_begin(s->text);
+			text_add_u64(&t, (uint64_t)status);
+			error = text_end(&t);
+		}
+	}
+	put_error(s, error);
+}
+
+/* First element of X-Forwarded-For without port and brackets; nothing that is no address or obfuscated name. */
+static struct slice forwarded_for(struct slice header)
+{
+	struct authority a;
+
+	header = slice_head(header, slice_find(header, ',', 0));
+	while (header.len && (header.ptr[0] == ' ' || header.ptr[0] == '\t'))
+		header = slice_from(header, 1);
+	while (header.len && (header.ptr[header.len - 1] == ' ' || header.ptr[header.len - 1] == '\t'))
+		header.len--;
+	if (header.len > FORWARDED_MAX)
+		return SLICE_NONE;
+	for (size_t i = 0; i < header.len; i++) {
+		uint8_t c = ascii_lower(header.ptr[i]);
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c && strchr(".:[]_-%", c))))
+			return SLICE_NONE;
+	}
+	size_t colon = slice_find(header, ':', 0);
+	if (colon != SIZE_MAX && header.ptr[0] != '[' && slice_find(header, ':', colon + 1) != SIZE_MAX)
+		return header; /* IPv6 without brackets */
+	url_parse_authority(header, &a);
+	return a.host;
+}
+
+static uint16_t scheme_port(struct slice scheme)
+{
+	return slice_ieq(scheme, SLICE_LIT("https")) ? 443 : slice_ieq(scheme, SLICE_LIT("http")) ? 80 : 0;
+}
+
+/* server.address and server.port by the name the client used, else by the socket. */
+static void http_server(struct semconv *s, const struct authority *a, struct slice scheme, struct slice peer)
+{
+	if (!a->host.len) {
+		put_server_socket(s, peer);
+		return;
+	}
+	uint16_t port = a->port ? a->port : scheme_port(scheme);
+	put_str(s, ATTR_SERVER_ADDRESS, a->host);
+	if (port)
+		put_int(s, ATTR_SERVER_PORT, port);
+}
+
+static struct slice redacted_path(struct semconv *s, struct slice path)
+{
+	if (slice_find(path, ';', 0) == SIZE_MAX)
+		return path;
+	struct text t = text_begin(s->text);
+	url_add_path(&t, path);
+	return text_end(&t);
+}
+
+static void http_server_side(struct semconv *s, const struct url *u, struct slice method)
+{
+	int64_t status = 0;
+	struct slice route = SLICE_NONE;
+
+	put_str(s, ATTR_URL_PATH, redacted_path(s, u->path));
+	if (u->query.len) {
+		struct text t = text_begin(s->text);
+		url_add_query(&t, u->query, s->options->show_query);
+		put_str(s, ATTR_URL_QUERY, text_end(&t));
+	}
+	if (u->path.len && u->path.ptr[0] == '/') {
+		in_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, &status);
+		route = route_learn(s->routes, s->x->process ? s->x->process->service : SLICE_NONE, u->path, status == 404 || status == 405);
+		s->counts->route_overflow += route.len == 0;
+	}
+	put_str(s, ATTR_HTTP_ROUTE, route);
+	s->span->name = join2(s, method, route);
+	put_str(s, ATTR_USER_AGENT_ORIGINAL, in_str(s, ATTR_USER_AGENT_ORIGINAL));
+}
+
+static void http_url_full(struct semconv *s, const struct url *u, struct slice scheme, const struct authority *a)
+{
+	struct text t = text_begin(s->text);
+
+	if (!a->host.len || !u->path.len || u->path.ptr[0] != '/')
+		return; /* CONNECT, OPTIONS * and requests without Host have no URL */
+	bool v6 = slice_find(a->host, ':', 0) != SIZE_MAX;
+	text_add(&t, scheme);
+	text_add(&t, SLICE_LIT("://"));
+	if (a->has_user)
+		text_add(&t, SLICE_LIT("REDACTED:REDACTED@"));
+	text_add(&t, v6 ? SLICE_LIT("[") : SLICE_NONE);
+	text_add(&t, a->host);
+	text_add(&t, v6 ? SLICE_LIT("]") : SLICE_NONE);
+	if (a->port) {
+		text_add_byte(&t, ':');
+		text_add_u64(&t, a->port);
+	}
+	url_add_path(&t, u->path);
+	if (u->has_query) {
+		text_add_byte(&t, '?');
+		url_add_query(&t, u->query, s->options->show_query);
+	}
+	put_str(s, ATTR_URL_FULL, text_end(&t));
+}
+
+static void semconv_http(struct semconv *s)
+{
+	struct slice method = http_method(s), scheme = in_str(s, ATTR_URL_SCHEME);
+	struct url u;
+	struct authority a;
+
+	url_parse_target(in_str(s, ATTR_RAW_TARGET), slice_eq(method, SLICE_LIT("CONNECT")), &u);
+	if (!scheme.len)
+		scheme = u.scheme.len ? u.scheme : SLICE_LIT("http");
+	/* The target's authority outranks the Host header (RFC 9112, 3.2.2). */
+	url_parse_authority(u.authority.len ? u.authority : in_str(s, ATTR_RAW_HOST), &a);
+	s->span->name = method;
+	http_status(s);
+	put_str(s, ATTR_URL_SCHEME, scheme);
+	if (is_server(s))
+		http_server_side(s, &u, method);
+	else
+		http_url_full(s, &u, scheme, &a);
+	struct slice peer = put_peer(s);
+	http_server(s, &a, scheme, peer);
+	if (is_server(s)) {
+		struct slice client = forwarded_for(in_str(s, ATTR_RAW_FORWARDED_FOR));
+		put_str(s, ATTR_CLIENT_ADDRESS, client.len ? client : peer);
+	}
+	put_str(s, ATTR_NETWORK_PROTOCOL_NAME, SLICE_LIT("http"));
+	PASS(s, ATTR_NETWORK_PROTOCOL_VERSION, ATTR_HTTP_REQUEST_BODY_SIZE, ATTR_HTTP_RESPONSE_BODY_SIZE);
+}
+
+/* --- Databases: https://opentelemetry.io/docs/specs/semconv/database/database-spans/ --- */
+
+/* "{db.query.summary}", else "{operation} {target}", else the system. The namespace of Redis is a number and left out of names. */
+static struct slice db_name(struct semconv *s, struct slice system, struct slice summary, struct slice operation, struct slice collection)
+{
+	if (summary.len)
+		return summary;
+	struct slice target = collection;
+	if (!target.len)
+		target = in_str(s, ATTR_DB_STORED_PROCEDURE_NAME);
+	if (!target.len && !slice_eq(system, SLICE_LIT("redis")))
+		target = in_str(s, ATTR_DB_NAMESPACE);
+	struct slice name = join2(s, operation, target);
+	return name.len ? name : system;
+}
+
+static void semconv_db(struct semconv *s)
+{
+	struct slice system = in_str(s, ATTR_DB_SYSTEM_NAME), operation = in_str(s, ATTR_DB_OPERATION_NAME);
+	struct slice collection = in_str(s, ATTR_DB_COLLECTION_NAME), summary = in_str(s, ATTR_DB_QUERY_SUMMARY);
+
+	if (!system.len)
+		system = slice_str(s->protocol);
+	put_str(s, ATTR_DB_SYSTEM_NAME, system);
+	put_str(s, ATTR_DB_OPERATION_NAME, operation);
+	put_str(s, ATTR_DB_COLLECTION_NAME, collection);
+	put_str(s, ATTR_DB_QUERY_SUMMARY, summary);
+	PASS(s, ATTR_DB_NAMESPACE, ATTR_DB_OPERATION_BATCH_SIZE, ATTR_DB_STORED_PROCEDURE_NAME, ATTR_DB_RESPONSE_STATUS_CODE,
+	     ATTR_DB_RESPONSE_RETURNED_ROWS, ATTR_PLUMB_ROWS_AFFECTED);
+	s->span->name = db_name(s, system, summary, operation, collection);
+	put_error(s, exchange_error(s));
+	put_server_socket(s, put_peer(s));
+}
+
+/* --- DNS: attributes and error types of https://opentelemetry.io/docs/specs/semconv/dns/; no span is defined, so its name is ours --- */
+
+static void semconv_dns(struct semconv *s)
+{
+	struct slice type = in_str(s, ATTR_DNS_QUESTION_TYPE);
+
+	/* Without the name asked for, which is unbounded. */
+	s->span->name = join2(s, SLICE_LIT("DNS"), type);
+	PASS(s, ATTR_DNS_QUESTION_NAME, ATTR_DNS_QUESTION_TYPE, ATTR_DNS_ANSWERS, ATTR_DNS_RESPONSE_CODE);
+	put_error(s, exchange_error(s));
+	if (s->x->ends.family != AF_UNIX)
+		put_str(s, ATTR_NETWORK_TRANSPORT, s->x->ends.type == SOCK_DGRAM ? SLICE_LIT("udp") : SLICE_LIT("tcp"));
+	put_str(s, ATTR_NETWORK_PROTOCOL_NAME, SLICE_LIT("dns"));
+	put_server_socket(s, put_peer(s));
+}
+
+/* --- RPC: https://opentelemetry.io/docs/specs/semconv/rpc/rpc-spans/ --- */
+
+static void semconv_rpc(struct semconv *s)
+{
+	struct slice service = in_str(s, ATTR_RPC_SERVICE), method = in_str(s, ATTR_RPC_METHOD);
+	struct text t = text_begin(s->text);
+
+	text_add(&t, service);
+	text_add(&t, service.len && method.len ? SLICE_LIT("/") : SLICE_NONE);
+	text_add(&t, method);
+	s->span->name = text_end(&t);
+	if (!s->span->name.len)
+		s->span->name = slice_str(s->protocol);
+	PASS(s, ATTR_RPC_SYSTEM, ATTR_RPC_SERVICE, ATTR_RPC_METHOD);
+	put_error(s, exchange_error(s));
+	put_server_socket(s, put_peer(s));
+}
+
+/* --- Messaging: https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/ --- */
+
+static void semconv_messaging(struct semconv *s)
+{
+	struct slice operation = in_str(s, ATTR_MESSAGING_OPERATION_NAME), type = in_str(s, ATTR_MESSAGING_OPERATION_TYPE);
+
+	if (slice_eq(type, SLICE_LIT("send")) && !is_server(s))
+		s->span->kind = SPAN_PRODUCER;
+	else if (slice_eq(type, SLICE_LIT("process")) && !is_server(s))
+		s->span->kind = SPAN_CONSUMER;
+	s->span->name = join2(s, operation, in_str(s, ATTR_MESSAGING_DESTINATION_NAME));
+	if (!s->span->name.len)
+		s->span->name = slice_str(s->protocol);
+	PASS(s, ATTR_MESSAGING_SYSTEM, ATTR_MESSAGING_DESTINATION_NAME, ATTR_MESSAGING_OPERATION_NAME, ATTR_MESSAGING_OPERATION_TYPE,
+	     ATTR_MESSAGING_BATCH_MESSAGE_COUNT);
+	put_error(s, exchange_error(s));
+	put_server_socket(s, put_peer(s));
+}
+
+void semconv_apply(struct semconv *s)
+{
+	s->span->kind = is_server(s) ? SPAN_SERVER : SPAN_CLIENT;
+	switch ((enum proto_family)s->span->family) {
+	case PROTO_FAMILY_HTTP: semconv_http(s); break;
+	case PROTO_FAMILY_DB: semconv_db(s); break;
+	case PROTO_FAMILY_DNS: semconv_dns(s); break;
+	case PROTO_FAMILY_RPC: semconv_rpc(s); break;
+	case PROTO_FAMILY_MESSAGING: semconv_messaging(s); break;
+	case PROTO_FAMILY_NONE:
+		s->span->name = slice_str(s->protocol);
+		put_error(s, exchange_error(s));
+		put_server_socket(s, put_peer(s));
+		break;
+	}
+	put_common(s);
+}
