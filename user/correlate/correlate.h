@@ -21,6 +21,7 @@ struct correlate_options {
 	double ratio;       /* for SAMPLER_RATIO, by trace id (W3C level 2 / OTel TraceIdRatioBased) */
 	uint64_t hold_ns;   /* 0 = 20 ms */
 	uint32_t max_held;  /* 0 = 8192; beyond it the oldest is released early */
+	uint32_t max_nodes; /* exchanges and those that outlive them as parents; 0 = 65536 */
 };
 
 struct correlate_handler {
@@ -31,17 +32,20 @@ struct correlate_handler {
 
 struct correlate_counts {
 	uint64_t joined_wire, joined_socket, joined_thread, joined_flow, ambiguous, roots, held, released_early;
+	uint64_t joined_process; /* weak: the only request in the process, but another thread made the call */
+	uint64_t contradicted;   /* evidence that came too late or disagreed with the wire: not used */
+	uint64_t refused;        /* exchanges without a place in a trace: at the maximum */
 };
 
 struct correlate;
 
 int correlate_new(const struct correlate_options *o, const struct correlate_handler *h, struct conn_table *conns, struct correlate **ret_correlate);
-void correlate_free(struct correlate *c);
+void correlate_free(struct correlate *c); /* after correlate_flush(): what is still held is lost */
 void correlate_start(struct correlate *c, const struct plumb_rec_start *start); /* seed of all ids */
 /* A stream record was seen, before it is parsed: which thread reads and writes what, in order. */
 void correlate_io(struct correlate *c, const struct connection *conn, const struct plumb_rec_data *io);
 void correlate_begin(struct correlate *c, struct exchange *x);
-void correlate_end(struct correlate *c, struct exchange *x); /* takes x until release */
+void correlate_end(struct correlate *c, struct exchange *x); /* takes x until release; x->conn is then NULL, see x->ends */
 void correlate_tick(struct correlate *c, uint64_t time_ns);  /* releases what has been held long enough */
 void correlate_flush(struct correlate *c);                   /* releases all: end of input */
 /* In release(): trace_id, span_id, parent_id, sampled, remote_parent, trace_state, plumb.join of span. */

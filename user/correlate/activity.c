@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "correlate/activity.h"
+
+#include "lib/hash.h"
+
+enum { WIRE_SCAN_MAX = 64 }; /* requests looked at for one with the same context */
+
+struct handler_thread {
+	struct activity_caller who; /* see caller_key() */
+	uint64_t key;
+	struct trace_node *first, *last; /* runnable ones stand before the others */
+	uint32_t active, runnable;
+	struct trace_node *current; /* made the previous call, and nothing was read since */
+};
+
+struct handler_process {
+	uint32_t pid;
+	uint32_t active;
+	struct trace_node *first;
+};
+
+void activity_init(struct activity *a, size_t max_requests)
+{
+	map_init(&a->threads, max_requests);
+	map_init(&a->processes, max_requests);
+	slab_init(&a->thread_slab, sizeof(struct handler_thread), max_requests);
+	slab_init(&a->process_slab, sizeof(struct handler_process), max_requests);
+}
+
+void activity_done(struct activity *a)
+{
+	map_done(&a->threads);
+	map_done(&a->processes);
+	slab_done(&a->thread_slab);
+	slab_done(&a->process_slab);
+}
+
+/*
+ * Goroutines change threads, so a flow counts within its process. A thread's id is enough by itself, and must be: the process that a socket
+ * was opened by and the one that uses it may differ.
+ */
+static uint64_t caller_key(struct activity_caller *who)
+{
+	if (who->flow)
+		who->tid = 0;
+	else
+		who->pid = 0;
+	return hash_bytes(who, sizeof(*who), 0);
+}
+
+static struct handler_thread *thread_find(const struct activity *a, struct activity_caller who)
+{
+	if (a->threads.len == 0 || (who.tid == 0 && who.flow == 0))
+		return NULL;
+	struct handler_thread *t = map_get(&a->threads, caller_key(&who));
+	bool same = t && t->who.pid == who.pid && t->who.tid == who.tid && t->who.flow == who.flow;
+
+	return same ? t : NULL;
+}
+
+static struct handler_thread *thread_get(struct activity *a, struct activity_caller who)
+{
+	uint64_t key = caller_key(&who);
+	struct handler_thread *t = thread_find(a, who);
+
+	if (t || map_get(&a->threads, key)) /* a key that two share serves the first only */
+		return t;
+	t = slab_get(&a->thread_slab);
+	if (!t)
+		return NULL;
+	if (map_put(&a->threads, key, t)) {
+		slab_put(&a->thread_slab, t);
+		return NULL;
+	}
+	t->who = who;
+	t->key = key;
+	return t;
+}
+
+static void list_add(struct handler_thread *t, struct trace_node *n)
+{
+	if (n->runnable) {
+		n->thread_prev = NULL;
+		n->thread_next = t->first;
+		*(t->first ? &t->first->thread_prev : &t->last) = n;
+		t->first = n;
+		t->runnable++;
+	} else {
+		n->thread_next = NULL;
+		n->thread_prev = t->last;
+		*(t->last ? &t->last->thread_next : &t->first) = n;
+		t->last = n;
+	}
+	t->active++;
+}
+
+static void list_remove(struct handler_thread *t, struct trace_node *n)
+{
+	*(n->thread_prev ? &n->thread_prev->thread_next : &t->first) = n->thread_next;
+	*(n->thread_next ? &n->thread_next->thread_prev : &t->last) = n->thread_prev;
+	t->active--;
+	t->runnable -= n->runnable;
+}
+
+static void set_runnable(struct trace_node *n, bool runnable)
+{
+	list_remove(n->thread, n);
+	n->runnable = runnable;
+	list_add(n->thread, n);
+}
+
+static void thread_leave(struct activity *a, struct trace_node *n)
+{
+	struct handler_thread *t = n->thread;
+
+	if (!t)
+		return;
+	list_remove(t, n);
+	if (t->current == n)
+		t->current = NULL;
+	n->thread = NULL;
+	if (t->active == 0) {
+		map_remove(&a->threads, t->key);
+		slab_put(&a->thread_slab, t);
+	}
+}
+
+static void thread_enter(struct activity *a, struct trace_node *n, struct activity_caller by)
+{
+	struct handler_thread *t = thread_get(a, by);
+
+	if (!t)
+		return;
+	n->thread = t;
+	n->runnable = true;
+	list_add(t, n);
+}
+
+static void process_enter(struct activity *a, struct trace_node *n, uint32_t pid)
+{
+	struct handler_process *p = map_get(&a->processes, pid);
+
+	if (pid == 0)
+		return; /* unknown: requests of any process may be meant */
+	if (!p) {
+		p = slab_get(&a->process_slab);
+		if (!p)
+			return;
+		if (map_put(&a->processes, pid, p)) {
+			slab_put(&a->process_slab, p);
+			return;
+		}
+		p->pid = pid;
+	}
+	n->alone = p->active == 0;
+	if (p->active == 1)
+		p->first->alone = false;
+	n->process = p;
+	n->process_next = p->first;
+	if (p->first)
+		p->first->process_prev = n;
+	p->first = n;
+	p->active++;
+}
+
+static void process_leave(struct activity *a, struct trace_node *n)
+{
+	struct handler_process *p = n->process;
+
+	if (!p)
+		return;
+	*(n->process_prev ? &n->process_prev->process_next : &p->first) = n->process_next;
+	if (n->process_next)
+		n->process_next->process_prev = n->process_prev;
+	n->process = NULL;
+	n->process_prev = n->process_next = NULL;
+	if (--p->active == 0) {
+		map_remove(&a->processes, p->pid);
+		slab_put(&a->process_slab, p);
+	}
+}
+
+void activity_start(struct activity *a, struct trace_node *n, struct activity_caller by)
+{
+	if (by.tid == 0 && by.flow == 0)
+		return; /* seen on the wire */
+	thread_enter(a, n, by);
+	process_enter(a, n, by.pid);
+}
+
+void activity_stop(struct activity *a, struct trace_node *n)
+{
+	thread_leave(a, n);
+	process_leave(a, n);
+}
+
+void activity_move(struct activity *a, struct trace_node *n, struct activity_caller to)
+{
+	if (!n->thread || n->thread == thread_find(a, to))
+		return;
+	thread_leave(a, n);
+	thread_enter(a, n, to);
+}
+
+void activity_turn(struct activity *a, struct activity_caller by)
+{
+	struct handler_thread *t = thread_find(a, by);
+
+	if (t)
+		t->current = NULL;
+}
+
+void activity_resume(struct trace_node *n)
+{
+	if (n->thread && !n->runnable)
+		set_runnable(n, true);
+}
+
+static struct trace_node *find_by_wire(const struct handler_thread *t, const struct trace_context *wire)
+{
+	struct trace_node *n = t->first;
+
+	for (int i = 0; n && i < WIRE_SCAN_MAX; i++, n = n->thread_next)
+		if (n->has_wire && memcmp(n->wire.trace_id, wire->trace_id, sizeof(wire->trace_id)) == 0 &&
+		    memcmp(n->wire.span_id, wire->span_id, sizeof(wire->span_id)) == 0)
+			return n;
+	return NULL;
+}
+
+static struct trace_node *thread_choose(const struct handler_thread *t, const struct trace_context *wire)
+{
+	struct trace_node *n = wire ? find_by_wire(t, wire) : NULL;
+
+	if (n || t->active == 1)
+		return n ? n : t->first;
+	if (t->runnable == 1)
+		return t->first;
+	return t->runnable == 0 ? t->current : NULL;
+}
+
+enum activity_answer activity_find(struct activity *a, struct activity_caller by, uint64_t start_ns, const struct trace_context *wire,
+				   struct trace_node **ret_node, enum join *ret_join)
+{
+	struct handler_thread *t = thread_find(a, by);
+	struct handler_process *p = t ? NULL : map_get(&a->processes, by.pid);
+	struct trace_node *n = NULL;
+
+	if (t)
+		n = thread_choose(t, wire);
+	else if (p && p->active == 1 && p->first->alone)
+		n = p->first;
+	if (!t && !p)
+		return ACTIVITY_NONE;
+	if (!n || n->start_ns > start_ns)
+		return ACTIVITY_AMBIGUOUS;
+	if (t) {
+		set_runnable(n, false);
+		t->current = n;
+	}
+	*ret_node = n;
+	*ret_join = !t ? JOIN_PROCESS : by.flow ? JOIN_FLOW : JOIN_THREAD;
+	return ACTIVITY_FOUND;
+}

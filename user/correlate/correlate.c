@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "correlate/correlate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "correlate/activity.h"
+#include "lib/hash.h"
+
+enum { HOLD_NS = 20 * 1000 * 1000, MAX_HELD = 8192, MAX_NODES = 65536, DEPTH_MAX = 256 };
+
+struct correlate {
+	struct correlate_options options;
+	struct correlate_handler handler;
+	struct correlate_counts counts;
+	uint8_t seed[16];
+	uint64_t now_ns; /* latest record time */
+	struct activity activity;
+	struct map by_bytes; /* struct trace_node with a living exchange, by the place of its request's first byte */
+	struct slab nodes;
+	struct trace_node *held_first, *held_last; /* in order of due_ns */
+};
+
+int correlate_new(const struct correlate_options *o, const struct correlate_handler *h, struct conn_table *conns, struct correlate **ret_correlate)
+{
+	struct correlate *c = calloc(1, sizeof(*c));
+
+	(void)conns; /* the two ends of a call find each other by the bytes' address, even when one connection is gone */
+	if (!c)
+		return -ENOMEM;
+	c->options = *o;
+	c->handler = *h;
+	if (!c->options.hold_ns)
+		c->options.hold_ns = HOLD_NS;
+	if (!c->options.max_held)
+		c->options.max_held = MAX_HELD;
+	if (!c->options.max_nodes)
+		c->options.max_nodes = MAX_NODES;
+	activity_init(&c->activity, c->options.max_nodes);
+	map_init(&c->by_bytes, c->options.max_nodes);
+	slab_init(&c->nodes, sizeof(struct trace_node), c->options.max_nodes);
+	*ret_correlate = c;
+	return 0;
+}
+
+void correlate_free(struct correlate *c)
+{
+	if (!c)
+		return;
+	activity_done(&c->activity);
+	map_done(&c->by_bytes);
+	slab_done(&c->nodes);
+	free(c);
+}
+
+void correlate_start(struct correlate *c, const struct plumb_rec_start *start)
+{
+	memcpy(c->seed, start->seed, sizeof(c->seed));
+}
+
+/* --- identities --- */
+
+/* What an exchange is, in bytes without padding: the same in every replay. */
+struct identity {
+	uint8_t seed[16];
+	uint64_t sock, offset, start_ns, key;
+	uint64_t role;
+};
+
+static bool all_zero(const uint8_t *p, size_t n)
+{
+	uint8_t any = 0;
+
+	for (size_t i = 0; i < n; i++)
+		any |= p[i];
+	return any == 0;
+}
+
+/* An id of all zeros is invalid; it would take a hash of 2^-64 luck, and then it is one. */
+static void make_ids(const struct correlate *c, const struct exchange *x, uint64_t sock, uint8_t ret_trace[16], uint8_t ret_span[8])
+{
+	const struct exchange_side *side = x->flags & EXCHANGE_NO_REQUEST ? &x->response : &x->request;
+	struct identity id = { .sock = sock, .offset = side->offset, .start_ns = side->start_ns, .key = x->keyed ? x->key : 0, .role = x->role };
+	XXH128_canonical_t trace;
+	XXH64_canonical_t span;
+
+	memcpy(id.seed, c->seed, sizeof(id.seed));
+	XXH128_canonicalFromHash(&trace, XXH3_128bits_withSeed(&id, sizeof(id), 1));
+	XXH64_canonicalFromHash(&span, hash_bytes(&id, sizeof(id), 2));
+	memcpy(ret_trace, trace.digest, 16);
+	memcpy(ret_span, span.digest, 8);
+	if (all_zero(ret_trace, 16))
+		ret_trace[15] = 1;
+	if (all_zero(ret_span, 8))
+		ret_span[7] = 1;
+}
+
+/* A root's decision. By ratio: the 56 random bits of a trace id against a threshold (W3C Trace Context level 2, OpenTelemetry's consistent sampling). */
+static bool sampler_decides(const struct correlate *c, const uint8_t trace_id[16])
+{
+	if (c->options.sampler != SAMPLER_RATIO)
+		return c->options.sampler == SAMPLER_ALWAYS_ON;
+	double ratio = c->options.ratio < 0 ? 0 : c->options.ratio > 1 ? 1 : c->options.ratio;
+	uint64_t random = load_be64(trace_id + 8) & ((1ULL << 56) - 1);
+
+	return random >= (uint64_t)((1 - ratio) * (double)(1ULL << 56));
+}
+
+/* --- nodes --- */
+
+static struct trace_node *node_new(struct correlate *c, struct exchange *x)
+{
+	struct trace_node *n = slab_get(&c->nodes);
+
+	if (!n) {
+		c->counts.refused++;
+		return NULL;
+	}
+	n->x = x;
+	n->refs = 1;
+	n->role = x->role;
+	n->start_ns = x->request.start_ns ? x->request.start_ns : x->response.start_ns;
+	make_ids(c, x, x->conn->sock, n->trace_id, n->span_id);
+	x->trace = n;
+	return n;
+}
+
+/* Gives back one reference and what only this node still refers to. */
+static void node_unref(struct correlate *c, struct trace_node *n)
+{
+	while (n && --n->refs == 0) {
+		struct trace_node *parent = n->parent;
+		slab_put(&c->nodes, n);
+		n = parent;
+	}
+}
+
+/* The first of n and its ancestors that is frozen, or else the root. */
+static struct trace_node *node_top(struct trace_node *n)
+{
+	while (!n->frozen && n->parent)
+		n = n->parent;
+	return n;
+}
+
+/* Fixes the trace id and the sampling decision of n and of all above it. */
+static void node_freeze(struct correlate *c, struct trace_node *n)
+{
+	struct trace_node *top = node_top(n);
+
+	if (!top->frozen) {
+		top->sampled = sampler_decides(c, top->trace_id);
+		top->frozen = true;
+	}
+	for (; n != top; n = n->parent) {
+		memcpy(n->trace_id, top->trace_id, sizeof(n->trace_id));
+		n->sampled = top->sampled;
+		n->frozen = true;
+	}
+}
+
+static bool same_trace(const uint8_t *a, const uint8_t *b) { return memcmp(a, b, 16) == 0; }
+
+static bool same_wire(const struct trace_node *a, const struct trace_node *b)
+{
+	return a->has_wire && b->has_wire && same_trace(a->wire.trace_id, b->wire.trace_id) &&
+	       memcmp(a->wire.span_id, b->wire.span_id, sizeof(a->wire.span_id)) == 0;
+}
+
+/* True if `of` is n or above it, or the chain is so long that we will not make it longer. */
+static bool is_above(const struct trace_node *of, const struct trace_node *n)
+{
+	int depth = 0;
+
+	for (; n; n = n->parent)
+		if (n == of || ++depth > DEPTH_MAX)
+			return true;
+	return false;
+}
+
+/*
+ * Makes parent the parent of child. If the child's trace is fixed already, the parent's joins it where that is still open; two traces that are both fixed and differ
+ * stay apart.
+ */
+static bool node_link(struct correlate *c, struct trace_node *child, struct trace_node *parent, enum join join)
+{
+	if (child->parent || is_above(child, parent))
+		return false;
+	if (child->frozen) {
+		struct trace_node *top = node_top(parent);
+		if (!top->frozen) {
+			memcpy(top->trace_id, child->trace_id, sizeof(top->trace_id));
+			top->sampled = child->sampled;
+			top->frozen = true;
+		} else if (!same_trace(top->trace_id, child->trace_id)) {
+			c->counts.contradicted++;
+			return false;
+		}
+	}
+	child->parent = parent;
+	child->join = (uint8_t)join;
+	parent->refs++;
+	return true;
+}
+
+/* --- evidence 1: context on the wire --- */
+
+static void wire_apply(struct correlate *c, struct trace_node *n, const struct trace_context *wire)
+{
+	if (n->frozen && !same_trace(n->trace_id, wire->trace_id)) {
+		c->counts.contradicted++; /* it was settled for a child's sake before the context was seen */
+		return;
+	}
+	n->has_wire = true;
+	n->wire = *wire;
+	if (n->parent && n->join != JOIN_SOCKET && !same_wire(n, n->parent)) {
+		/* The wire outranks what the thread suggested. */
+		struct trace_node *old = n->parent;
+		n->parent = NULL;
+		node_unref(c, old);
+	}
+	if (!n->parent)
+		n->join = JOIN_WIRE;
+	if (n->frozen)
+		return;
+	memcpy(n->trace_id, wire->trace_id, sizeof(n->trace_id));
+	bool obey = c->options.parent_based && wire->sampled != CONTEXT_DEFERRED;
+	n->sampled = obey ? wire->sampled == CONTEXT_SAMPLED : sampler_decides(c, n->trace_id);
+	n->frozen = true;
+}
+
+static void wire_find(struct correlate *c, struct trace_node *n)
+{
+	struct trace_context wire;
+
+	if (!n->has_wire && context_find(n->x->attrs, n->x->nattrs, &wire))
+		wire_apply(c, n, &wire);
+}
+
+/* --- evidence 2: the other end of the same bytes --- */
+
+/* The same for both ends of the request's first byte; `role` tells the ends apart. */
+struct bytes_place {
+	uint8_t client[16], server[16];
+	uint32_t offset;
+	uint16_t client_port, server_port;
+	uint32_t family;
+	uint32_t role;
+};
+
+/* One form for IPv4: a dual-stack socket has its peer's address mapped into IPv6 while the peer itself has it plain. */
+static void place_address(uint8_t out[16], uint16_t family, const uint8_t addr[16])
+{
+	if (family == AF_INET6) {
+		memcpy(out, addr, 16);
+		return;
+	}
+	memset(out, 0, 10);
+	out[10] = out[11] = 0xff;
+	memcpy(out + 12, addr, 4);
+}
+
+static bool place_of(const struct exchange *x, uint8_t role, struct bytes_place *ret)
+{
+	const struct connection *conn = x->conn;
+	bool client = x->role == PLUMB_ROLE_CLIENT;
+	struct bytes_place p = { .offset = (uint32_t)x->request.offset, .role = role };
+
+	if (conn->type == SOCK_DGRAM || (x->flags & EXCHANGE_NO_REQUEST))
+		return false; /* datagrams have no offset that both ends agree on */
+	if (conn->family == AF_UNIX) {
+		uint64_t client_sock = client ? conn->sock : conn->peer_sock, server_sock = client ? conn->peer_sock : conn->sock;
+		/* Streams of a pre-existing Unix socket are counted from where each end was first seen. */
+		if (!conn->peer_sock || (conn->flags & PLUMB_SOCK_PREEXISTING))
+			return false;
+		memcpy(p.client, &client_sock, sizeof(client_sock));
+		memcpy(p.server, &server_sock, sizeof(server_sock));
+		p.family = AF_UNIX;
+	} else {
+		const struct endpoint *from = client ? &conn->local : &conn->remote, *to = client ? &conn->remote : &conn->local;
+		place_address(p.client, conn->family, from->addr);
+		place_address(p.server, conn->family, to->addr);
+		p.client_port = from->port;
+		p.server_port = to->port;
+		p.family = AF_INET6;
+	}
+	*ret = p;
+	return true;
+}
+
+static void socket_link(struct correlate *c, struct trace_node *server, struct trace_node *client)
+{
+	if (server->has_wire && !client->has_wire && !client->frozen)
+		wire_apply(c, client, &server->wire); /* the same bytes left here, so the context did too */
+	if (!node_link(c, server, client, JOIN_SOCKET))
+		return;
+	/* What has arrived had been sent: the sender's record was only made later. */
+	if (client->x->request.start_ns > server->x->request.start_ns) {
+		client->x->request.start_ns = server->x->request.start_ns;
+		client->start_ns = server->start_ns;
+	}
+}
+
+static void socket_join(struct correlate *c, struct trace_node *n)
+{
+	struct bytes_place p;
+
+	if (n->indexed || (n->role != PLUMB_ROLE_CLIENT && n->role != PLUMB_ROLE_SERVER) || !place_of(n->x, n->role, &p))
+		return;
+	n->bytes_key = hash_bytes(&p, sizeof(p), 0);
+	n->indexed = map_get(&c->by_bytes, n->bytes_key) == NULL && map_put(&c->by_bytes, n->bytes_key, n) == 0;
+	p.role = n->role == PLUMB_ROLE_CLIENT ? PLUMB_ROLE_SERVER : PLUMB_ROLE_CLIENT;
+	struct trace_node *other = map_get(&c->by_bytes, hash_bytes(&p, sizeof(p), 0));
+	if (other)
+		socket_link(c, n->role == PLUMB_ROLE_SERVER ? n : other, n->role == PLUMB_ROLE_SERVER ? other : n);
+}
+
+/* --- evidence 3: who is handling what --- */
+
+static void thread_join(struct correlate *c, struct trace_node *n)
+{
+	const struct exchange *x = n->x;
+	struct activity_caller by = { x->process ? x->process->pid : 0, x->request.tid, x->request.flow };
+	struct trace_node *request;
+	enum join join;
+
+	if (by.tid == 0 && by.flow == 0)
+		return;
+	enum activity_answer answer = activity_find(&c->activity, by, n->start_ns, n->has_wire ? &n->wire : NULL, &request, &join);
+	c->counts.ambiguous += answer == ACTIVITY_AMBIGUOUS;
+	/* A context on the wire names another parent, unless it is the one that the request came with, merely handed on. */
+	if (answer == ACTIVITY_FOUND && (!n->has_wire || same_wire(n, request)))
+		node_link(c, n, request, join);
+}
+
+/* The thread that read last of the request is the one that handles it. */
+static void thread_handles(struct correlate *c, struct trace_node *n)
+{
+	const struct stream *in = &n->x->conn->streams[PLUMB_INGRESS];
+	struct activity_caller by = { n->x->process ? n->x->process->pid : 0, in->tid, in->flow };
+
+	if (by.tid == 0 && by.flow == 0) {
+		by.tid = n->x->request.tid;
+		by.flow = n->x->request.flow;
+	}
+	activity_start(&c->activity, n, by);
+}
+
+void correlate_io(struct correlate *c, const struct connection *conn, const struct plumb_rec_data *io)
+{
+	struct trace_node *n = conn->correlate;
+	struct activity_caller by = { io->pid, io->tid, io->flow };
+
+	if (io->h.time_ns > c->now_ns)
+		c->now_ns = io->h.time_ns;
+	if (io->direction == PLUMB_EGRESS) {
+		if (n && n->role == PLUMB_ROLE_SERVER)
+			activity_turn(&c->activity, by);
+		return;
+	}
+	activity_turn(&c->activity, by);
+	if (!n)
+		return;
+	if (n->role == PLUMB_ROLE_SERVER && n->x && n->x->request.end_ns == 0)
+		activity_move(&c->activity, n, by);
+	else if (n->role == PLUMB_ROLE_CLIENT && n->parent)
+		activity_resume(n->parent);
+}
+
+/* --- the life of an exchange --- */
+
+static struct trace_node *enter(struct correlate *c, struct exchange *x)
+{
+	struct trace_node *n = node_new(c, x);
+
+	if (!n)
+		return NULL;
+	wire_find(c, n);
+	socket_join(c, n);
+	return n;
+}
+
+void correlate_begin(struct correlate *c, struct exchange *x)
+{
+	struct trace_node *n = enter(c, x);
+
+	if (!n)
+		return;
+	if (n->role == PLUMB_ROLE_SERVER)
+		thread_handles(c, n);
+	else
+		thread_join(c, n);
+	x->conn->correlate = n;
+}
+
+static void copy_ends(struct exchange *x)
+{
+	const struct connection *conn = x->conn;
+	struct exchange_ends *e = &x->ends;
+
+	e->local = conn->local;
+	e->remote = conn->type == SOCK_DGRAM && x->peer.port ? x->peer : conn->remote;
+	e->sock = conn->sock;
+	e->family = conn->family;
+	e->type = conn->type;
+	memcpy(e->path, conn->path, sizeof(e->path));
+}
+
+static void release_oldest(struct correlate *c)
+{
+	struct trace_node *n = c->held_first;
+	static const size_t count_of[JOINS] = {
+		[JOIN_NONE] = offsetof(struct correlate_counts, roots),
+		[JOIN_WIRE] = offsetof(struct correlate_counts, joined_wire),
+		[JOIN_SOCKET] = offsetof(struct correlate_counts, joined_socket),
+		[JOIN_THREAD] = offsetof(struct correlate_counts, joined_thread),
+		[JOIN_FLOW] = offsetof(struct correlate_counts, joined_flow),
+		[JOIN_PROCESS] = offsetof(struct correlate_counts, joined_process),
+	};
+
+	c->held_first = n->held_next;
+	if (!c->held_first)
+		c->held_last = NULL;
+	c->counts.held--;
+	++*(uint64_t *)(void *)((char *)&c->counts + count_of[n->join]);
+	if (n->indexed)
+		map_remove(&c->by_bytes, n->bytes_key);
+	node_freeze(c, n);
+	c->handler.release(c->handler.ctx, n->x);
+	n->x = NULL;
+	node_unref(c, n);
+}
+
+static void hold(struct correlate *c, struct trace_node *n)
+{
+	n->due_ns = c->now_ns + c->options.hold_ns;
+	*(c->held_last ? &c->held_last->held_next : &c->held_first) = n;
+	c->held_last = n;
+	if (++c->counts.held > c->options.max_held) {
+		c->counts.released_early++;
+		release_oldest(c);
+	}
+}
+
+void correlate_end(struct correlate *c, struct exchange *x)
+{
+	struct trace_node *n = x->trace ? x->trace : enter(c, x);
+
+	if (x->conn->correlate == n)
+		x->conn->correlate = NULL;
+	copy_ends(x);
+	x->conn = NULL;
+	if (x->response.end_ns > c->now_ns)
+		c->now_ns = x->response.end_ns;
+	if (!n) {
+		c->handler.release(c->handler.ctx, x);
+		return;
+	}
+	wire_find(c, n);
+	activity_stop(&c->activity, n);
+	if (n->role == PLUMB_ROLE_CLIENT && n->parent)
+		activity_resume(n->parent);
+	hold(c, n);
+}
+
+void correlate_tick(struct correlate *c, uint64_t time_ns)
+{
+	if (time_ns > c->now_ns)
+		c->now_ns = time_ns;
+	while (c->held_first && c->held_first->due_ns <= c->now_ns)
+		release_oldest(c);
+}
+
+void correlate_flush(struct correlate *c)
+{
+	while (c->held_first)
+		release_oldest(c);
+}
+
+static void settle_alone(struct correlate *c, const struct exchange *x, struct span *span)
+{
+	make_ids(c, x, x->ends.sock, span->trace_id, span->span_id);
+	memset(span->parent_id, 0, sizeof(span->parent_id));
+	span->sampled = sampler_decides(c, span->trace_id);
+	span->remote_parent = false;
+	span->trace_state = SLICE_NONE;
+}
+
+void correlate_settle(struct correlate *c, struct exchange *x, struct span *span)
+{
+	static const char *const names[JOINS] = { NULL, "wire", "socket", "thread", "flow", "process" };
+	struct trace_node *n = x->trace;
+
+	if (!n) {
+		settle_alone(c, x, span);
+		return;
+	}
+	const struct attr *state = n->has_wire ? attr_find(x->attrs, x->nattrs, ATTR_RAW_TRACESTATE) : NULL;
+
+	node_freeze(c, n);
+	memcpy(span->trace_id, n->trace_id, sizeof(span->trace_id));
+	memcpy(span->span_id, n->span_id, sizeof(span->span_id));
+	memset(span->parent_id, 0, sizeof(span->parent_id));
+	if (n->parent)
+		memcpy(span->parent_id, n->parent->span_id, sizeof(span->parent_id));
+	else if (n->has_wire)
+		memcpy(span->parent_id, n->wire.span_id, sizeof(span->parent_id));
+	span->remote_parent = !n->parent && n->has_wire;
+	span->sampled = n->sampled;
+	span->trace_state = state && state->type == ATTR_TYPE_STR ? state->str : SLICE_NONE;
+	if (names[n->join] && span->nattrs < SPAN_ATTRS_MAX)
+		span->attrs[span->nattrs++] = (struct attr){ .id = ATTR_PLUMB_JOIN, .type = ATTR_TYPE_STR, .str = slice_str(names[n->join]) };
+}
+
+void correlate_counts(const struct correlate *c, struct correlate_counts *ret)
+{
+	*ret = c->counts;
+}
