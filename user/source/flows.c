@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 #include "lib/hash.h"
 
 static const uint64_t duplicate_ns = 1000000;      /* a packet seen at two interfaces is seen twice within this time */
 static const uint64_t idle_ns = 60000000000;       /* a conversation silent for so long is another one when it goes on */
+static const uint64_t hold_ns = 1000000000;        /* how long the first bytes of a stream are waited for: as long as conn/ waits for others */
 static const uint32_t late_syn_bytes = 1024 * 1024; /* how far behind data that overtook it a SYN may be */
 
 struct flow_key {
@@ -19,8 +21,22 @@ struct flow_key {
 	uint8_t pad;
 };
 
+/*
+ * A segment that came before the first bytes of its stream. conn/ takes the first record of a direction for its beginning, so this one case of
+ * disorder is mended here; the place of the first bytes is known from the SYN.
+ */
+struct held {
+	struct held *next;
+	uint64_t offset;
+	uint32_t len, captured;
+	uint8_t bytes[];
+};
+
 /* One direction: bytes sent by end i of the key. */
 struct flow_way {
+	struct held *held, *held_last; /* segments that came before the stream's first bytes, in the order they came */
+	uint64_t held_ns;
+	bool told;        /* a record of its bytes was given out */
 	bool begun;       /* last is known */
 	bool syn;         /* its SYN was seen, isn is known */
 	bool fin;         /* its FIN was seen, at offset fin_at */
@@ -56,8 +72,25 @@ void flows_init(struct flows *f, flows_emit_fn emit, void *ctx)
 	slab_init(&f->slab, sizeof(struct flow), FLOWS_MAX);
 }
 
+static void held_free(struct flows *f, struct held *h)
+{
+	f->held_bytes -= sizeof(*h) + h->captured;
+	free(h);
+}
+
+static void held_drop(struct flows *f, struct flow *w)
+{
+	for (int i = 0; i < 2; i++)
+		for (struct held *h = w->ways[i].held; h; h = w->ways[i].held) {
+			w->ways[i].held = h->next;
+			held_free(f, h);
+		}
+}
+
 void flows_done(struct flows *f)
 {
+	for (struct flow *w = f->oldest; w; w = w->newer)
+		held_drop(f, w);
 	map_done(&f->map);
 	slab_done(&f->slab);
 }
@@ -107,6 +140,81 @@ static int emit_open(struct flows *f, struct flow *w, uint64_t time_ns)
 	return f->emit(f->ctx, &rec, SLICE_NONE);
 }
 
+static int emit_chunks(struct flows *f, struct record *rec, size_t fixed, struct captured c)
+{
+	struct plumb_rec_data *d = &rec->u.data; /* first member of a datagram's too */
+
+	while (c.len) {
+		bool last = c.len <= PLUMB_PAYLOAD_MAX || c.bytes.len <= PLUMB_PAYLOAD_MAX || fixed != sizeof(*d);
+		struct slice payload = slice_head(c.bytes, PLUMB_PAYLOAD_MAX);
+		d->len = last ? c.len : PLUMB_PAYLOAD_MAX;
+		d->captured = (uint32_t)payload.len;
+		d->h.size = (uint32_t)((fixed + payload.len + 7) & ~(size_t)7);
+		int err = f->emit(f->ctx, rec, payload);
+		if (err || last)
+			return err;
+		d->offset += d->len;
+		d->flags |= PLUMB_DATA_CONTINUED;
+		c = (struct captured){ slice_from(c.bytes, d->len), c.len - d->len };
+	}
+	return 0;
+}
+
+static struct record data_record(const struct flow *w, uint8_t from, uint64_t offset, uint64_t time_ns)
+{
+	return (struct record){ .u.data = {
+		.h = header_of(PLUMB_REC_DATA, time_ns),
+		.sock = w->sock,
+		.offset = offset,
+		.direction = from == w->local ? PLUMB_EGRESS : PLUMB_INGRESS,
+		.flags = PLUMB_DATA_WIRE,
+	} };
+}
+
+/* Gives out what waited for a beginning that came, or will not come. */
+static int held_release(struct flows *f, struct flow *w, uint8_t from, uint64_t time_ns)
+{
+	struct flow_way *y = &w->ways[from];
+	int err = 0;
+
+	y->told = true;
+	while (y->held && !err) {
+		struct held *h = y->held;
+		struct record rec = data_record(w, from, h->offset, time_ns);
+		y->held = h->next;
+		err = emit_chunks(f, &rec, sizeof(rec.u.data), (struct captured){ slice_make(h->bytes, h->captured), h->len });
+		held_free(f, h);
+	}
+	return err;
+}
+
+static int held_release_both(struct flows *f, struct flow *w, uint64_t time_ns)
+{
+	int err = w->ways[0].held ? held_release(f, w, 0, time_ns) : 0;
+
+	return !err && w->ways[1].held ? held_release(f, w, 1, time_ns) : err;
+}
+
+static bool hold(struct flows *f, struct flow_way *y, uint64_t offset, struct captured c, uint64_t time_ns)
+{
+	size_t bytes = sizeof(struct held) + c.bytes.len;
+
+	if (f->held_bytes + bytes > FLOWS_HELD_BYTES)
+		return false;
+	struct held *h = malloc(bytes);
+	if (!h)
+		return false;
+	*h = (struct held){ .offset = offset, .len = c.len, .captured = (uint32_t)c.bytes.len };
+	if (c.bytes.len)
+		memcpy(h->bytes, c.bytes.ptr, c.bytes.len);
+	if (!y->held)
+		y->held_ns = time_ns;
+	*(y->held ? &y->held_last->next : &y->held) = h;
+	y->held_last = h;
+	f->held_bytes += bytes;
+	return true;
+}
+
 static uint64_t way_bytes(const struct flow_way *y)
 {
 	return y->begun ? y->last - y->first : 0;
@@ -132,12 +240,14 @@ static int emit_close(struct flows *f, struct flow *w, int error, uint32_t flags
 	memcpy(rec.u.sock_stats.local_addr, w->key.addr[w->local], 16);
 	memcpy(rec.u.sock_stats.remote_addr, w->key.addr[!w->local], 16);
 	bool told = w->state == FLOW_OPEN;
+	int err = told ? held_release_both(f, w, time_ns) : 0;
 	w->state = FLOW_CLOSED;
-	return told ? f->emit(f->ctx, &rec, SLICE_NONE) : 0;
+	return told && !err ? f->emit(f->ctx, &rec, SLICE_NONE) : err;
 }
 
 static void flow_reset(struct flows *f, struct flow *w, const struct flow_key *key, uint64_t hash)
 {
+	held_drop(f, w);
 	*w = (struct flow){ .key = *key, .hash = hash, .sock = f->next_sock++, .older = w->older, .newer = w->newer };
 }
 
@@ -145,7 +255,7 @@ static struct flow *evict_one(struct flows *f, uint64_t time_ns, int *ret_err)
 {
 	struct flow *w = f->oldest;
 
-	*ret_err = w->state == FLOW_OPEN ? emit_close(f, w, 0, 0, time_ns) : 0;
+	*ret_err = emit_close(f, w, 0, 0, time_ns);
 	map_remove(&f->map, w->hash);
 	lru_remove(f, w);
 	f->evicted++;
@@ -208,37 +318,6 @@ static uint64_t unwrap(struct flow_way *y, uint32_t seq)
 	return y->last + (uint64_t)(int64_t)(int32_t)(seq - (uint32_t)y->last);
 }
 
-static int emit_chunks(struct flows *f, struct record *rec, size_t fixed, struct captured c)
-{
-	struct plumb_rec_data *d = &rec->u.data; /* first member of a datagram's too */
-
-	while (c.len) {
-		bool last = c.len <= PLUMB_PAYLOAD_MAX || c.bytes.len <= PLUMB_PAYLOAD_MAX || fixed != sizeof(*d);
-		struct slice payload = slice_head(c.bytes, PLUMB_PAYLOAD_MAX);
-		d->len = last ? c.len : PLUMB_PAYLOAD_MAX;
-		d->captured = (uint32_t)payload.len;
-		d->h.size = (uint32_t)((fixed + payload.len + 7) & ~(size_t)7);
-		int err = f->emit(f->ctx, rec, payload);
-		if (err || last)
-			return err;
-		d->offset += d->len;
-		d->flags |= PLUMB_DATA_CONTINUED;
-		c = (struct captured){ slice_from(c.bytes, d->len), c.len - d->len };
-	}
-	return 0;
-}
-
-static struct record data_record(const struct flow *w, uint8_t from, uint64_t offset, uint64_t time_ns)
-{
-	return (struct record){ .u.data = {
-		.h = header_of(PLUMB_REC_DATA, time_ns),
-		.sock = w->sock,
-		.offset = offset,
-		.direction = from == w->local ? PLUMB_EGRESS : PLUMB_INGRESS,
-		.flags = PLUMB_DATA_WIRE,
-	} };
-}
-
 static int tcp_data(struct flows *f, struct flow *w, uint8_t from, const struct packet *p, uint64_t offset, uint64_t time_ns)
 {
 	struct flow_way *y = &w->ways[from];
@@ -249,12 +328,18 @@ static int tcp_data(struct flows *f, struct flow *w, uint8_t from, const struct 
 	y->last_offset = offset;
 	y->last_len = p->payload.len;
 	y->last_ns = time_ns;
+	bool early = y->syn && !y->told && offset > y->first;
 	if (offset < y->first)
 		y->first = offset;
 	if (offset + p->payload.len > y->last)
 		y->last = offset + p->payload.len;
+	if (early && hold(f, y, offset, p->payload, time_ns))
+		return 0;
+	int err = early ? held_release(f, w, from, time_ns) : 0; /* no room to wait */
 	struct record rec = data_record(w, from, offset, time_ns);
-	return emit_chunks(f, &rec, sizeof(rec.u.data), p->payload);
+	if (!err)
+		err = emit_chunks(f, &rec, sizeof(rec.u.data), p->payload);
+	return err ? err : held_release(f, w, from, time_ns);
 }
 
 static int tcp_fin(struct flows *f, struct flow *w, uint8_t from, uint64_t offset, uint64_t time_ns)
@@ -265,6 +350,9 @@ static int tcp_fin(struct flows *f, struct flow *w, uint8_t from, uint64_t offse
 		return 0;
 	y->fin = true;
 	y->fin_at = offset;
+	int err = held_release(f, w, from, time_ns); /* the end must not come before what it ends */
+	if (err)
+		return err;
 	struct record rec = data_record(w, from, offset, time_ns);
 	rec.u.data.flags |= PLUMB_DATA_EOF;
 	return f->emit(f->ctx, &rec, SLICE_NONE);
@@ -364,6 +452,9 @@ static int tcp_packet(struct flows *f, struct flow *w, uint8_t from, const struc
 		return tcp_reset(f, w, from, time_ns);
 	if (w->state == FLOW_NEW && (p->payload.len || fin))
 		err = emit_open(f, w, time_ns);
+	for (uint8_t i = 0; i < 2 && !err; i++)
+		if (w->ways[i].held && time_ns - w->ways[i].held_ns > hold_ns)
+			err = held_release(f, w, i, time_ns);
 	uint64_t offset = unwrap(&w->ways[from], p->seq + syn);
 	if (!err && p->payload.len)
 		err = tcp_data(f, w, from, p, offset, time_ns);
@@ -441,8 +532,10 @@ int flows_finish(struct flows *f, uint64_t time_ns)
 {
 	int err = 0;
 
-	for (struct flow *w = f->oldest; w && !err; w = w->newer)
-		if (w->state == FLOW_OPEN && w->key.protocol == IPPROTO_TCP && said_goodbye(w))
+	for (struct flow *w = f->oldest; w && !err; w = w->newer) {
+		err = held_release_both(f, w, time_ns);
+		if (!err && w->state == FLOW_OPEN && w->key.protocol == IPPROTO_TCP && said_goodbye(w))
 			err = emit_close(f, w, 0, 0, time_ns);
+	}
 	return err;
 }

@@ -14,7 +14,7 @@
 #include "source/packet.h"
 #include "source/source.h"
 
-enum { FLOWS_MAX = 65536, FLOWS_RECENT = 256 };
+enum { FLOWS_MAX = 65536, FLOWS_RECENT = 256, FLOWS_HELD_BYTES = 4 * 1024 * 1024 };
 
 /* Takes a finished record; negative errno stops everything. */
 typedef int (*flows_emit_fn)(void *ctx, struct record *rec, struct slice payload);
@@ -33,6 +33,7 @@ struct flows {
 	uint64_t next_sock;
 	flows_emit_fn emit;
 	void *ctx;
+	size_t held_bytes; /* in segments that came before the first bytes of their stream, at most FLOWS_HELD_BYTES */
 	uint64_t evicted;
 	uint64_t duplicates; /* datagrams seen twice */
 	struct flows_recent recent[FLOWS_RECENT];
