@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a PostgreSQL connection has prepared: statement names to their texts, portals to statements, and the database's name. Fixed size, least recently
+ * used first out. One allocation by postgres_names_new(), none afterwards.
+ */
+#ifndef PLUMB_PROTO_POSTGRES_NAMES_H
+#define PLUMB_PROTO_POSTGRES_NAMES_H
+
+#include "lib/slice.h"
+
+enum { POSTGRES_STATEMENTS = 64, POSTGRES_STATEMENT_TEXT = 1024, POSTGRES_PORTALS = 16, POSTGRES_DATABASE_LEN = 64 };
+
+/* A statement as it was when it was looked up: it may have been replaced since, and then is unknown. Zero = unknown. */
+struct postgres_ref {
+	uint32_t slot;
+	uint32_t generation; /* 0 = none */
+};
+
+struct postgres_statement {
+	uint64_t hash; /* of the name */
+	uint32_t used; /* time of the latest use, in look-ups */
+	uint32_t generation;
+	bool unnamed;
+	bool doubtful; /* bytes were lost since it was prepared: the name may have got another meaning */
+	uint16_t len;
+	uint8_t text[POSTGRES_STATEMENT_TEXT];
+};
+
+struct postgres_portal {
+	uint64_t hash;
+	uint32_t used; /* 0 = free */
+	struct postgres_ref statement;
+};
+
+struct postgres_names {
+	uint32_t clock;
+	uint32_t generations;
+	uint64_t evicted;
+	uint8_t database_len;
+	char database[POSTGRES_DATABASE_LEN];
+	struct postgres_portal portals[POSTGRES_PORTALS];
+	struct postgres_statement statements[POSTGRES_STATEMENTS];
+};
+
+struct postgres_names *postgres_names_new(void); /* NULL without memory */
+void postgres_names_free(struct postgres_names *n);
+
+/* Text beyond POSTGRES_STATEMENT_TEXT is cut. Replaces a statement of the same name. */
+struct postgres_ref postgres_names_prepare(struct postgres_names *n, struct slice name, struct slice text);
+struct postgres_ref postgres_names_find(struct postgres_names *n, struct slice name);
+void postgres_names_close(struct postgres_names *n, struct slice name);
+void postgres_names_bind(struct postgres_names *n, struct slice portal, struct postgres_ref statement);
+struct postgres_ref postgres_names_portal(struct postgres_names *n, struct slice portal);
+void postgres_names_close_portal(struct postgres_names *n, struct slice portal);
+/* NULL if it is not known or no longer. */
+const struct postgres_statement *postgres_names_get(const struct postgres_names *n, struct postgres_ref ref);
+/* Bytes to the server were lost: what has no name is forgotten, what has one is in doubt. */
+void postgres_names_doubt(struct postgres_names *n);
+
+#endif
