@@ -118,6 +118,15 @@ $(B)/gen/%.skel.h: $(B)/bpf/%.bpf.o
 	$(say) SKEL $@
 	$(Q)mkdir -p $(@D) && $(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@
 
+# Parsers are linked as objects: the harness knows them weakly, and a weak name pulls nothing out of an archive.
+PARSERS := $(shell awk -F, '/^PROTOCOL/ { print $$2 }' bpf/abi/protocols.def)
+PARSER_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(PARSERS:%=user/proto/%.c)))
+HARNESS := $(filter-out tests/proto/test_%,$(wildcard tests/proto/*.c))
+
+$(B)/tests/proto/%: tests/proto/%.c $(HARNESS) $(HARNESS:.c=.h) $(PARSER_OBJ) $(B)/libplumb.a
+	$(say) TEST $<
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(HARNESS) $(PARSER_OBJ) $(B)/libplumb.a $(ALL_LDLIBS) -lcmocka
+
 $(B)/tests/%: tests/%.c $(B)/libplumb.a
 	$(say) TEST $<
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -MMD -MP -o $@ $< $(B)/libplumb.a $(ALL_LDLIBS) -lcmocka

@@ -1,0 +1,723 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/harness.h"
+
+#include <glob.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
+
+enum { GUARD_BYTES = 16 << 20, OPEN_MAX = 1024, IDLE_MAX = 8, LINE_BYTES_MAX = 8 << 20, SPLIT_BYTES_MAX = 4096, SPLITS = 1021 };
+
+/* A protocol may be missing while it is being written: its tests are then skipped, and say so. */
+#define PROTOCOL(id, symbol, ...) extern const struct proto_ops proto_##symbol __attribute__((weak));
+#include "../../bpf/abi/protocols.def"
+#undef PROTOCOL
+
+const struct harness_parser harness_parsers[] = {
+#define PROTOCOL(id_, symbol_, ...) { .symbol = #symbol_, .ops = &proto_##symbol_, .id = PLUMB_PROTO_##id_ },
+#include "../../bpf/abi/protocols.def"
+#undef PROTOCOL
+};
+const size_t harness_nparsers = sizeof(harness_parsers) / sizeof(*harness_parsers);
+
+/* A logical message: what several events add up to. */
+struct logical {
+	enum proto_side side;
+	enum message_kind kind;
+	uint32_t flags; /* of all events */
+	bool keyed, ended;
+	uint64_t key;
+	uint64_t begin, end; /* stream offsets */
+	struct buffer attrs; /* text; empty once `line` is made */
+	bool lost;           /* no message but the word `lost` */
+	char error_type[MESSAGE_ERROR_TYPE_LEN];
+};
+
+struct side {
+	struct buffer pending;
+	uint64_t next; /* stream offset of pending[0] */
+	uint64_t skip;
+	bool lost, eof, was_lost;
+	size_t ending; /* index + 1 of the message that ends when skip is 0 */
+	size_t need;
+};
+
+struct run {
+	const struct fixture *f;
+	uint64_t state[CONNECTION_PARSER_BYTES / 8];
+	struct side side[2];
+	struct logical *msg; /* owned */
+	size_t nmsg;
+	bool switched, failed, obey_need;
+	uint64_t calls, fed;
+	char why[HARNESS_WHY];
+};
+
+static void __attribute__((format(printf, 2, 3))) run_fail(struct run *r, const char *format, ...)
+{
+	va_list ap;
+
+	if (r->failed)
+		return;
+	r->failed = true;
+	va_start(ap, format);
+	vsnprintf(r->why, sizeof(r->why), format, ap);
+	va_end(ap);
+}
+
+struct slice harness_guard(struct slice s)
+{
+	static uint8_t *base; /* one region for the whole test program */
+
+	if (!base) {
+		size_t page = (size_t)sysconf(_SC_PAGESIZE);
+		base = mmap(NULL, GUARD_BYTES + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (base == MAP_FAILED || mprotect(base + GUARD_BYTES, page, PROT_NONE) != 0 || s.len > GUARD_BYTES)
+			abort();
+	}
+	uint8_t *to = base + GUARD_BYTES - s.len;
+	/* Poisoning starts at a multiple of 8; enough of it to catch a step backwards and a view kept from the call before. */
+	size_t before = s.len + 4096 < GUARD_BYTES ? 4096 : GUARD_BYTES - s.len;
+	ASAN_UNPOISON_MEMORY_REGION(to - before, s.len + before);
+	if (s.len)
+		memcpy(to, s.ptr, s.len);
+	ASAN_POISON_MEMORY_REGION(to - before, before);
+	return slice_make(to, s.len);
+}
+
+static struct logical *add_message(struct run *r, enum proto_side side)
+{
+	if (r->nmsg == 0 || (r->nmsg & (r->nmsg - 1)) == 0) {
+		r->msg = realloc(r->msg, (r->nmsg ? r->nmsg * 2 : 1) * sizeof(*r->msg));
+		if (!r->msg)
+			abort();
+	}
+	struct logical *m = &r->msg[r->nmsg++];
+	*m = (struct logical){ .side = side, .begin = r->side[side].next };
+	buffer_init(&m->attrs, LINE_BYTES_MAX);
+	return m;
+}
+
+static void note_lost(struct run *r, enum proto_side side)
+{
+	for (size_t i = r->nmsg; i-- > 0;) {
+		if (r->msg[i].side != side)
+			continue;
+		if (r->msg[i].lost)
+			return;
+		break;
+	}
+	struct logical *m = add_message(r, side);
+	m->lost = true;
+	m->end = m->begin;
+	r->side[side].was_lost = true;
+}
+
+/* The message that an event without BEGIN continues: the same key, or the latest of this kind. */
+static struct logical *find_open(struct run *r, enum proto_side side, const struct message *e)
+{
+	size_t seen = 0;
+
+	for (size_t i = r->nmsg; i-- > 0 && seen < OPEN_MAX;) {
+		struct logical *m = &r->msg[i];
+
+		if (m->side != side || m->lost)
+			continue;
+		seen++;
+		if (!m->ended && m->kind == e->kind && m->keyed == e->keyed && (!e->keyed || m->key == e->key))
+			return m;
+	}
+	return NULL;
+}
+
+static void add_attr(struct run *r, struct logical *m, const struct attr *a)
+{
+	static const char *const ids[] = {
+#define ATTR(id, name, type) #id,
+#include "model/attribute.def"
+#undef ATTR
+	};
+
+	if (a->id >= ATTR_COUNT || a->type != attr_info[a->id].type) {
+		run_fail(r, "attribute %u has the wrong type %u", a->id, a->type);
+		return;
+	}
+	buffer_printf(&m->attrs, " %s=", ids[a->id]);
+	if (a->type == ATTR_TYPE_STR)
+		fixture_quote(&m->attrs, a->str);
+	else if (a->type == ATTR_TYPE_DOUBLE)
+		buffer_printf(&m->attrs, "%g", a->dbl);
+	else
+		buffer_printf(&m->attrs, "%lld", (long long)a->num);
+}
+
+static void check_event(struct run *r, const struct message *e)
+{
+	if (e->kind > MESSAGE_ONEWAY || e->flags >= MESSAGE_FLUSH * 2)
+		run_fail(r, "event of kind %d with flags %#x", (int)e->kind, e->flags);
+	if (e->nattrs > MESSAGE_ATTRS_MAX)
+		run_fail(r, "%u attributes", e->nattrs);
+	if (!memchr(e->error_type, 0, sizeof(e->error_type)))
+		run_fail(r, "error_type has no end");
+	else if (((e->flags & MESSAGE_ERROR) != 0) != (e->error_type[0] != '\0'))
+		run_fail(r, "error_type \"%s\" with flags %#x", e->error_type, e->flags);
+	if ((e->flags & MESSAGE_END_AFTER_SKIP) && !(e->flags & MESSAGE_END))
+		run_fail(r, "END_AFTER_SKIP without END");
+}
+
+static void take_event(struct run *r, enum proto_side side, const struct message *e, uint64_t end, uint64_t skip)
+{
+	check_event(r, e);
+	if (r->failed)
+		return;
+	struct logical *m = find_open(r, side, e);
+
+	if (e->flags & MESSAGE_BEGIN) {
+		if (m && !r->side[side].was_lost)
+			run_fail(r, "BEGIN at %llu while the message of %llu is open", (unsigned long long)r->side[side].next, (unsigned long long)m->begin);
+		m = add_message(r, side);
+		m->kind = e->kind;
+		m->keyed = e->keyed;
+		m->key = e->key;
+	} else if (!m) {
+		run_fail(r, "event without BEGIN at %llu", (unsigned long long)r->side[side].next);
+		return;
+	}
+	m->flags |= e->flags;
+	if (e->flags & MESSAGE_ERROR)
+		memcpy(m->error_type, e->error_type, sizeof(m->error_type));
+	for (uint32_t i = 0; i < e->nattrs; i++)
+		add_attr(r, m, &e->attrs[i]);
+	if (e->flags & MESSAGE_SWITCH)
+		r->switched = true;
+	if (!(e->flags & MESSAGE_END))
+		return;
+	if ((e->flags & MESSAGE_END_AFTER_SKIP) && skip) {
+		r->side[side].ending = (size_t)(m - r->msg) + 1;
+		return;
+	}
+	m->ended = true;
+	m->end = end;
+}
+
+static void drop(struct side *s, size_t n)
+{
+	s->next += n;
+	buffer_consume(&s->pending, n);
+}
+
+static void apply_skip(struct run *r, struct side *s)
+{
+	size_t n = s->skip < s->pending.len ? (size_t)s->skip : s->pending.len;
+
+	drop(s, n);
+	if (s->skip != UINT64_MAX)
+		s->skip -= n;
+	if (s->skip == 0 && s->ending) {
+		r->msg[s->ending - 1].ended = true;
+		r->msg[s->ending - 1].end = s->next;
+		s->ending = 0;
+	}
+}
+
+/* False when nothing more can be done with what is there. */
+static bool resync_once(struct run *r, enum proto_side side)
+{
+	const struct proto_ops *ops = r->f->ops;
+	struct side *s = &r->side[side];
+	size_t len = s->pending.len;
+	size_t at = ops->resync(r->state, side, harness_guard(buffer_slice(&s->pending)));
+
+	if (at > len) {
+		run_fail(r, "resync gives %zu of %zu", at, len);
+		return false;
+	}
+	if (at == len) {
+		drop(s, len > ops->resync_keep ? len - ops->resync_keep : 0);
+		return false;
+	}
+	drop(s, at);
+	s->lost = false;
+	return true;
+}
+
+static void check_result(struct run *r, enum parse_status status, const struct parse_result *p, size_t len, unsigned *idle)
+{
+	if (p->consumed > len)
+		run_fail(r, "%zu of %zu bytes consumed", p->consumed, len);
+	if (status == PARSE_NEED_MORE && p->consumed)
+		run_fail(r, "NEED_MORE with %zu bytes consumed", p->consumed);
+	if (status == PARSE_NEED_MORE && p->need && p->need <= len)
+		run_fail(r, "NEED_MORE wants %zu of %zu", p->need, len);
+	if (status == PARSE_SKIP && p->consumed == 0 && p->skip == 0)
+		run_fail(r, "SKIP without progress");
+	*idle = p->consumed || p->skip ? 0 : *idle + 1;
+	if (*idle > IDLE_MAX)
+		run_fail(r, "no progress in %d calls", IDLE_MAX);
+}
+
+/* False when nothing more can be done with what is there. */
+static bool parse_once(struct run *r, enum proto_side side, unsigned *idle)
+{
+	struct side *s = &r->side[side];
+	struct slice in = harness_guard(buffer_slice(&s->pending));
+	struct parse_result p;
+
+	memset(&p, 0, sizeof(p));
+	p.datagram = r->f->datagram;
+	enum parse_status status = r->f->ops->parse(r->state, side, in, &p);
+	r->calls++;
+	check_result(r, status, &p, in.len, idle);
+	if (r->failed)
+		return false;
+	switch (status) {
+	case PARSE_NEED_MORE:
+		s->need = p.need;
+		return false;
+	case PARSE_BAD:
+		note_lost(r, side);
+		s->lost = true;
+		drop(s, p.consumed ? p.consumed : 1);
+		return true;
+	case PARSE_MESSAGE:
+		take_event(r, side, &p.message, s->next + p.consumed, p.skip);
+		break;
+	case PARSE_SKIP:
+		break;
+	default:
+		run_fail(r, "status %d", (int)status);
+	}
+	drop(s, p.consumed);
+	s->skip = p.skip;
+	s->need = 0;
+	return !r->failed;
+}
+
+static void feed(struct run *r, enum proto_side side, struct slice in)
+{
+	struct side *s = &r->side[side];
+	unsigned idle = 0;
+
+	r->fed += in.len;
+	if (r->switched || r->failed)
+		return;
+	buffer_append_slice(&s->pending, in);
+	while (!r->failed && !r->switched) {
+		apply_skip(r, s);
+		if (s->pending.len == 0 || (r->obey_need && s->need > s->pending.len))
+			break;
+		if (!(s->lost ? resync_once(r, side) : parse_once(r, side, &idle)))
+			break;
+		if (r->calls > 64 + 16 * r->fed)
+			run_fail(r, "%llu calls for %llu bytes", (unsigned long long)r->calls, (unsigned long long)r->fed);
+	}
+	if (r->f->datagram) {
+		drop(s, s->pending.len);
+		s->lost = false;
+	}
+}
+
+static void feed_hole(struct run *r, enum proto_side side, size_t n)
+{
+	struct side *s = &r->side[side];
+
+	if (r->switched || r->failed)
+		return;
+	if (s->skip >= n) {
+		if (s->skip != UINT64_MAX)
+			s->skip -= n;
+		s->next += n;
+		apply_skip(r, s);
+		return;
+	}
+	s->next += s->skip;
+	n -= (size_t)s->skip;
+	s->skip = 0;
+	apply_skip(r, s);
+	drop(s, s->pending.len);
+	note_lost(r, side);
+	s->next += n;
+	s->lost = true;
+	s->need = 0;
+}
+
+static void feed_eof(struct run *r, enum proto_side side)
+{
+	struct message e;
+
+	if (r->switched || r->failed || r->side[side].eof)
+		return;
+	r->side[side].eof = true;
+	memset(&e, 0, sizeof(e));
+	if (r->f->ops->finish && r->f->ops->finish(r->state, side, &e))
+		take_event(r, side, &e, r->side[side].next, 0);
+}
+
+static void run_init(struct run *r, const struct fixture *f)
+{
+	*r = (struct run){ .f = f };
+	for (int i = 0; i < 2; i++)
+		buffer_init(&r->side[i].pending, GUARD_BYTES);
+	if (f->ops->open) {
+		void *external = f->ops->open();
+		memcpy(r->state, &external, sizeof(external));
+	}
+}
+
+static void run_done(struct run *r)
+{
+	if (r->f->ops->close) {
+		void *external;
+		memcpy(&external, r->state, sizeof(external));
+		r->f->ops->close(external);
+	}
+	for (int i = 0; i < 2; i++)
+		buffer_done(&r->side[i].pending);
+	for (size_t i = 0; i < r->nmsg; i++)
+		buffer_done(&r->msg[i].attrs);
+	free(r->msg);
+}
+
+static char *message_line(const struct logical *m)
+{
+	static const struct { uint32_t flag; const char *word; } words[] = {
+		{ MESSAGE_INTERIM, " interim" }, { MESSAGE_NO_RESPONSE, " no_response" }, { MESSAGE_SWITCH, " switch" },
+		{ MESSAGE_UNTIL_CLOSE, " until_close" }, { MESSAGE_FLUSH, " flush" },
+	};
+	static const char *const kinds[] = { "request", "response", "oneway" };
+	struct buffer b;
+
+	buffer_init(&b, LINE_BYTES_MAX);
+	buffer_append_str(&b, m->lost ? "lost" : kinds[m->kind]);
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (m->flags & words[i].flag)
+			buffer_append_str(&b, words[i].word);
+	if (!m->lost && !m->ended)
+		buffer_append_str(&b, " unfinished");
+	if (m->keyed)
+		buffer_printf(&b, " key=%llu", (unsigned long long)m->key);
+	if (m->error_type[0]) {
+		buffer_append_str(&b, " error_type=");
+		fixture_quote(&b, slice_str(m->error_type));
+	}
+	buffer_append_slice(&b, buffer_slice(&m->attrs));
+	char *line = fixture_canonical(buffer_slice(&b));
+	buffer_done(&b);
+	return line;
+}
+
+static void run_lines(const struct run *r, struct fixture_lines ret_lines[2])
+{
+	for (size_t i = 0; i < r->nmsg; i++)
+		fixture_lines_add(&ret_lines[r->msg[i].side], message_line(&r->msg[i]));
+}
+
+/* How a run cuts the input: into I/Os of the lines, or of `chunk` bytes, or at one offset of all bytes, or with a hole in one direction. */
+struct cut {
+	bool lines;
+	size_t chunk;
+	size_t at;
+	size_t hole_len; /* 0 = none */
+	enum proto_side hole_side;
+	uint64_t hole_at; /* stream offset */
+};
+
+static void feed_holed(struct run *r, const struct cut *c, enum proto_side side, struct slice in, uint64_t offset)
+{
+	uint64_t from = c->hole_at, to = from + c->hole_len;
+
+	if (c->hole_len == 0 || side != c->hole_side || offset + in.len <= from || offset >= to) {
+		feed(r, side, in);
+		return;
+	}
+	size_t head = from > offset ? (size_t)(from - offset) : 0;
+	size_t tail = to < offset + in.len ? (size_t)(to - offset) : in.len;
+	if (head)
+		feed(r, side, slice_head(in, head));
+	feed_hole(r, side, tail - head);
+	if (tail < in.len)
+		feed(r, side, slice_from(in, tail));
+}
+
+/* Length of the I/O that starts at op i, offset `from` in it, and where the next one starts. */
+static size_t next_io(const struct fixture *f, const struct cut *c, size_t i, size_t limit)
+{
+	size_t at = f->op[i].at, len = f->op[i].len;
+
+	if (!c->lines && !f->datagram)
+		for (size_t k = i + 1; k < f->nops && f->op[k].kind == FIXTURE_BYTES && f->op[k].side == f->op[i].side; k++)
+			len += f->op[k].len;
+	(void)at;
+	return len < limit ? len : limit;
+}
+
+static void run_fixture(struct run *r, const struct cut *c)
+{
+	const struct fixture *f = r->f;
+	uint64_t offset[2] = { 0, 0 };
+
+	for (size_t i = 0; i < f->nops && !r->failed;) {
+		const struct fixture_op *op = &f->op[i];
+
+		if (op->kind == FIXTURE_EOF) {
+			feed_eof(r, op->side);
+			i++;
+			continue;
+		}
+		if (op->kind == FIXTURE_HOLE) {
+			feed_hole(r, op->side, op->len);
+			offset[op->side] += op->len;
+			i++;
+			continue;
+		}
+		size_t len = next_io(f, c, i, SIZE_MAX), done = 0;
+		while (done < len && !r->failed) {
+			size_t n = len - done, pos = op->at + done;
+
+			if (c->chunk && n > c->chunk)
+				n = c->chunk;
+			if (c->at > pos && c->at < pos + n)
+				n = c->at - pos;
+			feed_holed(r, c, op->side, slice_make(f->bytes.data + pos, n), offset[op->side]);
+			offset[op->side] += n;
+			done += n;
+		}
+		for (size_t passed = 0; passed < len; i++)
+			passed += f->op[i].len;
+	}
+}
+
+static bool lines_equal(const struct fixture_lines *want, const struct fixture_lines *got, enum proto_side side, char why[HARNESS_WHY])
+{
+	for (size_t i = 0; i < want->n || i < got->n; i++) {
+		const char *w = i < want->n ? want->line[i] : "nothing", *g = i < got->n ? got->line[i] : "nothing";
+
+		if (strcmp(w, g) != 0) {
+			snprintf(why, HARNESS_WHY, "%s message %zu:\n  want %.1500s\n  got  %.1500s", side == PROTO_TO_SERVER ? "=>" : "=<", i + 1, w, g);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool check_cut(const struct fixture *f, const struct cut *c, bool obey_need, const char *what, char why[HARNESS_WHY])
+{
+	struct fixture_lines got[2] = { 0 };
+	struct run r;
+	char detail[HARNESS_WHY] = "";
+
+	run_init(&r, f);
+	r.obey_need = obey_need;
+	run_fixture(&r, c);
+	run_lines(&r, got);
+	bool ok = !r.failed;
+	if (!ok)
+		memcpy(detail, r.why, sizeof(detail));
+	for (int side = 0; ok && side < 2; side++)
+		ok = lines_equal(&f->expect[side], &got[side], side, detail);
+	if (!ok)
+		snprintf(why, HARNESS_WHY, "%s (chunk %zu, cut at %zu): %.3900s", what, c->chunk, c->at, detail);
+	fixture_lines_done(&got[0]);
+	fixture_lines_done(&got[1]);
+	run_done(&r);
+	return ok;
+}
+
+bool harness_parse(const struct fixture *f, struct fixture_lines ret_lines[2], char why[HARNESS_WHY])
+{
+	struct run r;
+	struct cut c = { .lines = true };
+
+	run_init(&r, f);
+	run_fixture(&r, &c);
+	run_lines(&r, ret_lines);
+	memcpy(why, r.why, HARNESS_WHY);
+	bool ok = !r.failed;
+	run_done(&r);
+	return ok;
+}
+
+/* Bytes of one direction from stream offset `from` on, up to the next hole; a hole counts as bytes in offsets. */
+static bool findable(const struct fixture *f, enum proto_side side, uint64_t from)
+{
+	uint64_t state[CONNECTION_PARSER_BYTES / 8] = { 0 };
+	struct buffer b;
+	uint64_t offset = 0;
+
+	if (f->ops->open)
+		return false;
+	buffer_init(&b, GUARD_BYTES);
+	for (size_t i = 0; i < f->nops; i++) {
+		if (f->op[i].side != side)
+			continue;
+		if (f->op[i].kind == FIXTURE_HOLE && b.len)
+			break;
+		if (f->op[i].kind == FIXTURE_BYTES && offset + f->op[i].len > from) {
+			size_t cut = from > offset ? (size_t)(from - offset) : 0;
+			buffer_append(&b, f->bytes.data + f->op[i].at + cut, f->op[i].len - cut);
+		}
+		offset += f->op[i].kind == FIXTURE_EOF ? 0 : f->op[i].len;
+	}
+	bool found = b.len && f->ops->resync(state, side, harness_guard(buffer_slice(&b))) == 0;
+	buffer_done(&b);
+	return found;
+}
+
+static bool has_begin(const struct run *r, const struct logical *m)
+{
+	for (size_t i = 0; i < r->nmsg; i++)
+		if (!r->msg[i].lost && r->msg[i].side == m->side && r->msg[i].begin == m->begin && r->msg[i].kind == m->kind)
+			return true;
+	return false;
+}
+
+/* Messages that ended before the hole, one by one the same. */
+static bool same_before(const struct run *base, const struct run *holed, const struct cut *c, char why[HARNESS_WHY])
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < base->nmsg; i++) {
+		const struct logical *m = &base->msg[i];
+
+		if (m->side != c->hole_side)
+			continue;
+		if (m->lost || !m->ended || m->end > c->hole_at)
+			return true;
+		while (k < holed->nmsg && holed->msg[k].side != c->hole_side)
+			k++;
+		char *want = message_line(m), *got = k < holed->nmsg ? message_line(&holed->msg[k]) : NULL;
+		bool same = got && strcmp(want, got) == 0;
+		if (!same)
+			snprintf(why, HARNESS_WHY, "before the hole\n  want %.1500s\n  got  %.1500s", want, got ? got : "nothing");
+		free(want);
+		free(got);
+		if (!same)
+			return false;
+		k++;
+	}
+	return true;
+}
+
+static bool check_hole(const struct run *base, const bool *found, const struct cut *c, char why[HARNESS_WHY])
+{
+	char detail[HARNESS_WHY] = "";
+	struct run r;
+
+	run_init(&r, base->f);
+	run_fixture(&r, c);
+	bool ok = !r.failed;
+	if (!ok)
+		memcpy(detail, r.why, sizeof(detail));
+	if (ok)
+		ok = same_before(base, &r, c, detail);
+	for (size_t i = 0; ok && !base->f->loose && i < base->nmsg; i++) {
+		const struct logical *m = &base->msg[i];
+
+		if (found[i] && m->side == c->hole_side && m->begin >= c->hole_at + c->hole_len && !has_begin(&r, m)) {
+			snprintf(detail, sizeof(detail), "the message at %llu, which resync() knows, is not found", (unsigned long long)m->begin);
+			ok = false;
+		}
+	}
+	if (!ok)
+		snprintf(why, HARNESS_WHY, "hole of %zu at %llu %s: %.3900s", c->hole_len, (unsigned long long)c->hole_at,
+		         c->hole_side == PROTO_TO_SERVER ? "to the server" : "to the client", detail);
+	run_done(&r);
+	return ok;
+}
+
+static bool check_holes(const struct fixture *f, char why[HARNESS_WHY])
+{
+	static const size_t sizes[] = { 1, 3, 17, 61, 257, 1 << 20 };
+	struct cut plain = { .lines = false };
+	struct run base;
+	bool ok = true;
+
+	run_init(&base, f);
+	run_fixture(&base, &plain);
+	bool *found = calloc(base.nmsg + 1, sizeof(*found));
+	if (!found)
+		abort();
+	for (size_t i = 0; i < base.nmsg; i++)
+		found[i] = !base.msg[i].lost && findable(f, base.msg[i].side, base.msg[i].begin);
+
+	for (int side = 0; side < 2; side++) {
+		size_t total = 0;
+
+		for (size_t i = 0; i < f->nops; i++)
+			if (f->op[i].side == (enum proto_side)side)
+				total += f->op[i].len;
+		size_t stride = total > SPLIT_BYTES_MAX ? total / 61 + 1 : 1;
+		for (size_t k = 0; ok && k < sizeof(sizes) / sizeof(*sizes); k++)
+			for (size_t at = 0; ok && at < total; at += stride) {
+				struct cut c = { .hole_side = side, .hole_at = at, .hole_len = sizes[k] };
+				ok = check_hole(&base, found, &c, why);
+			}
+	}
+	free(found);
+	run_done(&base);
+	return ok;
+}
+
+/* A datagram may be cut by the snapshot length: every head of every datagram, alone. */
+static bool check_heads(const struct fixture *f, char why[HARNESS_WHY])
+{
+	for (size_t i = 0; i < f->nops; i++) {
+		for (size_t n = 0; f->op[i].kind == FIXTURE_BYTES && n < f->op[i].len; n++) {
+			struct run r;
+
+			run_init(&r, f);
+			feed(&r, f->op[i].side, slice_make(f->bytes.data + f->op[i].at, n));
+			bool ok = !r.failed;
+			if (!ok)
+				snprintf(why, HARNESS_WHY, "head of %zu bytes: %.3900s", n, r.why);
+			run_done(&r);
+			if (!ok)
+				return false;
+		}
+	}
+	return true;
+}
+
+bool harness_check(const struct fixture *f, char why[HARNESS_WHY])
+{
+	struct cut c = { .lines = true };
+
+	if (!check_cut(f, &c, false, "as written", why))
+		return false;
+	if (f->datagram)
+		return check_heads(f, why);
+	c = (struct cut){ .lines = false };
+	if (!check_cut(f, &c, false, "whole", why))
+		return false;
+	bool small = f->bytes.len <= SPLIT_BYTES_MAX;
+	c.chunk = small ? 1 : 251;
+	if (!check_cut(f, &c, false, "in pieces", why) || !check_cut(f, &c, true, "in pieces, as many as needed", why))
+		return false;
+	c = (struct cut){ .lines = false };
+	for (c.at = 1; c.at < f->bytes.len; c.at += small ? 1 : f->bytes.len / SPLITS + 1)
+		if (!check_cut(f, &c, c.at % 2 == 1, "in two", why))
+			return false;
+	return check_holes(f, why);
+}
+
+void harness_each_fixture(const char *symbol, void (*found)(void *ctx, const char *path), void *ctx)
+{
+	char pattern[256];
+	glob_t g;
+
+	snprintf(pattern, sizeof(pattern), "tests/proto/%s/*.fix", symbol);
+	if (glob(pattern, 0, NULL, &g) == 0) {
+		for (size_t i = 0; i < g.gl_pathc; i++)
+			found(ctx, g.gl_pathv[i]);
+		globfree(&g);
+	}
+}
