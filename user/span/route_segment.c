@@ -92,8 +92,12 @@ static bool is_token(struct slice s, const struct census *n)
 {
 	size_t letters = n->upper + n->lower;
 
-	if (s.len < TOKEN_MIN || n->other || n->dots || n->digits == 0 || letters == 0)
-		return n->signs > 0 && s.len >= 16 && n->other == 0; /* padded base64 */
+	if (s.len < TOKEN_MIN || n->other || n->dots || letters == 0)
+		return false;
+	if (n->signs && s.len >= 16)
+		return true; /* base64 with its padding */
+	if (n->digits == 0)
+		return false;
 	if (s.len >= 20 && n->upper && n->lower && n->digits >= 2)
 		return true;
 	if (n->upper && n->lower)

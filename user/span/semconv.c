@@ -4,9 +4,10 @@
 #include <sys/socket.h>
 
 #include "span/address.h"
+#include "span/sql.h"
 #include "span/url.h"
 
-enum { FORWARDED_MAX = 64 };
+enum { FORWARDED_MAX = 64, STATEMENT_MAX = 4096 };
 
 static void put(struct semconv *s, struct attr a)
 {
@@ -115,7 +116,7 @@ static struct slice put_server_socket(struct semconv *s, struct slice peer)
 	struct slice text = e->family == AF_UNIX || !is_server(s) ? peer : address_text(s->text, e->family, end->addr);
 
 	put_str(s, ATTR_SERVER_ADDRESS, text);
-	if (text.len && end->port)
+	if (text.len && end->port && e->family != AF_UNIX)
 		put_int(s, ATTR_SERVER_PORT, end->port);
 	return text;
 }
@@ -326,20 +327,69 @@ static struct slice db_name(struct semconv *s, struct slice system, struct slice
 	return name.len ? name : system;
 }
 
+enum statement { STATEMENT_SECRET, STATEMENT_CLEAN, STATEMENT_SQL };
+
+/* How a protocol's statement may be shown; what is not named here only with show_statements. */
+static enum statement db_statement(uint16_t protocol, enum sql_dialect *ret_dialect)
+{
+	switch (protocol) {
+	case PLUMB_PROTO_POSTGRES: *ret_dialect = SQL_ANSI; return STATEMENT_SQL;
+	case PLUMB_PROTO_REDIS: return STATEMENT_CLEAN; /* its parser leaves out values */
+	default: return STATEMENT_SECRET;
+	}
+}
+
+struct db_query {
+	struct slice summary, operation, collection, text;
+};
+
+/* What the parser said outranks what the statement says of itself. */
+static void db_describe_sql(struct semconv *s, struct slice raw, enum sql_dialect dialect, struct db_query *q)
+{
+	struct sql_description d;
+
+	sql_describe(raw, dialect, &d);
+	if (!q->summary.len)
+		q->summary = arena_copy(s->text, slice_make(d.summary, d.summary_len), NULL);
+	if (!q->operation.len)
+		q->operation = d.operation;
+	if (!q->collection.len)
+		q->collection = d.collection;
+	q->text = raw;
+	if (s->options->show_statements)
+		return;
+	char *out = (char *)s->text->base + s->text->used;
+	size_t room = s->text->cap - s->text->used;
+	size_t len = sql_redact_dialect(raw, dialect, out, room < STATEMENT_MAX ? room : STATEMENT_MAX);
+	s->text->used += (uint32_t)len;
+	q->text = slice_make(out, len);
+}
+
 static void semconv_db(struct semconv *s)
 {
-	struct slice system = in_str(s, ATTR_DB_SYSTEM_NAME), operation = in_str(s, ATTR_DB_OPERATION_NAME);
-	struct slice collection = in_str(s, ATTR_DB_COLLECTION_NAME), summary = in_str(s, ATTR_DB_QUERY_SUMMARY);
+	struct slice system = in_str(s, ATTR_DB_SYSTEM_NAME), raw = in_str(s, ATTR_RAW_STATEMENT);
+	struct db_query q = {
+		.summary = in_str(s, ATTR_DB_QUERY_SUMMARY),
+		.operation = in_str(s, ATTR_DB_OPERATION_NAME),
+		.collection = in_str(s, ATTR_DB_COLLECTION_NAME),
+	};
+	enum sql_dialect dialect;
+	enum statement kind = db_statement(s->x->protocol, &dialect);
 
 	if (!system.len)
 		system = slice_str(s->protocol);
+	if (raw.len && kind == STATEMENT_SQL)
+		db_describe_sql(s, raw, dialect, &q);
+	else if (kind == STATEMENT_CLEAN || s->options->show_statements)
+		q.text = raw;
 	put_str(s, ATTR_DB_SYSTEM_NAME, system);
-	put_str(s, ATTR_DB_OPERATION_NAME, operation);
-	put_str(s, ATTR_DB_COLLECTION_NAME, collection);
-	put_str(s, ATTR_DB_QUERY_SUMMARY, summary);
+	put_str(s, ATTR_DB_OPERATION_NAME, q.operation);
+	put_str(s, ATTR_DB_COLLECTION_NAME, q.collection);
+	put_str(s, ATTR_DB_QUERY_SUMMARY, q.summary);
+	put_str(s, ATTR_DB_QUERY_TEXT, q.text);
 	PASS(s, ATTR_DB_NAMESPACE, ATTR_DB_OPERATION_BATCH_SIZE, ATTR_DB_STORED_PROCEDURE_NAME, ATTR_DB_RESPONSE_STATUS_CODE,
 	     ATTR_DB_RESPONSE_RETURNED_ROWS, ATTR_PLUMB_ROWS_AFFECTED);
-	s->span->name = db_name(s, system, summary, operation, collection);
+	s->span->name = db_name(s, system, q.summary, q.operation, q.collection);
 	put_error(s, exchange_error(s));
 	put_server_socket(s, put_peer(s));
 }

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* span/builder and span/semconv: exchanges as parsers make them, and every attribute of the spans that must result. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <sys/socket.h>
+
+#include "span/builder.h"
+#include "span/semconv.h"
+#include "span/url.h"
+
+struct fixture {
+	struct span_builder *builder;
+	struct exchange x;
+	struct process process;
+	struct span span;
+};
+
+static void add_str(struct exchange *x, enum attr_id id, const char *value)
+{
+	x->attrs[x->nattrs++] = (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_STR, .str = slice_str(value) };
+}
+
+static void add_int(struct exchange *x, enum attr_id id, int64_t value)
+{
+	x->attrs[x->nattrs++] = (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_INT, .num = value };
+}
+
+/* An exchange between 10.0.0.1:40001 and 10.0.0.2:8080 that took 1000 to 5000 ns. */
+static void begin(struct fixture *f, uint16_t protocol, uint8_t role)
+{
+	struct endpoint client = { { 10, 0, 0, 1 }, 40001 }, server = { { 10, 0, 0, 2 }, 8080 };
+
+	f->process.service = SLICE_LIT("shop");
+	f->x = (struct exchange){
+		.protocol = protocol,
+		.role = role,
+		.process = &f->process,
+		.request = { .start_ns = 1000, .end_ns = 2000, .bytes = 97, .tid = 31 },
+		.response = { .start_ns = 4000, .end_ns = 5000, .bytes = 211 },
+		.ends = { .family = AF_INET, .type = SOCK_STREAM },
+	};
+	f->x.ends.local = role == PLUMB_ROLE_SERVER ? server : client;
+	f->x.ends.remote = role == PLUMB_ROLE_SERVER ? client : server;
+}
+
+static void build(struct fixture *f) { span_build(f->builder, &f->x, &f->span); }
+
+static struct slice str_of(const struct fixture *f, enum attr_id id)
+{
+	const struct attr *a = attr_find(f->span.attrs, f->span.nattrs, id);
+
+	return a ? a->str : SLICE_NONE;
+}
+
+static int64_t int_of(const struct fixture *f, enum attr_id id)
+{
+	const struct attr *a = attr_find(f->span.attrs, f->span.nattrs, id);
+
+	return a ? a->num : -1;
+}
+
+#define assert_slice(s, text)                                                                      \
+	do {                                                                                       \
+		struct slice got_ = (s);                                                           \
+		if (!slice_eq(got_, slice_str(text)))                                              \
+			fail_msg("got \"%.*s\", want \"%s\"", (int)got_.len, (const char *)got_.ptr, text); \
+	} while (0)
+#define assert_attr(f, id, text) assert_slice(str_of(f, id), text)
+
+static int setup(void **state)
+{
+	static struct fixture f;
+	struct span_options o = { 0 };
+
+	*state = &f;
+	return span_builder_new(&o, &f.builder);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	span_builder_free(f->builder);
+	return 0;
+}
+
+static void http_server(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, PLUMB_PROTO_HTTP1, PLUMB_ROLE_SERVER);
+	add_str(&f->x, ATTR_HTTP_REQUEST_METHOD, "GET");
+	add_str(&f->x, ATTR_RAW_TARGET, "/orders/7919/items?page=2&token=s3cret&debug#part");
+	add_str(&f->x, ATTR_RAW_HOST, "shop.example:8443");
+	add_str(&f->x, ATTR_USER_AGENT_ORIGINAL, "curl/8");
+	add_str(&f->x, ATTR_RAW_FORWARDED_FOR, " 203.0.113.7:1234 , 10.0.0.1");
+	add_str(&f->x, ATTR_NETWORK_PROTOCOL_VERSION, "1.1");
+	add_int(&f->x, ATTR_HTTP_RESPONSE_STATUS_CODE, 100);
+	add_int(&f->x, ATTR_HTTP_RESPONSE_STATUS_CODE, 200);
+	add_int(&f->x, ATTR_HTTP_RESPONSE_BODY_SIZE, 11);
+	build(f);
+	assert_int_equal(f->span.kind, SPAN_SERVER);
+	assert_int_equal(f->span.status, SPAN_STATUS_UNSET);
+	assert_slice(f->span.name, "GET /orders/{id}/items");
+	assert_attr(f, ATTR_HTTP_ROUTE, "/orders/{id}/items");
+	assert_attr(f, ATTR_HTTP_REQUEST_METHOD, "GET");
+	assert_attr(f, ATTR_URL_PATH, "/orders/7919/items");
+	assert_attr(f, ATTR_URL_QUERY, "page=REDACTED&token=REDACTED&debug");
+	assert_attr(f, ATTR_URL_SCHEME, "http");
+	assert_attr(f, ATTR_SERVER_ADDRESS, "shop.example");
+	assert_int_equal(int_of(f, ATTR_SERVER_PORT), 8443);
+	assert_attr(f, ATTR_CLIENT_ADDRESS, "203.0.113.7");
+	assert_attr(f, ATTR_NETWORK_PEER_ADDRESS, "10.0.0.1");
+	assert_int_equal(int_of(f, ATTR_NETWORK_PEER_PORT), 40001);
+	assert_attr(f, ATTR_NETWORK_PROTOCOL_NAME, "http");
+	assert_attr(f, ATTR_NETWORK_PROTOCOL_VERSION, "1.1");
+	assert_attr(f, ATTR_USER_AGENT_ORIGINAL, "curl/8");
+	assert_int_equal(int_of(f, ATTR_HTTP_RESPONSE_STATUS_CODE), 200);
+	assert_int_equal(int_of(f, ATTR_HTTP_RESPONSE_BODY_SIZE), 11);
+	assert_int_equal(int_of(f, ATTR_PLUMB_TTFB_NS), 2000);
+	assert_int_equal(f->span.start_ns, 1000);
+	assert_int_equal(f->span.end_ns, 5000);
+	assert_int_equal(f->span.request_bytes, 97);
+	assert_ptr_equal(f->span.process, &f->process);
+	for (uint32_t i = 0; i < f->span.nattrs; i++)
+		assert_true(attr_info[f->span.attrs[i].id].name[0] != '\0');
+}
+
+static void http_client(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, PLUMB_PROTO_HTTP1, PLUMB_ROLE_CLIENT);
+	add_str(&f->x, ATTR_HTTP_REQUEST_METHOD, "POST");
+	add_str(&f->x, ATTR_RAW_TARGET, "http://bob:pw@api.example/v1/x;sid=abc/y?q=1");
+	add_str(&f->x, ATTR_RAW_HOST, "ignored.example");
+	add_int(&f->x, ATTR_HTTP_RESPONSE_STATUS_CODE, 404);
+	build(f);
+	assert_int_equal(f->span.kind, SPAN_CLIENT);
+	assert_slice(f->span.name, "POST");
+	assert_attr(f, ATTR_URL_FULL, "http://REDACTED:REDACTED@api.example/v1/x;sid=REDACTED/y?q=REDACTED");
+	assert_attr(f, ATTR_SERVER_ADDRESS, "api.example");
+	assert_int_equal(int_of(f, ATTR_SERVER_PORT), 80);
+	assert_int_equal(f->span.status, SPAN_STATUS_ERROR);
+	assert_attr(f, ATTR_ERROR_TYPE, "404");
+	assert_null(attr_find(f->span.attrs, f->span.nattrs, ATTR_HTTP_ROUTE));
+	assert_null(attr_find(f->span.attrs, f->span.nattrs, ATTR_URL_PATH));
+}
+
+static void http_status_is_an_error_by_kind(void **state)
+{
+	static const struct {
+		uint8_t role;
+		int status;
+		const char *error;
+	} cases[] = { { PLUMB_ROLE_SERVER, 404, "" },    { PLUMB_ROLE_SERVER, 499, "" },    { PLUMB_ROLE_SERVER, 500, "500" },
+		      { PLUMB_ROLE_SERVER, 503, "503" }, { PLUMB_ROLE_CLIENT, 399, "" },    { PLUMB_ROLE_CLIENT, 400, "400" },
+		      { PLUMB_ROLE_CLIENT, 502, "502" } };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		begin(f, PLUMB_PROTO_HTTP1, cases[i].role);
+		add_str(&f->x, ATTR_HTTP_REQUEST_METHOD, "GET");
+		add_int(&f->x, ATTR_HTTP_RESPONSE_STATUS_CODE, cases[i].status);
+		/* Whatever the parser takes for an error, the kind decides. */
+		memcpy(f->x.error_type, "404", 4);
+		build(f);
+		assert_attr(f, ATTR_ERROR_TYPE, cases[i].error);
+		assert_int_equal(f->span.status, cases[i].error[0] ? SPAN_STATUS_ERROR : SPAN_STATUS_UNSET);
+	}
+}
+
+static void http_odd_requests(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, PLUMB_PROTO_HTTP1, PLUMB_ROLE_SERVER);
+	add_str(&f->x, ATTR_HTTP_REQUEST_METHOD, "BREW");
+	add_str(&f->x, ATTR_RAW_TARGET, "/pot");
+	memcpy(f->x.error_type, "connection_reset", 17);
+	f->x.response = (struct exchange_side){ 0 };
+	f->x.request.end_ns = 3000;
+	build(f);
+	assert_slice(f->span.name, "HTTP /pot");
+	assert_attr(f, ATTR_HTTP_REQUEST_METHOD, "_OTHER");
+	assert_attr(f, ATTR_HTTP_REQUEST_METHOD_ORIGINAL, "BREW");
+	assert_attr(f, ATTR_ERROR_TYPE, "connection_reset");
+	assert_int_equal(f->span.end_ns, 3000);
+	assert_attr(f, ATTR_SERVER_ADDRESS, "10.0.0.2"); /* no Host: the socket's own end */
+	assert_int_equal(int_of(f, ATTR_SERVER_PORT), 8080);
+	assert_null(attr_find(f->span.attrs, f->span.nattrs, ATTR_PLUMB_TTFB_NS));
+
+	begin(f, PLUMB_PROTO_HTTP1, PLUMB_ROLE_CLIENT);
+	add_str(&f->x, ATTR_HTTP_REQUEST_METHOD, "CONNECT");
+	add_str(&f->x, ATTR_RAW_TARGET, "[2001:db8::1]:443");
+	build(f);
+	assert_slice(f->span.name, "CONNECT");
+	assert_attr(f, ATTR_SERVER_ADDRESS, "2001:db8::1");
+	assert_int_equal(int_of(f, ATTR_SERVER_PORT), 443);
+	assert_null(attr_find(f->span.attrs, f->span.nattrs, ATTR_URL_FULL));
+
+	begin(f, PLUMB_PROTO_HTTP1, PLUMB_ROLE_SERVER);
+	f->x.request = (struct exchange_side){ 0 };
+	f->x.flags = EXCHANGE_NO_REQUEST;
+	build(f);
+	assert_slice(f->span.name, "HTTP");
+	assert_attr(f, ATTR_PLUMB_INCOMPLETE, "request_not_seen");
+	assert_int_equal(f->span.start_ns, 4000);
+
+	begin(f, PLUMB_PROTO_HTTP1, PLUMB_ROLE_SERVER);
+	add_str(&f->x, ATTR_HTTP_REQUEST_METHOD, "GET");
+	add_str(&f->x, ATTR_RAW_TARGET, "*");
+	add_str(&f->x, ATTR_RAW_FORWARDED_FOR, "<script>");
+	build(f);
+	assert_slice(f->span.name, "GET");
+	assert_attr(f, ATTR_CLIENT_ADDRESS, "10.0.0.1");
+}
+
+static void nothing_sensitive_passes(void **state)
+{
+	struct fixture *f = *state;
+
+	/* A parser that hands over raw and unknown things: none of it comes out. */
+	begin(f, PLUMB_PROTO_HTTP1, PLUMB_ROLE_SERVER);
+	for (int id = 0; id < ATTR_COUNT && f->x.nattrs < EXCHANGE_ATTRS_MAX; id++)
+		if (attr_info[id].name[0] == '\0' && attr_info[id].type == ATTR_TYPE_STR && id != ATTR_RAW_HOST && id != ATTR_RAW_TARGET)
+			add_str(&f->x, (enum attr_id)id, "hunter2hunter2");
+	add_str(&f->x, ATTR_URL_QUERY, "hunter2hunter2");
+	add_str(&f->x, ATTR_URL_FULL, "hunter2hunter2");
+	add_str(&f->x, ATTR_DB_QUERY_TEXT, "hunter2hunter2");
+	build(f);
+	for (uint32_t i = 0; i < f->span.nattrs; i++)
+		if (f->span.attrs[i].type == ATTR_TYPE_STR && f->span.attrs[i].id != ATTR_CLIENT_ADDRESS)
+			assert_false(slice_eq(f->span.attrs[i].str, SLICE_LIT("hunter2hunter2")));
+}
+
+static void database_sql(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, PLUMB_PROTO_POSTGRES, PLUMB_ROLE_CLIENT);
+	add_str(&f->x, ATTR_RAW_STATEMENT, "SELECT name FROM users WHERE email = 'a@example.com' AND age > 41");
+	add_str(&f->x, ATTR_DB_NAMESPACE, "shop");
+	add_str(&f->x, ATTR_DB_RESPONSE_STATUS_CODE, "22P02");
+	add_str(&f->x, ATTR_RAW_STATUS_MESSAGE, "invalid input syntax for type integer: \"4111 1111\" at 17; Key (email)=(a@b.c)");
+	add_int(&f->x, ATTR_DB_RESPONSE_RETURNED_ROWS, 3);
+	memcpy(f->x.error_type, "22P02", 6);
+	build(f);
+	assert_slice(f->span.name, "SELECT users");
+	assert_attr(f, ATTR_DB_SYSTEM_NAME, "postgresql");
+	assert_attr(f, ATTR_DB_QUERY_TEXT, "SELECT name FROM users WHERE email = ? AND age > ?");
+	assert_attr(f, ATTR_DB_QUERY_SUMMARY, "SELECT users");
+	assert_attr(f, ATTR_DB_OPERATION_NAME, "SELECT");
+	assert_attr(f, ATTR_DB_COLLECTION_NAME, "users");
+	assert_attr(f, ATTR_DB_NAMESPACE, "shop");
+	assert_attr(f, ATTR_DB_RESPONSE_STATUS_CODE, "22P02");
+	assert_attr(f, ATTR_ERROR_TYPE, "22P02");
+	assert_attr(f, ATTR_SERVER_ADDRESS, "10.0.0.2");
+	assert_int_equal(int_of(f, ATTR_SERVER_PORT), 8080);
+	assert_int_equal(int_of(f, ATTR_DB_RESPONSE_RETURNED_ROWS), 3);
+	assert_int_equal(f->span.status, SPAN_STATUS_ERROR);
+	assert_slice(f->span.status_message, "invalid input syntax for type integer: ? at ?; Key (email)=?");
+}
+
+static void database_names(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, PLUMB_PROTO_REDIS, PLUMB_ROLE_SERVER);
+	add_str(&f->x, ATTR_DB_OPERATION_NAME, "HSET");
+	add_str(&f->x, ATTR_DB_NAMESPACE, "0");
+	add_str(&f->x, ATTR_RAW_STATEMENT, "HSET k ? ?");
+	build(f);
+	assert_int_equal(f->span.kind, SPAN_SERVER);
+	assert_slice(f->span.name, "HSET");
+	assert_attr(f, ATTR_DB_QUERY_TEXT, "HSET k ? ?");
+	assert_attr(f, ATTR_DB_SYSTEM_NAME, "redis");
+	assert_attr(f, ATTR_NETWORK_PEER_ADDRESS, "10.0.0.1");
+	assert_attr(f, ATTR_SERVER_ADDRESS, "10.0.0.2");
+
+	begin(f, PLUMB_PROTO_POSTGRES, PLUMB_ROLE_CLIENT);
+	build(f);
+	assert_slice(f->span.name, "postgresql");
+}
+
+static void dns(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, PLUMB_PROTO_DNS, PLUMB_ROLE_CLIENT);
+	f->x.ends.type = SOCK_DGRAM;
+	add_str(&f->x, ATTR_DNS_QUESTION_NAME, "db.example");
+	add_str(&f->x, ATTR_DNS_QUESTION_TYPE, "AAAA");
+	memcpy(f->x.error_type, "NXDOMAIN", 9);
+	build(f);
+	assert_slice(f->span.name, "DNS AAAA");
+	assert_attr(f, ATTR_DNS_QUESTION_NAME, "db.example");
+	assert_attr(f, ATTR_NETWORK_TRANSPORT, "udp");
+	assert_attr(f, ATTR_ERROR_TYPE, "NXDOMAIN");
+}
+
+static void addresses(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, PLUMB_PROTO_REDIS, PLUMB_ROLE_CLIENT);
+	f->x.ends.family = AF_INET6;
+	f->x.ends.remote = (struct endpoint){ { [10] = 0xff, 0xff, 192, 0, 2, 255 }, 6379 };
+	build(f);
+	assert_attr(f, ATTR_NETWORK_PEER_ADDRESS, "192.0.2.255");
+	f->x.ends.remote = (struct endpoint){ { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 }, 6379 };
+	build(f);
+	assert_attr(f, ATTR_NETWORK_PEER_ADDRESS, "2001:db8::1");
+	f->x.ends.family = AF_UNIX;
+	memcpy(f->x.ends.path, "/run/redis.sock", 16);
+	build(f);
+	assert_attr(f, ATTR_NETWORK_PEER_ADDRESS, "/run/redis.sock");
+	assert_attr(f, ATTR_SERVER_ADDRESS, "/run/redis.sock");
+	assert_attr(f, ATTR_NETWORK_TRANSPORT, "unix");
+	assert_int_equal(int_of(f, ATTR_SERVER_PORT), -1);
+}
+
+static void huge_text_is_cut_and_counted(void **state)
+{
+	static char target[40000];
+	struct fixture *f = *state;
+	struct span_counts before, after;
+
+	span_builder_counts(f->builder, &before);
+	memset(target, 'a', sizeof(target) - 1);
+	memcpy(target, "/p?x=", 5);
+	for (size_t i = 100; i < sizeof(target) - 1; i += 100)
+		target[i] = '&';
+	begin(f, PLUMB_PROTO_HTTP1, PLUMB_ROLE_SERVER);
+	add_str(&f->x, ATTR_HTTP_REQUEST_METHOD, "GET");
+	add_str(&f->x, ATTR_RAW_TARGET, target);
+	f->x.ends.local = f->x.ends.remote;
+	build(f);
+	span_builder_counts(f->builder, &after);
+	assert_int_equal(after.built, before.built + 1);
+	assert_int_equal(after.text_cut, before.text_cut);
+	memset(target + 5, '&', sizeof(target) - 6);
+	build(f);
+	span_builder_counts(f->builder, &after);
+	assert_int_equal(after.text_cut, before.text_cut + 1);
+}
+
+static void queries(void **state)
+{
+	static const struct {
+		const char *in;
+		bool show;
+		const char *out;
+	} cases[] = {
+		{ "a=1&b=2", false, "a=REDACTED&b=REDACTED" },
+		{ "a=&b", false, "a=&b" },
+		{ "wsdl", false, "wsdl" },
+		{ "9f86d081884c7d659a2feaa0c55ad015", false, "REDACTED" },
+		{ "a=1;b=2&", false, "a=REDACTED;b=REDACTED&" },
+		{ "page=2&sig=abc&Access_Token=x", true, "page=2&sig=REDACTED&Access_Token=REDACTED" },
+		{ "", false, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint8_t memory[256];
+		struct arena a;
+		arena_init(&a, memory, sizeof(memory));
+		struct text t = text_begin(&a);
+		url_add_query(&t, slice_str(cases[i].in), cases[i].show);
+		assert_slice(text_end(&t), cases[i].out);
+	}
+}
+
+static void authorities(void **state)
+{
+	static const struct {
+		const char *in, *host;
+		uint16_t port;
+	} cases[] = { { "a.example", "a.example", 0 },	{ "a.example:81", "a.example", 81 }, { "u:p@h:9", "h", 9 },	 { "[::1]:8080", "::1", 8080 },
+		      { "[::1", "", 0 },		{ "h:99999", "h", 0 },		     { "h:", "h", 0 },		 { "u@x@h", "h", 0 },
+		      { "", "", 0 },			{ ":80", "", 80 },		     { "h:-1", "h", 0 } };
+	struct authority a;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		url_parse_authority(slice_str(cases[i].in), &a);
+		assert_slice(a.host, cases[i].host);
+		assert_int_equal(a.port, cases[i].port);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(http_server),
+		cmocka_unit_test(http_client),
+		cmocka_unit_test(http_status_is_an_error_by_kind),
+		cmocka_unit_test(http_odd_requests),
+		cmocka_unit_test(nothing_sensitive_passes),
+		cmocka_unit_test(database_sql),
+		cmocka_unit_test(database_names),
+		cmocka_unit_test(dns),
+		cmocka_unit_test(addresses),
+		cmocka_unit_test(huge_text_is_cut_and_counted),
+		cmocka_unit_test(queries),
+		cmocka_unit_test(authorities),
+	};
+	return cmocka_run_group_tests_name("semconv", tests, setup, teardown);
+}
