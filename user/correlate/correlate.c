@@ -113,10 +113,8 @@ static struct trace_node *node_new(struct correlate *c, struct exchange *x)
 {
 	struct trace_node *n = slab_get(&c->nodes);
 
-	if (!n) {
-		c->counts.refused++;
+	if (!n)
 		return NULL;
-	}
 	n->x = x;
 	n->refs = 1;
 	n->role = x->role;
@@ -454,6 +452,7 @@ void correlate_end(struct correlate *c, struct exchange *x)
 	if (x->response.end_ns > c->now_ns)
 		c->now_ns = x->response.end_ns;
 	if (!n) {
+		c->counts.refused++;
 		c->handler.release(c->handler.ctx, x);
 		return;
 	}

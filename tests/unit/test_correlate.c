@@ -1,0 +1,737 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* correlate: synthetic connections and exchanges in the orders in which records may tell of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "correlate/correlate.h"
+
+enum { CALLS = 10007, RELEASED_MAX = 64, HOLD = 20 * 1000 * 1000 };
+
+struct call { /* one exchange at one end, and what became of it */
+	struct exchange x;
+	struct connection conn;
+	struct process process;
+	struct span span;
+	bool released;
+	int order;
+};
+
+struct fixture {
+	struct correlate *c;
+	int released;
+};
+
+static void release(void *ctx, struct exchange *x)
+{
+	struct fixture *f = ctx;
+	struct call *k = (struct call *)(void *)x;
+
+	assert_null(x->conn);
+	assert_false(k->released);
+	memset(&k->span, 0, sizeof(k->span));
+	correlate_settle(f->c, x, &k->span);
+	k->released = true;
+	k->order = f->released++;
+}
+
+static void open_with(struct fixture *f, struct correlate_options o)
+{
+	struct correlate_handler h = { release, f };
+	struct plumb_rec_start start = { .seed = { 1, 2, 3 } };
+
+	*f = (struct fixture){ 0 };
+	assert_int_equal(correlate_new(&o, &h, NULL, &f->c), 0);
+	correlate_start(f->c, &start);
+}
+
+static void open_default(struct fixture *f) { open_with(f, (struct correlate_options){ .sampler = SAMPLER_ALWAYS_ON, .parent_based = true }); }
+
+static struct correlate_counts finish(struct fixture *f)
+{
+	struct correlate_counts n;
+
+	correlate_flush(f->c);
+	correlate_counts(f->c, &n);
+	correlate_free(f->c);
+	return n;
+}
+
+static uint64_t next_sock = 100;
+
+/* An exchange of process pid on thread tid; both ends of one call have the same client port and offset. */
+static void make(struct call *k, uint8_t role, uint32_t pid, uint32_t tid, uint64_t start_ns, uint16_t client_port, uint32_t offset)
+{
+	struct endpoint client = { { 127, 0, 0, 1 }, client_port }, server = { { 127, 0, 0, 1 }, 8080 };
+
+	memset(k, 0, sizeof(*k));
+	k->process.pid = pid;
+	k->conn.sock = next_sock++;
+	k->conn.family = AF_INET;
+	k->conn.type = SOCK_STREAM;
+	k->conn.role = role;
+	k->conn.local = role == PLUMB_ROLE_SERVER ? server : client;
+	k->conn.remote = role == PLUMB_ROLE_SERVER ? client : server;
+	k->conn.streams[role == PLUMB_ROLE_SERVER ? PLUMB_INGRESS : PLUMB_EGRESS].tid = tid;
+	k->x.conn = &k->conn;
+	k->x.process = &k->process;
+	k->x.role = role;
+	k->x.request = (struct exchange_side){ .start_ns = start_ns, .end_ns = start_ns + 10, .offset = offset, .tid = tid };
+}
+
+static void server(struct call *k, uint32_t pid, uint32_t tid, uint64_t start_ns, uint16_t client_port)
+{
+	make(k, PLUMB_ROLE_SERVER, pid, tid, start_ns, client_port, 977);
+}
+
+static void client(struct call *k, uint32_t pid, uint32_t tid, uint64_t start_ns, uint16_t client_port)
+{
+	/* The other half of the 64-bit offset differs between the ends: only the sequence number is common. */
+	make(k, PLUMB_ROLE_CLIENT, pid, tid, start_ns, client_port, 977);
+	k->x.request.offset |= 1ULL << 32;
+}
+
+static void context(struct call *k, const char *traceparent)
+{
+	k->x.attrs[k->x.nattrs++] = (struct attr){ .id = ATTR_RAW_TRACEPARENT, .type = ATTR_TYPE_STR, .str = slice_str(traceparent) };
+}
+
+/* What the pipeline does: the I/O first, then what the parser found in it. */
+static void io(struct fixture *f, struct call *k, enum plumb_direction dir, uint32_t tid, uint64_t time_ns)
+{
+	struct plumb_rec_data d = { .h.time_ns = time_ns, .sock = k->conn.sock, .pid = k->process.pid, .tid = tid, .direction = (uint8_t)dir, .len = 1 };
+
+	correlate_io(f->c, &k->conn, &d);
+}
+
+static void begin(struct fixture *f, struct call *k)
+{
+	io(f, k, k->x.role == PLUMB_ROLE_SERVER ? PLUMB_INGRESS : PLUMB_EGRESS, k->x.request.tid, k->x.request.start_ns);
+	correlate_begin(f->c, &k->x);
+}
+
+static void end(struct fixture *f, struct call *k, uint64_t end_ns)
+{
+	k->x.response.end_ns = end_ns;
+	io(f, k, k->x.role == PLUMB_ROLE_SERVER ? PLUMB_EGRESS : PLUMB_INGRESS, k->x.request.tid, end_ns);
+	correlate_end(f->c, &k->x);
+	assert_null(k->conn.correlate);
+}
+
+static void assert_child(const struct call *child, const struct call *parent, const char *join)
+{
+	const struct attr *a = attr_find(child->span.attrs, child->span.nattrs, ATTR_PLUMB_JOIN);
+
+	assert_true(child->released && parent->released);
+	assert_memory_equal(child->span.trace_id, parent->span.trace_id, 16);
+	assert_memory_equal(child->span.parent_id, parent->span.span_id, 8);
+	assert_memory_not_equal(child->span.span_id, parent->span.span_id, 8);
+	assert_non_null(a);
+	assert_true(slice_eq(a->str, slice_str(join)));
+	assert_false(child->span.remote_parent);
+}
+
+static void assert_root(const struct call *k)
+{
+	static const uint8_t zero[16];
+
+	assert_true(k->released);
+	assert_memory_equal(k->span.parent_id, zero, 8);
+	assert_memory_not_equal(k->span.trace_id, zero, 16);
+	assert_memory_not_equal(k->span.span_id, zero, 8);
+	assert_null(attr_find(k->span.attrs, k->span.nattrs, ATTR_PLUMB_JOIN));
+}
+
+/* curl -> shop -> stock -> database; each record order of the two ends. */
+static void chain(bool server_first)
+{
+	static struct call k[6]; /* curl's client, shop, shop's client, stock, stock's client, the database */
+	struct fixture f;
+
+	open_default(&f);
+	for (int i = 0; i < 3; i++) {
+		client(&k[2 * i], (uint32_t)(10 + i), (uint32_t)(100 + i), (uint64_t)(1000 + 100 * i), (uint16_t)(5000 + i));
+		server(&k[2 * i + 1], (uint32_t)(11 + i), (uint32_t)(101 + i), (uint64_t)(1000 + 100 * i + (server_first ? -5 : 5)), (uint16_t)(5000 + i));
+		begin(&f, &k[2 * i + server_first]);
+		begin(&f, &k[2 * i + !server_first]);
+	}
+	for (int i = 5; i >= 0; i--)
+		end(&f, &k[i], (uint64_t)(3000 - 10 * i));
+	struct correlate_counts n = finish(&f);
+	assert_root(&k[0]);
+	for (int i = 1; i < 6; i++)
+		assert_child(&k[i], &k[i - 1], i % 2 ? "socket" : "thread");
+	assert_int_equal(n.joined_socket, 3);
+	assert_int_equal(n.joined_thread, 2);
+	assert_int_equal(n.roots, 1);
+	assert_int_equal(n.ambiguous + n.contradicted + n.refused, 0);
+	/* What had arrived had been sent. */
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(k[2 * i].x.request.start_ns, 1000 + 100 * i - (server_first ? 5 : 0));
+}
+
+static void three_services(void **state)
+{
+	(void)state;
+	chain(false);
+	chain(true);
+}
+
+static void a_child_may_be_settled_long_before_its_parent(void **state)
+{
+	struct call root, shop, query;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	client(&root, 10, 100, 1000, 5000);
+	server(&shop, 11, 101, 1010, 5000);
+	client(&query, 11, 101, 1100, 6000);
+	begin(&f, &root);
+	begin(&f, &shop);
+	begin(&f, &query);
+	end(&f, &query, 1200);
+	correlate_tick(f.c, 1200 + HOLD - 1);
+	assert_false(query.released);
+	correlate_tick(f.c, 1200 + HOLD);
+	assert_true(query.released);
+	assert_false(shop.released);
+	end(&f, &shop, 1300 + HOLD);
+	end(&f, &root, 1400 + HOLD);
+	finish(&f);
+	assert_root(&root);
+	assert_child(&shop, &root, "socket");
+	assert_child(&query, &shop, "thread");
+}
+
+/* The child's trace is fixed before its parent's parent is found: the late one joins, for its own trace is still open. */
+static void a_late_parent_does_not_change_a_fixed_trace(void **state)
+{
+	struct call root, shop, query;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	server(&shop, 11, 101, 1010, 5000);
+	client(&query, 11, 101, 1100, 6000);
+	begin(&f, &shop);
+	begin(&f, &query);
+	end(&f, &query, 1200);
+	correlate_tick(f.c, 1200 + HOLD);
+	client(&root, 10, 100, 1300 + HOLD, 5000);
+	begin(&f, &root);
+	end(&f, &shop, 1400 + HOLD);
+	end(&f, &root, 1500 + HOLD);
+	finish(&f);
+	assert_child(&query, &shop, "thread");
+	assert_child(&shop, &root, "socket");
+}
+
+static void wire_context(void **state)
+{
+	static const uint8_t trace[16] = { 0x0a, 0xf7, 0x65, 0x19, 0x16, 0xcd, 0x43, 0xdd, 0x84, 0x48, 0xeb, 0x21, 0x1c, 0x80, 0x31, 0x9c };
+	static const uint8_t span[8] = { 0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31 };
+	const char *sampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+	const char *unsampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+	struct call a, b, query;
+	struct fixture f;
+
+	(void)state;
+	/* Server alone: the wire's ids, remote parent; its own calls follow. */
+	open_default(&f);
+	server(&a, 11, 101, 1000, 5000);
+	context(&a, unsampled);
+	a.x.attrs[a.x.nattrs++] = (struct attr){ .id = ATTR_RAW_TRACESTATE, .type = ATTR_TYPE_STR, .str = SLICE_LIT("x=1") };
+	client(&query, 11, 101, 1100, 6000);
+	begin(&f, &a);
+	begin(&f, &query);
+	end(&f, &query, 1200);
+	end(&f, &a, 1300);
+	struct correlate_counts n = finish(&f);
+	assert_memory_equal(a.span.trace_id, trace, 16);
+	assert_memory_equal(a.span.parent_id, span, 8);
+	assert_true(a.span.remote_parent);
+	assert_false(a.span.sampled);
+	assert_true(slice_eq(a.span.trace_state, SLICE_LIT("x=1")));
+	assert_child(&query, &a, "thread");
+	assert_false(query.span.sampled);
+	assert_int_equal(n.joined_wire, 1);
+
+	/* Both ends: the client hangs on the wire's span, the server on our client span. */
+	open_default(&f);
+	client(&a, 10, 100, 1000, 5000);
+	server(&b, 11, 101, 1010, 5000);
+	context(&a, sampled);
+	context(&b, sampled);
+	begin(&f, &a);
+	begin(&f, &b);
+	end(&f, &b, 1200);
+	end(&f, &a, 1300);
+	finish(&f);
+	assert_memory_equal(a.span.trace_id, trace, 16);
+	assert_memory_equal(a.span.parent_id, span, 8);
+	assert_true(a.span.remote_parent && a.span.sampled);
+	assert_child(&b, &a, "socket");
+}
+
+static void wire_outranks_the_thread(void **state)
+{
+	const char *first = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+	const char *second = "00-1af7651916cd43dd8448eb211c80319c-c7ad6b7169203331-01";
+	struct call a, own, handed_on, late;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	server(&a, 11, 101, 1000, 5000);
+	context(&a, first);
+	client(&own, 11, 101, 1100, 6000); /* the program started a trace of its own */
+	context(&own, second);
+	client(&handed_on, 11, 101, 1200, 6001); /* a proxy passes on what it got */
+	context(&handed_on, first);
+	client(&late, 11, 101, 1300, 6002); /* its headers are seen only at its end */
+	begin(&f, &a);
+	begin(&f, &own);
+	begin(&f, &handed_on);
+	begin(&f, &late);
+	context(&late, second);
+	end(&f, &late, 1400);
+	end(&f, &handed_on, 1500);
+	end(&f, &own, 1600);
+	end(&f, &a, 1700);
+	finish(&f);
+	assert_int_equal(own.span.trace_id[0], 0x1a);
+	assert_int_equal(own.span.parent_id[0], 0xc7);
+	assert_true(own.span.remote_parent);
+	assert_child(&handed_on, &a, "thread");
+	assert_int_equal(late.span.trace_id[0], 0x1a);
+	assert_int_equal(late.span.parent_id[0], 0xc7);
+}
+
+static void traces_that_differ_stay_apart(void **state)
+{
+	struct call a, b;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	client(&a, 10, 100, 1000, 5000);
+	server(&b, 11, 101, 1010, 5000);
+	context(&a, "00-1af7651916cd43dd8448eb211c80319c-c7ad6b7169203331-01");
+	context(&b, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+	begin(&f, &a);
+	begin(&f, &b);
+	end(&f, &b, 1200);
+	end(&f, &a, 1300);
+	struct correlate_counts n = finish(&f);
+	assert_int_equal(b.span.trace_id[0], 0x0a);
+	assert_int_equal(b.span.parent_id[0], 0xb7);
+	assert_int_equal(n.contradicted, 1);
+	assert_int_equal(n.joined_socket, 0);
+}
+
+/* A thread with several requests is an event loop. */
+static void event_loop(void **state)
+{
+	struct call a, b, call_a, call_b, call_a2, neither;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	server(&a, 11, 101, 1000, 5000);
+	client(&call_a, 11, 101, 1010, 6000);
+	server(&b, 11, 101, 1020, 5001);
+	client(&call_b, 11, 101, 1030, 6001);
+	client(&call_a2, 11, 101, 1050, 6002);
+	client(&neither, 11, 101, 1070, 6003);
+	begin(&f, &a);
+	begin(&f, &call_a); /* a alone */
+	begin(&f, &b);
+	begin(&f, &call_b); /* a waits: b's */
+	end(&f, &call_a, 1040);
+	begin(&f, &call_a2); /* b waits: a's */
+	end(&f, &call_a2, 1055);
+	end(&f, &call_b, 1060);
+	begin(&f, &neither); /* both may have gone on */
+	end(&f, &neither, 1080);
+	end(&f, &a, 1090);
+	end(&f, &b, 1100);
+	struct correlate_counts n = finish(&f);
+	assert_child(&call_a, &a, "thread");
+	assert_child(&call_b, &b, "thread");
+	assert_child(&call_a2, &a, "thread");
+	assert_root(&neither);
+	assert_int_equal(n.ambiguous, 1);
+}
+
+static void fan_out_belongs_to_one_turn(void **state)
+{
+	struct call a, b, one, two, three, other;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	server(&a, 11, 101, 1000, 5000);
+	client(&one, 11, 101, 1010, 6000);
+	server(&b, 11, 101, 1020, 5001);
+	client(&two, 11, 101, 1030, 6001);
+	client(&three, 11, 101, 1040, 6002);
+	client(&other, 11, 101, 1060, 6003);
+	begin(&f, &a);
+	begin(&f, &one);
+	begin(&f, &b);
+	begin(&f, &two);
+	begin(&f, &three); /* nothing was read since b called */
+	io(&f, &other, PLUMB_INGRESS, 101, 1050); /* something unrelated was */
+	begin(&f, &other);
+	end(&f, &one, 1070);
+	end(&f, &two, 1080);
+	end(&f, &three, 1090);
+	end(&f, &other, 1100);
+	end(&f, &a, 1110);
+	end(&f, &b, 1120);
+	finish(&f);
+	assert_child(&one, &a, "thread");
+	assert_child(&two, &b, "thread");
+	assert_child(&three, &b, "thread");
+	assert_root(&other);
+}
+
+static void two_requests_read_before_a_call_are_ambiguous(void **state)
+{
+	struct call a, b, call;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	server(&a, 11, 101, 1000, 5000);
+	server(&b, 11, 101, 1010, 5001);
+	client(&call, 11, 101, 1020, 6000);
+	begin(&f, &a);
+	begin(&f, &b);
+	begin(&f, &call);
+	end(&f, &call, 1030);
+	end(&f, &b, 1040);
+	end(&f, &a, 1050);
+	struct correlate_counts n = finish(&f);
+	assert_root(&call);
+	assert_int_equal(n.ambiguous, 1);
+	assert_int_equal(n.joined_thread, 0);
+}
+
+static void another_thread_of_the_process(void **state)
+{
+	struct call a, b, lone, crowded, after;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	server(&a, 11, 101, 1000, 5000);
+	client(&lone, 11, 102, 1010, 6000);
+	server(&b, 11, 103, 1020, 5001);
+	client(&crowded, 11, 102, 1030, 6001);
+	client(&after, 11, 102, 1060, 6002);
+	begin(&f, &a);
+	begin(&f, &lone);
+	begin(&f, &b);
+	begin(&f, &crowded);
+	end(&f, &lone, 1035);
+	end(&f, &crowded, 1040);
+	end(&f, &b, 1050);
+	begin(&f, &after); /* a is alone again, but was not */
+	end(&f, &after, 1070);
+	end(&f, &a, 1080);
+	struct correlate_counts n = finish(&f);
+	assert_child(&lone, &a, "process");
+	assert_root(&crowded);
+	assert_root(&after);
+	assert_int_equal(n.joined_process, 1);
+	assert_int_equal(n.ambiguous, 2);
+}
+
+static void after_the_response_nothing_is_joined(void **state)
+{
+	struct call a, call;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	server(&a, 11, 101, 1000, 5000);
+	client(&call, 11, 101, 1100, 6000);
+	begin(&f, &a);
+	end(&f, &a, 1050);
+	begin(&f, &call);
+	end(&f, &call, 1200);
+	struct correlate_counts n = finish(&f);
+	assert_root(&call);
+	assert_int_equal(n.ambiguous, 0);
+}
+
+static void goroutines_change_threads(void **state)
+{
+	struct call a, b, call;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	server(&a, 11, 101, 1000, 5000);
+	a.conn.streams[PLUMB_INGRESS].flow = a.x.request.flow = 7;
+	server(&b, 11, 101, 1010, 5001);
+	b.conn.streams[PLUMB_INGRESS].flow = b.x.request.flow = 8;
+	client(&call, 11, 102, 1020, 6000);
+	call.x.request.flow = 7;
+	begin(&f, &a);
+	begin(&f, &b);
+	begin(&f, &call);
+	end(&f, &call, 1030);
+	end(&f, &b, 1040);
+	end(&f, &a, 1050);
+	finish(&f);
+	assert_child(&call, &a, "flow");
+}
+
+static void a_request_moves_to_the_thread_that_reads_on(void **state)
+{
+	struct call a, call;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	server(&a, 11, 101, 1000, 5000);
+	a.x.request.end_ns = 0;
+	client(&call, 11, 102, 1020, 6000);
+	begin(&f, &a);
+	io(&f, &a, PLUMB_INGRESS, 102, 1010);
+	begin(&f, &call);
+	end(&f, &call, 1030);
+	end(&f, &a, 1050);
+	finish(&f);
+	assert_child(&call, &a, "thread");
+}
+
+/* A program that calls itself, the server's record first: the call must not become its own ancestor. */
+static void no_cycles(void **state)
+{
+	struct call a, call;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	server(&a, 11, 101, 1000, 5000);
+	client(&call, 11, 102, 1001, 5000);
+	begin(&f, &a);
+	begin(&f, &call);
+	end(&f, &a, 1040);
+	end(&f, &call, 1050);
+	finish(&f);
+	assert_root(&call);
+	assert_child(&a, &call, "socket");
+}
+
+static void ends_find_each_other_by_any_family(void **state)
+{
+	struct call a, b;
+	struct fixture f;
+
+	(void)state;
+	/* IPv4 client, dual-stack server. */
+	open_default(&f);
+	client(&a, 10, 100, 1000, 5000);
+	server(&b, 11, 101, 1010, 5000);
+	b.conn.family = AF_INET6;
+	b.conn.local = (struct endpoint){ { [10] = 0xff, 0xff, 127, 0, 0, 1 }, 8080 };
+	b.conn.remote = (struct endpoint){ { [10] = 0xff, 0xff, 127, 0, 0, 1 }, 5000 };
+	begin(&f, &a);
+	begin(&f, &b);
+	end(&f, &b, 1200);
+	end(&f, &a, 1300);
+	finish(&f);
+	assert_child(&b, &a, "socket");
+
+	/* Unix. */
+	open_default(&f);
+	client(&a, 10, 100, 1000, 0);
+	server(&b, 11, 101, 1010, 0);
+	a.conn.family = b.conn.family = AF_UNIX;
+	a.conn.peer_sock = b.conn.sock;
+	b.conn.peer_sock = a.conn.sock;
+	begin(&f, &a);
+	begin(&f, &b);
+	end(&f, &b, 1200);
+	end(&f, &a, 1300);
+	finish(&f);
+	assert_child(&b, &a, "socket");
+
+	/* The same addresses, another byte. */
+	open_default(&f);
+	client(&a, 10, 100, 1000, 5000);
+	server(&b, 11, 101, 1010, 5000);
+	b.x.request.offset++;
+	begin(&f, &a);
+	begin(&f, &b);
+	end(&f, &b, 1200);
+	end(&f, &a, 1300);
+	finish(&f);
+	assert_root(&a);
+	assert_root(&b);
+}
+
+static void samplers(void **state)
+{
+	struct fixture f;
+	int sampled = 0;
+
+	(void)state;
+	open_with(&f, (struct correlate_options){ .sampler = SAMPLER_RATIO, .ratio = 0.25, .parent_based = true });
+	for (int i = 0; i < 4001; i++) {
+		static struct call k, below;
+		server(&k, 11, 101, (uint64_t)(1000 + i * 100), 5000);
+		client(&below, 11, 101, (uint64_t)(1010 + i * 100), 6000);
+		begin(&f, &k);
+		begin(&f, &below);
+		end(&f, &below, 1020);
+		end(&f, &k, 1050);
+		correlate_flush(f.c);
+		assert_int_equal(k.span.sampled, below.span.sampled);
+		sampled += k.span.sampled;
+	}
+	finish(&f);
+	assert_in_range(sampled, 900, 1100);
+
+	struct call k;
+	open_with(&f, (struct correlate_options){ .sampler = SAMPLER_ALWAYS_OFF, .parent_based = true });
+	server(&k, 11, 101, 1000, 5000);
+	context(&k, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+	begin(&f, &k);
+	end(&f, &k, 1100);
+	finish(&f);
+	assert_true(k.span.sampled); /* the wire's decision is obeyed … */
+	open_with(&f, (struct correlate_options){ .sampler = SAMPLER_ALWAYS_OFF });
+	server(&k, 11, 101, 1000, 5000);
+	context(&k, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+	begin(&f, &k);
+	end(&f, &k, 1100);
+	finish(&f);
+	assert_false(k.span.sampled); /* … unless the operator says otherwise */
+}
+
+static void responses_alone_and_early_release(void **state)
+{
+	static struct call k[7];
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, (struct correlate_options){ .sampler = SAMPLER_ALWAYS_ON, .max_held = 5 });
+	for (int i = 0; i < 7; i++) {
+		client(&k[i], 10, 100, 1000, (uint16_t)(5000 + i));
+		k[i].x.request = (struct exchange_side){ 0 };
+		k[i].x.response.start_ns = 1000;
+		k[i].x.flags = EXCHANGE_NO_REQUEST;
+		end(&f, &k[i], 1100); /* without a begin */
+	}
+	assert_true(k[1].released && !k[2].released);
+	struct correlate_counts n = finish(&f);
+	assert_int_equal(n.released_early, 2);
+	assert_int_equal(n.held, 0);
+	for (int i = 0; i < 7; i++) {
+		assert_root(&k[i]);
+		assert_int_equal(k[i].order, i);
+		if (i)
+			assert_memory_not_equal(k[i].span.trace_id, k[i - 1].span.trace_id, 16);
+	}
+}
+
+static void without_room_an_exchange_is_a_root(void **state)
+{
+	static struct call k[5];
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, (struct correlate_options){ .sampler = SAMPLER_ALWAYS_ON, .max_nodes = 3 });
+	for (int i = 0; i < 5; i++) {
+		server(&k[i], 10, 100, 1000, (uint16_t)(5000 + i));
+		begin(&f, &k[i]);
+	}
+	for (int i = 4; i >= 0; i--)
+		end(&f, &k[i], 1100);
+	struct correlate_counts n = finish(&f);
+	for (int i = 0; i < 5; i++)
+		assert_root(&k[i]);
+	assert_int_equal(n.refused, 2);
+	assert_int_equal(n.roots, 3);
+}
+
+/* Many chains with overlapping lives; no node may stay, so with room for few of them all are served. Twice: the ids are the same. */
+static void many_exchanges_leave_nothing(void **state)
+{
+	enum { AT_ONCE = 16 };
+	static struct call k[AT_ONCE][3];
+	static uint8_t ids[CALLS][16];
+
+	(void)state;
+	for (int run = 0; run < 2; run++) {
+		struct fixture f;
+		next_sock = 1000000;
+		open_with(&f, (struct correlate_options){ .sampler = SAMPLER_ALWAYS_ON, .max_nodes = AT_ONCE * 3 });
+		for (int i = 0; i < CALLS + AT_ONCE; i++) {
+			struct call *c = k[i % AT_ONCE];
+			uint64_t now = (uint64_t)i * HOLD;
+			if (i >= AT_ONCE) { /* ends what began AT_ONCE rounds ago */
+				end(&f, &c[2], now + 1);
+				end(&f, &c[1], now + 2);
+				end(&f, &c[0], now + 3);
+				correlate_tick(f.c, now + 3 + HOLD);
+				assert_child(&c[1], &c[0], "socket");
+				assert_child(&c[2], &c[1], "thread");
+				if (run == 0)
+					memcpy(ids[i - AT_ONCE], c[2].span.trace_id, 16);
+				else
+					assert_memory_equal(ids[i - AT_ONCE], c[2].span.trace_id, 16);
+			}
+			if (i >= CALLS)
+				continue;
+			client(&c[0], 10, 100, now + 4, (uint16_t)(5000 + i % 30000));
+			server(&c[1], 11, (uint32_t)(200 + i % AT_ONCE), now + 5, (uint16_t)(5000 + i % 30000));
+			client(&c[2], 11, (uint32_t)(200 + i % AT_ONCE), now + 6, (uint16_t)(40000 + i % 20000));
+			begin(&f, &c[0]);
+			begin(&f, &c[1]);
+			begin(&f, &c[2]);
+		}
+		struct correlate_counts n = finish(&f);
+		assert_int_equal(f.released, CALLS * 3);
+		assert_int_equal(n.refused, 0);
+		assert_int_equal(n.joined_socket, CALLS);
+		assert_int_equal(n.joined_thread, CALLS);
+		assert_int_equal(n.roots, CALLS);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(three_services),
+		cmocka_unit_test(a_child_may_be_settled_long_before_its_parent),
+		cmocka_unit_test(a_late_parent_does_not_change_a_fixed_trace),
+		cmocka_unit_test(wire_context),
+		cmocka_unit_test(wire_outranks_the_thread),
+		cmocka_unit_test(traces_that_differ_stay_apart),
+		cmocka_unit_test(event_loop),
+		cmocka_unit_test(fan_out_belongs_to_one_turn),
+		cmocka_unit_test(two_requests_read_before_a_call_are_ambiguous),
+		cmocka_unit_test(another_thread_of_the_process),
+		cmocka_unit_test(after_the_response_nothing_is_joined),
+		cmocka_unit_test(goroutines_change_threads),
+		cmocka_unit_test(a_request_moves_to_the_thread_that_reads_on),
+		cmocka_unit_test(no_cycles),
+		cmocka_unit_test(ends_find_each_other_by_any_family),
+		cmocka_unit_test(samplers),
+		cmocka_unit_test(responses_alone_and_early_release),
+		cmocka_unit_test(without_room_an_exchange_is_a_root),
+		cmocka_unit_test(many_exchanges_leave_nothing),
+	};
+	return cmocka_run_group_tests_name("correlate", tests, NULL, NULL);
+}
