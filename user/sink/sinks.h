@@ -7,6 +7,7 @@
 
 extern const struct sink_ops sink_console;
 extern const struct sink_ops sink_json;
+extern const struct sink_ops sink_otlp;
 extern const struct sink_ops sink_otlp_json;
 
 #endif

@@ -7,6 +7,7 @@ const struct sink_ops *const sink_table[] = {
 	&sink_console,
 	&sink_json,
 	&sink_otlp_json,
+	&sink_otlp,
 	NULL,
 };
 

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One OTLP call at a time, over HTTP (protobuf) or gRPC, by libcurl's multi interface: started, then polled, so that its thread can do other things
+ * while a collector is slow. https://opentelemetry.io/docs/specs/otlp/
+ */
+#ifndef PLUMB_SINK_OTLP_TRANSPORT_H
+#define PLUMB_SINK_OTLP_TRANSPORT_H
+
+#include "lib/buffer.h"
+
+enum { OTLP_MESSAGE_LEN = 256, OTLP_RESPONSE_MAX = 64 << 10 };
+
+struct otlp_transport_options { /* strings are copied */
+	const char *url;     /* with the path */
+	bool grpc;
+	const char *headers; /* key=value,key=value; values percent-encoded as OTEL_EXPORTER_OTLP_HEADERS has them */
+	const char *ca, *client_certificate, *client_key; /* PEM files, "" = the system's, none */
+	int64_t timeout_ms;
+};
+
+enum otlp_outcome {
+	OTLP_SENT,     /* but rejected spans of it may not have been kept */
+	OTLP_RETRY,    /* the collector or the way to it is out of order */
+	OTLP_REJECTED, /* it will never be taken */
+};
+
+struct otlp_result {
+	enum otlp_outcome outcome;
+	int64_t retry_after_ms;  /* as the collector asked, -1 = it did not */
+	uint64_t rejected_spans; /* partial success */
+	char message[OTLP_MESSAGE_LEN]; /* what went wrong, or a warning of a partial success; "" = nothing */
+};
+
+struct otlp_transport;
+
+/* -EINVAL for headers that cannot be sent, -ENOMEM. Needs curl_global_init(). */
+int otlp_transport_new(const struct otlp_transport_options *o, struct otlp_transport **ret_transport);
+void otlp_transport_free(struct otlp_transport *t);
+/* Begins a call; body is copied. -EBUSY while one is on its way. */
+int otlp_transport_start(struct otlp_transport *t, struct slice body, bool gzipped);
+bool otlp_transport_busy(const struct otlp_transport *t);
+/* Waits until something happens, otlp_transport_wake() or the time out. True when the call has ended. */
+bool otlp_transport_poll(struct otlp_transport *t, int timeout_ms, struct otlp_result *ret_result);
+void otlp_transport_wake(struct otlp_transport *t); /* from any thread */
+void otlp_transport_abort(struct otlp_transport *t);
+
+/* Retry-After (RFC 9110, 10.2.3): seconds or a date. -1 for neither. now_s is Unix time. */
+int64_t otlp_retry_after_ms(struct slice value, int64_t now_s);
+
+#endif
