@@ -12,7 +12,7 @@
 #include "sink/otlp.pb-c.h"
 #include "sink/otlp_grpc.h"
 
-enum { RETRY_AFTER_MAX_S = 3600, HEADER_MAX = 8192, CONTENT_TYPE_LEN = 64 };
+enum { CURL_8 = 0x080000, RETRY_AFTER_MAX_S = 3600, HEADER_MAX = 8192, CONTENT_TYPE_LEN = 64 };
 
 struct otlp_reply { /* of the call on its way */
 	struct buffer body;
@@ -29,6 +29,7 @@ struct otlp_transport {
 	struct curl_slist *headers[2]; /* without and with gzip */
 	bool grpc;
 	bool busy;
+	bool fresh; /* the next call must not reuse a connection */
 	struct buffer body;
 	struct otlp_reply reply;
 	char error[CURL_ERROR_SIZE];
@@ -195,6 +196,9 @@ static bool easy_init(struct otlp_transport *t, const struct otlp_transport_opti
 	ok &= curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
 	ok &= curl_easy_setopt(c, CURLOPT_POST, 1L) == CURLE_OK;
 	ok &= curl_easy_setopt(c, CURLOPT_HTTP_VERSION, version) == CURLE_OK;
+	/* libcurl 7.88 (Debian 12) begins HTTP/2 again on a connection it reuses with prior knowledge, and fails; 8.x does not. */
+	if (version == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE && curl_version_info(CURLVERSION_NOW)->version_num < CURL_8)
+		ok &= curl_easy_setopt(c, CURLOPT_FORBID_REUSE, 1L) == CURLE_OK;
 	ok &= curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)o->timeout_ms) == CURLE_OK;
 	ok &= curl_easy_setopt(c, CURLOPT_USERAGENT, "plumb/" PLUMB_VERSION) == CURLE_OK;
 	ok &= curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->error) == CURLE_OK;
@@ -223,7 +227,7 @@ int otlp_transport_new(const struct otlp_transport_options *o, struct otlp_trans
 	buffer_init(&t->reply.body, OTLP_RESPONSE_MAX);
 	t->multi = curl_multi_init();
 	t->easy = curl_easy_init();
-	if (!t->multi || !t->easy || !easy_init(t, o))
+	if (!t->multi || !t->easy || !easy_init(t, o) || curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, 1L) != CURLM_OK)
 		goto failed;
 	err = headers_init(t, o);
 	if (err)
@@ -279,6 +283,7 @@ int otlp_transport_start(struct otlp_transport *t, struct slice body, bool gzipp
 	if (curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len) != CURLE_OK ||
 	    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, t->body.len ? (const char *)t->body.data : "") != CURLE_OK ||
 	    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers[gzipped]) != CURLE_OK ||
+	    curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, (long)t->fresh) != CURLE_OK ||
 	    curl_multi_add_handle(t->multi, t->easy) != CURLM_OK)
 		return -ENOMEM;
 	t->busy = true;
@@ -365,6 +370,8 @@ static void result_of(struct otlp_transport *t, CURLcode code, struct otlp_resul
 
 	*r = (struct otlp_result){ .outcome = OTLP_RETRY, .retry_after_ms = -1 };
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	/* libcurl keeps an HTTP/2 connection whose session has failed, and would offer it for every later try. */
+	t->fresh = code != CURLE_OK;
 	/* A server that resets the stream after its complete trailers (RST_STREAM NO_ERROR) has answered. */
 	if (code != CURLE_OK && !(t->grpc && t->reply.grpc_status >= 0))
 		result_say(r, "%s", t->error[0] ? t->error : curl_easy_strerror(code));
