@@ -42,6 +42,9 @@ void metrics_span(struct metrics *m, const struct span *s); /* sampled or not */
 void metrics_socket(struct metrics *m, const struct connection *c, const struct record *rec);
 void metrics_process(struct metrics *m, const struct process *p); /* after PROC_STAT and at exit */
 void metrics_self_record(struct metrics *m, const struct plumb_rec_self *r);
+/* Name of an enum plumb_loss as the label `reason` has it. */
+const char *metrics_loss_name(uint32_t reason);
+/* Errors: those of the buffer (-ENOBUFS at its maximum, -ENOMEM). */
 int metrics_render(struct metrics *m, const struct metrics_self *self, bool openmetrics, uint64_t now_ns, struct buffer *out);
 
 #endif
