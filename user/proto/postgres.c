@@ -534,7 +534,7 @@ static void end_response(struct postgres_state *s, struct message *m)
 }
 
 /* A response that was never sent or never seen; nothing is consumed. */
-static enum parse_status end_unseen(struct postgres_state *s, struct parse_result *ret, uint64_t key, const char *error)
+static enum parse_status end_unseen(struct parse_result *ret, uint64_t key, const char *error)
 {
 	struct message *m = &ret->message;
 
@@ -548,7 +548,6 @@ static enum parse_status end_unseen(struct postgres_state *s, struct parse_resul
 	} else {
 		add_text(m, ATTR_PLUMB_INCOMPLETE, lost_response);
 	}
-	(void)s;
 	return PARSE_MESSAGE;
 }
 
@@ -690,6 +689,7 @@ static enum parse_status parse_error(struct postgres_state *s, struct slice in, 
 	struct message *m = response(s, ret);
 	read_error(m, slice_from(slice_head(in, total), POSTGRES_HEAD), &fatal);
 	s->failed = !simple;
+	s->returned = s->affected = -1; /* what was done before is undone */
 	if (!simple || fatal)
 		end_response(s, m);
 	return emit(ret, in, total);
@@ -713,7 +713,7 @@ static enum parse_status parse_ready(struct postgres_state *s, struct slice in, 
 		if (s->begun) {
 			end_response(s, response(s, ret));
 		} else {
-			end_unseen(s, ret, s->answered, s->failed ? "pipeline_aborted" : NULL);
+			end_unseen(ret, s->answered, s->failed ? "pipeline_aborted" : NULL);
 			s->unanswered = ++s->answered;
 		}
 		if (s->answered < end)
@@ -794,7 +794,7 @@ static enum parse_status parse_to_client(struct postgres_state *s, struct slice 
 		break;
 	}
 	if (s->unanswered < s->answered)
-		return end_unseen(s, ret, s->unanswered++, NULL);
+		return end_unseen(ret, s->unanswered++, NULL);
 	if (in.ptr[0] == 'Z')
 		return parse_ready(s, in, total, ret);
 	if (in.ptr[0] == 'E' && !s->foreign)
