@@ -40,6 +40,9 @@ struct conn_counts {
 	uint64_t opened, closed, evicted, idle_closed;
 	uint64_t bytes[2], holes, hole_bytes, overlap_bytes, buffer_refused_bytes;
 	uint64_t active, buffered_bytes;
+	uint64_t reordered;  /* records that came before bytes that precede theirs, and waited */
+	uint64_t late;       /* records of a socket that had just been closed */
+	uint64_t refused;    /* records without a connection: no memory */
 };
 
 struct conn_table;
@@ -49,6 +52,10 @@ void conn_table_free(struct conn_table *t); /* closes all, as evicted */
 /* Takes SOCK_OPEN, SOCK_CLOSE, SOCK_STATS, DATA, DGRAM, TICK; ignores the rest. */
 void conn_table_record(struct conn_table *t, const struct record *rec, struct slice payload);
 struct connection *conn_table_get(struct conn_table *t, uint64_t sock);
+/* The connection that a DATA or DGRAM record belongs to, made if unknown, before conn_table_record() hands its bytes out. NULL if refused. */
+struct connection *conn_table_touch(struct conn_table *t, const struct record *rec);
+/* End of input: what waits for missing bytes is handed out, with holes. */
+void conn_table_flush(struct conn_table *t);
 /* The connection on this node whose local end is `local` and remote end `remote`, or NULL. */
 struct connection *conn_table_by_tuple(struct conn_table *t, uint16_t family, const struct endpoint *local, const struct endpoint *remote);
 void conn_table_counts(const struct conn_table *t, struct conn_counts *ret);

@@ -8,6 +8,12 @@
 
 struct process_table;
 
+struct process_counts {
+	uint64_t made, evicted, refused, text_cut;
+	uint64_t active; /* in memory, ended ones included */
+};
+
+/* max_processes 0 = 4096. */
 int process_table_new(uint32_t max_processes, struct process_table **ret_table);
 void process_table_free(struct process_table *t);
 void process_table_record(struct process_table *t, const struct record *rec, struct slice payload);
@@ -15,5 +21,6 @@ void process_table_record(struct process_table *t, const struct record *rec, str
 struct process *process_table_ref(struct process_table *t, uint32_t pid);
 void process_table_unref(struct process_table *t, struct process *p); /* p may be NULL */
 struct process *process_table_next(struct process_table *t, size_t *at); /* iteration from *at = 0 */
+void process_table_counts(const struct process_table *t, struct process_counts *ret);
 
 #endif

@@ -57,7 +57,7 @@ static void slab_grow(struct slab *s)
 	}
 }
 
-void *slab_get(struct slab *s)
+void *slab_get_raw(struct slab *s)
 {
 	if (!s->free_list)
 		slab_grow(s);
@@ -67,7 +67,14 @@ void *slab_get(struct slab *s)
 		return NULL;
 	memcpy(&s->free_list, object, sizeof(void *));
 	s->used++;
-	return memset(object, 0, s->object_bytes);
+	return object;
+}
+
+void *slab_get(struct slab *s)
+{
+	void *object = slab_get_raw(s);
+
+	return object ? memset(object, 0, s->object_bytes) : NULL;
 }
 
 void slab_put(struct slab *s, void *object)

@@ -20,6 +20,7 @@ struct slab {
 void slab_init(struct slab *s, size_t object_bytes, size_t max_objects);
 void slab_done(struct slab *s);
 void *slab_get(struct slab *s);
+void *slab_get_raw(struct slab *s); /* the same, not zeroed: for large objects whose user sets what it reads */
 void slab_put(struct slab *s, void *object);
 
 #endif

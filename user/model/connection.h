@@ -31,7 +31,31 @@ struct stream {
 	bool begun;          /* an offset is known */
 	bool eof;
 	bool lost;           /* a hole was met outside skipped bytes: resync before parsing on */
-	void *pending;       /* segments beyond a hole (pcap: out of order); conn/ only */
+	bool cut;            /* the latest hole is the tail of a captured I/O (capture policy), not a lost record */
+	uint64_t fresh;      /* bytes from here on came at last_ns, earlier ones (as far as they matter) at first_ns */
+	uint32_t first_tid;  /* thread and flow that moved the byte at `next` */
+	uint64_t first_flow;
+	void *pending;       /* segments beyond a gap, by offset; conn/ only */
+	uint32_t pending_count, pending_bytes;
+};
+
+/* When the byte at `offset` of the bytes on offer arrived. */
+static inline uint64_t stream_time(const struct stream *s, uint64_t offset)
+{
+	return offset < s->fresh ? s->first_ns : s->last_ns;
+}
+
+/* The message in progress in one direction; proto/ only. */
+struct progress {
+	struct exchange *exchange; /* it belongs to; NULL: one-way, refused or none */
+	uint64_t need_until;       /* the parser asked not to be called before this offset is there */
+	uint32_t want;             /* capture policy last asked for, bytes of each burst */
+	uint16_t bad;              /* PARSE_BAD without a message in between */
+	uint8_t open;              /* BEGIN seen, END not: 1 + enum message_kind, 0 = none */
+	bool end_after_skip;
+	bool until_close;
+	bool switch_after;         /* MESSAGE_SWITCH takes effect when the message ends */
+	bool refused;              /* the request has no exchange because of a limit */
 };
 
 enum connection_phase {
@@ -56,9 +80,19 @@ struct connection {
 	uint16_t protocol;       /* PLUMB_PROTO_* */
 	uint8_t detect_tries;
 	struct stream streams[2]; /* by enum plumb_direction */
+	bool redo;               /* set by the consumer in bytes(): offer the other direction's waiting bytes first, then these again */
 	/* Pairing (proto/): open exchanges, oldest first. */
 	struct exchange *first, *last;
 	uint32_t open;           /* exchanges in the list */
+	uint32_t ghosts;         /* unanswered requests younger than the list that got no exchange because of a limit */
+	bool synced;             /* no request can have been missed: a response without request is early, not alone */
+	bool pipelines;          /* the client was seen sending a request before the previous one was answered */
+	uint8_t redetected;      /* times that parsing gave up and detection began again */
+	struct progress progress[2]; /* by enum plumb_direction */
+	uint32_t pid;            /* of process, 0 unknown */
+	uint32_t waiting_at;     /* conn/ only: 1 + index among connections with pending segments */
+	uint64_t touched_ns;     /* conn/ only: when it last moved in its LRU list */
+	struct connection *tuple_next; /* conn/ only: same hash of addresses */
 	struct connection *lru_prev, *lru_next; /* conn/ only */
 	void *correlate;         /* correlate/ only */
 	/* State that parsers keep between messages, zero at the start. proto_ops.state_size bytes count; external is proto_ops.open()'s. */

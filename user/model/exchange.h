@@ -37,6 +37,7 @@ struct exchange_ends {
 #define EXCHANGE_NO_REQUEST 2u  /* the response came first (joined mid-stream) */
 #define EXCHANGE_ERROR 4u
 #define EXCHANGE_HOLE 8u        /* bytes of it were lost; attributes may be missing */
+#define EXCHANGE_UNFINISHED 16u /* the input ended before it did */
 
 struct exchange {
 	uint64_t id;             /* unique in this run, in order of begin */
@@ -54,6 +55,10 @@ struct exchange {
 	struct endpoint peer;    /* datagrams: of this exchange; else conn->remote */
 	struct exchange_ends ends; /* valid after correlate_end() */
 	struct exchange *prev, *next; /* conn's list; pairing only */
+	struct exchange *older, *newer; /* all open ones by deadline; pairing only */
+	uint64_t deadline_ns;    /* pairing only */
+	uint64_t hash;           /* of connection, peer and key in the index of keyed exchanges; pairing only */
+	uint32_t state;          /* pairing only */
 	struct arena arena;
 	void *large;             /* EXCHANGE_ARENA_LARGE_BYTES when the small arena was too small; pairing only */
 	void *trace;             /* correlate/ only */

@@ -33,6 +33,10 @@ struct proto_counts {
 	uint64_t opaque; /* connections given up */
 	uint64_t exchanges_refused; /* at the maximum */
 	uint64_t exchanges_open;
+	uint64_t policy_raised; /* capture was raised because a head was cut */
+	uint64_t adopted;       /* responses that were seen before their request */
+	uint64_t oneway;        /* messages that need no exchange */
+	uint64_t attrs_cut;     /* exchanges whose attributes did not fit */
 };
 
 struct proto_engine;
@@ -43,6 +47,8 @@ void proto_engine_free(struct proto_engine *e);
 void proto_engine_conn_handler(struct proto_engine *e, struct conn_handler *ret_handler);
 /* Ends exchanges whose time is up. */
 void proto_engine_tick(struct proto_engine *e, uint64_t time_ns);
+/* End of input: open exchanges end as they are, flagged EXCHANGE_UNFINISHED. */
+void proto_engine_finish(struct proto_engine *e, uint64_t time_ns);
 void proto_engine_free_exchange(struct proto_engine *e, struct exchange *x);
 void proto_engine_counts(const struct proto_engine *e, struct proto_counts *ret);
 
