@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conn/conn.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "conn/reassembly.h"
+#include "lib/hash.h"
+#include "lib/map.h"
+#include "lib/slab.h"
+
+enum {
+	CLOSED_SLOTS = 4096,                    /* sockets remembered after their end */
+	CLOSED_NS = 1000 * 1000 * 1000,         /* how long late records of a closed socket are expected */
+	TOUCH_NS = 64 * 1000 * 1000,            /* precision of "least recently used" */
+};
+
+enum { LRU_STREAM, LRU_IDLE, LRU_LISTS }; /* IDLE: sockets whose close is not reported by TCP's state machine */
+
+struct lru {
+	struct connection *first, *last; /* least recently used first */
+};
+
+struct closed {
+	uint64_t sock;
+	uint64_t time_ns;
+};
+
+struct conn_table {
+	struct slab slab;
+	struct map by_sock;   /* cookie to connection */
+	struct map by_tuple;  /* hash of addresses to newest connection, others behind it by tuple_next */
+	struct lru lru[LRU_LISTS];
+	struct connection *latest; /* of the latest look-up */
+	struct process_table *processes;
+	struct reassembly streams;
+	struct conn_counts counts;
+	uint64_t idle_ns;
+	uint64_t now_ns;
+	struct closed closed[CLOSED_SLOTS]; /* by hash of the cookie */
+};
+
+int conn_table_new(const struct conn_options *o, const struct conn_handler *h, struct process_table *processes, struct conn_table **ret_table)
+{
+	struct conn_table *t = calloc(1, sizeof(*t));
+	uint32_t max = o->max_connections ? o->max_connections : 65536;
+
+	if (!t)
+		return -ENOMEM;
+	slab_init(&t->slab, sizeof(struct connection), max);
+	map_init(&t->by_sock, max);
+	map_init(&t->by_tuple, max);
+	reassembly_init(&t->streams, o, h, &t->counts);
+	t->processes = processes;
+	t->idle_ns = o->idle_ns ? o->idle_ns : 60ull * 1000 * 1000 * 1000;
+	*ret_table = t;
+	return 0;
+}
+
+/* Addresses. */
+
+static const uint8_t v4_mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+/* An IPv6 socket that talks IPv4 is an IPv4 connection: its other end may be an IPv4 socket. */
+static uint16_t normalise(uint16_t family, struct endpoint *local, struct endpoint *remote)
+{
+	bool mapped = memcmp(remote->addr, v4_mapped, 12) == 0 || memcmp(local->addr, v4_mapped, 12) == 0;
+
+	if (family != AF_INET6 || !mapped)
+		return family;
+	struct endpoint *ends[2] = { local, remote };
+	for (int i = 0; i < 2; i++) {
+		memmove(ends[i]->addr, ends[i]->addr + 12, 4);
+		memset(ends[i]->addr + 4, 0, 12);
+	}
+	return AF_INET;
+}
+
+static uint64_t tuple_hash(uint16_t family, const struct endpoint *local, const struct endpoint *remote)
+{
+	uint8_t key[2 + 2 * 18];
+
+	memcpy(key, &family, 2);
+	memcpy(key + 2, local->addr, 16);
+	memcpy(key + 18, &local->port, 2);
+	memcpy(key + 20, remote->addr, 16);
+	memcpy(key + 36, &remote->port, 2);
+	return hash_bytes(key, sizeof(key), 0);
+}
+
+static bool endpoint_eq(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->port == b->port && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
+}
+
+static bool has_tuple(const struct connection *c)
+{
+	return (c->family == AF_INET || c->family == AF_INET6) && c->remote.port;
+}
+
+static void tuple_add(struct conn_table *t, struct connection *c)
+{
+	if (!has_tuple(c))
+		return;
+	uint64_t key = tuple_hash(c->family, &c->local, &c->remote);
+	c->tuple_next = map_get(&t->by_tuple, key);
+	if (map_put(&t->by_tuple, key, c) < 0)
+		c->tuple_next = NULL; /* without memory the connection cannot be found by address, nothing else */
+}
+
+static void tuple_remove(struct conn_table *t, struct connection *c)
+{
+	if (!has_tuple(c))
+		return;
+	uint64_t key = tuple_hash(c->family, &c->local, &c->remote);
+	struct connection *head = map_get(&t->by_tuple, key);
+	if (head == c) {
+		if (c->tuple_next)
+			map_put(&t->by_tuple, key, c->tuple_next);
+		else
+			map_remove(&t->by_tuple, key);
+	}
+	for (struct connection *at = head; at; at = at->tuple_next)
+		if (at->tuple_next == c)
+			at->tuple_next = c->tuple_next;
+	c->tuple_next = NULL;
+}
+
+struct connection *conn_table_by_tuple(struct conn_table *t, uint16_t family, const struct endpoint *local, const struct endpoint *remote)
+{
+	struct endpoint l = *local, r = *remote;
+
+	family = normalise(family, &l, &r);
+	struct connection *c = map_get(&t->by_tuple, tuple_hash(family, &l, &r));
+	while (c && !(c->family == family && endpoint_eq(&c->local, &l) && endpoint_eq(&c->remote, &r)))
+		c = c->tuple_next;
+	return c;
+}
+
+/* Least recently used. */
+
+static struct lru *lru_of(struct conn_table *t, const struct connection *c)
+{
+	return &t->lru[c->type == SOCK_DGRAM || c->family == AF_UNIX ? LRU_IDLE : LRU_STREAM];
+}
+
+static void lru_remove(struct conn_table *t, struct connection *c)
+{
+	struct lru *l = lru_of(t, c);
+
+	*(c->lru_prev ? &c->lru_prev->lru_next : &l->first) = c->lru_next;
+	*(c->lru_next ? &c->lru_next->lru_prev : &l->last) = c->lru_prev;
+	c->lru_prev = c->lru_next = NULL;
+}
+
+static void lru_add(struct conn_table *t, struct connection *c)
+{
+	struct lru *l = lru_of(t, c);
+
+	c->lru_prev = l->last;
+	c->lru_next = NULL;
+	*(l->last ? &l->last->lru_next : &l->first) = c;
+	l->last = c;
+	c->touched_ns = t->now_ns;
+}
+
+static void touch(struct conn_table *t, struct connection *c, uint64_t time_ns)
+{
+	if (time_ns > c->seen_ns)
+		c->seen_ns = time_ns;
+	if (t->now_ns - c->touched_ns < TOUCH_NS)
+		return;
+	lru_remove(t, c);
+	lru_add(t, c);
+}
+
+/* Life of a connection. */
+
+static struct closed *closed_slot(struct conn_table *t, uint64_t sock)
+{
+	return &t->closed[(sock * 0x9e3779b97f4a7c15ull) >> 52 & (CLOSED_SLOTS - 1)];
+}
+
+static void drop(struct conn_table *t, struct connection *c, int error, bool evicted, uint64_t time_ns)
+{
+	reassembly_flush(&t->streams, c, time_ns);
+	t->streams.handler.close(t->streams.handler.ctx, c, error, evicted, time_ns);
+	reassembly_release(&t->streams, c);
+	lru_remove(t, c);
+	tuple_remove(t, c);
+	map_remove(&t->by_sock, c->sock);
+	process_table_unref(t->processes, c->process);
+	if (t->latest == c)
+		t->latest = NULL;
+	slab_put(&t->slab, c);
+	t->counts.active--;
+}
+
+static void evict(struct conn_table *t)
+{
+	struct connection *oldest = t->lru[LRU_STREAM].first, *idle = t->lru[LRU_IDLE].first;
+
+	if (!oldest || (idle && idle->touched_ns < oldest->touched_ns))
+		oldest = idle;
+	if (!oldest)
+		return;
+	t->counts.evicted++;
+	drop(t, oldest, 0, true, t->now_ns);
+}
+
+static void set_process(struct conn_table *t, struct connection *c, uint32_t pid)
+{
+	if (pid == 0 || (c->pid == pid && c->process))
+		return;
+	process_table_unref(t->processes, c->process);
+	c->process = process_table_ref(t->processes, pid);
+	c->pid = pid;
+}
+
+static struct connection *make(struct conn_table *t, uint64_t sock, uint8_t type, uint64_t time_ns)
+{
+	struct connection *c = slab_get(&t->slab);
+
+	if (!c) {
+		evict(t);
+		c = slab_get(&t->slab);
+	}
+	if (!c || map_put(&t->by_sock, sock, c) < 0) {
+		if (c)
+			slab_put(&t->slab, c);
+		t->counts.refused++;
+		return NULL;
+	}
+	c->sock = sock;
+	c->type = type;
+	c->opened_ns = c->seen_ns = time_ns;
+	lru_add(t, c);
+	t->counts.opened++;
+	t->counts.active++;
+	t->latest = c;
+	return c;
+}
+
+struct connection *conn_table_get(struct conn_table *t, uint64_t sock)
+{
+	if (!t->latest || t->latest->sock != sock) {
+		struct connection *c = map_get(&t->by_sock, sock);
+		if (!c)
+			return NULL;
+		t->latest = c;
+	}
+	return t->latest;
+}
+
+/* What a record tells of the socket itself; what is known already stays unless the record knows more. */
+struct identity {
+	uint32_t pid, netns;
+	uint16_t family;
+	uint8_t type, role;
+	uint32_t flags;
+	struct endpoint local, remote;
+};
+
+static void identify(struct conn_table *t, struct connection *c, const struct identity *id)
+{
+	struct endpoint local = id->local, remote = id->remote;
+	uint16_t family = normalise(id->family, &local, &remote);
+
+	tuple_remove(t, c);
+	lru_remove(t, c); /* the list depends on family and type */
+	if (family) {
+		c->family = family;
+		c->local = local;
+		c->remote = remote;
+	}
+	if (id->type)
+		c->type = id->type;
+	if (id->role)
+		c->role = id->role;
+	if (id->netns)
+		c->netns = id->netns;
+	c->flags |= id->flags;
+	lru_add(t, c);
+	tuple_add(t, c);
+	if (!c->process)
+		set_process(t, c, id->pid);
+}
+
+static void record_open(struct conn_table *t, const struct plumb_rec_sock *r)
+{
+	struct connection *c = conn_table_get(t, r->sock);
+	bool fresh = !c;
+
+	closed_slot(t, r->sock)->sock = 0;
+	if (fresh)
+		c = make(t, r->sock, r->type, r->h.time_ns);
+	if (!c)
+		return;
+	struct identity id = {
+		.pid = r->pid, .netns = r->netns, .family = r->family, .type = r->type, .role = r->role, .flags = r->flags,
+		.local.port = r->local_port, .remote.port = r->remote_port,
+	};
+	memcpy(id.local.addr, r->local_addr, 16);
+	memcpy(id.remote.addr, r->remote_addr, 16);
+	identify(t, c, &id);
+	if (r->peer_sock)
+		c->peer_sock = r->peer_sock;
+	memcpy(c->path, r->path, sizeof(c->path) - 1);
+	if (fresh && !(r->flags & PLUMB_SOCK_PREEXISTING))
+		c->synced = true;
+	touch(t, c, r->h.time_ns);
+}
+
+static void record_stats(struct conn_table *t, const struct plumb_rec_sock_stats *r)
+{
+	struct connection *c = conn_table_get(t, r->sock);
+
+	if (!c)
+		return;
+	if (!c->family && r->family) {
+		struct identity id = {
+			.pid = r->pid, .netns = r->netns, .family = r->family, .type = r->type, .role = r->role,
+			.local.port = r->local_port, .remote.port = r->remote_port,
+		};
+		memcpy(id.local.addr, r->local_addr, 16);
+		memcpy(id.remote.addr, r->remote_addr, 16);
+		identify(t, c, &id);
+	}
+	c->flags |= r->flags;
+	touch(t, c, r->h.time_ns);
+}
+
+static void record_close(struct conn_table *t, const struct plumb_rec_sock_stats *r)
+{
+	struct connection *c = conn_table_get(t, r->sock);
+	int error = r->error;
+
+	*closed_slot(t, r->sock) = (struct closed){ r->sock, r->h.time_ns };
+	if (!c)
+		return;
+	record_stats(t, r);
+	if (error < 0)
+		error = -error;
+	if (!error && r->flags & PLUMB_SOCK_RESET)
+		error = ECONNRESET;
+	t->counts.closed++;
+	drop(t, c, error, false, r->h.time_ns);
+}
+
+struct connection *conn_table_touch(struct conn_table *t, const struct record *rec)
+{
+	const struct plumb_rec_data *d = &rec->u.data;
+	struct connection *c = conn_table_get(t, d->sock);
+
+	if (!c) {
+		const struct closed *gone = closed_slot(t, d->sock);
+		if (gone->sock == d->sock && d->h.time_ns < gone->time_ns + CLOSED_NS) {
+			t->counts.late++;
+			return NULL;
+		}
+		c = make(t, d->sock, d->h.type == PLUMB_REC_DGRAM ? SOCK_DGRAM : SOCK_STREAM, d->h.time_ns);
+		if (!c)
+			return NULL;
+		if (d->h.type == PLUMB_REC_DGRAM)
+			c->family = rec->u.dgram.family;
+	}
+	if (d->pid && (d->pid != c->pid || !c->process))
+		set_process(t, c, d->pid);
+	return c;
+}
+
+static void record_datagram(struct conn_table *t, struct connection *c, const struct plumb_rec_dgram *r, struct slice payload)
+{
+	enum plumb_direction dir = r->d.direction ? PLUMB_EGRESS : PLUMB_INGRESS;
+	struct stream *s = &c->streams[dir];
+
+	s->begun = true;
+	s->bytes += r->d.len;
+	s->first_ns = s->last_ns = r->d.h.time_ns;
+	s->tid = s->first_tid = r->d.tid;
+	s->flow = s->first_flow = r->d.flow;
+	t->counts.bytes[dir] += r->d.len;
+	t->streams.handler.datagram(t->streams.handler.ctx, c, dir, slice_head(payload, r->d.len), r);
+}
+
+static void record_tick(struct conn_table *t)
+{
+	struct lru *idle = &t->lru[LRU_IDLE];
+
+	reassembly_tick(&t->streams, t->now_ns);
+	while (idle->first && t->now_ns - idle->first->touched_ns > t->idle_ns) {
+		t->counts.idle_closed++;
+		drop(t, idle->first, 0, false, t->now_ns);
+	}
+}
+
+void conn_table_record(struct conn_table *t, const struct record *rec, struct slice payload)
+{
+	struct connection *c;
+
+	if (rec->u.h.time_ns > t->now_ns)
+		t->now_ns = rec->u.h.time_ns;
+	switch (rec->u.h.type) {
+	case PLUMB_REC_DATA:
+	case PLUMB_REC_DGRAM:
+		c = conn_table_touch(t, rec);
+		if (!c)
+			return;
+		touch(t, c, rec->u.h.time_ns);
+		if (rec->u.h.type == PLUMB_REC_DATA)
+			reassembly_data(&t->streams, c, &rec->u.data, payload);
+		else
+			record_datagram(t, c, &rec->u.dgram, payload);
+		break;
+	case PLUMB_REC_SOCK_OPEN: record_open(t, &rec->u.sock); break;
+	case PLUMB_REC_SOCK_CLOSE: record_close(t, &rec->u.sock_stats); break;
+	case PLUMB_REC_SOCK_STATS: record_stats(t, &rec->u.sock_stats); break;
+	case PLUMB_REC_TICK: record_tick(t); break;
+	default: break;
+	}
+}
+
+void conn_table_flush(struct conn_table *t)
+{
+	while (t->streams.nwaiting)
+		reassembly_flush(&t->streams, t->streams.waiting[t->streams.nwaiting - 1], t->now_ns);
+}
+
+void conn_table_free(struct conn_table *t)
+{
+	if (!t)
+		return;
+	for (int l = 0; l < LRU_LISTS; l++)
+		while (t->lru[l].first)
+			drop(t, t->lru[l].first, 0, true, t->now_ns);
+	reassembly_done(&t->streams);
+	map_done(&t->by_sock);
+	map_done(&t->by_tuple);
+	slab_done(&t->slab);
+	free(t);
+}
+
+void conn_table_counts(const struct conn_table *t, struct conn_counts *ret) { *ret = t->counts; }
