@@ -19,6 +19,13 @@ void process_table_free(struct process_table *t);
 void process_table_record(struct process_table *t, const struct record *rec, struct slice payload);
 /* The living (or just ended) process, made with pid alone if no record told of it yet; NULL at the maximum. Takes a reference. */
 struct process *process_table_ref(struct process_table *t, uint32_t pid);
+/* One more reference to a process that the caller (or an object of its) holds one to. p may be NULL. */
+static inline struct process *process_hold(struct process *p)
+{
+	if (p)
+		p->refs++;
+	return p;
+}
 void process_table_unref(struct process_table *t, struct process *p); /* p may be NULL */
 struct process *process_table_next(struct process_table *t, size_t *at); /* iteration from *at = 0 */
 void process_table_counts(const struct process_table *t, struct process_counts *ret);

@@ -14,6 +14,7 @@ struct proto_engine_options {
 	uint32_t max_per_connection;  /* 0 = 16384 */
 	uint64_t timeout_ns;          /* a request without response so long ends with error.type "timeout"; 0 = 60 s */
 	const bool *enabled;          /* by PLUMB_PROTO_*, NULL = all */
+	struct process_table *processes; /* takes back the references of freed exchanges; NULL only where connections have no process */
 };
 
 struct proto_engine_handler {
