@@ -87,6 +87,7 @@ struct connection {
 	uint32_t ghosts;         /* unanswered requests younger than the list that got no exchange because of a limit */
 	bool synced;             /* no request can have been missed: a response without request is early, not alone */
 	bool pipelines;          /* the client was seen sending a request before the previous one was answered */
+	bool keyed;              /* its messages are paired by key */
 	uint8_t redetected;      /* times that parsing gave up and detection began again */
 	struct progress progress[2]; /* by enum plumb_direction */
 	uint32_t pid;            /* of process, 0 unknown */

@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/detect.h"
+#include "proto/pairing.h"
+
+enum {
+	TRIES_FRESH = 4,        /* looks at a connection seen from its start before it is given up */
+	TRIES_MIDSTREAM = 16,   /* and at one that was joined in the middle of something */
+	WAIT_MAX_BYTES = 4096,  /* more bytes than this do not make an unclear start clearer */
+	BAD_MAX = 12,           /* PARSE_BAD in a row before detection begins again */
+	REDETECT_MAX = 2,
+	IDLE_CALLS_MAX = 8,     /* messages in a row that consume nothing */
+	POLICY_DOUBLE_MAX = 1 << 20, /* beyond it everything is captured */
+};
+
+struct proto_engine {
+	struct pairing pairing;
+	struct proto_counts counts;
+	bool enabled[PLUMB_PROTO_COUNT];
+	struct parse_result result; /* scratch: large */
+};
+
+int proto_engine_new(const struct proto_engine_options *o, const struct proto_engine_handler *h, struct proto_engine **ret_engine)
+{
+	struct proto_engine *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return -ENOMEM;
+	for (int id = 0; id < PLUMB_PROTO_COUNT; id++)
+		e->enabled[id] = !o->enabled || o->enabled[id];
+	pairing_init(&e->pairing, o, h, &e->counts);
+	*ret_engine = e;
+	return 0;
+}
+
+void proto_engine_free(struct proto_engine *e)
+{
+	if (!e)
+		return;
+	pairing_done(&e->pairing);
+	free(e);
+}
+
+static int other(int dir) { return dir == PLUMB_INGRESS ? PLUMB_EGRESS : PLUMB_INGRESS; }
+
+static enum proto_side side_of(const struct connection *c, int dir)
+{
+	bool to_server = c->role == PLUMB_ROLE_SERVER ? dir == PLUMB_INGRESS : dir == PLUMB_EGRESS;
+
+	return to_server ? PROTO_TO_SERVER : PROTO_TO_CLIENT;
+}
+
+static struct slice waiting(const struct connection *c, int dir)
+{
+	const struct stream *s = &c->streams[dir];
+
+	return s->data ? slice_make(s->data, s->end - s->next) : SLICE_NONE;
+}
+
+static void ask_policy(struct proto_engine *e, const struct connection *c)
+{
+	if (e->pairing.handler.policy)
+		e->pairing.handler.policy(e->pairing.handler.ctx, c->sock, c->progress[PLUMB_INGRESS].want, c->progress[PLUMB_EGRESS].want);
+}
+
+static void close_external(struct connection *c)
+{
+	const struct proto_ops *ops = proto_get(c->protocol);
+
+	if (c->external && ops && ops->close)
+		ops->close(c->external);
+	c->external = NULL;
+}
+
+/* Nothing of this connection will be looked at any more: it costs no capture and no parsing. */
+static void make_opaque(struct proto_engine *e, struct connection *c)
+{
+	close_external(c);
+	c->phase = CONNECTION_OPAQUE;
+	c->redo = c->streams[0].data && c->streams[1].data; /* so that waiting bytes of the other direction go away */
+	for (int d = 0; d < 2; d++) {
+		c->streams[d].skip_until = UINT64_MAX;
+		c->progress[d].want = 0;
+	}
+	ask_policy(e, c);
+}
+
+/* Detection. */
+
+static bool start_parsing(struct proto_engine *e, struct connection *c, const struct detection *found)
+{
+	const struct proto_ops *ops = proto_get(found->protocol);
+
+	c->protocol = found->protocol;
+	c->role = found->role;
+	memset(c->parser, 0, sizeof(c->parser));
+	if (ops->open) {
+		c->external = ops->open();
+		if (!c->external)
+			return false;
+		memcpy(c->parser, &c->external, sizeof(c->external));
+	}
+	c->phase = CONNECTION_PARSE;
+	e->counts.detected[c->protocol]++;
+	for (int d = 0; d < 2; d++) {
+		c->progress[d].want = ops->want[side_of(c, d)];
+		c->progress[d].need_until = 0;
+		c->progress[d].bad = 0;
+		c->streams[d].lost = false;
+	}
+	ask_policy(e, c);
+	return true;
+}
+
+/* Looks at the first bytes. True: parsing starts. False: *ret_drop says that these bytes are of no use. */
+static bool try_detect(struct proto_engine *e, struct connection *c, int dir, struct slice in, bool *ret_drop)
+{
+	struct slice first[2];
+	struct detection found;
+	bool last = in.len >= WAIT_MAX_BYTES || c->streams[dir].eof;
+
+	first[dir] = in;
+	first[other(dir)] = waiting(c, other(dir));
+	switch (detect(c, e->enabled, first, false, last, &found)) {
+	case DETECT_FOUND:
+		if (start_parsing(e, c, &found))
+			return true;
+		break;
+	case DETECT_WAIT: return false;
+	case DETECT_NONE: break;
+	}
+	*ret_drop = true;
+	if (++c->detect_tries >= (c->synced ? TRIES_FRESH : TRIES_MIDSTREAM)) {
+		e->counts.opaque++;
+		make_opaque(e, c);
+	}
+	return false;
+}
+
+/* Parsing. */
+
+static struct extent extent_of(const struct connection *c, int dir, uint64_t offset, uint64_t len)
+{
+	const struct stream *s = &c->streams[dir];
+	bool fresh = offset >= s->fresh;
+
+	return (struct extent){
+		.offset = offset,
+		.end = offset + len,
+		.start_ns = stream_time(s, offset),
+		.end_ns = stream_time(s, len ? offset + len - 1 : offset),
+		.bytes = len,
+		.tid = fresh ? s->tid : s->first_tid,
+		.flow = fresh ? s->flow : s->first_flow,
+		.side = side_of(c, dir),
+	};
+}
+
+/* Moves *at to the next message start. False: there is none, wait for more bytes. */
+static bool resync(struct proto_engine *e, struct connection *c, int dir, struct slice in, size_t *at)
+{
+	const struct proto_ops *ops = proto_get(c->protocol);
+	struct slice rest = slice_from(in, *at);
+	size_t off = ops->resync ? ops->resync(c->parser, side_of(c, dir), rest) : 0;
+
+	if (off >= rest.len) {
+		off = rest.len - (ops->resync_keep < rest.len ? ops->resync_keep : rest.len);
+		*at += off;
+		e->counts.resync_bytes[c->protocol] += off;
+		return false;
+	}
+	*at += off;
+	e->counts.resync_bytes[c->protocol] += off;
+	e->counts.resyncs[c->protocol]++;
+	c->streams[dir].lost = false;
+	return true;
+}
+
+/* Too much nonsense: the protocol was guessed wrong, or has become another one. */
+static void give_up(struct proto_engine *e, struct connection *c, uint64_t time_ns)
+{
+	pairing_close(&e->pairing, c, "", EXCHANGE_HOLE, time_ns);
+	if (++c->redetected > REDETECT_MAX) {
+		e->counts.opaque++;
+		make_opaque(e, c);
+		return;
+	}
+	close_external(c);
+	c->phase = CONNECTION_DETECT;
+	c->protocol = PLUMB_PROTO_NONE;
+	c->synced = false;
+	for (int d = 0; d < 2; d++)
+		c->progress[d] = (struct progress){ .want = c->progress[d].want };
+}
+
+/* These bytes are no message. */
+static void bad(struct proto_engine *e, struct connection *c, int dir, uint64_t offset)
+{
+	struct extent at = extent_of(c, dir, offset, 0);
+
+	e->counts.bad[c->protocol]++;
+	pairing_lost(&e->pairing, c, (enum plumb_direction)dir, false, &at);
+	c->streams[dir].lost = true;
+	if (++c->progress[dir].bad >= BAD_MAX)
+		give_up(e, c, at.start_ns);
+}
+
+/* `skip` bytes from *at on are not wanted. What of them lies in this input is passed over; the rest is left to conn/. */
+static void pass_over(struct proto_engine *e, struct connection *c, int dir, struct slice in, uint64_t skip, size_t *at)
+{
+	struct stream *s = &c->streams[dir];
+	uint64_t from = s->next + *at;
+
+	if (skip > in.len - *at) {
+		s->skip_until = skip > UINT64_MAX - from ? UINT64_MAX : from + skip;
+		*at = in.len;
+		return;
+	}
+	*at += skip;
+	if (c->progress[dir].end_after_skip)
+		pairing_end(&e->pairing, c, (enum plumb_direction)dir, from + skip, stream_time(s, skip ? from + skip - 1 : from));
+}
+
+/* One call of the parser at *at. False: no more can be done with these bytes. */
+static bool parse_one(struct proto_engine *e, struct connection *c, int dir, struct slice in, unsigned *idle, size_t *at)
+{
+	const struct proto_ops *ops = proto_get(c->protocol);
+	struct progress *pr = &c->progress[dir];
+	struct stream *s = &c->streams[dir];
+	struct parse_result *r = &e->result;
+	struct slice rest = slice_from(in, *at);
+	uint64_t offset = s->next + *at;
+
+	r->datagram = false;
+	r->consumed = 0;
+	r->skip = 0;
+	r->need = 0;
+	r->message.kind = MESSAGE_REQUEST;
+	r->message.flags = 0;
+	r->message.keyed = false;
+	r->message.key = 0;
+	r->message.nattrs = 0;
+	r->message.error_type[0] = 0;
+	enum parse_status status = ops->parse(c->parser, side_of(c, dir), rest, r);
+
+	*idle = r->consumed ? 0 : *idle + 1;
+	if (r->consumed > rest.len || (status != PARSE_NEED_MORE && *idle > IDLE_CALLS_MAX))
+		status = PARSE_BAD;
+	switch (status) {
+	case PARSE_NEED_MORE:
+		pr->need_until = r->need > rest.len ? offset + r->need : 0;
+		return false;
+	case PARSE_BAD:
+		bad(e, c, dir, offset);
+		(*at)++; /* resync must not find the same place again */
+		e->counts.resync_bytes[c->protocol]++;
+		return true;
+	case PARSE_MESSAGE: {
+		struct extent x = extent_of(c, dir, offset, r->consumed);
+		pr->bad = 0;
+		*at += r->consumed;
+		if (r->message.flags & MESSAGE_UNTIL_CLOSE && r->message.flags & MESSAGE_END && !r->skip)
+			r->skip = UINT64_MAX;
+		pairing_message(&e->pairing, c, (enum plumb_direction)dir, &r->message, &x);
+		break;
+	}
+	case PARSE_SKIP:
+		if (pr->exchange)
+			(pr->open == 1 + MESSAGE_RESPONSE ? &pr->exchange->response : &pr->exchange->request)->bytes += r->consumed;
+		*at += r->consumed;
+		break;
+	}
+	if (r->skip || pr->end_after_skip)
+		pass_over(e, c, dir, in, r->skip, at);
+	return true;
+}
+
+static size_t parse(struct proto_engine *e, struct connection *c, int dir, struct slice in, uint64_t time_ns)
+{
+	struct stream *s = &c->streams[dir];
+	struct progress *pr = &c->progress[dir];
+	unsigned idle = 0;
+	size_t at = 0;
+
+	if (!s->lost && s->next + in.len < pr->need_until)
+		return 0;
+	pr->need_until = 0;
+	while (at < in.len && c->phase == CONNECTION_PARSE) {
+		if (s->lost && !resync(e, c, dir, in, &at))
+			break;
+		if (!parse_one(e, c, dir, in, &idle, &at))
+			break;
+	}
+	if (c->phase == CONNECTION_PARSE)
+		return at;
+	if (c->phase == CONNECTION_OPAQUE && s->skip_until != UINT64_MAX) { /* MESSAGE_SWITCH */
+		pairing_close(&e->pairing, c, "", EXCHANGE_HOLE, time_ns);
+		make_opaque(e, c);
+	}
+	return in.len;
+}
+
+/* conn_handler. */
+
+static size_t on_bytes(void *ctx, struct connection *c, enum plumb_direction dir, struct slice in, uint64_t time_ns)
+{
+	struct proto_engine *e = ctx;
+	bool drop = false;
+
+	if (pairing_has_early(&e->pairing, time_ns))
+		pairing_tick(&e->pairing, time_ns);
+	if (c->phase == CONNECTION_OPAQUE)
+		return in.len;
+	if (c->phase == CONNECTION_DETECT) {
+		if (!try_detect(e, c, dir, in, &drop))
+			return drop ? in.len : 0;
+		if (waiting(c, other(dir)).len) {
+			c->redo = true; /* they came first */
+			return 0;
+		}
+	}
+	return parse(e, c, dir, in, time_ns);
+}
+
+/* A head that was cut too short: more of it next time. */
+static void raise_policy(struct proto_engine *e, struct connection *c, int dir)
+{
+	uint32_t *want = &c->progress[dir].want;
+
+	if (*want == PLUMB_POLICY_ALL)
+		return;
+	if (*want >= POLICY_DOUBLE_MAX)
+		*want = PLUMB_POLICY_ALL;
+	else
+		*want = *want ? *want * 2 : PLUMB_HEAD_DEFAULT;
+	e->counts.policy_raised++;
+	ask_policy(e, c);
+}
+
+static void on_hole(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t from, uint64_t to, uint64_t time_ns)
+{
+	struct proto_engine *e = ctx;
+	const struct stream *s = &c->streams[dir];
+
+	if (c->phase != CONNECTION_PARSE) {
+		c->synced = false;
+		return;
+	}
+	if (s->cut)
+		raise_policy(e, c, dir);
+	uint64_t start = s->next < from ? s->next : from; /* of the message that was waiting for the rest, if any */
+	struct extent at = extent_of(c, dir, start, to - start);
+	if (start == from)
+		at.start_ns = time_ns;
+	at.end_ns = time_ns;
+	pairing_lost(&e->pairing, c, dir, to > from, &at);
+	c->progress[dir].need_until = 0;
+}
+
+static void on_skipped(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns)
+{
+	struct proto_engine *e = ctx;
+
+	if (c->phase == CONNECTION_PARSE && c->progress[dir].end_after_skip)
+		pairing_end(&e->pairing, c, dir, c->streams[dir].next, time_ns);
+}
+
+/* The stream's end is the end of a message that lasts until then, and of all hope for responses. */
+static void on_eof(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns)
+{
+	struct proto_engine *e = ctx;
+	const struct proto_ops *ops = proto_get(c->protocol);
+	struct message *m = &e->result.message;
+
+	if (c->phase != CONNECTION_PARSE)
+		return;
+	struct extent at = extent_of(c, dir, c->streams[dir].next, 0);
+	at.start_ns = at.end_ns = time_ns;
+	*m = (struct message){ 0 };
+	if (ops->finish && ops->finish(c->parser, at.side, m))
+		pairing_message(&e->pairing, c, dir, m, &at);
+	if (c->progress[dir].until_close)
+		pairing_end(&e->pairing, c, dir, at.end, time_ns);
+	if (at.side == PROTO_TO_CLIENT)
+		pairing_close(&e->pairing, c, "connection_closed", 0, time_ns);
+}
+
+static const char *close_reason(int error, bool evicted)
+{
+	if (evicted)
+		return "evicted";
+	switch (error) {
+	case 0: return "connection_closed";
+	case ECONNRESET:
+	case EPIPE: return "connection_reset";
+	case ETIMEDOUT: return "timeout";
+	case ECONNREFUSED: return "connection_refused";
+	case EHOSTUNREACH:
+	case ENETUNREACH: return "unreachable";
+	default: return "connection_error";
+	}
+}
+
+static void on_close(void *ctx, struct connection *c, int error, bool evicted, uint64_t time_ns)
+{
+	struct proto_engine *e = ctx;
+
+	for (int d = 0; d < 2 && !error && !evicted; d++)
+		if (!c->streams[d].eof && c->progress[d].open)
+			on_eof(ctx, c, (enum plumb_direction)d, time_ns);
+	pairing_close(&e->pairing, c, close_reason(error, evicted), 0, time_ns);
+	close_external(c);
+}
+
+/* Datagrams: each is a message, or several, of its own; the sides may change from one to the next. */
+static bool detect_datagram(struct proto_engine *e, struct connection *c, int dir, struct slice in)
+{
+	struct slice first[2] = { SLICE_NONE, SLICE_NONE };
+	struct detection found;
+
+	first[dir] = in;
+	if (detect(c, e->enabled, first, true, true, &found) == DETECT_FOUND && start_parsing(e, c, &found))
+		return true;
+	if (++c->detect_tries >= TRIES_FRESH) {
+		e->counts.opaque++;
+		make_opaque(e, c);
+	}
+	return false;
+}
+
+static enum proto_side datagram_side(const struct connection *c, const struct proto_ops *ops, int dir, struct slice in)
+{
+	enum proto_side side = side_of(c, dir);
+	enum proto_side turned = side == PROTO_TO_SERVER ? PROTO_TO_CLIENT : PROTO_TO_SERVER;
+	int (*fit)(struct slice, enum proto_side) = ops->detect_datagram ? ops->detect_datagram : ops->detect;
+
+	return fit(in, side) == DETECT_NO && fit(in, turned) != DETECT_NO ? turned : side;
+}
+
+static void on_datagram(void *ctx, struct connection *c, enum plumb_direction dir, struct slice in, const struct plumb_rec_dgram *rec)
+{
+	struct proto_engine *e = ctx;
+	struct parse_result *r = &e->result;
+	struct endpoint peer = { .port = rec->peer_port };
+
+	if (c->phase == CONNECTION_OPAQUE || in.len == 0)
+		return;
+	if (c->phase == CONNECTION_DETECT && !detect_datagram(e, c, dir, in))
+		return;
+	const struct proto_ops *ops = proto_get(c->protocol);
+	memcpy(peer.addr, rec->peer_addr, sizeof(peer.addr));
+	struct extent at = {
+		.offset = rec->d.offset, .end = rec->d.offset + rec->d.len, .start_ns = rec->d.h.time_ns, .end_ns = rec->d.h.time_ns,
+		.bytes = rec->d.len, .tid = rec->d.tid, .flow = rec->d.flow, .side = datagram_side(c, ops, dir, in), .peer = &peer,
+	};
+	while (in.len && c->phase == CONNECTION_PARSE) {
+		*r = (struct parse_result){ .datagram = true };
+		enum parse_status status = ops->parse(c->parser, at.side, in, r);
+		if (status != PARSE_MESSAGE) {
+			e->counts.bad[c->protocol] += status == PARSE_BAD;
+			return;
+		}
+		r->message.flags &= ~MESSAGE_END_AFTER_SKIP;
+		r->message.flags |= MESSAGE_END;
+		pairing_message(&e->pairing, c, dir, &r->message, &at);
+		if (r->consumed == 0 || r->consumed > in.len)
+			return;
+		in = slice_from(in, r->consumed);
+		at.bytes = 0;
+	}
+}
+
+void proto_engine_conn_handler(struct proto_engine *e, struct conn_handler *ret_handler)
+{
+	*ret_handler = (struct conn_handler){
+		.bytes = on_bytes, .hole = on_hole, .skipped = on_skipped, .eof = on_eof, .datagram = on_datagram, .close = on_close, .ctx = e,
+	};
+}
+
+void proto_engine_tick(struct proto_engine *e, uint64_t time_ns) { pairing_tick(&e->pairing, time_ns); }
+
+void proto_engine_finish(struct proto_engine *e, uint64_t time_ns)
+{
+	struct exchange_list *lists[2] = { &e->pairing.early, &e->pairing.waiting };
+
+	for (int i = 0; i < 2; i++)
+		while (lists[i]->oldest)
+			pairing_close(&e->pairing, lists[i]->oldest->conn, "", EXCHANGE_UNFINISHED | EXCHANGE_HOLE, time_ns);
+}
+
+void proto_engine_free_exchange(struct proto_engine *e, struct exchange *x) { pairing_free_exchange(&e->pairing, x); }
+void proto_engine_counts(const struct proto_engine *e, struct proto_counts *ret) { *ret = e->counts; }

@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/pairing.h"
+
+#include <stddef.h>
+
+#include "lib/hash.h"
+
+/* exchange.state */
+enum {
+	REQUEST_BEGUN = 1,
+	REQUEST_ENDED = 2,
+	RESPONSE_BEGUN = 4,
+	RESPONSE_ENDED = 8,
+	NO_RESPONSE = 16,
+	ANNOUNCED = 32, /* handler.begin was called */
+	EARLY = 64,     /* in the list `early` */
+	TWIN = 128,     /* another exchange of the same key was open when it began */
+};
+
+enum { EARLY_NS = 2 * 1000 * 1000 }; /* how much later than its response a request's record may be processed */
+
+void pairing_init(struct pairing *p, const struct proto_engine_options *o, const struct proto_engine_handler *h, struct proto_counts *counts)
+{
+	uint32_t max = o->max_exchanges ? o->max_exchanges : 32768;
+
+	*p = (struct pairing){
+		.handler = *h,
+		.counts = counts,
+		.processes = o->processes,
+		.max_per_connection = o->max_per_connection ? o->max_per_connection : 16384,
+		.timeout_ns = o->timeout_ns ? o->timeout_ns : 60ull * 1000 * 1000 * 1000,
+	};
+	slab_init(&p->small, sizeof(struct exchange), max);
+	slab_init(&p->large, EXCHANGE_ARENA_LARGE_BYTES, max / 8 + 1);
+	map_init(&p->keyed, max);
+}
+
+void pairing_done(struct pairing *p)
+{
+	map_done(&p->keyed);
+	slab_done(&p->large);
+	slab_done(&p->small);
+}
+
+void pairing_free_exchange(struct pairing *p, struct exchange *x)
+{
+	if (p->processes)
+		process_table_unref(p->processes, x->process);
+	if (x->large)
+		slab_put(&p->large, x->large);
+	slab_put(&p->small, x);
+}
+
+/* Lists by deadline. */
+
+static void list_add(struct exchange_list *l, struct exchange *x, uint64_t deadline_ns)
+{
+	x->deadline_ns = deadline_ns;
+	x->older = l->newest;
+	x->newer = NULL;
+	*(l->newest ? &l->newest->newer : &l->oldest) = x;
+	l->newest = x;
+}
+
+static void list_remove(struct exchange_list *l, struct exchange *x)
+{
+	*(x->older ? &x->older->newer : &l->oldest) = x->newer;
+	*(x->newer ? &x->newer->older : &l->newest) = x->older;
+}
+
+static struct exchange_list *list_of(struct pairing *p, const struct exchange *x) { return x->state & EARLY ? &p->early : &p->waiting; }
+
+/* Keys. */
+
+static uint64_t key_hash(const struct connection *c, uint64_t key, const struct endpoint *peer)
+{
+	uint64_t words[4] = { c->sock, key, 0, 0 };
+	uint64_t seed = 0;
+
+	if (peer) {
+		memcpy(&words[2], peer->addr, 16);
+		seed = (uint64_t)peer->port + 1;
+	}
+	return hash_bytes(words, sizeof(words), seed);
+}
+
+static bool same_key(const struct exchange *a, const struct exchange *b) { return a->keyed && a->hash == b->hash && a->conn == b->conn; }
+
+static void key_add(struct pairing *p, struct exchange *x)
+{
+	struct exchange *old = map_get(&p->keyed, x->hash);
+
+	if (old)
+		x->state |= TWIN; /* the older one is answered first */
+	else
+		map_put(&p->keyed, x->hash, x); /* cannot be full; without memory the response stays unmatched */
+}
+
+static void key_remove(struct pairing *p, struct exchange *x)
+{
+	if (map_get(&p->keyed, x->hash) != x)
+		return;
+	map_remove(&p->keyed, x->hash);
+	for (struct exchange *at = x->next; at; at = at->next)
+		if (at->state & TWIN && same_key(at, x)) {
+			map_put(&p->keyed, at->hash, at);
+			return;
+		}
+}
+
+/* Life of an exchange. */
+
+static struct exchange *exchange_new(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct extent *at)
+{
+	struct exchange *x = c->open < p->max_per_connection ? slab_get_raw(&p->small) : NULL;
+
+	if (!x) {
+		p->counts->exchanges_refused++;
+		return NULL;
+	}
+	/* attrs and arena_memory are large and read only as far as they were written. */
+	memset(x, 0, offsetof(struct exchange, attrs));
+	memset((uint8_t *)x + offsetof(struct exchange, nattrs), 0, offsetof(struct exchange, arena_memory) - offsetof(struct exchange, nattrs));
+	x->id = ++p->next_id;
+	x->conn = c;
+	x->process = process_hold(c->process);
+	x->protocol = c->protocol;
+	x->role = (dir == PLUMB_EGRESS) == (at->side == PROTO_TO_SERVER) ? PLUMB_ROLE_CLIENT : PLUMB_ROLE_SERVER;
+	x->peer = at->peer ? *at->peer : c->remote;
+	arena_init(&x->arena, x->arena_memory, EXCHANGE_ARENA_BYTES);
+
+	x->prev = c->last;
+	*(c->last ? &c->last->next : &c->first) = x;
+	c->last = x;
+	c->open++;
+	p->counts->exchanges_open++;
+	list_add(&p->waiting, x, at->start_ns + p->timeout_ns);
+	return x;
+}
+
+static void set_key(struct pairing *p, struct exchange *x, const struct message *m, const struct extent *at)
+{
+	if (!m->keyed)
+		return;
+	x->keyed = true;
+	x->key = m->key;
+	x->hash = key_hash(x->conn, m->key, at->peer);
+	key_add(p, x);
+}
+
+static void announce(struct pairing *p, struct exchange *x)
+{
+	if (x->state & ANNOUNCED)
+		return;
+	x->state |= ANNOUNCED;
+	p->handler.begin(p->handler.ctx, x);
+}
+
+/* Out of all tables and over to the handler. */
+static void complete(struct pairing *p, struct exchange *x)
+{
+	struct connection *c = x->conn;
+
+	for (int d = 0; d < 2; d++)
+		if (c->progress[d].exchange == x)
+			c->progress[d].exchange = NULL;
+	if (x->keyed)
+		key_remove(p, x);
+	*(x->prev ? &x->prev->next : &c->first) = x->next;
+	*(x->next ? &x->next->prev : &c->last) = x->prev;
+	c->open--;
+	list_remove(list_of(p, x), x);
+	x->prev = x->next = x->older = x->newer = NULL;
+	if (!(x->state & REQUEST_BEGUN)) {
+		x->flags |= EXCHANGE_NO_REQUEST;
+		p->counts->unmatched[x->protocol]++;
+	}
+	if (!(x->state & (RESPONSE_BEGUN | NO_RESPONSE)))
+		p->counts->unanswered[x->protocol]++;
+	if (x->flags & EXCHANGE_TRUNCATED)
+		p->counts->attrs_cut++;
+	p->counts->exchanges_open--;
+	p->counts->exchanges[x->protocol]++;
+	announce(p, x);
+	p->handler.end(p->handler.ctx, x);
+}
+
+static void complete_if_done(struct pairing *p, struct exchange *x)
+{
+	if (x->state & EARLY)
+		return;
+	if (x->state & REQUEST_ENDED && x->state & NO_RESPONSE) {
+		complete(p, x);
+		return;
+	}
+	bool request_done = x->state & REQUEST_ENDED || !(x->state & REQUEST_BEGUN) || x->flags & EXCHANGE_HOLE;
+	if (x->state & RESPONSE_ENDED && request_done)
+		complete(p, x);
+}
+
+/* Attributes. */
+
+static struct slice keep_text(struct pairing *p, struct exchange *x, struct slice s)
+{
+	bool cut = false;
+
+	if (s.len > x->arena.cap - x->arena.used && !x->large) {
+		x->large = slab_get_raw(&p->large);
+		if (x->large)
+			arena_init(&x->arena, x->large, EXCHANGE_ARENA_LARGE_BYTES); /* what the small one holds stays valid */
+	}
+	s = arena_copy(&x->arena, s, &cut);
+	if (cut)
+		x->flags |= EXCHANGE_TRUNCATED;
+	return s;
+}
+
+static void keep_attrs(struct pairing *p, struct exchange *x, const struct message *m)
+{
+	for (uint32_t i = 0; i < m->nattrs && i < MESSAGE_ATTRS_MAX; i++) {
+		struct attr a = m->attrs[i];
+		uint32_t slot = x->nattrs;
+
+		/* A later part of a message knows better than an earlier one. */
+		if (!(m->flags & MESSAGE_BEGIN))
+			for (slot = 0; slot < x->nattrs && x->attrs[slot].id != a.id; slot++)
+				;
+		if (slot == EXCHANGE_ATTRS_MAX) {
+			x->flags |= EXCHANGE_TRUNCATED;
+			continue;
+		}
+		if (a.type == ATTR_TYPE_STR)
+			a.str = keep_text(p, x, a.str);
+		x->attrs[slot] = a;
+		if (slot == x->nattrs)
+			x->nattrs++;
+	}
+	if (m->flags & MESSAGE_ERROR) {
+		x->flags |= EXCHANGE_ERROR;
+		memcpy(x->error_type, m->error_type, sizeof(x->error_type) - 1);
+	}
+}
+
+static void set_error(struct exchange *x, const char *error_type)
+{
+	size_t len = strnlen(error_type, sizeof(x->error_type) - 1);
+
+	if (len == 0 || x->flags & EXCHANGE_ERROR)
+		return;
+	x->flags |= EXCHANGE_ERROR;
+	memcpy(x->error_type, error_type, len);
+	x->error_type[len] = 0;
+}
+
+/* Sides. */
+
+static void side_begin(struct exchange_side *s, const struct extent *at)
+{
+	*s = (struct exchange_side){ .start_ns = at->start_ns, .offset = at->offset, .tid = at->tid, .flow = at->flow };
+}
+
+static void end_side(struct pairing *p, struct exchange *x, bool response, uint64_t end, uint64_t end_ns)
+{
+	struct exchange_side *s = response ? &x->response : &x->request;
+
+	if (x->state & (response ? RESPONSE_ENDED : REQUEST_ENDED))
+		return;
+	s->end_ns = end_ns;
+	if (!x->keyed && end > s->offset)
+		s->bytes = end - s->offset;
+	x->state |= response ? RESPONSE_ENDED : REQUEST_ENDED;
+	if (!response && !(x->state & EARLY)) {
+		/* From the end of the request the response has its time. */
+		list_remove(&p->waiting, x);
+		list_add(&p->waiting, x, end_ns + p->timeout_ns);
+	}
+	complete_if_done(p, x);
+}
+
+void pairing_end(struct pairing *p, struct connection *c, enum plumb_direction dir, uint64_t end, uint64_t end_ns)
+{
+	struct progress *pr = &c->progress[dir];
+	struct exchange *x = pr->exchange;
+	bool response = pr->open == 1 + MESSAGE_RESPONSE;
+
+	if (pr->open && pr->switch_after)
+		c->phase = CONNECTION_OPAQUE;
+	pr->open = 0;
+	pr->end_after_skip = pr->until_close = pr->switch_after = pr->refused = false;
+	pr->exchange = NULL;
+	if (x)
+		end_side(p, x, response, end, end_ns);
+}
+
+/* Requests. */
+
+/* The oldest response that came before its request. */
+static struct exchange *find_early(const struct pairing *p, struct connection *c, const struct message *m, const struct extent *at)
+{
+	if (!p->early.oldest)
+		return NULL;
+	if (m->keyed) {
+		struct exchange *x = map_get(&p->keyed, key_hash(c, m->key, at->peer));
+		return x && x->conn == c && x->state & EARLY ? x : NULL;
+	}
+	for (struct exchange *x = c->first; x; x = x->next)
+		if (x->state & EARLY)
+			return x;
+	return NULL;
+}
+
+static struct exchange *adopt(struct pairing *p, struct exchange *x)
+{
+	list_remove(&p->early, x);
+	x->state &= ~(uint32_t)EARLY;
+	list_add(&p->waiting, x, x->response.start_ns + p->timeout_ns);
+	p->counts->adopted++;
+	return x;
+}
+
+/* Before a request begins: what do the open ones tell? See the header. */
+static void observe_request(struct pairing *p, struct connection *c)
+{
+	bool open = c->first && !(c->first->state & EARLY);
+
+	if (open && c->synced)
+		c->pipelines = true;
+	if (open && !c->synced && !c->pipelines) {
+		for (struct exchange *x = c->first, *next; x; x = next) {
+			next = x->next;
+			x->flags |= EXCHANGE_HOLE;
+			complete(p, x);
+		}
+		open = false;
+	}
+	if (!open && !c->ghosts && !c->pipelines)
+		c->synced = true;
+}
+
+static struct exchange *begin_request(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct message *m,
+				      const struct extent *at)
+{
+	struct progress *pr = &c->progress[dir];
+
+	if (pr->open && !m->keyed)
+		pairing_end(p, c, dir, at->offset, at->start_ns);
+	struct exchange *x = find_early(p, c, m, at);
+	if (x) {
+		adopt(p, x);
+	} else {
+		if (!m->keyed)
+			observe_request(p, c);
+		x = c->ghosts ? NULL : exchange_new(p, c, dir, at);
+		if (!x) {
+			pr->refused = true;
+			if (!m->keyed)
+				c->ghosts++;
+			return NULL;
+		}
+		set_key(p, x, m, at);
+	}
+	x->state |= REQUEST_BEGUN;
+	side_begin(&x->request, at);
+	return x;
+}
+
+/* Responses. */
+
+static struct exchange *find_request(const struct pairing *p, struct connection *c, const struct message *m, const struct extent *at)
+{
+	if (m->keyed) {
+		struct exchange *x = map_get(&p->keyed, key_hash(c, m->key, at->peer));
+		return x && x->conn == c ? x : NULL;
+	}
+	for (struct exchange *x = c->first; x; x = x->next)
+		if (!(x->state & RESPONSE_BEGUN))
+			return x;
+	return NULL;
+}
+
+/* A response without request: early if none can have been missed, else alone. */
+static struct exchange *begin_unmatched(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct message *m,
+					const struct extent *at)
+{
+	struct exchange *x = exchange_new(p, c, dir, at);
+
+	if (!x)
+		return NULL;
+	set_key(p, x, m, at);
+	if (c->synced) {
+		list_remove(&p->waiting, x);
+		x->state |= EARLY;
+		list_add(&p->early, x, at->start_ns + EARLY_NS);
+	}
+	return x;
+}
+
+static struct exchange *begin_response(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct message *m,
+				       const struct extent *at)
+{
+	struct progress *pr = &c->progress[dir];
+
+	if (pr->open && !m->keyed)
+		pairing_end(p, c, dir, at->offset, at->start_ns); /* its end was lost */
+	if (m->flags & MESSAGE_INTERIM)
+		return NULL;
+	struct exchange *x = find_request(p, c, m, at);
+	if (x && x->state & RESPONSE_BEGUN)
+		return x; /* keyed: a further part that begins again */
+	if (!x && c->ghosts && !m->keyed) {
+		c->ghosts--;
+		pr->refused = true;
+		return NULL;
+	}
+	if (!x)
+		x = begin_unmatched(p, c, dir, m, at);
+	if (!x)
+		return NULL;
+	x->state |= RESPONSE_BEGUN;
+	side_begin(&x->response, at);
+	return x;
+}
+
+/* Everything older than x that has no response got its answer with x's. */
+static void flush_older(struct pairing *p, struct connection *c, const struct message *m, struct exchange *x, const struct extent *at)
+{
+	for (struct exchange *o = c->first, *next; o && o != x; o = next) {
+		next = o->next;
+		if (o->state & (RESPONSE_BEGUN | EARLY) || (!x && m->keyed && o->keyed && o->key > m->key))
+			continue;
+		side_begin(&o->response, at);
+		o->response.end_ns = at->end_ns;
+		o->state |= RESPONSE_BEGUN | RESPONSE_ENDED | REQUEST_ENDED;
+		if (m->flags & MESSAGE_ERROR)
+			set_error(o, m->error_type);
+		complete(p, o);
+	}
+}
+
+/* Any message. */
+
+static struct exchange *current(const struct pairing *p, struct connection *c, enum plumb_direction dir, const struct message *m,
+				const struct extent *at)
+{
+	if (!m->keyed)
+		return c->progress[dir].exchange;
+	struct exchange *x = map_get(&p->keyed, key_hash(c, m->key, at->peer));
+	return x && x->conn == c ? x : NULL;
+}
+
+/* Ends the message of this event unless it goes on behind it. */
+static void end_event(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct message *m, const struct extent *at)
+{
+	if (m->flags & MESSAGE_END_AFTER_SKIP)
+		c->progress[dir].end_after_skip = true;
+	else if (m->flags & MESSAGE_END && !(m->flags & MESSAGE_UNTIL_CLOSE))
+		pairing_end(p, c, dir, at->end, at->end_ns);
+}
+
+static void oneway(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct message *m, const struct extent *at)
+{
+	struct progress *pr = &c->progress[dir];
+
+	if (m->flags & MESSAGE_BEGIN)
+		p->counts->oneway++;
+	if (m->flags & MESSAGE_SWITCH)
+		pr->switch_after = true;
+	pr->exchange = NULL;
+	pr->open = 1 + MESSAGE_ONEWAY;
+	pr->until_close |= (m->flags & MESSAGE_UNTIL_CLOSE) != 0;
+	end_event(p, c, dir, m, at);
+}
+
+void pairing_message(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct message *m, const struct extent *at)
+{
+	struct progress *pr = &c->progress[dir];
+	bool response = m->kind == MESSAGE_RESPONSE;
+	struct exchange *x;
+
+	if (m->flags & MESSAGE_BEGIN)
+		p->counts->messages[c->protocol]++;
+	if (m->kind == MESSAGE_ONEWAY) {
+		oneway(p, c, dir, m, at);
+		return;
+	}
+	c->keyed = m->keyed;
+	if (!(m->flags & MESSAGE_BEGIN))
+		x = current(p, c, dir, m, at);
+	else if (response)
+		x = begin_response(p, c, dir, m, at);
+	else
+		x = begin_request(p, c, dir, m, at);
+
+	pr->open = (uint8_t)(1 + m->kind);
+	pr->exchange = x;
+	pr->until_close |= (m->flags & MESSAGE_UNTIL_CLOSE) != 0;
+	pr->switch_after |= (m->flags & MESSAGE_SWITCH) != 0;
+	if (x) {
+		keep_attrs(p, x, m);
+		(response ? &x->response : &x->request)->bytes += at->bytes;
+		if (m->flags & MESSAGE_NO_RESPONSE)
+			x->state |= NO_RESPONSE;
+		if (x->state & REQUEST_BEGUN)
+			announce(p, x);
+	} else if (!response && pr->refused && m->flags & MESSAGE_NO_RESPONSE && c->ghosts) {
+		c->ghosts--;
+		pr->refused = false;
+	}
+	if (response && m->flags & MESSAGE_FLUSH)
+		flush_older(p, c, m, x, at);
+	end_event(p, c, dir, m, at);
+}
+
+/* Loss. */
+
+void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction dir, bool whole, const struct extent *at)
+{
+	struct progress *pr = &c->progress[dir];
+
+	c->synced = false;
+	if (pr->exchange) {
+		pr->exchange->flags |= EXCHANGE_HOLE;
+		return;
+	}
+	if (c->keyed || pr->open)
+		return;
+	if (at->side == PROTO_TO_CLIENT) {
+		if (c->first)
+			c->first->flags |= EXCHANGE_HOLE;
+	} else if (whole && !c->ghosts) {
+		/* At least the head of a request was in there: its response must not be given to the next one. */
+		observe_request(p, c);
+		struct exchange *x = exchange_new(p, c, dir, at);
+		c->synced = false;
+		if (!x)
+			return;
+		x->flags |= EXCHANGE_HOLE;
+		x->state |= REQUEST_BEGUN | REQUEST_ENDED;
+		side_begin(&x->request, at);
+		x->request.end_ns = at->end_ns;
+		x->request.bytes = at->end - at->offset;
+		announce(p, x);
+	}
+}
+
+/* Ends. */
+
+void pairing_close(struct pairing *p, struct connection *c, const char *error_type, uint32_t flags, uint64_t time_ns)
+{
+	for (struct exchange *x = c->first, *next; x; x = next) {
+		next = x->next;
+		if (!(x->state & RESPONSE_ENDED)) {
+			struct exchange_side *s = x->state & RESPONSE_BEGUN ? &x->response : &x->request;
+			if (!s->end_ns || s == &x->response)
+				s->end_ns = time_ns;
+			x->flags |= flags;
+			set_error(x, error_type);
+		}
+		complete(p, x);
+	}
+	for (int d = 0; d < 2; d++) {
+		struct progress *pr = &c->progress[d];
+		pr->exchange = NULL;
+		pr->open = 0;
+		pr->end_after_skip = pr->until_close = pr->switch_after = pr->refused = false;
+	}
+	c->ghosts = 0;
+}
+
+static void expire_early(struct pairing *p, uint64_t time_ns)
+{
+	while (pairing_has_early(p, time_ns)) {
+		struct exchange *x = p->early.oldest;
+
+		list_remove(&p->early, x);
+		x->state &= ~(uint32_t)EARLY;
+		list_add(&p->waiting, x, time_ns + p->timeout_ns);
+		x->conn->synced = false;
+		complete_if_done(p, x);
+	}
+}
+
+void pairing_tick(struct pairing *p, uint64_t time_ns)
+{
+	expire_early(p, time_ns);
+	while (p->waiting.oldest && p->waiting.oldest->deadline_ns < time_ns) {
+		struct exchange *x = p->waiting.oldest;
+
+		if (x->state & RESPONSE_BEGUN || !(x->state & REQUEST_ENDED)) { /* still moving: a long body is no time-out */
+			list_remove(&p->waiting, x);
+			list_add(&p->waiting, x, time_ns + p->timeout_ns);
+			continue;
+		}
+		x->conn->synced = false; /* the late response, should it come, is nobody's */
+		x->response.end_ns = time_ns;
+		set_error(x, "timeout");
+		complete(p, x);
+	}
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The protocols of bpf/abi/protocols.def by number and name. */
+#include "proto/proto.h"
+
+/* Weak while parsers are being written: a protocol without one is never detected. */
+#define PROTOCOL(id, symbol, ...) extern const struct proto_ops proto_##symbol __attribute__((weak));
+#include "../../bpf/abi/protocols.def"
+#undef PROTOCOL
+
+enum { TRANSPORT_T = 1, TRANSPORT_U = 2, TRANSPORT_TU = 3 };
+
+struct protocol {
+	const struct proto_ops *ops;
+	const char *name;
+	uint8_t family;
+	uint8_t transports;
+	uint16_t port;
+};
+
+static const struct protocol protocols[PLUMB_PROTO_COUNT] = {
+	[PLUMB_PROTO_NONE] = { NULL, "unknown", PROTO_FAMILY_NONE, 0, 0 },
+#define PROTOCOL(id, symbol, name, family, transports, port, what) \
+	[PLUMB_PROTO_##id] = { &proto_##symbol, name, PROTO_FAMILY_##family, TRANSPORT_##transports, port },
+#include "../../bpf/abi/protocols.def"
+#undef PROTOCOL
+};
+
+static const struct protocol *get(uint16_t id) { return &protocols[id < PLUMB_PROTO_COUNT ? id : PLUMB_PROTO_NONE]; }
+
+const struct proto_ops *proto_get(uint16_t id) { return get(id)->ops; }
+const char *proto_name(uint16_t id) { return get(id)->name; }
+enum proto_family proto_family(uint16_t id) { return (enum proto_family)get(id)->family; }
+uint16_t proto_port_hint(uint16_t id) { return get(id)->port; }
+bool proto_on_stream(uint16_t id) { return get(id)->transports & TRANSPORT_T; }
+bool proto_on_datagram(uint16_t id) { return get(id)->transports & TRANSPORT_U; }
+
+uint16_t proto_by_name(struct slice name)
+{
+	for (uint16_t id = 1; id < PLUMB_PROTO_COUNT; id++)
+		if (slice_eq(name, slice_str(protocols[id].name)))
+			return id;
+	return PLUMB_PROTO_NONE;
+}
