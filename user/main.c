@@ -6,6 +6,7 @@
 #include "cmd/cmd.h"
 
 static const struct command commands[] = {
+	{ "replay", cmd_replay, "spans of a recording or packet capture" },
 	{ "version", cmd_version, "version of this build" },
 };
 

@@ -9,6 +9,7 @@ struct command {
 	const char *help;                  /* one line */
 };
 
+int cmd_replay(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 #endif
