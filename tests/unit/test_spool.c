@@ -257,6 +257,27 @@ static void killed_at_every_byte(void **state)
 	}
 }
 
+static void few_corrupt_files_are_kept(void **state)
+{
+	struct place *p = *state;
+	char path[160];
+
+	for (int i = 1; i <= 7; i++) {
+		snprintf(path, sizeof(path), "%s/%020d-3.batch", p->dir, i);
+		close(open(path, O_WRONLY | O_CREAT, 0600));
+	}
+	for (int run = 0; run < 2; run++) {
+		struct spool *s = spool_at_place(p, 1 << 20);
+		want_empty(s);
+		struct spool_counts c;
+		spool_counts(s, &c);
+		assert_int_equal(c.dropped_corrupt_spans, run == 0 ? 21 : 0);
+		assert_int_equal(place_files(p->dir, "corrupt-"), SPOOL_CORRUPT_MAX);
+		assert_int_equal(place_files(p->dir, ".batch"), 0);
+		spool_close(s);
+	}
+}
+
 static void strange_names_are_left_alone(void **state)
 {
 	struct place *p = *state;
@@ -295,6 +316,6 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, place_make, place_remove)
 	const struct CMUnitTest tests[] = { T(oldest_first_across_a_restart), T(many_stay_in_order),		T(oldest_makes_room),	 T(one_owner),
-					    T(killed_at_every_byte),	       T(strange_names_are_left_alone), T(unwritable_is_counted) };
+					    T(killed_at_every_byte),	       T(few_corrupt_files_are_kept), T(strange_names_are_left_alone), T(unwritable_is_counted) };
 	return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
 }

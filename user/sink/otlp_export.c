@@ -16,6 +16,8 @@ enum {
 	IDLE_WAIT_MS = 60000,       /* a wake-up ends it */
 	CLOSE_GRACE_MS = 1000,
 	SPOOL_RETRY_MS = 5000,      /* after a write error */
+	RETRY_AFTER_TRUST = 3,      /* failures in a row after which "come back at once" is no longer believed */
+	RETRY_AFTER_MIN_MS = 200,
 	RETRY_DOUBLINGS_MAX = 20,
 	REQUEST_MAX = 8 << 20,
 	SPOOL_GZIP = 1,             /* flag of a spooled batch: the body is compressed */
@@ -345,8 +347,11 @@ static void item_next(struct otlp_export *e)
 static void item_failed(struct otlp_export *e, const struct otlp_result *r)
 {
 	struct otlp_item *i = &e->item;
+	int64_t delay_ms = r->retry_after_ms >= 0 ? r->retry_after_ms : backoff_ms(e);
 
-	e->retry_at_ms = now_ms() + (r->retry_after_ms >= 0 ? r->retry_after_ms : backoff_ms(e));
+	if (r->retry_after_ms >= 0 && e->failures >= RETRY_AFTER_TRUST && delay_ms < RETRY_AFTER_MIN_MS)
+		delay_ms = RETRY_AFTER_MIN_MS;
+	e->retry_at_ms = now_ms() + delay_ms;
 	e->failures++;
 	if (i->spooled)
 		i->used = false;

@@ -194,6 +194,7 @@ static bool easy_init(struct otlp_transport *t, const struct otlp_transport_opti
 	ok &= curl_easy_setopt(c, CURLOPT_URL, o->url) == CURLE_OK;
 	ok &= curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
 	ok &= curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
+	ok &= curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK; /* the end does not wait for a name server */
 	ok &= curl_easy_setopt(c, CURLOPT_POST, 1L) == CURLE_OK;
 	ok &= curl_easy_setopt(c, CURLOPT_HTTP_VERSION, version) == CURLE_OK;
 	/* libcurl 7.88 (Debian 12) begins HTTP/2 again on a connection it reuses with prior knowledge, and fails; 8.x does not. */
@@ -299,10 +300,10 @@ static void __attribute__((format(printf, 2, 3))) result_say(struct otlp_result 
 	va_end(ap);
 	if (n < 0)
 		r->message[0] = '\0';
-	/* It goes to terminals and into metrics. */
+	/* It goes to terminals and into metrics, where half a UTF-8 sequence would spoil the page. */
 	for (char *c = r->message; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = ' ';
+		if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)
+			*c = '?';
 }
 
 static void result_partial(struct otlp_result *r, struct slice message)
