@@ -282,7 +282,8 @@ static void wire_outranks_the_thread(void **state)
 {
 	const char *first = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 	const char *second = "00-1af7651916cd43dd8448eb211c80319c-c7ad6b7169203331-01";
-	struct call a, own, handed_on, late;
+	const char *third = "00-0af7651916cd43dd8448eb211c80319c-d7ad6b7169203331-01";
+	struct call a, own, handed_on, inner, late;
 	struct fixture f;
 
 	(void)state;
@@ -293,17 +294,24 @@ static void wire_outranks_the_thread(void **state)
 	context(&own, second);
 	client(&handed_on, 11, 101, 1200, 6001); /* a proxy passes on what it got */
 	context(&handed_on, first);
+	client(&inner, 11, 101, 1250, 6003); /* the program has a span of its own between */
+	context(&inner, third);
 	client(&late, 11, 101, 1300, 6002); /* its headers are seen only at its end */
 	begin(&f, &a);
 	begin(&f, &own);
 	begin(&f, &handed_on);
+	begin(&f, &inner);
 	begin(&f, &late);
 	context(&late, second);
 	end(&f, &late, 1400);
+	end(&f, &inner, 1450);
 	end(&f, &handed_on, 1500);
 	end(&f, &own, 1600);
 	end(&f, &a, 1700);
-	finish(&f);
+	struct correlate_counts n = finish(&f);
+	assert_int_equal(n.contradicted, 0);
+	assert_int_equal(inner.span.trace_id[0], 0x0a);
+	assert_int_equal(inner.span.parent_id[0], 0xd7);
 	assert_int_equal(own.span.trace_id[0], 0x1a);
 	assert_int_equal(own.span.parent_id[0], 0xc7);
 	assert_true(own.span.remote_parent);
@@ -453,6 +461,29 @@ static void another_thread_of_the_process(void **state)
 	assert_int_equal(n.ambiguous, 2);
 }
 
+/* A response whose request was lost is begun and ended at once: it tells nothing of what the process does meanwhile. */
+static void a_lost_request_disturbs_nobody(void **state)
+{
+	struct call a, lost, call;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	server(&a, 11, 101, 1000, 5000);
+	server(&lost, 11, 103, 1005, 5001);
+	lost.x.flags = EXCHANGE_NO_REQUEST;
+	client(&call, 11, 102, 1010, 6000);
+	begin(&f, &a);
+	begin(&f, &lost);
+	end(&f, &lost, 1006);
+	begin(&f, &call);
+	end(&f, &call, 1020);
+	end(&f, &a, 1030);
+	finish(&f);
+	assert_root(&lost);
+	assert_child(&call, &a, "process");
+}
+
 static void after_the_response_nothing_is_joined(void **state)
 {
 	struct call a, call;
@@ -511,6 +542,36 @@ static void a_request_moves_to_the_thread_that_reads_on(void **state)
 	end(&f, &a, 1050);
 	finish(&f);
 	assert_child(&call, &a, "thread");
+}
+
+/* A request that ends without a word (its peer died) may not be taken for the one that makes the next call. */
+static void what_has_ended_makes_no_calls(void **state)
+{
+	static struct call request[3], call[3], stray;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	for (int i = 0; i < 3; i++) {
+		server(&request[i], 11, 101, (uint64_t)(1000 + 20 * i), (uint16_t)(5000 + i));
+		client(&call[i], 11, 101, (uint64_t)(1010 + 20 * i), (uint16_t)(6000 + i));
+		begin(&f, &request[i]);
+		begin(&f, &call[i]);
+	}
+	correlate_end(f.c, &request[2].x); /* no I/O tells of it */
+	client(&stray, 11, 101, 1100, 6003);
+	begin(&f, &stray);
+	correlate_end(f.c, &stray.x);
+	for (int i = 0; i < 3; i++) {
+		correlate_end(f.c, &call[i].x);
+		if (i < 2)
+			correlate_end(f.c, &request[i].x);
+	}
+	struct correlate_counts n = finish(&f);
+	for (int i = 0; i < 3; i++)
+		assert_child(&call[i], &request[i], "thread");
+	assert_root(&stray);
+	assert_int_equal(n.ambiguous, 1);
 }
 
 /* A program that calls itself, the server's record first: the call must not become its own ancestor. */
@@ -723,9 +784,11 @@ int main(void)
 		cmocka_unit_test(fan_out_belongs_to_one_turn),
 		cmocka_unit_test(two_requests_read_before_a_call_are_ambiguous),
 		cmocka_unit_test(another_thread_of_the_process),
+		cmocka_unit_test(a_lost_request_disturbs_nobody),
 		cmocka_unit_test(after_the_response_nothing_is_joined),
 		cmocka_unit_test(goroutines_change_threads),
 		cmocka_unit_test(a_request_moves_to_the_thread_that_reads_on),
+		cmocka_unit_test(what_has_ended_makes_no_calls),
 		cmocka_unit_test(no_cycles),
 		cmocka_unit_test(ends_find_each_other_by_any_family),
 		cmocka_unit_test(samplers),

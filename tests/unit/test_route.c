@@ -83,13 +83,40 @@ static void many_words_become_a_parameter(void **state)
 		assert_route(l, path, path);
 	}
 	assert_route(l, "/users/zoe/posts", "/users/{param}/posts");
-	assert_route(l, "/users/az/posts", "/users/{param}/posts"); /* seen as a word before, and cached as one */
+	assert_route(l, "/users/az/posts", "/users/{param}/posts"); /* seen as words before, and cached as such */
+	assert_route(l, "/users/by/posts", "/users/{param}/posts");
 	assert_route(l, "/users/7/posts", "/users/{id}/posts");
 	assert_route(l, "/users/", "/users/");
 	assert_route(l, "/orders", "/orders");
 	/* Another service learns for itself. */
 	struct slice other = route_learn(l, SLICE_LIT("other"), SLICE_LIT("/users/zoe/posts"), false);
 	assert_true(slice_eq(other, SLICE_LIT("/users/zoe/posts")));
+	route_learner_free(l);
+}
+
+static void a_collapse_gives_templates_back(void **state)
+{
+	struct route_learner *l;
+	char path[64];
+
+	(void)state;
+	assert_int_equal(route_learner_new(ROUTE_FANOUT + 2, &l), 0);
+	for (int round = 0; round < 37; round++) {
+		/* Words fill the bound, then give way to one {param}; each round below another of ever fewer free templates. */
+		snprintf(path, sizeof(path), "/r%c/users", 'a' + round % 2);
+		for (int i = 0; i <= ROUTE_FANOUT; i++) {
+			char deeper[80];
+			snprintf(deeper, sizeof(deeper), "%s/%c%c", path, 'a' + i, 'a' + round % 26);
+			assert_true(route_learn(l, SHOP, slice_str(deeper), false).len != 0);
+		}
+	}
+	assert_route(l, "/ra/users/x", "/ra/users/{param}");
+	assert_route(l, "/rb/users/x", "/rb/users/{param}");
+	for (int i = 0; i < ROUTE_FANOUT; i++) {
+		snprintf(path, sizeof(path), "/one%c/two", 'a' + i);
+		assert_route(l, path, path);
+	}
+	assert_route(l, "/onez/two", "");
 	route_learner_free(l);
 }
 
@@ -194,6 +221,7 @@ int main(void)
 		cmocka_unit_test(shapes),
 		cmocka_unit_test(templates),
 		cmocka_unit_test(many_words_become_a_parameter),
+		cmocka_unit_test(a_collapse_gives_templates_back),
 		cmocka_unit_test(bounds),
 		cmocka_unit_test(scans_leave_room),
 		cmocka_unit_test(services_are_bounded),

@@ -385,11 +385,13 @@ void correlate_begin(struct correlate *c, struct exchange *x)
 
 	if (!n)
 		return;
+	x->conn->correlate = n;
+	if ((x->flags & EXCHANGE_NO_REQUEST) || x->response.end_ns)
+		return; /* heard of when it was over: whatever was being handled then is not now */
 	if (n->role == PLUMB_ROLE_SERVER)
 		thread_handles(c, n);
-	else
+	else if (n->role == PLUMB_ROLE_CLIENT)
 		thread_join(c, n);
-	x->conn->correlate = n;
 }
 
 static void copy_ends(struct exchange *x)
