@@ -60,7 +60,7 @@ static void log_event(struct session *s, const struct message *m)
 	buffer_printf(&s->log, "%c", kinds[m->kind]);
 	if (m->keyed)
 		buffer_printf(&s->log, "%u", (unsigned)m->key);
-	buffer_printf(&s->log, "%s%s%s%s", m->flags & MESSAGE_BEGIN ? "+" : "", m->flags & MESSAGE_END ? "-" : "",
+	buffer_printf(&s->log, "%s%s%s%s%s", m->flags & MESSAGE_BEGIN ? "+" : "", m->flags & MESSAGE_END ? "-" : "", m->flags & MESSAGE_FLUSH ? " flush" : "",
 		      m->flags & MESSAGE_NO_RESPONSE ? " none" : "", m->flags & MESSAGE_SWITCH ? " switch" : "");
 	if (m->flags & MESSAGE_ERROR)
 		buffer_printf(&s->log, " !%s", m->error_type);
@@ -219,7 +219,7 @@ static void aborts_up_to_its_sync(void **state)
 	msg('C', "s", "SELECT 1");
 	msg('Z', "1", 'I');
 	flush_to(&s, PROTO_TO_CLIENT);
-	expect(&s, "r1+\nr1- !22012 [22012] [division by zero]\nr2+- !pipeline_aborted\nr3+- !pipeline_aborted\nr4+\nr4- 1\n");
+	expect(&s, "r1+\nr1- !22012 [22012] [division by zero]\nr3+- flush !pipeline_aborted\nr4+\nr4- 1\n");
 	session_done(&s);
 }
 

@@ -31,6 +31,7 @@ enum {
 	ERROR_TEXT = 512,
 	RUNS = 12,
 	FLUSHED = 2,
+	GIVEN_UP_SINGLY = 4,
 };
 
 /* What ends with a ReadyForQuery. */
@@ -533,21 +534,30 @@ static void end_response(struct postgres_state *s, struct message *m)
 	s->unanswered = ++s->answered;
 }
 
-/* A response that was never sent or never seen; nothing is consumed. */
-static enum parse_status end_unseen(struct parse_result *ret, uint64_t key, const char *error)
+/*
+ * Requests up to and with `key` get no response: it was never sent, or never seen. One message for all of them, because there may be thousands.
+ */
+static void end_unseen(struct message *m, uint64_t from, uint64_t key, const char *error)
 {
-	struct message *m = &ret->message;
-
 	m->kind = MESSAGE_RESPONSE;
 	m->keyed = true;
 	m->key = key;
-	m->flags = MESSAGE_BEGIN | MESSAGE_END;
+	m->flags = MESSAGE_BEGIN | MESSAGE_END | (from < key ? MESSAGE_FLUSH : 0);
 	if (error) {
 		m->flags |= MESSAGE_ERROR;
 		memcpy(m->error_type, error, strlen(error) + 1);
 	} else {
 		add_text(m, ATTR_PLUMB_INCOMPLETE, lost_response);
 	}
+}
+
+/* What was given up by forget(): one by one, so that each says what is missing, unless there are many. Nothing is consumed. */
+static enum parse_status end_given_up(struct postgres_state *s, struct parse_result *ret)
+{
+	uint64_t to = s->answered - s->unanswered > GIVEN_UP_SINGLY ? s->answered : s->unanswered + 1;
+
+	end_unseen(&ret->message, s->unanswered, to - 1, NULL);
+	s->unanswered = to;
 	return PARSE_MESSAGE;
 }
 
@@ -695,7 +705,7 @@ static enum parse_status parse_error(struct postgres_state *s, struct slice in, 
 	return emit(ret, in, total);
 }
 
-/* ReadyForQuery: ends the current response, then what got none, one a call, and last itself. */
+/* ReadyForQuery: ends the current response, or all requests that got none, or the one and then the others. */
 static enum parse_status parse_ready(struct postgres_state *s, struct slice in, size_t total, struct parse_result *ret)
 {
 	if (wants_more(ret, in, total, total))
@@ -712,12 +722,12 @@ static enum parse_status parse_ready(struct postgres_state *s, struct slice in, 
 		status = PARSE_MESSAGE;
 		if (s->begun) {
 			end_response(s, response(s, ret));
+			if (s->answered < end)
+				return status;
 		} else {
-			end_unseen(ret, s->answered, s->failed ? "pipeline_aborted" : NULL);
-			s->unanswered = ++s->answered;
+			end_unseen(&ret->message, s->answered, end - 1, s->failed ? "pipeline_aborted" : NULL);
+			s->unanswered = s->answered = end;
 		}
-		if (s->answered < end)
-			return status;
 	}
 	take(ret, in, total);
 	if (s->nruns > 0)
@@ -794,7 +804,7 @@ static enum parse_status parse_to_client(struct postgres_state *s, struct slice 
 		break;
 	}
 	if (s->unanswered < s->answered)
-		return end_unseen(ret, s->unanswered++, NULL);
+		return end_given_up(s, ret);
 	if (in.ptr[0] == 'Z')
 		return parse_ready(s, in, total, ret);
 	if (in.ptr[0] == 'E' && !s->foreign)
