@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plumb's HTTP server: GET /metrics (Prometheus text or OpenMetrics, by Accept), /healthz and / on a thread of its own. The engine's state is not locked for it:
+ * a request is posted, the engine's loop answers between two batches with web_serve_pending(), and a request that waits longer than wait_ms gets 503.
+ * Requests for the same format that wait together share one rendering. Connections are bounded in number and in age.
+ *
+ * The thread may start before or after privileges are dropped (it needs none). System calls, for a seccomp allow-list. web_start(): socket,
+ * setsockopt, bind, listen, getsockname, eventfd2, epoll_create1, clone3 or clone, mmap, mprotect, set_robust_list, rseq, sched_getaffinity. The thread:
+ * epoll_ctl, epoll_wait, poll, ppoll, accept4, recvfrom, sendto, sendmsg, read, write, close, shutdown, setsockopt, fcntl, getpeername, futex,
+ * clock_gettime, madvise, munmap, mmap, mprotect, brk, rt_sigprocmask, exit.
+ */
+#ifndef PLUMB_WEB_SERVER_H
+#define PLUMB_WEB_SERVER_H
+
+#include "lib/buffer.h"
+
+struct web_options {
+	const char *listen;       /* "address:port", "[v6 address]:port", ":port" (loopback) or "port"; NULL = 127.0.0.1:9464; port 0 = any */
+	uint32_t max_connections; /* 0 = 32 */
+	uint32_t wait_ms;         /* for the engine; 0 = 2000 */
+	uint32_t request_ms;      /* a connection without a completed request for so long is closed; 0 = 15000 */
+};
+
+struct web;
+
+/* On failure ret_error says what is wrong and what to do. -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -EINVAL (listen), -ENOMEM. */
+int web_start(const struct web_options *o, struct web **ret_web, char *ret_error, size_t error_len);
+void web_stop(struct web *w); /* waits for the thread, frees; w may be NULL */
+uint16_t web_port(const struct web *w);
+
+/* Readable while a request waits for the engine: poll it in the idle wait. web_serve_pending() resets it. */
+int web_event_fd(const struct web *w);
+/* Writes the metrics into `out`; negative errno makes it a 500. */
+typedef int (*web_render_fn)(void *ctx, bool openmetrics, struct buffer *out);
+/* Called by the engine between batches; two atomic loads when nobody asks. */
+void web_serve_pending(struct web *w, web_render_fn fn, void *ctx);
+
+#endif
