@@ -19,7 +19,7 @@
  * After a loss of bytes: requests that may have been answered in the hole end as incomplete when the next response comes, and pairing is marked as
  * uncertain until the connection has been idle once.
  */
-#include "proto/postgres_names.h"
+#include "proto/postgres_due.h"
 #include "proto/postgres_wire.h"
 
 enum {
@@ -29,51 +29,8 @@ enum {
 	NAMES_HEAD = 512,       /* names in Bind, Describe, Execute, Close */
 	ERROR_HEAD = 4096,
 	ERROR_TEXT = 512,
-	RUNS = 12,
-	FLUSHED = 2,
 	GIVEN_UP_SINGLY = 4,
 };
-
-/* What ends with a ReadyForQuery. */
-enum run_kind { RUN_SYNC, RUN_QUERY };
-
-/* `count` ReadyForQuery that are due one after the other, each closing `delta` exchanges. */
-struct run {
-	uint32_t delta;
-	uint32_t count;
-};
-
-struct postgres_state {
-	struct postgres_names *names; /* external; NULL without memory: no statement is known then */
-	uint64_t next;       /* number of the next request */
-	uint64_t bounded;    /* requests below have their ReadyForQuery in runs */
-	uint64_t base;       /* requests below had it */
-	uint64_t answered;   /* the request whose response comes now */
-	uint64_t unanswered; /* requests from here to `answered` never got a response: given up */
-	uint64_t unknown;    /* bit number % 64: the request's statement is not known */
-	uint64_t flushed[FLUSHED]; /* numbers of requests that a Flush ended */
-	int64_t returned, affected; /* rows, of the current response; -1 = unknown */
-	int64_t rows;               /* DataRow messages of the current response */
-	struct run runs[RUNS];
-	struct postgres_ref group_statement;
-	uint8_t run_kinds[RUNS];
-	uint8_t nruns;
-	uint8_t flushed_left[FLUSHED]; /* replies that are still due; 0 = free */
-	uint8_t group_replies;
-	uint8_t negotiating;  /* 'S' SSLRequest, 'G' GSSENCRequest was sent, its answer is one byte */
-	bool typed;           /* a message with a type was seen: no start-up packet can follow */
-	bool joined;          /* the start-up was not seen */
-	bool group, group_parse, group_bind; /* a request of the extended protocol has begun */
-	bool begun;           /* the current response has begun */
-	bool failed;          /* the server skips to the next Sync */
-	bool copy_in;
-	bool foreign;         /* a response without a known request is passing, up to its ReadyForQuery */
-	bool pipelined;       /* the client does not wait for ReadyForQuery */
-	bool lost_responses;  /* bytes from the server were lost since it was last known to be idle */
-	bool shaky;           /* bytes were lost since it was last known to be idle */
-	bool rows_lost;
-};
-_Static_assert(sizeof(struct postgres_state) <= CONNECTION_PARSER_BYTES, "parser state too large");
 
 static const char no_statement[] = "statement prepared before plumb saw the connection";
 static const char gone_statement[] = "statement text not kept";
@@ -120,83 +77,13 @@ static enum parse_status oneway(struct parse_result *ret, struct slice in, size_
 	return emit(ret, in, total);
 }
 
-/* --- what is due --- */
-
-/* All requests so far are given up: their responses were lost or cannot be told apart. */
-static void forget(struct postgres_state *s)
-{
-	s->nruns = 0;
-	s->base = s->answered = s->bounded = s->next;
-	s->begun = s->failed = s->copy_in = s->foreign = s->group = false;
-	memset(s->flushed_left, 0, sizeof(s->flushed_left));
-}
-
-static bool several_due(const struct postgres_state *s)
-{
-	return s->nruns > 1 || (s->nruns == 1 && s->runs[0].count > 1);
-}
-
-static void push_due(struct postgres_state *s, enum run_kind kind)
-{
-	uint32_t delta = (uint32_t)(s->next - s->bounded);
-
-	if (s->nruns > 0)
-		s->pipelined = true;
-	s->bounded = s->next;
-	if (s->nruns > 0) {
-		struct run *last = &s->runs[s->nruns - 1];
-
-		if (last->delta == delta && s->run_kinds[s->nruns - 1] == kind && last->count < UINT32_MAX) {
-			last->count++;
-			return;
-		}
-	}
-	if (s->nruns == RUNS) {
-		forget(s);
-		s->shaky = true;
-		return;
-	}
-	s->run_kinds[s->nruns] = (uint8_t)kind;
-	s->runs[s->nruns++] = (struct run){ delta, 1 };
-}
-
-static void pop_due(struct postgres_state *s)
-{
-	s->base += s->runs[0].delta;
-	if (--s->runs[0].count > 0)
-		return;
-	s->nruns--;
-	memmove(&s->runs[0], &s->runs[1], s->nruns * sizeof(s->runs[0]));
-	memmove(&s->run_kinds[0], &s->run_kinds[1], s->nruns);
-}
-
-/*
- * A Sync that went out while the server was waiting for COPY data was ignored by it; the client sends another behind CopyDone. libpq does so for
- * every COPY of the extended protocol.
- */
-static void unpush_sync(struct postgres_state *s)
-{
-	if (!s->copy_in || s->nruns == 0 || s->run_kinds[s->nruns - 1] != RUN_SYNC || s->bounded != s->next)
-		return;
-	struct run *last = &s->runs[s->nruns - 1];
-	s->bounded -= last->delta;
-	if (--last->count == 0)
-		s->nruns--;
-}
-
-/* The current response ends with the ReadyForQuery that is due next, not before. */
-static bool last_before_ready(const struct postgres_state *s, enum run_kind kind)
-{
-	return s->nruns > 0 && s->run_kinds[0] == kind && s->answered + 1 == s->base + s->runs[0].delta;
-}
-
 /* --- requests --- */
 
 /* A client that never pipelined sends only when it has its response: if none was seen, it was in the hole. */
 static void before_request(struct postgres_state *s)
 {
 	if (s->lost_responses && !s->pipelined && !s->group && s->nruns > 0) {
-		forget(s);
+		postgres_due_forget(s);
 		s->lost_responses = false;
 	}
 }
@@ -262,11 +149,11 @@ static enum parse_status parse_startup(struct postgres_state *s, struct slice in
 	if (code == POSTGRES_CANCEL) {
 		add_text(m, ATTR_DB_OPERATION_NAME, "CANCEL");
 		m->flags |= MESSAGE_NO_RESPONSE;
-		forget(s);
+		postgres_due_forget(s);
 		s->unanswered = s->next;
 	} else {
 		add_text(m, ATTR_DB_OPERATION_NAME, "CONNECT");
-		push_due(s, RUN_QUERY);
+		postgres_due_push(s, POSTGRES_RUN_QUERY);
 	}
 	return emit(ret, in, total);
 }
@@ -282,7 +169,7 @@ static enum parse_status parse_query(struct postgres_state *s, struct slice in, 
 	struct message *m = request(s, ret, true);
 	m->flags |= MESSAGE_END;
 	message_add_str(m, ATTR_RAW_STATEMENT, slice_head(text, STATEMENT_HEAD));
-	push_due(s, RUN_QUERY);
+	postgres_due_push(s, POSTGRES_RUN_QUERY);
 	s->group = false;
 	return emit(ret, in, total);
 }
@@ -293,7 +180,7 @@ static enum parse_status parse_function(struct postgres_state *s, struct slice i
 	struct message *m = request(s, ret, true);
 	m->flags |= MESSAGE_END;
 	add_text(m, ATTR_DB_OPERATION_NAME, "CALL");
-	push_due(s, RUN_QUERY);
+	postgres_due_push(s, POSTGRES_RUN_QUERY);
 	s->group = false;
 	return emit(ret, in, total);
 }
@@ -430,14 +317,14 @@ static enum parse_status parse_sync(struct postgres_state *s, struct slice in, s
 
 	before_request(s);
 	status = s->group ? end_group(s, in, total, ret) : skip_message(ret, in, total);
-	push_due(s, RUN_SYNC);
+	postgres_due_push(s, POSTGRES_RUN_SYNC);
 	return status;
 }
 
 static enum parse_status parse_flush(struct postgres_state *s, struct slice in, size_t total, struct parse_result *ret)
 {
 	if (s->group && !s->group_bind) {
-		for (int i = 0; i < FLUSHED; i++) {
+		for (int i = 0; i < POSTGRES_FLUSHED; i++) {
 			if (s->flushed_left[i])
 				continue;
 			s->flushed[i] = s->next - 1;
@@ -486,7 +373,7 @@ static enum parse_status parse_to_server(struct postgres_state *s, struct slice 
 		return oneway(ret, in, total);
 	case 'c':
 	case 'f':
-		unpush_sync(s);
+		postgres_due_unpush_sync(s);
 		return skip_message(ret, in, total);
 	default: /* COPY data, passwords */
 		return skip_message(ret, in, total);
@@ -527,7 +414,7 @@ static void end_response(struct postgres_state *s, struct message *m)
 		message_add_int(m, ATTR_PLUMB_ROWS_AFFECTED, s->affected);
 	if (s->shaky)
 		add_text(m, ATTR_PLUMB_INCOMPLETE, shaky_pairing);
-	for (int i = 0; i < FLUSHED; i++)
+	for (int i = 0; i < POSTGRES_FLUSHED; i++)
 		if (s->flushed_left[i] && s->flushed[i] <= s->answered)
 			s->flushed_left[i] = 0;
 	s->begun = s->copy_in = false;
@@ -551,7 +438,7 @@ static void end_unseen(struct message *m, uint64_t from, uint64_t key, const cha
 	}
 }
 
-/* What was given up by forget(): one by one, so that each says what is missing, unless there are many. Nothing is consumed. */
+/* What was given up by postgres_due_forget(): one by one, so that each says what is missing, unless there are many. Nothing is consumed. */
 static enum parse_status end_given_up(struct postgres_state *s, struct parse_result *ret)
 {
 	uint64_t to = s->answered - s->unanswered > GIVEN_UP_SINGLY ? s->answered : s->unanswered + 1;
@@ -575,7 +462,7 @@ static enum parse_status parse_reply(struct postgres_state *s, struct slice in, 
 {
 	bool counts = in.ptr[0] != 't'; /* a row description or its absence follows */
 
-	for (int i = 0; counts && i < FLUSHED; i++) {
+	for (int i = 0; counts && i < POSTGRES_FLUSHED; i++) {
 		if (s->flushed_left[i] == 0 || s->flushed[i] != s->answered || --s->flushed_left[i] > 0)
 			continue;
 		end_response(s, response(s, ret));
@@ -648,7 +535,7 @@ static enum parse_status parse_complete(struct postgres_state *s, struct slice i
 		add_rows(&s->returned, s->rows);
 	}
 	s->rows = 0;
-	if (!last_before_ready(s, RUN_QUERY) && !last_before_ready(s, RUN_SYNC))
+	if (!postgres_due_last(s, POSTGRES_RUN_QUERY) && !postgres_due_last(s, POSTGRES_RUN_SYNC))
 		end_response(s, m);
 	else if (m->flags == 0 && m->nattrs == 0)
 		return skip_message(ret, in, total);
@@ -688,7 +575,7 @@ static void read_error(struct message *m, struct slice body, bool *ret_fatal)
 
 static enum parse_status parse_error(struct postgres_state *s, struct slice in, size_t total, struct parse_result *ret)
 {
-	bool fatal, simple = last_before_ready(s, RUN_QUERY);
+	bool fatal, simple = postgres_due_last(s, POSTGRES_RUN_QUERY);
 
 	if (wants_more(ret, in, total, ERROR_HEAD))
 		return PARSE_NEED_MORE;
@@ -710,9 +597,9 @@ static enum parse_status parse_ready(struct postgres_state *s, struct slice in, 
 {
 	if (wants_more(ret, in, total, total))
 		return PARSE_NEED_MORE;
-	if (s->foreign || (s->lost_responses && several_due(s))) {
+	if (s->foreign || (s->lost_responses && postgres_due_several(s))) {
 		if (!s->foreign)
-			forget(s);
+			postgres_due_forget(s);
 		s->foreign = false;
 		return skip_message(ret, in, total);
 	}
@@ -731,9 +618,9 @@ static enum parse_status parse_ready(struct postgres_state *s, struct slice in, 
 	}
 	take(ret, in, total);
 	if (s->nruns > 0)
-		pop_due(s);
+		postgres_due_pop(s);
 	else
-		forget(s);
+		postgres_due_forget(s);
 	s->failed = false;
 	if (s->nruns == 0 && s->answered == s->next)
 		s->shaky = s->lost_responses = false;
