@@ -628,6 +628,8 @@ static void wrong_options_are_named(void **state)
 		assert_int_equal(rig_try(r, 9, false, error, sizeof(error), rows[i].sets), -EINVAL);
 		assert_string_equal(error, rows[i].error);
 	}
+	assert_int_equal(rig_try(r, 9, false, error, sizeof(error), SETS("client_key", "/nonexistent")), -ENOENT);
+	assert_string_equal(error, "certificate, client_certificate or client_key cannot be read: No such file or directory");
 	rig_open(r, 9, true, NULL);
 	struct rig second = *r;
 	assert_int_equal(rig_try(&second, 9, true, error, sizeof(error), NULL), -EBUSY);

@@ -514,7 +514,9 @@ int otlp_export_new(const struct otlp_export_options *o, struct otlp_export **re
 	if (err)
 		goto failed;
 	err = otlp_transport_new(&o->transport, &e->transport);
-	what = err == -EINVAL ? "headers: want name=value,name=value" : "cannot set up the connection (out of memory?)";
+	what = err == -EINVAL ? "headers: want name=value,name=value" :
+	       err == -ENOMEM ? "cannot set up the connection" :
+				"certificate, client_certificate or client_key cannot be read";
 	if (err)
 		goto failed;
 	if (o->spool_dir[0]) {

@@ -2,17 +2,19 @@
 #include "sink/otlp_transport.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 
 #include "sink/otlp.pb-c.h"
 #include "sink/otlp_grpc.h"
 
-enum { CURL_8 = 0x080000, RETRY_AFTER_MAX_S = 3600, HEADER_MAX = 8192, CONTENT_TYPE_LEN = 64 };
+enum { CURL_8 = 0x080000, RETRY_AFTER_MAX_S = 3600, HEADER_MAX = 8192, PEM_MAX = 4 << 20 };
 
 struct otlp_reply { /* of the call on its way */
 	struct buffer body;
@@ -207,13 +209,33 @@ static bool easy_init(struct otlp_transport *t, const struct otlp_transport_opti
 	ok &= curl_easy_setopt(c, CURLOPT_WRITEDATA, t) == CURLE_OK;
 	ok &= curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK;
 	ok &= curl_easy_setopt(c, CURLOPT_HEADERDATA, t) == CURLE_OK;
-	if (o->ca[0])
-		ok &= curl_easy_setopt(c, CURLOPT_CAINFO, o->ca) == CURLE_OK;
-	if (o->client_certificate[0])
-		ok &= curl_easy_setopt(c, CURLOPT_SSLCERT, o->client_certificate) == CURLE_OK;
-	if (o->client_key[0])
-		ok &= curl_easy_setopt(c, CURLOPT_SSLKEY, o->client_key) == CURLE_OK;
 	return ok;
+}
+
+/* The file's contents as the option: read now, because later the sandbox and the user id may forbid it. */
+static int easy_file(CURL *c, CURLoption option, const char *path)
+{
+	uint8_t block[4096];
+	struct buffer b;
+	int err = 0;
+
+	if (!path[0])
+		return 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == EINVAL ? -EIO : -errno; /* -EINVAL means the headers to our caller */
+	buffer_init(&b, PEM_MAX);
+	for (ssize_t n; !err && (n = read(fd, block, sizeof(block))) != 0;)
+		err = n < 0 ? -EIO : buffer_append(&b, block, (size_t)n);
+	close(fd);
+
+	struct curl_blob blob = { .data = b.data, .len = b.len, .flags = CURL_BLOB_COPY };
+	if (!err && (b.len == 0 || curl_easy_setopt(c, option, &blob) != CURLE_OK))
+		err = -EBADMSG;
+	if (b.len)
+		explicit_bzero(b.data, b.len); /* it may be a key */
+	buffer_done(&b);
+	return err;
 }
 
 int otlp_transport_new(const struct otlp_transport_options *o, struct otlp_transport **ret_transport)
@@ -230,7 +252,13 @@ int otlp_transport_new(const struct otlp_transport_options *o, struct otlp_trans
 	t->easy = curl_easy_init();
 	if (!t->multi || !t->easy || !easy_init(t, o) || curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, 1L) != CURLM_OK)
 		goto failed;
-	err = headers_init(t, o);
+	err = easy_file(t->easy, CURLOPT_CAINFO_BLOB, o->ca);
+	if (!err)
+		err = easy_file(t->easy, CURLOPT_SSLCERT_BLOB, o->client_certificate);
+	if (!err)
+		err = easy_file(t->easy, CURLOPT_SSLKEY_BLOB, o->client_key);
+	if (!err)
+		err = headers_init(t, o);
 	if (err)
 		goto failed;
 	*ret_transport = t;

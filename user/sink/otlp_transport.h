@@ -14,7 +14,7 @@ struct otlp_transport_options { /* strings are copied */
 	const char *url;     /* with the path */
 	bool grpc;
 	const char *headers; /* key=value,key=value; values percent-encoded as OTEL_EXPORTER_OTLP_HEADERS has them */
-	const char *ca, *client_certificate, *client_key; /* PEM files, "" = the system's, none */
+	const char *ca, *client_certificate, *client_key; /* PEM files, read by otlp_transport_new(); "" = the system's, none */
 	int64_t timeout_ms;
 };
 
@@ -33,7 +33,7 @@ struct otlp_result {
 
 struct otlp_transport;
 
-/* -EINVAL for headers that cannot be sent, -ENOMEM. Needs curl_global_init(). */
+/* -EINVAL for headers that cannot be sent, -ENOMEM, or why a PEM file cannot be read. Needs curl_global_init(). */
 int otlp_transport_new(const struct otlp_transport_options *o, struct otlp_transport **ret_transport);
 void otlp_transport_free(struct otlp_transport *t);
 /* Begins a call; body is copied. -EBUSY while one is on its way. */
