@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "span/builder.h"
@@ -265,6 +266,26 @@ static void database_sql(void **state)
 	assert_slice(f->span.status_message, "invalid input syntax for type integer: ? at ?; Key (email)=?");
 }
 
+/* More different statements than the cache has slots, short and long, each twice in a row: never another one's text. */
+static void statements_are_not_mixed_up(void **state)
+{
+	struct fixture *f = *state;
+	char sql[900], want[900], name[32];
+
+	for (int i = 0; i < 2 * 1009; i++) {
+		int n = i / 2, pad = n % 3 ? 0 : 600;
+		snprintf(sql, sizeof(sql), "SELECT %*s a FROM t%d WHERE b = '%d'", pad, "", n, n);
+		snprintf(want, sizeof(want), "SELECT a FROM t%d WHERE b = ?", n);
+		snprintf(name, sizeof(name), "SELECT t%d", n);
+		begin(f, PLUMB_PROTO_POSTGRES, PLUMB_ROLE_CLIENT);
+		add_str(&f->x, ATTR_RAW_STATEMENT, sql);
+		build(f);
+		assert_attr(f, ATTR_DB_QUERY_TEXT, want);
+		assert_slice(f->span.name, name);
+		assert_attr(f, ATTR_DB_COLLECTION_NAME, name + 7);
+	}
+}
+
 static void database_names(void **state)
 {
 	struct fixture *f = *state;
@@ -402,6 +423,7 @@ int main(void)
 		cmocka_unit_test(http_odd_requests),
 		cmocka_unit_test(nothing_sensitive_passes),
 		cmocka_unit_test(database_sql),
+		cmocka_unit_test(statements_are_not_mixed_up),
 		cmocka_unit_test(database_names),
 		cmocka_unit_test(dns),
 		cmocka_unit_test(addresses),

@@ -12,6 +12,7 @@ struct span_builder {
 	struct span_options options;
 	struct span_counts counts;
 	struct route_learner *routes;
+	struct statement_cache statements;
 	uint8_t text[SPAN_TEXT_BYTES]; /* strings of the latest span that are not views into its exchange */
 };
 
@@ -76,7 +77,15 @@ static void index_attrs(struct semconv *s)
 void span_build(struct span_builder *b, const struct exchange *x, struct span *ret_span)
 {
 	struct arena text;
-	struct semconv s = { .x = x, .span = ret_span, .text = &text, .options = &b->options, .routes = b->routes, .counts = &b->counts };
+	struct semconv s = {
+		.x = x,
+		.span = ret_span,
+		.text = &text,
+		.options = &b->options,
+		.routes = b->routes,
+		.statements = &b->statements,
+		.counts = &b->counts,
+	};
 	uint16_t protocol = x->protocol < PLUMB_PROTO_COUNT ? x->protocol : PLUMB_PROTO_NONE;
 
 	arena_init(&text, b->text, sizeof(b->text));

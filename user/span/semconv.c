@@ -327,10 +327,10 @@ static struct slice db_name(struct semconv *s, struct slice system, struct slice
 	return name.len ? name : system;
 }
 
-enum statement { STATEMENT_SECRET, STATEMENT_CLEAN, STATEMENT_SQL };
+enum statement_kind { STATEMENT_SECRET, STATEMENT_CLEAN, STATEMENT_SQL };
 
 /* How a protocol's statement may be shown; what is not named here only with show_statements. */
-static enum statement db_statement(uint16_t protocol, enum sql_dialect *ret_dialect)
+static enum statement_kind db_statement(uint16_t protocol, enum sql_dialect *ret_dialect)
 {
 	switch (protocol) {
 	case PLUMB_PROTO_POSTGRES: *ret_dialect = SQL_ANSI; return STATEMENT_SQL;
@@ -343,26 +343,35 @@ struct db_query {
 	struct slice summary, operation, collection, text;
 };
 
-/* What the parser said outranks what the statement says of itself. */
-static void db_describe_sql(struct semconv *s, struct slice raw, enum sql_dialect dialect, struct db_query *q)
+/* A statement that is too long to be remembered: read each time. Returns the redacted text. */
+static struct slice db_read_long(struct semconv *s, struct slice raw, enum sql_dialect dialect, struct sql_description *ret)
 {
-	struct sql_description d;
-
-	sql_describe(raw, dialect, &d);
-	if (!q->summary.len)
-		q->summary = arena_copy(s->text, slice_make(d.summary, d.summary_len), NULL);
-	if (!q->operation.len)
-		q->operation = d.operation;
-	if (!q->collection.len)
-		q->collection = d.collection;
-	q->text = raw;
-	if (s->options->show_statements)
-		return;
 	char *out = (char *)s->text->base + s->text->used;
 	size_t room = s->text->cap - s->text->used;
 	size_t len = sql_redact_dialect(raw, dialect, out, room < STATEMENT_MAX ? room : STATEMENT_MAX);
+
 	s->text->used += (uint32_t)len;
-	q->text = slice_make(out, len);
+	sql_describe(raw, dialect, ret);
+	return slice_make(out, len);
+}
+
+/* What the parser said outranks what the statement says of itself. */
+static void db_describe_sql(struct semconv *s, struct slice raw, enum sql_dialect dialect, struct db_query *q)
+{
+	const struct statement *known = statement_get(s->statements, raw, dialect);
+	struct sql_description read;
+	const struct sql_description *d = known ? &known->description : &read;
+	struct slice text = known ? slice_make(known->text, known->text_len) : db_read_long(s, raw, dialect, &read);
+
+	q->text = s->options->show_statements ? raw : text;
+	if (!q->summary.len && known)
+		q->summary = slice_make(d->summary, d->summary_len);
+	else if (!q->summary.len)
+		q->summary = arena_copy(s->text, slice_make(d->summary, d->summary_len), NULL);
+	if (!q->operation.len)
+		q->operation = d->operation;
+	if (!q->collection.len)
+		q->collection = d->collection;
 }
 
 static void semconv_db(struct semconv *s)
@@ -374,7 +383,7 @@ static void semconv_db(struct semconv *s)
 		.collection = in_str(s, ATTR_DB_COLLECTION_NAME),
 	};
 	enum sql_dialect dialect;
-	enum statement kind = db_statement(s->x->protocol, &dialect);
+	enum statement_kind kind = db_statement(s->x->protocol, &dialect);
 
 	if (!system.len)
 		system = slice_str(s->protocol);

@@ -10,6 +10,7 @@
 #include "model/span.h"
 #include "span/builder.h"
 #include "span/route.h"
+#include "span/statement.h"
 
 /* What one span is built from and into; lives for one span_build(). */
 struct semconv {
@@ -19,6 +20,7 @@ struct semconv {
 	struct arena *text;
 	const struct span_options *options;
 	struct route_learner *routes;
+	struct statement_cache *statements;
 	struct span_counts *counts;
 	const char *protocol;
 };
