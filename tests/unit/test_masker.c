@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proto/masker: canaries in every place of every protocol, cut at every two positions, never survive; the framing does. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "proto/masker.h"
+
+#define C "cAnArY-4711z" /* no part of four bytes is in any list */
+
+struct talk {
+	struct slice to_server, to_client;
+	struct slice want_server, want_client;
+};
+
+#define S(s) SLICE_LIT(s)
+
+static const struct talk talks[] = {
+	{ S("POST /a/" C "/7?k=" C "&" C " HTTP/1.1\r\nHost: " C "\r\nCookie: " C "\r\n" C ": 1\r\nContent-Length: 12\r\nConnection: " C "\r\n\r\n" C
+	    "GET /" C " HTTP/1.1\r\nAuthorization: Bearer " C "\r\n\r\n"),
+	  S("HTTP/1.1 404 " C "\r\nTransfer-Encoding: chunked\r\nSet-Cookie: " C "\r\n\r\nc;" C "\r\n" C "\r\n0\r\n" C ": " C "\r\n\r\n"
+	    "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n" C),
+	  S("POST /x/xxxxxxx0000x/0?x=xxxxxxxxxxxx&xxxxxxxxxxxx HTTP/1.1\r\n"), S("HTTP/1.1 404 xxxxxxxxxxxx\r\nTransfer-Encoding: chunked\r\n") },
+	{ S("*3\r\n$3\r\nSET\r\n$12\r\n" C "\r\n$12\r\n" C "\r\n*2\r\n$4\r\nAUTH\r\n$12\r\n" C "\r\n*1\r\n$12\r\n" C "\r\n"),
+	  S("+OK\r\n-WRONGTYPE " C "\r\n+" C "\r\n$12\r\n" C "\r\n*2\r\n$12\r\n" C "\r\n:4711\r\n"),
+	  S("*3\r\n$3\r\nSET\r\n$12\r\nxxxxxxxxxxxx\r\n$12\r\nxxxxxxxxxxxx\r\n*2\r\n$4\r\nAUTH\r\n$12\r\nx"), S("+OK\r\n-WRONGTYPE xxxxxxxxxxxx\r\n+xxxxxxxxxxxx\r\n$12\r\nx") },
+	{ S("\0\0\0\x08\x04\xd2\x16\x2f" "\0\0\0\x1c\0\3\0\0user\0cAnArY-4711z\0\0\0" "p\0\0\0\x11" C "\0" "Q\0\0\0\x1aselect '" C "'\0"
+	    "P\0\0\0\x28" C "\0select '" C "\0\0\0" "B\0\0\0\x20" C "\0" C "\0\0\0" "D\0\0\0\x12S" C "\0" "X\0\0\0\4"),
+	  S("N" "R\0\0\0\x08\0\0\0\0" "S\0\0\0\x13k\0" C "\0" "E\0\0\0\x2fSERROR\0C42P01\0M" C "\0D" C "\0\0" "D\0\0\0\x16\0\1\0\0\0\x0c" C
+	    "C\0\0\0\x0dSELECT 7\0" "Z\0\0\0\5I"),
+	  S("\0\0\0\x08\x04\xd2\x16\x2f\0\0\0\x1c\0\3\0\0user\0xxxxxxxxxxxx\0\0\0p\0\0\0\x11"), S("N" "R\0\0\0\x08\0\0\0\0S\0\0\0\x13x\0xxxxxxxxxxxx\0E\0\0\0\x2fSERROR\0C42P01\0Mx") },
+	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
+	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
+};
+
+static void feed(struct masker *m, uint8_t dir, uint64_t offset, uint8_t *p, size_t n, size_t len)
+{
+	struct record rec = { .u.data = { .h = { .type = PLUMB_REC_DATA }, .sock = 7, .offset = offset, .len = (uint32_t)len,
+					  .captured = (uint32_t)n, .direction = dir } };
+
+	masker_record(m, &rec, p, n);
+}
+
+static void no_canary(const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i + 5 <= sizeof(C) - 1; i++)
+		assert_null(memmem(p, n, &C[i], 5));
+}
+
+/* Both directions, each cut at a and b, the client's first bytes first. */
+static void mask_talk(const struct talk *t, size_t a, size_t b, uint8_t client_dir, uint8_t out[2][1024])
+{
+	struct slice ways[2] = { t->to_server, t->to_client };
+	struct masker *m;
+
+	assert_int_equal(masker_new(3, &m), 0);
+	for (int w = 0; w < 2; w++) {
+		size_t cuts[4] = { 0, a, b, ways[w].len };
+		memcpy(out[w], ways[w].ptr, ways[w].len);
+		for (int i = 0; i < 3; i++) {
+			size_t from = cuts[i] < ways[w].len ? cuts[i] : ways[w].len, to = cuts[i + 1] < ways[w].len ? cuts[i + 1] : ways[w].len;
+			if (to > from)
+				feed(m, (uint8_t)(client_dir ^ w), 100 + from, out[w] + from, to - from, to - from);
+		}
+	}
+	masker_free(m);
+}
+
+static void canaries_die_and_framing_lives(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < sizeof(talks) / sizeof(*talks); k++) {
+		const struct talk *t = &talks[k];
+		uint8_t whole[2][1024], cut[2][1024];
+		size_t n = t->to_server.len > t->to_client.len ? t->to_server.len : t->to_client.len;
+		mask_talk(t, n, n, 1, whole);
+		assert_memory_equal(whole[0], t->want_server.ptr, t->want_server.len);
+		assert_memory_equal(whole[1], t->want_client.ptr, t->want_client.len);
+		no_canary(whole[0], t->to_server.len);
+		no_canary(whole[1], t->to_client.len);
+		for (size_t a = 1; a < n; a++)
+			for (size_t b = a; b <= n; b += b == a ? 1 : 17) {
+				mask_talk(t, a, b, (uint8_t)(a & 1), cut);
+				assert_memory_equal(cut[0], whole[0], t->to_server.len);
+				assert_memory_equal(cut[1], whole[1], t->to_client.len);
+			}
+	}
+}
+
+static void canaries_die_behind_holes(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < sizeof(talks) / sizeof(*talks); k++)
+		for (int w = 0; w < 2; w++) {
+			struct slice s = w ? talks[k].to_client : talks[k].to_server;
+			for (size_t from = 0; from < s.len; from++)
+				for (size_t gap = 1; gap < 41; gap += 3) {
+					uint8_t p[1024];
+					struct masker *m;
+					size_t next = from + gap < s.len ? from + gap : s.len;
+					memcpy(p, s.ptr, s.len);
+					assert_int_equal(masker_new(0, &m), 0);
+					if (from)
+						feed(m, (uint8_t)!w, 100, p, from, gap % 2 ? from : next);
+					if (next < s.len)
+						feed(m, (uint8_t)!w, 100 + next, p + next, s.len - next, s.len - next);
+					no_canary(p, from);
+					no_canary(p + next, s.len - next);
+					masker_free(m);
+				}
+		}
+}
+
+static void names_and_addresses_of_dns_are_masked(void **state)
+{
+	static const char answer[] = "\0\x07\x81\x80\0\1\0\1\0\0\0\0\x0c" C "\0\0\1\0\1\xc0\x0c\0\x10\0\1\0\0\0\x3c\0\x0c" C;
+	struct record rec = { .u.dgram = { .d = { .h = { .type = PLUMB_REC_DGRAM }, .sock = 3 }, .peer_port = 53 } };
+	struct masker *m;
+
+	(void)state;
+	assert_int_equal(masker_new(0, &m), 0);
+	for (size_t n = 0; n < sizeof(answer); n++) {
+		uint8_t *p = malloc(n ? n : 1); /* the sanitizer watches the end */
+		memcpy(p, answer, n);
+		masker_record(m, &rec, p, n);
+		no_canary(p, n);
+		if (n == sizeof(answer) - 1)
+			assert_memory_equal(p, "\0\x07\x81\x80\0\1\0\1\0\0\0\0\x0cxxxxxxxxxxxx\0\0\1\0\1\xc0\x0c\0\x10\0\1\0\0\0\x3c\0\x0c\0\0\0", 46);
+		rec.u.dgram.peer_port = 54; /* not DNS */
+		memcpy(p, answer, n);
+		masker_record(m, &rec, p, n);
+		for (size_t i = 0; i < n; i++)
+			assert_int_equal(p[i], 'x');
+		rec.u.dgram.peer_port = 53;
+		free(p);
+	}
+	masker_free(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(canaries_die_and_framing_lives), cmocka_unit_test(canaries_die_behind_holes),
+		cmocka_unit_test(names_and_addresses_of_dns_are_masked),
+	};
+	return cmocka_run_group_tests_name("masker", tests, NULL, NULL);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/masker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "lib/map.h"
+#include "lib/slab.h"
+#include "proto/masker_way.h"
+
+enum { PORT_DNS = 53, PORT_MDNS = 5353, PORT_LLMNR = 5355 };
+
+struct masker {
+	uint32_t max;
+	struct map map;
+	struct slab slab;
+	struct mask_conn *oldest, *newest;
+};
+
+int masker_new(uint32_t max_connections, struct masker **ret_masker)
+{
+	struct masker *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return -ENOMEM;
+	m->max = max_connections ? max_connections : 65536;
+	map_init(&m->map, m->max);
+	slab_init(&m->slab, sizeof(struct mask_conn), m->max);
+	*ret_masker = m;
+	return 0;
+}
+
+void masker_free(struct masker *m)
+{
+	if (!m)
+		return;
+	map_done(&m->map);
+	slab_done(&m->slab);
+	free(m);
+}
+
+static void forget(struct masker *m, struct mask_conn *c)
+{
+	map_remove(&m->map, c->sock);
+	*(c->older ? &c->older->newer : &m->oldest) = c->newer;
+	*(c->newer ? &c->newer->older : &m->newest) = c->older;
+	slab_put(&m->slab, c);
+}
+
+static struct mask_conn *conn_of(struct masker *m, uint64_t sock)
+{
+	struct mask_conn *c = map_get(&m->map, sock);
+
+	if (c)
+		return c;
+	if (m->map.len >= m->max && m->oldest)
+		forget(m, m->oldest);
+	c = slab_get(&m->slab);
+	if (!c)
+		return NULL;
+	c->sock = sock;
+	if (map_put(&m->map, sock, c)) {
+		slab_put(&m->slab, c);
+		return NULL;
+	}
+	c->older = m->newest;
+	*(m->newest ? &m->newest->newer : &m->oldest) = c;
+	m->newest = c;
+	return c;
+}
+
+/* The first byte of a connection tells: if it lies, the protocol's masker finds no word of its list and masks all. */
+static uint8_t protocol_by(uint8_t first)
+{
+	if (first >= 'A' && first <= 'Z')
+		return PLUMB_PROTO_HTTP1;
+	if (first == 0)
+		return PLUMB_PROTO_POSTGRES;
+	return first == '*' || first == '$' || first == '+' || first == '-' || first == '>' ? PLUMB_PROTO_REDIS : PLUMB_PROTO_NONE;
+}
+
+static bool begins(const struct mask_conn *c, struct slice in)
+{
+	switch (c->protocol) {
+	case PLUMB_PROTO_HTTP1: return mask_http1_begins(in);
+	case PLUMB_PROTO_REDIS: return mask_redis_begins(in);
+	case PLUMB_PROTO_POSTGRES: return mask_postgres_begins(in);
+	default: return false;
+	}
+}
+
+/* Way 0 is the one of who spoke first: for PostgreSQL the client, whose start-up message named the protocol. */
+static struct mask_way *way_of(struct mask_conn *c, uint8_t direction)
+{
+	return &c->ways[direction != c->to_server];
+}
+
+static void run(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
+{
+	if (y->state >= MASK_LOST)
+		memset(p, 'x', n);
+	else if (c->protocol == PLUMB_PROTO_HTTP1)
+		mask_http1(c, y, p, n);
+	else if (c->protocol == PLUMB_PROTO_REDIS)
+		mask_redis(c, y, p, n);
+	else if (c->protocol == PLUMB_PROTO_POSTGRES)
+		mask_postgres(c, y, p, n);
+	else
+		memset(p, 'x', n);
+}
+
+/* n bytes that were not captured. Inside a body of known length they are stepped over by masking as many; else the place is lost. */
+static void hole(struct mask_conn *c, struct mask_way *y, uint64_t n)
+{
+	uint8_t nothing[256] = { 0 };
+
+	if (y->state >= MASK_LOST)
+		return;
+	if (y->remain <= n) {
+		y->state = MASK_LOST;
+		return;
+	}
+	/* The rest of the body stands at no known place of its grammar: nothing of it stays. */
+	y->type = 0;
+	y->word_len = MASK_WORD;
+	if (n > sizeof(nothing)) {
+		y->remain -= n - sizeof(nothing);
+		n = sizeof(nothing);
+	}
+	run(c, y, nothing, (size_t)n);
+}
+
+static void stream(struct masker *m, const struct plumb_rec_data *d, uint8_t *p, size_t len)
+{
+	struct mask_conn *c = d->len ? conn_of(m, d->sock) : NULL;
+
+	if (!c) {
+		if (len)
+			memset(p, 'x', len);
+		return;
+	}
+	if (!c->protocol && len) {
+		bool first = !c->ways[0].begun && !c->ways[1].begun;
+		c->protocol = first ? protocol_by(p[0]) : mask_http1_begins(slice_make(p, len)) ? PLUMB_PROTO_HTTP1 : PLUMB_PROTO_NONE;
+		c->to_server = d->direction; /* who speaks first */
+	}
+	struct mask_way *y = way_of(c, d->direction);
+	if (y->begun && d->offset < y->next) { /* seen before, or out of order: its place is past */
+		if (len)
+			memset(p, 'x', len);
+		return;
+	}
+	if (y->begun && d->offset > y->next)
+		y->state = y->state == MASK_OPAQUE ? MASK_OPAQUE : MASK_LOST;
+	y->begun = true;
+	y->next = d->offset + d->len;
+	if (y->state == MASK_LOST && !(d->flags & PLUMB_DATA_CONTINUED) && begins(c, slice_make(p, len)))
+		*y = (struct mask_way){ .next = y->next, .begun = true }; /* a new message */
+	if (len)
+		run(c, y, p, len);
+	if (d->len > len)
+		hole(c, y, d->len - len);
+}
+
+static bool is_dns(uint16_t port)
+{
+	return port == PORT_DNS || port == PORT_MDNS || port == PORT_LLMNR;
+}
+
+static void datagram(struct masker *m, const struct plumb_rec_dgram *d, uint8_t *p, size_t len)
+{
+	const struct mask_conn *c = map_get(&m->map, d->d.sock);
+
+	if (is_dns(d->peer_port) || (c && c->protocol == PLUMB_PROTO_DNS))
+		mask_dns(p, len);
+	else
+		memset(p, 'x', len);
+}
+
+void masker_record(void *ctx, const struct record *rec, uint8_t *payload, size_t len)
+{
+	struct masker *m = ctx;
+	struct mask_conn *c;
+
+	switch (rec->u.h.type) {
+	case PLUMB_REC_SOCK_OPEN:
+		c = map_get(&m->map, rec->u.sock.sock);
+		if (c)
+			forget(m, c);
+		if (rec->u.sock.type == SOCK_DGRAM && is_dns(rec->u.sock.local_port) && (c = conn_of(m, rec->u.sock.sock)))
+			c->protocol = PLUMB_PROTO_DNS;
+		break;
+	case PLUMB_REC_SOCK_CLOSE:
+		c = map_get(&m->map, rec->u.sock_stats.sock);
+		if (c)
+			forget(m, c);
+		break;
+	case PLUMB_REC_DATA: stream(m, &rec->u.data, payload, len); break;
+	case PLUMB_REC_DGRAM:
+		if (len)
+			datagram(m, &rec->u.dgram, payload, len);
+		break;
+	default: break;
+	}
+}

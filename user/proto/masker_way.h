@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the maskers of the protocols share; for proto/masker*.c only. */
+#ifndef PLUMB_PROTO_MASKER_WAY_H
+#define PLUMB_PROTO_MASKER_WAY_H
+
+#include "lib/slice.h"
+
+enum { MASK_WORD = 32, MASK_METHODS = 64, MASK_OPAQUE = 255, MASK_LOST = 254 };
+
+/* One direction. state 0 is the start of a message; MASK_LOST waits for one at the start of a record; MASK_OPAQUE masks all that comes. */
+struct mask_way {
+	uint64_t next;   /* offset expected */
+	uint64_t remain; /* bytes of the body under way, 0 elsewhere: a hole may lie there */
+	uint64_t number; /* being read */
+	uint64_t length; /* HTTP: of the body behind these headers */
+	uint32_t flags;  /* the protocol's own */
+	uint8_t state;
+	uint8_t type;    /* of the message under way */
+	uint8_t digits;
+	uint8_t word_len; /* MASK_WORD once it is no word of the list */
+	bool begun;
+	char word[MASK_WORD];
+};
+
+struct mask_conn {
+	uint64_t sock;
+	uint8_t protocol; /* PLUMB_PROTO_*, 0 not known yet */
+	uint8_t to_server; /* direction of way 0 */
+	bool secure_asked; /* PostgreSQL: an answer of one byte is due */
+	uint8_t methods_len, methods_at;
+	uint8_t methods[MASK_METHODS]; /* HTTP: of requests not answered yet */
+	struct mask_way ways[2];
+	struct mask_conn *older, *newer;
+};
+
+/* Each masks n bytes in place, and says whether a record may begin a message after loss. */
+void mask_http1(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);
+void mask_redis(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);
+void mask_postgres(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);
+bool mask_http1_begins(struct slice in);
+bool mask_redis_begins(struct slice in);
+bool mask_postgres_begins(struct slice in);
+void mask_dns(uint8_t *p, size_t n);
+
+static inline void word_clear(struct mask_way *y) { y->word_len = 0; }
+
+/* Adds c to the word being read. True while it begins a word of the NULL-terminated list (in lower case); a word that left the list never returns to it. */
+static inline bool word_feed(struct mask_way *y, uint8_t c, const char *const *list)
+{
+	if (y->word_len >= MASK_WORD - 1) {
+		y->word_len = MASK_WORD;
+		return false;
+	}
+	y->word[y->word_len++] = (char)ascii_lower(c);
+	for (; *list; list++)
+		if (strncmp(*list, y->word, y->word_len) == 0)
+			return true;
+	y->word_len = MASK_WORD;
+	return false;
+}
+
+static inline bool word_is(const struct mask_way *y, const char *word)
+{
+	return y->word_len < MASK_WORD && strlen(word) == y->word_len && memcmp(word, y->word, y->word_len) == 0;
+}
+
+static inline bool word_in(const struct mask_way *y, const char *const *list)
+{
+	for (; *list; list++)
+		if (word_is(y, *list))
+			return true;
+	return false;
+}
+
+#endif
