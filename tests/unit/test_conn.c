@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connection table and reassembly: whatever the segmentation, order and duplication, the consumer sees the stream's bytes, or is told of the hole. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "conn/conn.h"
+
+enum { STREAM_BYTES = 4099, BASE = 0xfffffe00u, STEP_NS = 1000 };
+
+struct seen {
+	uint8_t bytes[STREAM_BYTES + 64];
+	uint64_t at;      /* offset of the next byte expected from the table */
+	uint64_t holes, hole_bytes, skipped, eofs, closes, evicted, datagrams;
+	int error;
+	size_t keep;      /* leave so many bytes unconsumed, when there are as many */
+	uint64_t skip_to; /* ask once for everything before this offset to be skipped */
+};
+
+static size_t on_bytes(void *ctx, struct connection *c, enum plumb_direction dir, struct slice in, uint64_t time_ns)
+{
+	struct seen *s = ctx;
+	struct stream *st = &c->streams[dir];
+
+	(void)time_ns;
+	assert_true(in.len > 0);
+	size_t n = in.len > s->keep ? in.len - s->keep : 0;
+	assert_true(st->next - BASE + n <= STREAM_BYTES);
+	memcpy(s->bytes + (st->next - BASE), in.ptr, n);
+	s->at = st->next + n;
+	if (s->skip_to) {
+		st->skip_until = s->skip_to;
+		s->skip_to = 0;
+	}
+	return n;
+}
+
+static void on_hole(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t from, uint64_t to, uint64_t time_ns)
+{
+	struct seen *s = ctx;
+
+	(void)c, (void)dir, (void)time_ns;
+	assert_true(from < to);
+	s->holes++;
+	s->hole_bytes += to - from;
+}
+
+static void on_skipped(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns)
+{
+	(void)c, (void)dir, (void)time_ns;
+	((struct seen *)ctx)->skipped++;
+}
+
+static void on_eof(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns)
+{
+	(void)c, (void)dir, (void)time_ns;
+	((struct seen *)ctx)->eofs++;
+}
+
+static void on_datagram(void *ctx, struct connection *c, enum plumb_direction dir, struct slice in, const struct plumb_rec_dgram *rec)
+{
+	(void)c, (void)dir, (void)in, (void)rec;
+	((struct seen *)ctx)->datagrams++;
+}
+
+static void on_close(void *ctx, struct connection *c, int error, bool evicted, uint64_t time_ns)
+{
+	struct seen *s = ctx;
+
+	(void)c, (void)time_ns;
+	s->closes++;
+	s->evicted += evicted;
+	s->error = error;
+}
+
+struct fixture {
+	struct seen seen;
+	struct process_table *processes;
+	struct conn_table *table;
+	uint64_t now;
+	uint8_t stream[STREAM_BYTES];
+};
+
+static void fixture_init(struct fixture *f, struct conn_options o)
+{
+	const struct conn_handler h = { on_bytes, on_hole, on_skipped, on_eof, on_datagram, on_close, &f->seen };
+
+	memset(f, 0, sizeof(*f));
+	assert_int_equal(process_table_new(0, &f->processes), 0);
+	assert_int_equal(conn_table_new(&o, &h, f->processes, &f->table), 0);
+	for (size_t i = 0; i < STREAM_BYTES; i++)
+		f->stream[i] = (uint8_t)(i * 7 + i / 251);
+}
+
+static void fixture_done(struct fixture *f)
+{
+	conn_table_free(f->table);
+	process_table_free(f->processes);
+}
+
+static void data(struct fixture *f, uint64_t sock, size_t from, size_t len, size_t captured, uint16_t flags)
+{
+	struct record r = { .u.data = { .sock = sock, .offset = BASE + from, .len = (uint32_t)len, .captured = (uint32_t)captured, .flags = flags } };
+
+	f->now += STEP_NS;
+	r.u.h.type = PLUMB_REC_DATA;
+	r.u.h.time_ns = f->now;
+	/* An exact copy, so that reading behind the payload is caught. */
+	uint8_t *exact = malloc(captured ? captured : 1);
+	assert_non_null(exact);
+	memcpy(exact, f->stream + from, captured);
+	conn_table_record(f->table, &r, slice_make(exact, captured));
+	free(exact);
+}
+
+static void tick(struct fixture *f, uint64_t later_ns)
+{
+	struct record r = { .u.h = { .type = PLUMB_REC_TICK } };
+
+	f->now += later_ns;
+	r.u.h.time_ns = f->now;
+	conn_table_record(f->table, &r, SLICE_NONE);
+}
+
+static void sock(struct fixture *f, uint64_t cookie, uint16_t type, uint32_t flags)
+{
+	struct record r = { 0 };
+
+	f->now += STEP_NS;
+	if (type == PLUMB_REC_SOCK_OPEN)
+		r.u.sock = (struct plumb_rec_sock){ .sock = cookie, .family = AF_INET, .type = SOCK_STREAM, .local_port = 40000, .remote_port = 80,
+						    .local_addr = { 10, 0, 0, 1 }, .remote_addr = { 10, 0, 0, 2 }, .flags = flags };
+	else
+		r.u.sock_stats = (struct plumb_rec_sock_stats){ .sock = cookie, .flags = flags };
+	r.u.h.type = type;
+	r.u.h.time_ns = f->now;
+	conn_table_record(f->table, &r, SLICE_NONE);
+}
+
+static uint32_t next_random(uint64_t *state)
+{
+	*state = *state * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(*state >> 33);
+}
+
+/* Cuts the stream anywhere, sends pieces twice, overlapping and out of order within a window. */
+static void random_order_gives_the_stream(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 211; seed++) {
+		struct piece { size_t from, len; } pieces[STREAM_BYTES];
+		struct fixture f;
+		uint64_t rnd = seed;
+		size_t n = 0;
+
+		fixture_init(&f, (struct conn_options){ 0 });
+		f.seen.keep = next_random(&rnd) % 41;
+		for (size_t at = 0; at < STREAM_BYTES; n++) {
+			size_t len = 1 + next_random(&rnd) % 97;
+			if (len > STREAM_BYTES - at)
+				len = STREAM_BYTES - at;
+			size_t back = n && next_random(&rnd) % 5 == 0 ? next_random(&rnd) % (at < 30 ? at + 1 : 30) : 0;
+			pieces[n] = (struct piece){ at - back, len + back };
+			at += len;
+		}
+		for (size_t i = 2; i < n; i++) { /* the first stays: it begins the stream */
+			size_t j = i - next_random(&rnd) % (i < 9 ? i : 8);
+			struct piece t = pieces[i];
+			pieces[i] = pieces[j ? j : 1];
+			pieces[j ? j : 1] = t;
+		}
+		for (size_t i = 0; i < n; i++) {
+			data(&f, 1, pieces[i].from, pieces[i].len, pieces[i].len, PLUMB_DATA_WIRE);
+			if (next_random(&rnd) % 6 == 0)
+				data(&f, 1, pieces[i].from, pieces[i].len, pieces[i].len, PLUMB_DATA_WIRE);
+		}
+		f.seen.keep = 0;
+		assert_int_equal(f.seen.holes, 0);
+		assert_true(f.seen.at + 41 >= BASE + (uint64_t)STREAM_BYTES);
+		assert_memory_equal(f.seen.bytes, f.stream, f.seen.at - BASE);
+		fixture_done(&f);
+	}
+}
+
+static void jump_at_a_socket_waits_briefly(void **state)
+{
+	struct conn_counts n;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct conn_options){ 0 });
+	data(&f, 1, 0, 100, 100, 0);
+	data(&f, 1, 150, 50, 50, 0); /* another thread's write overtook */
+	assert_int_equal(f.seen.at, BASE + 100ull);
+	data(&f, 1, 100, 50, 50, 0);
+	assert_int_equal(f.seen.at, BASE + 200ull);
+	data(&f, 1, 300, 50, 50, 0); /* and this one is lost */
+	tick(&f, 4000000);
+	assert_int_equal(f.seen.holes, 0);
+	tick(&f, 2000000);
+	assert_int_equal(f.seen.holes, 1);
+	assert_int_equal(f.seen.hole_bytes, 100);
+	assert_int_equal(f.seen.at, BASE + 350ull);
+	data(&f, 1, 200, 150, 150, 0); /* too late */
+	conn_table_counts(f.table, &n);
+	assert_int_equal(n.overlap_bytes, 150);
+	assert_int_equal(n.reordered, 2);
+	assert_int_equal(n.buffered_bytes, 0);
+	fixture_done(&f);
+}
+
+/* A skipped range and a hole in every position to each other: only what was wanted is a loss. */
+static void holes_in_skipped_bytes_do_not_count(void **state)
+{
+	(void)state;
+	for (size_t skip = 10; skip <= 70; skip += 5)
+		for (size_t from = 10; from <= 60; from += 5)
+			for (size_t to = from; to <= 80; to += 5) {
+				struct fixture f;
+				fixture_init(&f, (struct conn_options){ 0 });
+				f.seen.skip_to = BASE + skip;
+				data(&f, 1, 0, 10, 10, 0);
+				if (from > 10)
+					data(&f, 1, 10, from - 10, from - 10, 0);
+				if (to > from)
+					data(&f, 1, from, to - from, 0, 0);
+				data(&f, 1, to, 100 - to, 100 - to, 0);
+				size_t wanted_from = from > skip ? from : skip;
+				assert_int_equal(f.seen.hole_bytes, to > wanted_from ? to - wanted_from : 0);
+				assert_int_equal(f.seen.at, BASE + 100ull);
+				assert_int_equal(f.seen.skipped, skip > 10);
+				fixture_done(&f);
+			}
+}
+
+static void waiting_bytes_are_bounded(void **state)
+{
+	struct conn_counts n;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct conn_options){ .max_stream_bytes = 1000 });
+	f.seen.keep = SIZE_MAX;
+	for (size_t i = 0; i < 40; i++)
+		data(&f, 1, i * 100, 100, 100, 0);
+	conn_table_counts(f.table, &n);
+	assert_true(n.buffered_bytes <= 1000);
+	assert_int_equal(n.buffer_refused_bytes, 3000);
+	assert_int_equal(f.seen.hole_bytes, 3000);
+	fixture_done(&f);
+
+	fixture_init(&f, (struct conn_options){ .max_buffer_bytes = 4096 });
+	f.seen.keep = SIZE_MAX;
+	for (uint64_t s = 1; s <= 101; s++)
+		data(&f, s, 0, 100, 100, 0);
+	conn_table_counts(f.table, &n);
+	assert_int_equal(n.buffered_bytes, 1600); /* 16 blocks of 256 */
+	assert_int_equal(n.buffer_refused_bytes, 8500);
+	fixture_done(&f);
+}
+
+static void full_table_evicts_the_oldest(void **state)
+{
+	struct conn_counts n;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct conn_options){ .max_connections = 13 });
+	for (uint64_t s = 1; s <= 101; s++) {
+		data(&f, s, 0, 10, 10, 0);
+		f.now += 100000000; /* beyond the precision of the LRU order */
+		data(&f, 1, s * 10, 10, 10, 0);
+	}
+	conn_table_counts(f.table, &n);
+	assert_int_equal(n.evicted, 101 - 13);
+	assert_int_equal(f.seen.evicted, 101 - 13);
+	assert_int_equal(n.active, 13);
+	assert_non_null(conn_table_get(f.table, 1)); /* in constant use */
+	assert_null(conn_table_get(f.table, 2));
+	assert_non_null(conn_table_get(f.table, 101));
+	fixture_done(&f);
+}
+
+static void closed_sockets_leave_no_ghosts(void **state)
+{
+	struct conn_counts n;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct conn_options){ 0 });
+	sock(&f, 7, PLUMB_REC_SOCK_OPEN, 0);
+	data(&f, 7, 0, 10, 10, 0);
+	data(&f, 7, 20, 10, 10, 0); /* waits; the close must not lose it */
+	sock(&f, 7, PLUMB_REC_SOCK_CLOSE, PLUMB_SOCK_RESET);
+	assert_int_equal(f.seen.closes, 1);
+	assert_int_equal(f.seen.at, BASE + 30ull);
+	assert_int_equal(f.seen.error, 104); /* ECONNRESET */
+	data(&f, 7, 30, 10, 10, 0);
+	assert_null(conn_table_get(f.table, 7));
+	conn_table_counts(f.table, &n);
+	assert_int_equal(n.late, 1);
+	assert_int_equal(n.active, 0);
+	f.now += 1000000000;
+	data(&f, 7, 0, 10, 10, 0); /* long after: a connection whose open record was lost */
+	assert_non_null(conn_table_get(f.table, 7));
+	fixture_done(&f);
+}
+
+static void tuple_finds_mapped_addresses(void **state)
+{
+	struct fixture f;
+	struct record r = { 0 };
+	struct endpoint a = { .addr = { 10, 0, 0, 1 }, .port = 40000 }, b = { .addr = { 10, 0, 0, 2 }, .port = 80 };
+
+	(void)state;
+	fixture_init(&f, (struct conn_options){ 0 });
+	sock(&f, 7, PLUMB_REC_SOCK_OPEN, 0);
+	r.u.sock = (struct plumb_rec_sock){ .sock = 8, .family = AF_INET6, .type = SOCK_STREAM, .local_port = 80, .remote_port = 40000,
+					    .local_addr = { [10] = 0xff, 0xff, 10, 0, 0, 2 }, .remote_addr = { [10] = 0xff, 0xff, 10, 0, 0, 1 } };
+	r.u.h.type = PLUMB_REC_SOCK_OPEN;
+	conn_table_record(f.table, &r, SLICE_NONE);
+	assert_ptr_equal(conn_table_by_tuple(f.table, AF_INET, &a, &b), conn_table_get(f.table, 7));
+	assert_ptr_equal(conn_table_by_tuple(f.table, AF_INET, &b, &a), conn_table_get(f.table, 8));
+	b.port = 81;
+	assert_null(conn_table_by_tuple(f.table, AF_INET, &a, &b));
+	b.port = 80;
+	sock(&f, 7, PLUMB_REC_SOCK_CLOSE, 0);
+	assert_null(conn_table_by_tuple(f.table, AF_INET, &a, &b));
+	fixture_done(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(random_order_gives_the_stream),       cmocka_unit_test(jump_at_a_socket_waits_briefly),
+		cmocka_unit_test(holes_in_skipped_bytes_do_not_count), cmocka_unit_test(waiting_bytes_are_bounded),
+		cmocka_unit_test(full_table_evicts_the_oldest),        cmocka_unit_test(closed_sockets_leave_no_ghosts),
+		cmocka_unit_test(tuple_finds_mapped_addresses),
+	};
+	return cmocka_run_group_tests_name("conn", tests, NULL, NULL);
+}
