@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections to exchanges, with Redis as the protocol: every request ends in exactly one exchange. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "proto/engine.h"
+
+enum { MS = 1000 * 1000 };
+
+struct fixture {
+	struct process_table *processes;
+	struct conn_table *conns;
+	struct proto_engine *engine;
+	uint64_t now;
+	uint64_t offset[2];
+	uint64_t begun, ended, errors, no_request, holes, answered;
+	uint64_t policies;
+	uint32_t ingress, egress;
+	struct exchange latest; /* without its memory */
+};
+
+static void on_begin(void *ctx, struct exchange *x)
+{
+	(void)x;
+	((struct fixture *)ctx)->begun++;
+}
+
+static void on_end(void *ctx, struct exchange *x)
+{
+	struct fixture *f = ctx;
+
+	f->ended++;
+	f->errors += (x->flags & EXCHANGE_ERROR) != 0;
+	f->no_request += (x->flags & EXCHANGE_NO_REQUEST) != 0;
+	f->holes += (x->flags & EXCHANGE_HOLE) != 0;
+	f->answered += x->response.start_ns != 0;
+	f->latest = *x;
+	proto_engine_free_exchange(f->engine, x);
+}
+
+static void on_policy(void *ctx, uint64_t sock, uint32_t ingress, uint32_t egress)
+{
+	struct fixture *f = ctx;
+
+	(void)sock;
+	f->policies++;
+	f->ingress = ingress;
+	f->egress = egress;
+}
+
+static void feed(struct fixture *f, const struct record *r, struct slice payload) { conn_table_record(f->conns, r, payload); }
+
+static void open_socket(struct fixture *f, uint32_t flags)
+{
+	struct record r = { .u.sock = { .sock = 1, .family = AF_INET, .type = SOCK_STREAM, .role = PLUMB_ROLE_CLIENT, .remote_port = 6379, .flags = flags } };
+
+	r.u.h.type = PLUMB_REC_SOCK_OPEN;
+	r.u.h.time_ns = f->now;
+	feed(f, &r, SLICE_NONE);
+}
+
+static void fixture_init(struct fixture *f, struct proto_engine_options o, uint32_t flags)
+{
+	const struct proto_engine_handler h = { on_begin, on_end, on_policy, f };
+	const struct conn_options conns = { 0 };
+	struct conn_handler bytes;
+
+	memset(f, 0, sizeof(*f));
+	f->now = 1000 * MS;
+	assert_int_equal(process_table_new(0, &f->processes), 0);
+	o.processes = f->processes;
+	assert_int_equal(proto_engine_new(&o, &h, &f->engine), 0);
+	proto_engine_conn_handler(f->engine, &bytes);
+	assert_int_equal(conn_table_new(&conns, &bytes, f->processes, &f->conns), 0);
+	open_socket(f, flags);
+}
+
+static void fixture_done(struct fixture *f)
+{
+	struct proto_counts n;
+
+	conn_table_free(f->conns);
+	proto_engine_counts(f->engine, &n);
+	assert_int_equal(n.exchanges_open, 0);
+	assert_int_equal(f->begun, f->ended);
+	proto_engine_free(f->engine);
+	process_table_free(f->processes);
+}
+
+static void io(struct fixture *f, enum plumb_direction dir, const void *bytes, size_t len, size_t captured)
+{
+	struct record r = { .u.data = { .sock = 1, .offset = f->offset[dir], .pid = 11, .tid = 11, .len = (uint32_t)len, .captured = (uint32_t)captured,
+					.direction = (uint8_t)dir } };
+
+	f->now += MS / 10;
+	f->offset[dir] += len;
+	r.u.h.type = PLUMB_REC_DATA;
+	r.u.h.time_ns = f->now;
+	if (len == 0)
+		r.u.data.flags = PLUMB_DATA_EOF;
+	feed(f, &r, slice_make(bytes, captured));
+}
+
+static void text(struct fixture *f, enum plumb_direction dir, const char *s) { io(f, dir, s, strlen(s), strlen(s)); }
+static void request(struct fixture *f) { text(f, PLUMB_EGRESS, "*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n"); }
+static void response(struct fixture *f) { text(f, PLUMB_INGRESS, "$5\r\nvalue\r\n"); }
+
+static void close_socket(struct fixture *f, int error)
+{
+	struct record r = { .u.sock_stats = { .sock = 1, .error = error } };
+
+	f->now += MS;
+	r.u.h.type = PLUMB_REC_SOCK_CLOSE;
+	r.u.h.time_ns = f->now;
+	feed(f, &r, SLICE_NONE);
+}
+
+static void tick(struct fixture *f, uint64_t later_ns)
+{
+	struct record r = { .u.h = { .type = PLUMB_REC_TICK } };
+
+	f->now += later_ns;
+	r.u.h.time_ns = f->now;
+	feed(f, &r, SLICE_NONE);
+	proto_engine_tick(f->engine, f->now);
+}
+
+static void times_are_those_of_the_bytes(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+	uint64_t t = f.now;
+	text(&f, PLUMB_EGRESS, "*2\r\n$3\r\nGET\r\n$3");
+	text(&f, PLUMB_EGRESS, "\r\nkey\r\n");
+	text(&f, PLUMB_INGRESS, "$5\r\n");
+	text(&f, PLUMB_INGRESS, "value\r\n");
+	assert_int_equal(f.ended, 1);
+	assert_int_equal(f.latest.request.start_ns, t + 1 * MS / 10);
+	assert_int_equal(f.latest.request.end_ns, t + 2 * MS / 10);
+	assert_int_equal(f.latest.response.start_ns, t + 3 * MS / 10);
+	assert_int_equal(f.latest.response.end_ns, t + 4 * MS / 10);
+	assert_int_equal(f.latest.request.bytes, 22);
+	assert_int_equal(f.latest.response.bytes, 11);
+	assert_int_equal(f.latest.role, PLUMB_ROLE_CLIENT);
+	assert_int_equal(f.latest.process->pid, 11);
+	fixture_done(&f);
+}
+
+static void pipeline_of_10007_pairs_in_order(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+	for (int i = 0; i < 10007; i++)
+		request(&f);
+	assert_int_equal(f.begun, 10007);
+	assert_int_equal(f.ended, 0);
+	for (uint64_t i = 1; i <= 10007; i++) {
+		response(&f);
+		assert_int_equal(f.ended, i);
+		assert_int_equal(f.latest.id, i);
+	}
+	assert_int_equal(f.errors + f.no_request + f.holes, 0);
+	fixture_done(&f);
+}
+
+static void requests_beyond_the_limit_keep_the_order(void **state)
+{
+	struct proto_counts n;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct proto_engine_options){ .max_per_connection = 7 }, 0);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 23; i++)
+			request(&f);
+		for (int i = 0; i < 23; i++)
+			response(&f);
+		assert_int_equal(f.ended, 7 * (round + 1));
+	}
+	assert_int_equal(f.no_request, 0);
+	proto_engine_counts(f.engine, &n);
+	assert_int_equal(n.messages[PLUMB_PROTO_REDIS], 3 * 46);
+	fixture_done(&f);
+}
+
+static void ends_say_why(void **state)
+{
+	static const struct {
+		int error;
+		const char *reason;
+	} cases[] = { { 0, "connection_closed" }, { ECONNRESET, "connection_reset" }, { ETIMEDOUT, "timeout" } };
+	struct fixture f;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+		request(&f);
+		close_socket(&f, cases[i].error);
+		assert_int_equal(f.ended, 1);
+		assert_string_equal(f.latest.error_type, cases[i].reason);
+		fixture_done(&f);
+	}
+	fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+	request(&f);
+	io(&f, PLUMB_INGRESS, "", 0, 0);
+	assert_int_equal(f.ended, 1);
+	assert_string_equal(f.latest.error_type, "connection_closed");
+	fixture_done(&f);
+
+	fixture_init(&f, (struct proto_engine_options){ .timeout_ns = 500 * MS }, 0);
+	request(&f);
+	tick(&f, 499 * MS);
+	assert_int_equal(f.ended, 0);
+	tick(&f, 2 * MS);
+	assert_int_equal(f.ended, 1);
+	assert_string_equal(f.latest.error_type, "timeout");
+	request(&f);
+	fixture_done(&f);
+	assert_string_equal(f.latest.error_type, "evicted");
+
+	fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+	request(&f);
+	proto_engine_finish(f.engine, f.now);
+	assert_int_equal(f.ended, 1);
+	assert_string_equal(f.latest.error_type, "");
+	assert_true(f.latest.flags & EXCHANGE_UNFINISHED);
+	fixture_done(&f);
+}
+
+static void early_response_finds_its_request(void **state)
+{
+	struct proto_counts n;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+	request(&f);
+	response(&f);
+	response(&f); /* another CPU's record: its request comes next */
+	assert_int_equal(f.ended, 1);
+	request(&f);
+	assert_int_equal(f.ended, 2);
+	assert_int_equal(f.no_request, 0);
+	response(&f); /* this one's request never comes */
+	tick(&f, 5 * MS);
+	assert_int_equal(f.ended, 3);
+	assert_int_equal(f.no_request, 1);
+	request(&f);
+	response(&f);
+	assert_int_equal(f.ended, 4);
+	assert_int_equal(f.no_request, 1);
+	proto_engine_counts(f.engine, &n);
+	assert_int_equal(n.adopted, 1);
+	fixture_done(&f);
+}
+
+/* Requests and responses lost in every combination: the connection pairs rightly again afterwards. */
+static void pairs_again_after_loss(void **state)
+{
+	(void)state;
+	for (int lost = 1; lost < 8; lost++) {
+		struct fixture f;
+		fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+		request(&f);
+		response(&f);
+		for (int i = 0; i < 3; i++) {
+			if (lost >> i & 1) {
+				io(&f, PLUMB_EGRESS, NULL, 22, 0);
+				response(&f);
+			} else {
+				request(&f);
+				io(&f, PLUMB_INGRESS, NULL, 11, 0);
+			}
+		}
+		uint64_t before = f.ended, holes = f.holes;
+		assert_true(before >= 1);
+		request(&f);
+		response(&f);
+		for (int i = 0; i < 5; i++) {
+			request(&f);
+			response(&f);
+			assert_true(f.latest.response.start_ns - f.latest.request.start_ns == MS / 10);
+			assert_int_equal(f.latest.flags, 0);
+		}
+		assert_true(f.ended >= before + 6);
+		assert_true(holes || f.holes);
+		assert_int_equal(f.ended, 4 + 6); /* none vanished, none doubled */
+		fixture_done(&f);
+	}
+}
+
+static void nonsense_resyncs_or_is_given_up(void **state)
+{
+	struct proto_counts n;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+	request(&f);
+	response(&f);
+	text(&f, PLUMB_EGRESS, "\x16\x03\x01 garbage in the middle of it");
+	request(&f);
+	response(&f);
+	proto_engine_counts(f.engine, &n);
+	assert_true(n.bad[PLUMB_PROTO_REDIS] >= 1);
+	assert_int_equal(f.answered, 2);
+	fixture_done(&f);
+
+	/* No protocol at all: costs nothing soon. */
+	fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+	for (int i = 0; i < 11; i++) {
+		io(&f, PLUMB_EGRESS, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x91\x92\x93", 14, 14);
+		io(&f, PLUMB_INGRESS, "\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03\x91\x92\x93", 14, 14);
+	}
+	proto_engine_counts(f.engine, &n);
+	assert_int_equal(n.opaque, 1);
+	assert_int_equal(f.policies, 1);
+	assert_int_equal(f.ingress | f.egress, 0);
+	assert_int_equal(f.begun, 0);
+	fixture_done(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(times_are_those_of_the_bytes),     cmocka_unit_test(pipeline_of_10007_pairs_in_order),
+		cmocka_unit_test(requests_beyond_the_limit_keep_the_order), cmocka_unit_test(ends_say_why),
+		cmocka_unit_test(early_response_finds_its_request), cmocka_unit_test(pairs_again_after_loss),
+		cmocka_unit_test(nonsense_resyncs_or_is_given_up),
+	};
+	return cmocka_run_group_tests_name("pairing", tests, NULL, NULL);
+}
