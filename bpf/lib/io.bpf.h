@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One I/O on a socket to records: where the bytes are in user memory, where they stand in the stream, how many of them are wanted. Shared by every rung that
+ * sees I/O; the caller knows the socket, the result and the system call.
+ */
+#ifndef PLUMB_IO_BPF_H
+#define PLUMB_IO_BPF_H
+
+#include "lib/regs.bpf.h"
+#include "lib/sock.bpf.h"
+
+#define PLUMB_MSG_OOB 0x1
+#define PLUMB_MSG_PEEK 0x2
+#define PLUMB_MSG_TRUNC 0x20
+#define PLUMB_MSG_ERRQUEUE 0x2000
+
+/* Where the bytes are: one buffer, or an array of them. */
+struct plumb_gather {
+	const void *base;          /* buffer, or NULL with iov */
+	const struct iovec *iov;   /* user pointer */
+	__u64 len;                 /* of base */
+	__u32 segments;            /* of iov */
+	__u32 path;                /* enum plumb_path */
+	const void *name;          /* datagrams: user pointer to the destination */
+	bool readable;             /* false: length only */
+};
+
+static __always_inline void gather_msghdr(const struct user_msghdr *from, struct plumb_gather *g)
+{
+	struct user_msghdr m;
+
+	if (bpf_probe_read_user(&m, sizeof(m), from))
+		return;
+	g->iov = m.msg_iov;
+	g->segments = m.msg_iovlen > PLUMB_IOV_MAX ? PLUMB_IOV_MAX : (__u32)m.msg_iovlen;
+	g->name = m.msg_name;
+	g->readable = true;
+}
+
+/*
+ * sendmmsg and recvmmsg: the tracepoint fires once a message without saying which. The state counts them; a failed message, another array or
+ * another thread starts anew.
+ */
+static __always_inline void gather_mmsg(struct plumb_sock_state *st, const struct plumb_syscall *sc, __u32 tid, struct plumb_gather *g)
+{
+	__u64 array = sc->arg[1];
+	__u32 vlen = (__u32)sc->arg[2];
+
+	if (st->mmsg != array || st->mmsg_tid != tid || st->mmsg_done >= vlen) {
+		st->mmsg = array;
+		st->mmsg_tid = tid;
+		st->mmsg_done = 0;
+	}
+	gather_msghdr((const struct user_msghdr *)(array + (__u64)st->mmsg_done * sizeof(struct mmsghdr)), g);
+	st->mmsg_done++;
+	if (st->mmsg_done >= vlen)
+		st->mmsg = 0;
+}
+
+static __always_inline void gather_of(struct plumb_sock_state *st, const struct plumb_syscall *sc, __u32 tid, struct plumb_gather *g)
+{
+	__builtin_memset(g, 0, sizeof(*g));
+	switch (sc->nr) {
+	case PLUMB_NR_read: g->path = PLUMB_PATH_READ; goto buffer;
+	case PLUMB_NR_write: g->path = PLUMB_PATH_WRITE; goto buffer;
+	case PLUMB_NR_recvfrom: g->path = PLUMB_PATH_RECVFROM; goto buffer;
+	case PLUMB_NR_sendto:
+		g->path = PLUMB_PATH_SENDTO;
+		g->name = (const void *)sc->arg[4];
+		goto buffer;
+	case PLUMB_NR_readv: g->path = PLUMB_PATH_READV; goto vector;
+	case PLUMB_NR_writev: g->path = PLUMB_PATH_WRITEV; goto vector;
+	case PLUMB_NR_preadv2: g->path = PLUMB_PATH_PREADV2; goto vector;
+	case PLUMB_NR_pwritev2: g->path = PLUMB_PATH_PWRITEV2; goto vector;
+	case PLUMB_NR_recvmsg: g->path = PLUMB_PATH_RECVMSG; gather_msghdr((const struct user_msghdr *)sc->arg[1], g); return;
+	case PLUMB_NR_sendmsg: g->path = PLUMB_PATH_SENDMSG; gather_msghdr((const struct user_msghdr *)sc->arg[1], g); return;
+	case PLUMB_NR_recvmmsg: g->path = PLUMB_PATH_RECVMMSG; gather_mmsg(st, sc, tid, g); return;
+	case PLUMB_NR_sendmmsg: g->path = PLUMB_PATH_SENDMMSG; gather_mmsg(st, sc, tid, g); return;
+	case PLUMB_NR_sendfile: g->path = PLUMB_PATH_SENDFILE; return;
+	case PLUMB_NR_splice: g->path = PLUMB_PATH_SPLICE; return;
+	case PLUMB_NR_io_uring_enter: g->path = PLUMB_PATH_IO_URING; return;
+	default: return;
+	}
+buffer:
+	g->base = (const void *)sc->arg[1];
+	g->len = sc->arg[2];
+	g->readable = true;
+	return;
+vector:
+	g->iov = (const struct iovec *)sc->arg[1];
+	g->segments = sc->arg[2] > PLUMB_IOV_MAX ? PLUMB_IOV_MAX : (__u32)sc->arg[2];
+	g->readable = true;
+}
+
+/*
+ * Copies up to `want` (<= PLUMB_PAYLOAD_MAX) bytes that stand `skip` bytes into the gathered buffers behind a record of `head` bytes in scratch `at`. Returns
+ * how many were copied: fewer when segments ran out or memory could not be read. A function of its own, so that the verifier walks it once.
+ */
+__noinline int gather_copy(const struct plumb_gather *g, __u32 at, __u32 head, __u32 skip, __u32 want)
+{
+	struct plumb_scratch *s = bpf_map_lookup_elem(&scratches, &at);
+
+	if (!g || !s || head > sizeof(s->rec))
+		return 0;
+	if (want > PLUMB_PAYLOAD_MAX)
+		want = PLUMB_PAYLOAD_MAX;
+	__u8 *to = (__u8 *)&s->rec + head;
+	if (g->base)
+		return bpf_probe_read_user(to, want, g->base + skip) ? 0 : (int)want;
+
+	s->copied = 0;
+	s->to_skip = skip;
+	for (__u32 i = 0; i < PLUMB_IOV_MAX; i++) {
+		__u32 done = s->copied;
+		struct iovec v;
+
+		if (i >= g->segments || done >= want || done > PLUMB_PAYLOAD_MAX)
+			break;
+		if (bpf_probe_read_user(&v, sizeof(v), &g->iov[i]))
+			break;
+		if (v.iov_len <= s->to_skip) {
+			s->to_skip -= (__u32)v.iov_len;
+			continue;
+		}
+		__u64 len = v.iov_len - s->to_skip;
+		if (len > want - done)
+			len = want - done;
+		if (len > PLUMB_PAYLOAD_MAX)
+			len = PLUMB_PAYLOAD_MAX;
+		if (bpf_probe_read_user(to + done, (__u32)len, v.iov_base + s->to_skip))
+			break;
+		s->copied = done + (__u32)len;
+		s->to_skip = 0;
+	}
+	return (int)s->copied;
+}
+
+/* Offset of the first of `len` bytes that have just passed; the low 32 bits are TCP's sequence number, holes of unseen paths included. */
+static __always_inline __u64 io_offset(struct sock *sk, struct plumb_sock_state *st, int dir, __u32 len)
+{
+	__u32 begun = dir == PLUMB_INGRESS ? PLUMB_ST_BEGUN_IN : PLUMB_ST_BEGUN_OUT;
+	__u64 at = st->next[dir & 1];
+
+	if (st->flags & PLUMB_ST_TCP) {
+		struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+		if (tp) {
+			__u32 first = (dir == PLUMB_INGRESS ? tp->copied_seq : tp->write_seq) - len;
+			if (st->flags & begun)
+				at += (__s64)(__s32)(first - (__u32)at);
+			else
+				at = 1ull << 32 | first;
+		}
+	}
+	if (!(st->flags & begun)) {
+		st->flags |= begun;
+		st->start[dir & 1] = at;
+	}
+	st->next[dir & 1] = at + len;
+	return at;
+}
+
+static __always_inline void io_fill(struct plumb_rec_data *r, const struct plumb_sock_state *st, __u64 pid_tgid, int dir, __u32 path)
+{
+	r->sock = st->cookie;
+	r->flow = 0;
+	r->pid = (__u32)(pid_tgid >> 32);
+	r->tid = (__u32)pid_tgid;
+	r->direction = (__u8)dir;
+	r->path = (__u8)path;
+	r->flags = 0;
+	r->pad = 0;
+}
+
+/* One record of a stream I/O from scratch `at`: `len` bytes at offset, of which up to want, `skip` bytes into the buffers, are copied. */
+__noinline int io_emit_stream(const struct plumb_gather *g, __u32 at, __u64 offset, __u32 skip, __u64 len_want)
+{
+	struct plumb_scratch *s = bpf_map_lookup_elem(&scratches, &at);
+	struct plumb_percpu *pc = plumb_percpu_get();
+	__u32 len = (__u32)(len_want >> 32), want = (__u32)len_want, got = 0;
+
+	if (!s || !pc || !g)
+		return 0;
+	struct plumb_rec_data *r = &s->rec.data;
+	if (want)
+		got = (__u32)gather_copy(g, at, sizeof(*r), skip, want);
+	if (got < want)
+		plumb_lost(pc, got ? PLUMB_LOSS_TRUNCATED : PLUMB_LOSS_FAULT, 1);
+	r->offset = offset;
+	r->len = len;
+	r->captured = got;
+	r->flags = !len ? PLUMB_DATA_EOF : skip ? PLUMB_DATA_CONTINUED : 0;
+	__u32 size = (sizeof(*r) + got + 7) & ~7u;
+	if (size > sizeof(*r) + PLUMB_PAYLOAD_MAX)
+		return 0;
+	r->h.size = size;
+	if (plumb_emit(pc, r, size)) {
+		plumb_lost(pc, PLUMB_LOSS_RING_FULL, 1);
+		plumb_lost(pc, PLUMB_LOSS_RING_FULL_BYTES, len);
+	}
+	return 0;
+}
+
+static __always_inline void io_stream(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, const struct plumb_gather *g,
+				      __u64 pid_tgid, int dir, __u32 len)
+{
+	__u64 offset = io_offset(sk, st, dir, len);
+	__u32 want = 0, level;
+	struct plumb_scratch *s = plumb_scratch_get(pc, &level);
+
+	if (!s)
+		return;
+	if (g->readable) {
+		want = sock_capture(st->cookie, dir);
+		if (want > len)
+			want = len;
+	} else if (len) {
+		plumb_lost(pc, PLUMB_LOSS_UNREADABLE, 1);
+	}
+	plumb_header(&s->rec.data.h, PLUMB_REC_DATA, 0);
+	io_fill(&s->rec.data, st, pid_tgid, dir, g->path);
+	__u32 at = plumb_scratch_at(level);
+	if (want <= PLUMB_PAYLOAD_MAX) {
+		io_emit_stream(g, at, offset, 0, (__u64)len << 32 | want);
+		goto out;
+	}
+	/* Long I/O: full records, the last of which stands for all that is left. */
+	__u32 done = 0;
+	for (int i = 0; i < PLUMB_PAYLOAD_CHUNKS; i++) {
+		__u32 left = want - done;
+		bool last = i == PLUMB_PAYLOAD_CHUNKS - 1 || left <= PLUMB_PAYLOAD_MAX;
+		__u32 part = left > PLUMB_PAYLOAD_MAX ? PLUMB_PAYLOAD_MAX : left;
+
+		io_emit_stream(g, at, offset + done, done, (__u64)(last ? len - done : part) << 32 | part);
+		done += part;
+		if (last)
+			break;
+	}
+	if (done < want)
+		plumb_lost(pc, PLUMB_LOSS_TRUNCATED, 1);
+out:
+	plumb_scratch_put(pc, level);
+}
+
+static __always_inline void io_dgram_peer(struct sock *sk, const struct plumb_gather *g, int dir, struct plumb_rec_dgram *r)
+{
+	struct sockaddr_in6 sa = {};
+
+	r->family = sk->__sk_common.skc_family;
+	r->peer_port = 0;
+	r->pad = 0;
+	__builtin_memset(r->peer_addr, 0, 16);
+	if (r->family == PLUMB_AF_UNIX)
+		return;
+	/* An address in the call says where this datagram goes. The one of a received datagram is written only after this point: unknown. */
+	if (dir == PLUMB_EGRESS && g->name && bpf_probe_read_user(&sa, sizeof(struct sockaddr_in), g->name) == 0) {
+		if (sa.sin6_family == PLUMB_AF_INET) {
+			struct sockaddr_in *sin = (struct sockaddr_in *)&sa;
+			r->family = PLUMB_AF_INET;
+			r->peer_port = __builtin_bswap16(sin->sin_port);
+			*(__u32 *)r->peer_addr = sin->sin_addr.s_addr;
+			return;
+		}
+		if (sa.sin6_family == PLUMB_AF_INET6 && bpf_probe_read_user(&sa, sizeof(sa), g->name) == 0) {
+			r->peer_port = __builtin_bswap16(sa.sin6_port);
+			__builtin_memcpy(r->peer_addr, &sa.sin6_addr, 16);
+			return;
+		}
+	}
+	struct plumb_sock_identity id;
+	sock_identity(sk, &id);
+	r->peer_port = id.remote_port;
+	__builtin_memcpy(r->peer_addr, id.remote_addr, 16);
+}
+
+static __always_inline void io_dgram(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, const struct plumb_gather *g,
+				     __u64 pid_tgid, int dir, __u32 len)
+{
+	__u64 offset = io_offset(sk, st, dir, len);
+	__u32 want = 0, got = 0, level;
+	struct plumb_scratch *s = plumb_scratch_get(pc, &level);
+
+	if (!s)
+		return;
+	struct plumb_rec_dgram *r = &s->rec.dgram;
+	if (g->readable) {
+		want = sock_capture(st->cookie, dir);
+		if (want > len)
+			want = len;
+		/* MSG_TRUNC returns the datagram's length, which may be more than the buffer holds. */
+		if (g->base && want > g->len)
+			want = (__u32)g->len;
+		if (want > PLUMB_PAYLOAD_MAX)
+			want = PLUMB_PAYLOAD_MAX;
+	} else if (len) {
+		plumb_lost(pc, PLUMB_LOSS_UNREADABLE, 1);
+	}
+	plumb_header(&r->d.h, PLUMB_REC_DGRAM, 0);
+	io_fill(&r->d, st, pid_tgid, dir, g->path);
+	io_dgram_peer(sk, g, dir, r);
+	if (want)
+		got = (__u32)gather_copy(g, plumb_scratch_at(level), sizeof(*r), 0, want);
+	if (got < want)
+		plumb_lost(pc, got ? PLUMB_LOSS_TRUNCATED : PLUMB_LOSS_FAULT, 1);
+	r->d.offset = offset;
+	r->d.len = len;
+	r->d.captured = got;
+	__u32 size = (sizeof(*r) + got + 7) & ~7u;
+	r->d.h.size = size;
+	if (size <= sizeof(*r) + PLUMB_PAYLOAD_MAX && plumb_emit(pc, r, size)) {
+		plumb_lost(pc, PLUMB_LOSS_RING_FULL, 1);
+		plumb_lost(pc, PLUMB_LOSS_RING_FULL_BYTES, len);
+	}
+	plumb_scratch_put(pc, level);
+}
+
+/*
+ * The whole of it, once a rung has the socket. `ret` is the call's result, msg_flags those of the receiving call; `sc` the system call, nr -1 if its buffers
+ * cannot be found that way.
+ */
+static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int dir, const struct plumb_syscall *sc)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct plumb_percpu *pc = plumb_percpu_get();
+	struct plumb_gather g;
+
+	if (!pc)
+		return 0;
+	struct plumb_sock_state *st = bpf_sk_storage_get(&sock_states, sk, 0, 0);
+	if (!st)
+		st = sock_state_make(pc, sk);
+	if (!st)
+		return 0;
+	if (!sock_wanted(sk, st, (__u32)(pid_tgid >> 32)))
+		return 0;
+	if (ret < 0) {
+		st->mmsg = 0;
+		return 0;
+	}
+	gather_of(st, sc, (__u32)pid_tgid, &g);
+	if (dir == PLUMB_INGRESS && msg_flags & (PLUMB_MSG_PEEK | PLUMB_MSG_OOB | PLUMB_MSG_ERRQUEUE))
+		return 0;
+	__u8 type = (__u8)BPF_CORE_READ_BITFIELD_PROBED(sk, sk_type);
+	if (ret == 0 && (dir == PLUMB_EGRESS || type != PLUMB_SOCK_STREAM))
+		return 0;
+	if (!(st->flags & PLUMB_ST_OPENED))
+		sock_emit_open(pc, sk, st);
+	if (type == PLUMB_SOCK_DGRAM) {
+		io_dgram(pc, sk, st, &g, pid_tgid, dir, (__u32)ret);
+		return 0;
+	}
+	/* On a TCP stream MSG_TRUNC throws the bytes away: nothing was written to the buffer. */
+	if (dir == PLUMB_INGRESS && msg_flags & PLUMB_MSG_TRUNC)
+		g.readable = false;
+	io_stream(pc, sk, st, &g, pid_tgid, dir, (__u32)ret);
+	st->flags |= PLUMB_ST_IO;
+	if (st->flags & PLUMB_ST_TCP) {
+		__u64 now = bpf_ktime_get_boot_ns();
+		if (!st->stats_ns) {
+			st->stats_ns = now;
+		} else if (now - st->stats_ns > stats_interval_ns) {
+			st->stats_ns = now;
+			sock_emit_stats(pc, sk, st, PLUMB_REC_SOCK_STATS, 0);
+		}
+	}
+	return 0;
+}
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The system call that the current task is in: number and arguments from its saved registers, without a probe on its entry. */
+#ifndef PLUMB_REGS_BPF_H
+#define PLUMB_REGS_BPF_H
+
+#include "lib/core.bpf.h"
+
+struct plumb_syscall {
+	long nr; /* -1 = unknown or 32-bit */
+	unsigned long arg[6];
+};
+
+#if defined(__TARGET_ARCH_x86)
+
+#define PLUMB_NR_read 0
+#define PLUMB_NR_write 1
+#define PLUMB_NR_readv 19
+#define PLUMB_NR_writev 20
+#define PLUMB_NR_sendfile 40
+#define PLUMB_NR_sendto 44
+#define PLUMB_NR_recvfrom 45
+#define PLUMB_NR_sendmsg 46
+#define PLUMB_NR_recvmsg 47
+#define PLUMB_NR_splice 275
+#define PLUMB_NR_recvmmsg 299
+#define PLUMB_NR_sendmmsg 307
+#define PLUMB_NR_preadv2 327
+#define PLUMB_NR_pwritev2 328
+#define PLUMB_NR_io_uring_enter 426
+#define PLUMB_TS_COMPAT 2 /* arch/x86/include/asm/thread_info.h: the task is in a 32-bit system call */
+
+static __always_inline void plumb_syscall_of(const struct pt_regs *regs, struct task_struct *task, struct plumb_syscall *ret)
+{
+	ret->nr = (long)regs->orig_ax;
+	ret->arg[0] = regs->di;
+	ret->arg[1] = regs->si;
+	ret->arg[2] = regs->dx;
+	ret->arg[3] = regs->r10;
+	ret->arg[4] = regs->r8;
+	ret->arg[5] = regs->r9;
+	if (task->thread_info.status & PLUMB_TS_COMPAT)
+		ret->nr = -1;
+}
+
+#elif defined(__TARGET_ARCH_arm64)
+
+#define PLUMB_NR_read 63
+#define PLUMB_NR_write 64
+#define PLUMB_NR_readv 65
+#define PLUMB_NR_writev 66
+#define PLUMB_NR_sendfile 71
+#define PLUMB_NR_splice 76
+#define PLUMB_NR_sendto 206
+#define PLUMB_NR_recvfrom 207
+#define PLUMB_NR_sendmsg 211
+#define PLUMB_NR_recvmsg 212
+#define PLUMB_NR_recvmmsg 243
+#define PLUMB_NR_sendmmsg 269
+#define PLUMB_NR_preadv2 286
+#define PLUMB_NR_pwritev2 287
+#define PLUMB_NR_io_uring_enter 426
+#define PLUMB_TIF_32BIT (1ul << 22) /* arch/arm64/include/asm/thread_info.h */
+
+static __always_inline void plumb_syscall_of(const struct pt_regs *regs, struct task_struct *task, struct plumb_syscall *ret)
+{
+	ret->nr = regs->syscallno;
+	ret->arg[0] = regs->orig_x0;
+	ret->arg[1] = regs->regs[1];
+	ret->arg[2] = regs->regs[2];
+	ret->arg[3] = regs->regs[3];
+	ret->arg[4] = regs->regs[4];
+	ret->arg[5] = regs->regs[5];
+	if (task->thread_info.flags & PLUMB_TIF_32BIT)
+		ret->nr = -1;
+}
+
+#else
+#error "no register layout for this architecture: add it here"
+#endif
+
+#endif

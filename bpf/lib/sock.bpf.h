@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* State and identity of a socket. The state lives in the socket itself (sk_storage), so it needs no table, no eviction and no clean-up. */
+#ifndef PLUMB_SOCK_BPF_H
+#define PLUMB_SOCK_BPF_H
+
+#include "lib/core.bpf.h"
+#include "lib/target.bpf.h"
+
+#define PLUMB_AF_UNIX 1
+#define PLUMB_AF_INET 2
+#define PLUMB_AF_INET6 10
+#define PLUMB_SOCK_STREAM 1
+#define PLUMB_SOCK_DGRAM 2
+#define PLUMB_SOCK_SEQPACKET 5
+#define PLUMB_IPPROTO_TCP 6
+
+#define PLUMB_ST_OPENED 1u   /* its SOCK_OPEN record is out */
+#define PLUMB_ST_WANTED 2u   /* verdict for the owner */
+#define PLUMB_ST_FRESH 4u    /* seen from its first byte on */
+#define PLUMB_ST_TCP 8u
+#define PLUMB_ST_BEGUN_IN 16u
+#define PLUMB_ST_BEGUN_OUT 32u
+#define PLUMB_ST_IO 64u      /* there was I/O: close says how much */
+
+struct plumb_sock_state {
+	__u64 cookie;
+	__u64 next[2];    /* by direction: offset behind the last byte seen */
+	__u64 start[2];   /* offset of the first byte seen */
+	__u64 stats_ns;   /* when its counters were last reported */
+	__u64 connect_ns; /* client: when the SYN was sent */
+	__u64 mmsg;       /* sendmmsg, recvmmsg: the array in use and how many of its messages have passed */
+	__u32 mmsg_done;
+	__u32 mmsg_tid;
+	__u32 tgid;       /* owner: the process that last used it */
+	__u32 generation; /* of the cached verdict */
+	__u32 flags;      /* PLUMB_ST_* */
+	__u32 connect_us;
+	__u8 role;
+	__u8 pad[7];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct plumb_sock_state);
+} sock_states SEC(".maps");
+
+/* Written by the probe as the engine asks; see plumb_policy_slot. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PLUMB_POLICY_SLOTS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct plumb_policy_slot);
+} policies SEC(".maps");
+
+/* Bytes captured of each I/O before the engine has decided. */
+const volatile __u32 default_capture = PLUMB_PAYLOAD_MAX * PLUMB_PAYLOAD_CHUNKS;
+const volatile __u64 stats_interval_ns = 10000000000ull;
+const volatile __u32 filter_ports = 0; /* used entries of filter_port; 0 = all ports */
+const volatile __u16 filter_port[PLUMB_FILTER_MAX];
+
+static __always_inline __u32 sock_capture(__u64 cookie, int dir)
+{
+	__u32 at = (__u32)cookie & (PLUMB_POLICY_SLOTS - 1);
+	struct plumb_policy_slot *p = bpf_map_lookup_elem(&policies, &at);
+
+	if (!p || p->sock != cookie)
+		return default_capture;
+	return dir == PLUMB_INGRESS ? p->ingress : p->egress;
+}
+
+static __always_inline bool sock_family_known(__u16 family)
+{
+	return family == PLUMB_AF_INET || family == PLUMB_AF_INET6 || family == PLUMB_AF_UNIX;
+}
+
+struct plumb_sock_identity {
+	__u16 family, local_port, remote_port;
+	__u8 type;
+	__u8 local_addr[16], remote_addr[16];
+	__u32 netns;
+};
+
+/* Whatever the socket itself knows; works for connections that are older than plumb. */
+static __always_inline void sock_identity(struct sock *sk, struct plumb_sock_identity *id)
+{
+	__builtin_memset(id, 0, sizeof(*id));
+	id->family = sk->__sk_common.skc_family;
+	id->type = (__u8)BPF_CORE_READ_BITFIELD_PROBED(sk, sk_type);
+	id->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	if (id->family == PLUMB_AF_UNIX)
+		return;
+	id->local_port = sk->__sk_common.skc_num;
+	id->remote_port = __builtin_bswap16(sk->__sk_common.skc_dport);
+	if (id->family == PLUMB_AF_INET) {
+		*(__u32 *)id->local_addr = sk->__sk_common.skc_rcv_saddr;
+		*(__u32 *)id->remote_addr = sk->__sk_common.skc_daddr;
+	} else {
+		bpf_probe_read_kernel(id->local_addr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		bpf_probe_read_kernel(id->remote_addr, 16, &sk->__sk_common.skc_v6_daddr);
+	}
+}
+
+static __always_inline bool sock_port_wanted(struct sock *sk)
+{
+	__u16 local = sk->__sk_common.skc_num, remote = __builtin_bswap16(sk->__sk_common.skc_dport);
+
+	if (filter_ports == 0)
+		return true;
+	if (sk->__sk_common.skc_family == PLUMB_AF_UNIX)
+		return false;
+	for (__u32 i = 0; i < PLUMB_FILTER_MAX; i++) {
+		if (i >= filter_ports)
+			break;
+		if (filter_port[i] == local || filter_port[i] == remote)
+			return true;
+	}
+	return false;
+}
+
+/* Unix sockets: the path that either end is bound to, and the cookie of the other end. */
+static __always_inline void sock_unix(struct sock *sk, struct plumb_rec_sock *r)
+{
+	struct unix_sock *u = (struct unix_sock *)sk;
+	struct sock *peer = BPF_CORE_READ(u, peer);
+	struct unix_address *addr = BPF_CORE_READ(u, addr);
+
+	if (peer) {
+		r->peer_sock = BPF_CORE_READ(peer, __sk_common.skc_cookie.counter);
+		if (!addr)
+			addr = BPF_CORE_READ((struct unix_sock *)peer, addr);
+	}
+	if (!addr)
+		return;
+	int len = BPF_CORE_READ(addr, len) - (int)sizeof(short);
+	if (len <= 0)
+		return;
+	if (len > (int)sizeof(r->path) - 1)
+		len = sizeof(r->path) - 1;
+	bpf_probe_read_kernel(r->path, (__u32)len & 127, &addr->name[0].sun_path);
+	if (!r->path[0])
+		r->path[0] = '@';
+}
+
+/* Returns false when the record could not be sent; it is then tried again at the next I/O. */
+static __always_inline bool sock_emit_open(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st)
+{
+	struct plumb_sock_identity id;
+	__u32 level;
+	struct plumb_scratch *s = plumb_scratch_get(pc, &level);
+
+	if (!s)
+		return false;
+	struct plumb_rec_sock *r = &s->rec.sock;
+	__builtin_memset(r, 0, sizeof(*r));
+	sock_identity(sk, &id);
+	plumb_header(&r->h, PLUMB_REC_SOCK_OPEN, sizeof(*r));
+	r->sock = st->cookie;
+	r->pid = st->tgid;
+	r->netns = id.netns;
+	r->family = id.family;
+	r->type = id.type;
+	r->role = st->role;
+	r->local_port = id.local_port;
+	r->remote_port = id.remote_port;
+	__builtin_memcpy(r->local_addr, id.local_addr, 16);
+	__builtin_memcpy(r->remote_addr, id.remote_addr, 16);
+	r->flags = st->flags & PLUMB_ST_FRESH ? 0 : PLUMB_SOCK_PREEXISTING;
+	r->connect_us = st->connect_us;
+	if (id.family == PLUMB_AF_UNIX)
+		sock_unix(sk, r);
+	long err = plumb_emit(pc, r, sizeof(*r));
+	plumb_scratch_put(pc, level);
+	if (err) {
+		plumb_lost(pc, PLUMB_LOSS_RING_FULL_EVENT, 1);
+		return false;
+	}
+	st->flags |= PLUMB_ST_OPENED;
+	return true;
+}
+
+static __always_inline void sock_emit_stats(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, __u16 type, __u32 flags)
+{
+	struct plumb_sock_identity id;
+	__u32 level;
+	struct plumb_scratch *s = plumb_scratch_get(pc, &level);
+
+	if (!s)
+		return;
+	struct plumb_rec_sock_stats *r = &s->rec.stats;
+	__builtin_memset(r, 0, sizeof(*r));
+	sock_identity(sk, &id);
+	plumb_header(&r->h, type, sizeof(*r));
+	r->sock = st->cookie;
+	r->bytes_received = st->next[PLUMB_INGRESS] - st->start[PLUMB_INGRESS];
+	r->bytes_sent = st->next[PLUMB_EGRESS] - st->start[PLUMB_EGRESS];
+	if (st->flags & PLUMB_ST_TCP) {
+		struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+		if (tp) {
+			r->retransmits = tp->total_retrans;
+			r->srtt_us = tp->srtt_us >> 3;
+		}
+	}
+	r->error = sk->sk_err;
+	r->flags = flags | (st->flags & PLUMB_ST_FRESH ? 0 : PLUMB_SOCK_PREEXISTING);
+	if (sk->sk_err == 104 /* ECONNRESET */ || sk->sk_err == 32 /* EPIPE: a RST met a socket in CLOSE_WAIT */)
+		r->flags |= PLUMB_SOCK_RESET;
+	r->pid = st->tgid;
+	r->family = id.family;
+	r->type = id.type;
+	r->role = st->role;
+	r->local_port = id.local_port;
+	r->remote_port = id.remote_port;
+	r->netns = id.netns;
+	__builtin_memcpy(r->local_addr, id.local_addr, 16);
+	__builtin_memcpy(r->remote_addr, id.remote_addr, 16);
+	if (plumb_emit(pc, r, sizeof(*r)))
+		plumb_lost(pc, PLUMB_LOSS_RING_FULL_EVENT, 1);
+	plumb_scratch_put(pc, level);
+}
+
+/* The socket's state, made when it is first seen; NULL without memory (counted). */
+static __always_inline struct plumb_sock_state *sock_state_make(struct plumb_percpu *pc, struct sock *sk)
+{
+	struct plumb_sock_state *st = bpf_sk_storage_get(&sock_states, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!st) {
+		plumb_lost(pc, PLUMB_LOSS_STORAGE, 1);
+		return NULL;
+	}
+	st->cookie = bpf_get_socket_cookie(sk);
+	if (sk->__sk_common.skc_family != PLUMB_AF_UNIX && sk->sk_protocol == PLUMB_IPPROTO_TCP)
+		st->flags |= PLUMB_ST_TCP;
+	return st;
+}
+
+/* Is the process that uses the socket now watched? Cached until it or the targets change. */
+static __always_inline bool sock_wanted(struct sock *sk, struct plumb_sock_state *st, __u32 tgid)
+{
+	__u32 gen = target_gen();
+
+	if (st->tgid != tgid || st->generation != gen) {
+		st->tgid = tgid;
+		st->generation = gen;
+		if (target_wanted(tgid) && sock_port_wanted(sk))
+			st->flags |= PLUMB_ST_WANTED;
+		else
+			st->flags &= ~PLUMB_ST_WANTED;
+	}
+	return st->flags & PLUMB_ST_WANTED;
+}
+
+#endif

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Life of processes: fork, exec, exit as they happen, however short. Each goes to the engine and, to be described, to the probe. */
+#include "lib/target.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+const volatile bool follow_children = false; /* children of traced processes are traced */
+
+static __always_inline void process_emit(struct plumb_percpu *pc, void *record, __u32 size)
+{
+	if (plumb_emit(pc, record, size))
+		plumb_lost(pc, PLUMB_LOSS_RING_FULL_EVENT, 1);
+	if (bpf_ringbuf_output(&process_ring, record, size, BPF_RB_FORCE_WAKEUP))
+		plumb_lost(pc, PLUMB_LOSS_DESCRIBE, 1);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct plumb_percpu *pc = plumb_percpu_get();
+	__u32 parent_pid = parent->tgid, pid = child->tgid;
+	struct plumb_rec_fork r = {};
+
+	if (!pc || child->pid != child->tgid)
+		return 0; /* a thread */
+	struct plumb_target *t = bpf_map_lookup_elem(&targets, &parent_pid);
+	if (t && t->inherit) {
+		struct plumb_target copy = *t;
+		bpf_map_update_elem(&targets, &pid, &copy, BPF_ANY);
+	}
+	plumb_header(&r.h, PLUMB_REC_FORK, sizeof(r));
+	r.parent_pid = parent_pid;
+	r.pid = pid;
+	process_emit(pc, &r, sizeof(r));
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(sched_process_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+{
+	struct plumb_percpu *pc = plumb_percpu_get();
+	__u32 level, pid = task->tgid;
+
+	if (!pc)
+		return 0;
+	struct plumb_scratch *s = plumb_scratch_get(pc, &level);
+	if (!s)
+		return 0;
+	struct plumb_rec_exec *r = &s->rec.exec;
+	__builtin_memset(r, 0, sizeof(*r));
+	plumb_header(&r->h, PLUMB_REC_EXEC, sizeof(*r));
+	r->pid = pid;
+	r->ppid = task->real_parent->tgid;
+	r->start_ns = task->start_boottime;
+	r->cgroup_id = bpf_get_current_cgroup_id();
+	r->uid = (__u32)bpf_get_current_uid_gid();
+	bpf_probe_read_kernel_str(r->comm, sizeof(r->comm), task->comm);
+	bpf_probe_read_kernel_str(r->filename, sizeof(r->filename), bprm->filename);
+	const char *name = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, name);
+	bpf_probe_read_kernel_str(r->cgroup, sizeof(r->cgroup), name);
+
+	if (filter_comms && target_comm_matches(r->comm)) {
+		struct plumb_target t = { .verdict = PLUMB_VERDICT_TRACE, .inherit = follow_children };
+		bpf_map_update_elem(&targets, &pid, &t, BPF_NOEXIST);
+	}
+	process_emit(pc, r, sizeof(*r));
+	plumb_scratch_put(pc, level);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(sched_process_exit, struct task_struct *task)
+{
+	struct plumb_percpu *pc = plumb_percpu_get();
+	struct plumb_rec_exit r = {};
+	__u32 pid = task->tgid;
+
+	/* The last thread ends the process: do_exit() has counted it out of signal->live before the tracepoint. */
+	if (!pc || task->signal->live.counter != 0)
+		return 0;
+	bpf_map_delete_elem(&targets, &pid);
+	plumb_header(&r.h, PLUMB_REC_EXIT, sizeof(r));
+	r.pid = pid;
+	r.code = task->exit_code;
+	process_emit(pc, &r, sizeof(r));
+	return 0;
+}
