@@ -34,49 +34,8 @@ int BPF_PROG(sock_recv_length, struct sock *sk, int ret, int flags)
 	return on_length(sk, ret, flags, PLUMB_INGRESS);
 }
 
-/* TCP life. Runs in the process for connect, in a soft interrupt for what the peer causes. */
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 {
-	struct plumb_percpu *pc = plumb_percpu_get();
-	struct plumb_sock_state *st;
-
-	if (!pc || sk->sk_protocol != PLUMB_IPPROTO_TCP)
-		return 0;
-	if (newstate == TCP_SYN_SENT) {
-		__u32 tgid = (__u32)(bpf_get_current_pid_tgid() >> 32);
-
-		st = sock_state_make(pc, sk);
-		if (!st)
-			return 0;
-		st->role = PLUMB_ROLE_CLIENT;
-		st->flags |= PLUMB_ST_FRESH;
-		st->connect_ns = bpf_ktime_get_boot_ns();
-		sock_wanted(sk, st, tgid);
-		return 0;
-	}
-	if (oldstate == TCP_SYN_RECV && newstate == TCP_ESTABLISHED) {
-		st = sock_state_make(pc, sk);
-		if (!st)
-			return 0;
-		st->role = PLUMB_ROLE_SERVER;
-		st->flags |= PLUMB_ST_FRESH;
-		return 0;
-	}
-	st = bpf_sk_storage_get(&sock_states, sk, 0, 0);
-	if (!st)
-		return 0;
-	if (oldstate == TCP_SYN_SENT && newstate == TCP_ESTABLISHED) {
-		st->connect_us = (__u32)((bpf_ktime_get_boot_ns() - st->connect_ns) / 1000);
-		if (st->flags & PLUMB_ST_WANTED && sock_port_wanted(sk))
-			sock_emit_open(pc, sk, st);
-		return 0;
-	}
-	if (newstate == TCP_CLOSE && st->flags & PLUMB_ST_WANTED) {
-		__u32 flags = oldstate == TCP_SYN_SENT ? PLUMB_SOCK_CONNECT_FAILED : 0;
-		if (flags || st->flags & PLUMB_ST_OPENED)
-			sock_emit_stats(pc, sk, st, PLUMB_REC_SOCK_CLOSE, flags);
-		st->flags &= ~PLUMB_ST_OPENED;
-	}
-	return 0;
+	return sock_life(sk, oldstate, newstate);
 }

@@ -142,9 +142,9 @@ static __always_inline __u64 io_offset(struct sock *sk, struct plumb_sock_state 
 	__u64 at = st->next[dir & 1];
 
 	if (st->flags & PLUMB_ST_TCP) {
-		struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+		struct tcp_sock *tp = sock_tcp(sk);
 		if (tp) {
-			__u32 first = (dir == PLUMB_INGRESS ? tp->copied_seq : tp->write_seq) - len;
+			__u32 first = (dir == PLUMB_INGRESS ? SK(tp, copied_seq) : SK(tp, write_seq)) - len;
 			if (st->flags & begun)
 				at += (__s64)(__s32)(first - (__u32)at);
 			else
@@ -245,7 +245,7 @@ static __always_inline void io_dgram_peer(struct sock *sk, const struct plumb_ga
 {
 	struct sockaddr_in6 sa = {};
 
-	r->family = sk->__sk_common.skc_family;
+	r->family = SK(sk, __sk_common.skc_family);
 	r->peer_port = 0;
 	r->pad = 0;
 	__builtin_memset(r->peer_addr, 0, 16);
@@ -317,7 +317,12 @@ static __always_inline void io_dgram(struct plumb_percpu *pc, struct sock *sk, s
  * The whole of it, once a rung has the socket. `ret` is the call's result, msg_flags those of the receiving call; `sc` the system call, nr -1 if its buffers
  * cannot be found that way.
  */
-static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int dir, const struct plumb_syscall *sc)
+#ifndef PLUMB_SOCK_BY_HASH
+static __always_inline
+#else
+static __noinline
+#endif
+int io_seen(struct sock *sk, int ret, int msg_flags, int dir, const struct plumb_syscall *sc)
 {
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	struct plumb_percpu *pc = plumb_percpu_get();
@@ -325,7 +330,7 @@ static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int 
 
 	if (!pc)
 		return 0;
-	struct plumb_sock_state *st = bpf_sk_storage_get(&sock_states, sk, 0, 0);
+	struct plumb_sock_state *st = sock_state_get(sk);
 	if (!st)
 		st = sock_state_make(pc, sk);
 	if (!st)

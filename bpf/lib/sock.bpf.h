@@ -39,12 +39,87 @@ struct plumb_sock_state {
 	__u8 pad[7];
 };
 
+/*
+ * Two ways to keep it. Where the program holds a socket that the verifier trusts, in the socket's own storage and with direct loads; else (PLUMB_SOCK_BY_HASH)
+ * in a table by address and with checked reads.
+ */
+#ifndef PLUMB_SOCK_BY_HASH
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
 	__type(value, struct plumb_sock_state);
 } sock_states SEC(".maps");
+
+#define SK(sk, field) ((sk)->field)
+
+static __always_inline struct plumb_sock_state *sock_state_get(struct sock *sk)
+{
+	return bpf_sk_storage_get(&sock_states, sk, 0, 0);
+}
+
+static __always_inline struct plumb_sock_state *sock_state_add(struct sock *sk)
+{
+	return bpf_sk_storage_get(&sock_states, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
+static __always_inline void sock_state_drop(struct sock *sk) {} /* goes with the socket */
+
+static __always_inline __u64 sock_cookie(struct sock *sk)
+{
+	return bpf_get_socket_cookie(sk);
+}
+
+static __always_inline struct tcp_sock *sock_tcp(struct sock *sk)
+{
+	return bpf_skc_to_tcp_sock(sk);
+}
+#else
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct plumb_sock_state);
+} sock_states SEC(".maps");
+
+#define SK(sk, field) BPF_CORE_READ(sk, field)
+
+static __always_inline struct plumb_sock_state *sock_state_get(struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+
+	return bpf_map_lookup_elem(&sock_states, &key);
+}
+
+static __always_inline struct plumb_sock_state *sock_state_add(struct sock *sk)
+{
+	static const struct plumb_sock_state fresh;
+	__u64 key = (__u64)sk;
+
+	bpf_map_update_elem(&sock_states, &key, &fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&sock_states, &key);
+}
+
+static __always_inline void sock_state_drop(struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+
+	bpf_map_delete_elem(&sock_states, &key);
+}
+
+/* The kernel numbers sockets only on demand; where it has not, the time of first sight and the CPU stand in: unique too. */
+static __always_inline __u64 sock_cookie(struct sock *sk)
+{
+	__u64 cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+
+	return cookie ? cookie : bpf_ktime_get_boot_ns() << 12 | (bpf_get_smp_processor_id() & 2047) << 1 | 1ull << 63;
+}
+
+static __always_inline struct tcp_sock *sock_tcp(struct sock *sk)
+{
+	return (struct tcp_sock *)sk;
+}
+#endif
 
 /* Written by the probe as the engine asks; see plumb_policy_slot. */
 struct {
@@ -87,16 +162,16 @@ struct plumb_sock_identity {
 static __always_inline void sock_identity(struct sock *sk, struct plumb_sock_identity *id)
 {
 	__builtin_memset(id, 0, sizeof(*id));
-	id->family = sk->__sk_common.skc_family;
+	id->family = SK(sk, __sk_common.skc_family);
 	id->type = (__u8)BPF_CORE_READ_BITFIELD_PROBED(sk, sk_type);
 	id->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	if (id->family == PLUMB_AF_UNIX)
 		return;
-	id->local_port = sk->__sk_common.skc_num;
-	id->remote_port = __builtin_bswap16(sk->__sk_common.skc_dport);
+	id->local_port = SK(sk, __sk_common.skc_num);
+	id->remote_port = __builtin_bswap16(SK(sk, __sk_common.skc_dport));
 	if (id->family == PLUMB_AF_INET) {
-		*(__u32 *)id->local_addr = sk->__sk_common.skc_rcv_saddr;
-		*(__u32 *)id->remote_addr = sk->__sk_common.skc_daddr;
+		*(__u32 *)id->local_addr = SK(sk, __sk_common.skc_rcv_saddr);
+		*(__u32 *)id->remote_addr = SK(sk, __sk_common.skc_daddr);
 	} else {
 		bpf_probe_read_kernel(id->local_addr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
 		bpf_probe_read_kernel(id->remote_addr, 16, &sk->__sk_common.skc_v6_daddr);
@@ -105,11 +180,11 @@ static __always_inline void sock_identity(struct sock *sk, struct plumb_sock_ide
 
 static __always_inline bool sock_port_wanted(struct sock *sk)
 {
-	__u16 local = sk->__sk_common.skc_num, remote = __builtin_bswap16(sk->__sk_common.skc_dport);
+	__u16 local = SK(sk, __sk_common.skc_num), remote = __builtin_bswap16(SK(sk, __sk_common.skc_dport));
 
 	if (filter_ports == 0)
 		return true;
-	if (sk->__sk_common.skc_family == PLUMB_AF_UNIX)
+	if (SK(sk, __sk_common.skc_family) == PLUMB_AF_UNIX)
 		return false;
 	for (__u32 i = 0; i < PLUMB_FILTER_MAX; i++) {
 		if (i >= filter_ports)
@@ -197,15 +272,15 @@ static __always_inline void sock_emit_stats(struct plumb_percpu *pc, struct sock
 	r->bytes_received = st->next[PLUMB_INGRESS] - st->start[PLUMB_INGRESS];
 	r->bytes_sent = st->next[PLUMB_EGRESS] - st->start[PLUMB_EGRESS];
 	if (st->flags & PLUMB_ST_TCP) {
-		struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+		struct tcp_sock *tp = sock_tcp(sk);
 		if (tp) {
-			r->retransmits = tp->total_retrans;
-			r->srtt_us = tp->srtt_us >> 3;
+			r->retransmits = SK(tp, total_retrans);
+			r->srtt_us = SK(tp, srtt_us) >> 3;
 		}
 	}
-	r->error = sk->sk_err;
+	r->error = SK(sk, sk_err);
 	r->flags = flags | (st->flags & PLUMB_ST_FRESH ? 0 : PLUMB_SOCK_PREEXISTING);
-	if (sk->sk_err == 104 /* ECONNRESET */ || sk->sk_err == 32 /* EPIPE: a RST met a socket in CLOSE_WAIT */)
+	if (SK(sk, sk_err) == 104 /* ECONNRESET */ || SK(sk, sk_err) == 32 /* EPIPE: a RST met a socket in CLOSE_WAIT */)
 		r->flags |= PLUMB_SOCK_RESET;
 	r->pid = st->tgid;
 	r->family = id.family;
@@ -224,14 +299,14 @@ static __always_inline void sock_emit_stats(struct plumb_percpu *pc, struct sock
 /* The socket's state, made when it is first seen; NULL without memory (counted). */
 static __always_inline struct plumb_sock_state *sock_state_make(struct plumb_percpu *pc, struct sock *sk)
 {
-	struct plumb_sock_state *st = bpf_sk_storage_get(&sock_states, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct plumb_sock_state *st = sock_state_add(sk);
 
 	if (!st) {
 		plumb_lost(pc, PLUMB_LOSS_STORAGE, 1);
 		return NULL;
 	}
-	st->cookie = bpf_get_socket_cookie(sk);
-	if (sk->__sk_common.skc_family != PLUMB_AF_UNIX && sk->sk_protocol == PLUMB_IPPROTO_TCP)
+	st->cookie = sock_cookie(sk);
+	if (SK(sk, __sk_common.skc_family) != PLUMB_AF_UNIX && SK(sk, sk_protocol) == PLUMB_IPPROTO_TCP)
 		st->flags |= PLUMB_ST_TCP;
 	return st;
 }
@@ -250,6 +325,54 @@ static __always_inline bool sock_wanted(struct sock *sk, struct plumb_sock_state
 			st->flags &= ~PLUMB_ST_WANTED;
 	}
 	return st->flags & PLUMB_ST_WANTED;
+}
+
+/* TCP life. Runs in the process for connect, in a soft interrupt for what the peer causes. */
+static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate)
+{
+	struct plumb_percpu *pc = plumb_percpu_get();
+	struct plumb_sock_state *st;
+
+	if (!pc || SK(sk, sk_protocol) != PLUMB_IPPROTO_TCP)
+		return 0;
+	if (newstate == TCP_SYN_SENT) {
+		__u32 tgid = (__u32)(bpf_get_current_pid_tgid() >> 32);
+
+		st = sock_state_make(pc, sk);
+		if (!st)
+			return 0;
+		st->role = PLUMB_ROLE_CLIENT;
+		st->flags |= PLUMB_ST_FRESH;
+		st->connect_ns = bpf_ktime_get_boot_ns();
+		sock_wanted(sk, st, tgid);
+		return 0;
+	}
+	if (oldstate == TCP_SYN_RECV && newstate == TCP_ESTABLISHED) {
+		st = sock_state_make(pc, sk);
+		if (!st)
+			return 0;
+		st->role = PLUMB_ROLE_SERVER;
+		st->flags |= PLUMB_ST_FRESH;
+		return 0;
+	}
+	st = sock_state_get(sk);
+	if (!st)
+		return 0;
+	if (oldstate == TCP_SYN_SENT && newstate == TCP_ESTABLISHED) {
+		st->connect_us = (__u32)((bpf_ktime_get_boot_ns() - st->connect_ns) / 1000);
+		if (st->flags & PLUMB_ST_WANTED && sock_port_wanted(sk))
+			sock_emit_open(pc, sk, st);
+		return 0;
+	}
+	if (newstate == TCP_CLOSE && st->flags & PLUMB_ST_WANTED) {
+		__u32 flags = oldstate == TCP_SYN_SENT ? PLUMB_SOCK_CONNECT_FAILED : 0;
+		if (flags || st->flags & PLUMB_ST_OPENED)
+			sock_emit_stats(pc, sk, st, PLUMB_REC_SOCK_CLOSE, flags);
+		st->flags &= ~PLUMB_ST_OPENED;
+	}
+	if (newstate == TCP_CLOSE)
+		sock_state_drop(sk);
+	return 0;
 }
 
 #endif

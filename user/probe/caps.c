@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/caps.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static const struct caps_feature ladders[] = {
+	{ .name = "socket data", .nrungs = 2, .limits = "sendfile, splice and io_uring payload: lengths only",
+	  .rungs = {
+		  { "sock_length", "tp_btf sock_send_length, sock_recv_length", "6.3 (6e6eda44b939)", CAPS_UNTRIED, "" },
+		  { "sys_exit", "tp_btf sys_exit, descriptor to socket", "5.5", CAPS_UNTRIED, "" },
+	  } },
+	{ .name = "socket life", .nrungs = 1, .limits = "", .rungs = { { "set_state", "tp_btf inet_sock_set_state", "4.16", CAPS_UNTRIED, "" } } },
+	{ .name = "process life", .nrungs = 1, .limits = "",
+	  .rungs = { { "sched_process", "tp_btf sched_process_fork, _exec, _exit", "5.5", CAPS_UNTRIED, "" } } },
+};
+
+static void caps_prerequisite(struct caps *c, const char *name, bool ok, const char *detail)
+{
+	struct caps_prerequisite *p = &c->prerequisites[c->nprerequisites++];
+
+	p->name = name;
+	p->ok = ok;
+	snprintf(p->detail, sizeof(p->detail), "%s", detail);
+}
+
+/* Makes the smallest map there is: says whether bpf(2) is allowed at all, which capabilities alone do not. */
+static int caps_try_bpf(void)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_type = BPF_MAP_TYPE_RINGBUF;
+	attr.max_entries = (unsigned)sysconf(_SC_PAGESIZE);
+	int fd = (int)syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+void caps_init(struct caps *c)
+{
+	memset(c, 0, sizeof(*c));
+	c->nfeatures = sizeof(ladders) / sizeof(ladders[0]);
+	for (size_t i = 0; i < c->nfeatures; i++) {
+		c->features[i] = ladders[i];
+		c->features[i].serves = -1;
+	}
+
+	capng_get_caps_process();
+	bool admin = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN);
+	bool bpf = admin || (capng_have_capability(CAPNG_EFFECTIVE, CAP_BPF) && capng_have_capability(CAPNG_EFFECTIVE, CAP_PERFMON));
+	caps_prerequisite(c, "privileges", bpf,
+			  bpf ? "CAP_BPF and CAP_PERFMON" :
+				"run as root (sudo plumb …), or give the program CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID");
+	bool btf = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
+	caps_prerequisite(c, "kernel BTF", btf,
+			  btf ? "/sys/kernel/btf/vmlinux" : "this kernel carries no type information: one built with CONFIG_DEBUG_INFO_BTF=y is needed (distribution kernels since 2020)");
+	int err = caps_try_bpf();
+	char why[160] = "bpf(2) makes ring buffers";
+	if (err == -EPERM)
+		snprintf(why, sizeof(why), "bpf(2) is refused (EPERM): in a container, run it privileged or with these capabilities and a seccomp profile that allows bpf");
+	else if (err == -EINVAL)
+		snprintf(why, sizeof(why), "this kernel has no BPF ring buffer: 5.8 or later is needed");
+	else if (err)
+		snprintf(why, sizeof(why), "bpf(2) fails: %s", strerror(-err));
+	caps_prerequisite(c, "BPF ring buffer", err == 0, why);
+	bool proc = access("/proc/self/ns/pid", F_OK) == 0;
+	caps_prerequisite(c, "/proc", proc, proc ? "mounted" : "mount -t proc proc /proc");
+}
+
+struct caps_feature *caps_feature(struct caps *c, const char *name)
+{
+	for (size_t i = 0; i < c->nfeatures; i++)
+		if (strcmp(c->features[i].name, name) == 0)
+			return &c->features[i];
+	return NULL;
+}
+
+const struct caps_prerequisite *caps_missing(const struct caps *c)
+{
+	for (size_t i = 0; i < c->nprerequisites; i++)
+		if (!c->prerequisites[i].ok)
+			return &c->prerequisites[i];
+	return NULL;
+}

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/load.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "process.skel.h"
+#include "socket.skel.h"
+#include "syscall.skel.h"
+
+enum { DEFAULT_RING_BYTES = 2 * 1024 * 1024, LOAD_OBJECTS = 2, SCRATCH_LEVELS = 2 };
+
+struct loaded {
+	struct socket_bpf *socket;   /* one of these two: the rung that serves socket data and socket life */
+	struct syscall_bpf *syscall;
+	struct bpf_object *base;     /* the object of that one; owns the maps that all share */
+	struct process_bpf *process;
+	struct ring_buffer *process_ring;
+	struct link_ring *rings;
+	uint32_t ncpus;
+	uint32_t ring_bytes;
+	uint32_t generation;
+	int stats_fd;
+	struct plumb_policy_slot *policies; /* mapped */
+	uint32_t *shared;                   /* mapped; first word: reader_idle */
+	void (*process_fn)(void *ctx, const struct plumb_rec_header *h);
+	void *process_ctx;
+	size_t percpu_bytes;
+};
+
+/* The last complaint of libbpf, for the reason of a failed trial. Set by the library's only way to talk. */
+static char libbpf_said[160];
+
+static int load_print(enum libbpf_print_level level, const char *format, va_list ap)
+{
+	char line[512];
+
+	if (level > LIBBPF_WARN)
+		return 0;
+	vsnprintf(line, sizeof(line), format, ap);
+	if (strstr(line, "END PROG LOAD LOG") || strstr(line, "failed to load object") || strstr(line, "RLIMIT_MEMLOCK"))
+		return 0;
+	line[strcspn(line, "\n")] = 0;
+	snprintf(libbpf_said, sizeof(libbpf_said), "%.150s", line);
+	return 0;
+}
+
+/* Objects that are loaded later use the maps of the first that has one of the same name. */
+static int load_share_maps(struct bpf_object *to, struct bpf_object *from)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, to) {
+		if (bpf_map__is_internal(map))
+			continue;
+		struct bpf_map *other = bpf_object__find_map_by_name(from, bpf_map__name(map));
+		if (!other)
+			continue;
+		int err = bpf_map__reuse_fd(map, bpf_map__fd(other));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int load_map_fd(const struct loaded *l, const char *name)
+{
+	return bpf_map__fd(bpf_object__find_map_by_name(l->base, name));
+}
+
+/* Filters are constants of each object: the verifier then removes what is not asked for. */
+#define LOAD_TARGETS(skel, o)                                                                                     \
+	do {                                                                                                      \
+		(skel)->rodata->default_verdict = (o)->only_targets ? TARGET_IGNORE : TARGET_TRACE;               \
+		(skel)->rodata->filter_by_cgroup = (o)->by_cgroup;                                                \
+	} while (0)
+
+#define LOAD_PORTS(skel, o)                                                                                       \
+	for (uint32_t i_ = 0; i_ < LOAD_FILTER_MAX && (o)->ports[i_]; i_++) {                                     \
+		(skel)->rodata->filter_port[i_] = (o)->ports[i_];                                                 \
+		(skel)->rodata->filter_ports = i_ + 1;                                                            \
+	}
+
+static int load_size_maps(struct loaded *l, struct bpf_object *object)
+{
+	struct bpf_map *rings = bpf_object__find_map_by_name(object, "rings");
+	struct bpf_map *scratches = bpf_object__find_map_by_name(object, "scratches");
+	int err = 0;
+
+	if (rings)
+		err = bpf_map__set_max_entries(rings, l->ncpus);
+	if (!err && scratches)
+		err = bpf_map__set_max_entries(scratches, l->ncpus * SCRATCH_LEVELS);
+	return err;
+}
+
+static int load_make_rings(struct loaded *l)
+{
+	int outer = load_map_fd(l, "rings");
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	l->rings = calloc(l->ncpus, sizeof(*l->rings));
+	if (!l->rings)
+		return -ENOMEM;
+	for (uint32_t cpu = 0; cpu < l->ncpus; cpu++) {
+		struct link_ring *r = &l->rings[cpu];
+		r->fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "plumb_ring", 0, 0, l->ring_bytes, NULL);
+		if (r->fd < 0)
+			return r->fd;
+		if (bpf_map_update_elem(outer, &cpu, &r->fd, BPF_ANY))
+			return -errno;
+		void *consumer = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+		if (consumer == MAP_FAILED)
+			return -errno;
+		r->consumer_pos = consumer;
+		uint8_t *producer = mmap(NULL, page + 2 * (size_t)l->ring_bytes, PROT_READ, MAP_SHARED, r->fd, (off_t)page);
+		if (producer == MAP_FAILED)
+			return -errno;
+		r->producer_pos = (const uint64_t *)producer;
+		r->data = producer + page;
+		r->size = l->ring_bytes;
+	}
+	return 0;
+}
+
+static int load_map_memory(struct loaded *l)
+{
+	void *p = mmap(NULL, sizeof(*l->policies) * PLUMB_POLICY_SLOTS, PROT_READ | PROT_WRITE, MAP_SHARED, load_map_fd(l, "policies"), 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	l->policies = p;
+	p = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, load_map_fd(l, "shared"), 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	l->shared = p;
+	return 0;
+}
+
+/* Both objects of the ladder have the same knobs; their types differ by name only. */
+#define LOAD_RUNG(skel, o)                                                                                        \
+	do {                                                                                                      \
+		LOAD_TARGETS(skel, o);                                                                            \
+		LOAD_PORTS(skel, o);                                                                              \
+		(skel)->rodata->wake_bytes = l->ring_bytes / 8;                                                   \
+	} while (0)
+
+static int load_rung_lengths(struct loaded *l, const struct load_options *o)
+{
+	l->socket = socket_bpf__open();
+	if (!l->socket)
+		return -errno;
+	LOAD_RUNG(l->socket, o);
+	l->base = l->socket->obj;
+	int err = load_size_maps(l, l->base);
+	return err ? err : socket_bpf__load(l->socket);
+}
+
+static int load_rung_syscalls(struct loaded *l, const struct load_options *o)
+{
+	l->syscall = syscall_bpf__open();
+	if (!l->syscall)
+		return -errno;
+	LOAD_RUNG(l->syscall, o);
+	l->base = l->syscall->obj;
+	int err = load_size_maps(l, l->base);
+	return err ? err : syscall_bpf__load(l->syscall);
+}
+
+/* Failure leaves nothing behind. */
+static int load_rung(struct loaded *l, const struct load_options *o, const char *rung)
+{
+	int err = strcmp(rung, "sock_length") == 0 ? load_rung_lengths(l, o) : load_rung_syscalls(l, o);
+
+	if (err) {
+		syscall_bpf__destroy(l->syscall);
+		socket_bpf__destroy(l->socket);
+		l->syscall = NULL;
+		l->socket = NULL;
+		l->base = NULL;
+	}
+	return err;
+}
+
+static int load_socket(struct loaded *l, const struct load_options *o, struct caps *caps)
+{
+	struct caps_feature *f = caps_feature(caps, "socket data");
+	int err = -ENOTSUP;
+
+	for (size_t i = 0; i < f->nrungs; i++) {
+		struct caps_rung *r = &f->rungs[i];
+		if (o->rung && strcmp(o->rung, r->name) != 0)
+			continue;
+		libbpf_said[0] = 0;
+		err = load_rung(l, o, r->name);
+		r->state = err ? CAPS_FAILS : CAPS_WORKS;
+		if (!err) {
+			f->serves = (int)i;
+			return 0;
+		}
+		snprintf(r->why, sizeof(r->why), "%s", libbpf_said[0] ? libbpf_said : strerror(-err));
+	}
+	return err;
+}
+
+static int load_process(struct loaded *l, const struct load_options *o)
+{
+	l->process = process_bpf__open();
+	if (!l->process)
+		return -errno;
+	LOAD_TARGETS(l->process, o);
+	l->process->rodata->follow_children = o->follow_children;
+	l->process->rodata->wake_bytes = l->ring_bytes / 8;
+	for (uint32_t i = 0; i < LOAD_FILTER_MAX && o->comms[i]; i++) {
+		snprintf((char *)l->process->rodata->filter_comm[i], PLUMB_COMM_LEN, "%s", o->comms[i]);
+		l->process->rodata->filter_comms = i + 1;
+	}
+	int err = load_size_maps(l, l->process->obj);
+	if (!err)
+		err = load_share_maps(l->process->obj, l->base);
+	return err ? err : process_bpf__load(l->process);
+}
+
+static int load_process_event(void *ctx, void *data, size_t len)
+{
+	struct loaded *l = ctx;
+
+	if (len >= sizeof(struct plumb_rec_header))
+		l->process_fn(l->process_ctx, data);
+	return 0;
+}
+
+static int load_fail(int err, const char *what, char *ret_error, size_t error_len)
+{
+	if (err == -EPERM || err == -EACCES)
+		snprintf(ret_error, error_len, "%s: not permitted: run as root, or see 'plumb doctor'", what);
+	else
+		snprintf(ret_error, error_len, "%s: %s%s%s: see 'plumb doctor'", what, strerror(-err), libbpf_said[0] ? ": " : "", libbpf_said);
+	return err;
+}
+
+int loaded_new(const struct load_options *o, struct loaded **ret_loaded, struct caps *ret_caps, char *ret_error, size_t error_len)
+{
+	caps_init(ret_caps);
+	const struct caps_prerequisite *missing = caps_missing(ret_caps);
+	if (missing) {
+		snprintf(ret_error, error_len, "%s: %s", missing->name, missing->detail);
+		return -ENOTSUP;
+	}
+
+	struct loaded *l = calloc(1, sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+	l->stats_fd = -1;
+	l->ring_bytes = o->ring_bytes ? o->ring_bytes : DEFAULT_RING_BYTES;
+	l->ncpus = (uint32_t)libbpf_num_possible_cpus();
+	libbpf_set_print(load_print);
+	/* Memory is accounted to the cgroup; where the old limit still counts, raising it is tried and refusal tolerated. */
+	libbpf_set_memlock_rlim(0);
+
+	int err = load_socket(l, o, ret_caps);
+	if (err) {
+		load_fail(err, "cannot load the socket programs", ret_error, error_len);
+		goto fail;
+	}
+	err = load_make_rings(l);
+	if (!err)
+		err = load_map_memory(l);
+	if (err) {
+		load_fail(err, "cannot make the ring buffers", ret_error, error_len);
+		goto fail;
+	}
+	err = load_process(l, o);
+	struct caps_rung *life = &caps_feature(ret_caps, "process life")->rungs[0];
+	life->state = err ? CAPS_FAILS : CAPS_WORKS;
+	if (err) {
+		snprintf(life->why, sizeof(life->why), "%s", libbpf_said[0] ? libbpf_said : strerror(-err));
+		load_fail(err, "cannot load the process programs", ret_error, error_len);
+		goto fail;
+	}
+	l->percpu_bytes = bpf_map__value_size(bpf_object__find_map_by_name(l->base, "percpu"));
+	l->process_ring = ring_buffer__new(load_map_fd(l, "process_ring"), load_process_event, l, NULL);
+	if (!l->process_ring) {
+		err = load_fail(-errno, "cannot read process events", ret_error, error_len);
+		goto fail;
+	}
+	if (o->count_cost)
+		l->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	*ret_loaded = l;
+	return 0;
+fail:
+	loaded_free(l);
+	return err;
+}
+
+void loaded_free(struct loaded *l)
+{
+	if (!l)
+		return;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	ring_buffer__free(l->process_ring);
+	process_bpf__destroy(l->process);
+	syscall_bpf__destroy(l->syscall);
+	socket_bpf__destroy(l->socket);
+	for (uint32_t i = 0; l->rings && i < l->ncpus; i++) {
+		if (l->rings[i].data)
+			munmap((void *)(uintptr_t)l->rings[i].producer_pos, page + 2 * (size_t)l->ring_bytes);
+		if (l->rings[i].consumer_pos)
+			munmap(l->rings[i].consumer_pos, page);
+		if (l->rings[i].fd > 0)
+			close(l->rings[i].fd);
+	}
+	free(l->rings);
+	if (l->policies)
+		munmap(l->policies, sizeof(*l->policies) * PLUMB_POLICY_SLOTS);
+	if (l->shared)
+		munmap(l->shared, page);
+	if (l->stats_fd >= 0)
+		close(l->stats_fd);
+	free(l);
+}
+
+int loaded_attach(struct loaded *l, struct caps *caps, char *ret_error, size_t error_len)
+{
+	/* Process life first: no exec between the two may be missed. */
+	int err = process_bpf__attach(l->process);
+	if (err)
+		return load_fail(err, "cannot attach to process life", ret_error, error_len);
+	caps_feature(caps, "process life")->serves = 0;
+	err = l->socket ? socket_bpf__attach(l->socket) : syscall_bpf__attach(l->syscall);
+	if (err)
+		return load_fail(err, "cannot attach to sockets", ret_error, error_len);
+	caps_feature(caps, "socket life")->serves = 0;
+	caps_feature(caps, "socket life")->rungs[0].state = CAPS_WORKS;
+	return 0;
+}
+
+void loaded_link(struct loaded *l, struct link *ret_link)
+{
+	ret_link->rings = l->rings;
+	ret_link->nrings = l->ncpus;
+	ret_link->reader_idle = l->shared;
+}
+
+int loaded_target(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit)
+{
+	struct { uint8_t verdict, inherit, pad[6]; } value = { (uint8_t)verdict, inherit, { 0 } };
+	uint32_t zero = 0;
+
+	if (bpf_map_update_elem(load_map_fd(l, "targets"), &pid, &value, BPF_ANY))
+		return -errno;
+	l->generation++;
+	return bpf_map_update_elem(load_map_fd(l, "target_generation"), &zero, &l->generation, BPF_ANY) ? -errno : 0;
+}
+
+int loaded_cgroup(struct loaded *l, uint64_t cgroup_id, enum target_verdict verdict)
+{
+	uint8_t value = (uint8_t)verdict;
+
+	return bpf_map_update_elem(load_map_fd(l, "target_cgroups"), &cgroup_id, &value, BPF_ANY) ? -errno : 0;
+}
+
+void loaded_policy(struct loaded *l, uint64_t sock, uint32_t ingress, uint32_t egress)
+{
+	volatile struct plumb_policy_slot *slot = &l->policies[sock & (PLUMB_POLICY_SLOTS - 1)];
+
+	/* The tag goes last and is taken away first: a program must never see one socket's tag with another's numbers. */
+	slot->sock = 0;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	slot->ingress = ingress;
+	slot->egress = egress;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	slot->sock = sock;
+}
+
+void loaded_losses(struct loaded *l, uint64_t ret_losses[PLUMB_LOSS_REASONS])
+{
+	size_t stride = (l->percpu_bytes + 7) & ~(size_t)7;
+	uint32_t zero = 0;
+	uint8_t *values = calloc(l->ncpus, stride);
+
+	memset(ret_losses, 0, sizeof(*ret_losses) * PLUMB_LOSS_REASONS);
+	if (!values)
+		return;
+	if (bpf_map_lookup_elem(load_map_fd(l, "percpu"), &zero, values) == 0)
+		for (uint32_t cpu = 0; cpu < l->ncpus; cpu++) {
+			const uint64_t *loss = (const uint64_t *)(values + cpu * stride); /* first member of struct plumb_percpu */
+			for (int i = 0; i < PLUMB_LOSS_REASONS; i++)
+				ret_losses[i] += loss[i];
+		}
+	free(values);
+}
+
+static struct bpf_object *load_object(const struct loaded *l, int i)
+{
+	return i == 0 ? l->base : l->process->obj;
+}
+
+size_t loaded_costs(struct loaded *l, struct program_cost *ret_costs, size_t max)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < LOAD_OBJECTS; i++) {
+		struct bpf_object *object = load_object(l, i);
+		struct bpf_program *prog;
+		bpf_object__for_each_program(prog, object) {
+			struct bpf_prog_info info = { 0 };
+			uint32_t len = sizeof(info);
+			int fd = bpf_program__fd(prog);
+			if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+				continue;
+			if (n < max) {
+				snprintf(ret_costs[n].name, sizeof(ret_costs[n].name), "%s", bpf_program__name(prog));
+				ret_costs[n].run_ns = info.run_time_ns;
+				ret_costs[n].run_count = info.run_cnt;
+			}
+			n++;
+		}
+	}
+	return n;
+}
+
+/* What the kernel charges for a map, as it says itself. */
+static uint64_t load_map_memlock(int fd)
+{
+	char path[64], line[128];
+	uint64_t bytes = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		if (strncmp(line, "memlock:", 8) == 0)
+			bytes = strtoull(line + 8, NULL, 10);
+	fclose(f);
+	return bytes;
+}
+
+uint64_t loaded_map_bytes(struct loaded *l)
+{
+	uint64_t bytes = 0;
+
+	for (int i = 0; i < LOAD_OBJECTS; i++) {
+		struct bpf_object *object = load_object(l, i);
+		struct bpf_map *map;
+		bpf_object__for_each_map(map, object)
+			if (i == 0 || bpf_map__is_internal(map) || !bpf_object__find_map_by_name(l->base, bpf_map__name(map)))
+				bytes += load_map_memlock(bpf_map__fd(map));
+	}
+	for (uint32_t i = 0; i < l->ncpus; i++)
+		bytes += load_map_memlock(l->rings[i].fd);
+	return bytes;
+}
+
+int loaded_process_fd(const struct loaded *l)
+{
+	return ring_buffer__epoll_fd(l->process_ring);
+}
+
+int loaded_process_read(struct loaded *l, void (*fn)(void *ctx, const struct plumb_rec_header *h), void *ctx)
+{
+	l->process_fn = fn;
+	l->process_ctx = ctx;
+	return ring_buffer__consume(l->process_ring);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel side, loaded and attached: which programs serve is found by trial (caps.h), maps are shared between objects by name, and what user
+ * space does with them is behind these functions. Only probe/ includes libbpf.
+ */
+#ifndef PLUMB_PROBE_LOAD_H
+#define PLUMB_PROBE_LOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model/link.h"
+#include "model/record.h"
+#include "probe/caps.h"
+
+enum { LOAD_FILTER_MAX = 8 };
+
+struct load_options {
+	uint32_t ring_bytes;     /* per CPU, a power of two; 0 = 2 MiB */
+	bool only_targets;       /* nothing is watched but what target_set() and the filters name */
+	bool follow_children;    /* of processes that match comms */
+	const char *comms[LOAD_FILTER_MAX]; /* NULL-terminated unless full */
+	uint16_t ports[LOAD_FILTER_MAX];    /* 0-terminated unless full */
+	bool by_cgroup;
+	bool count_cost;         /* BPF_ENABLE_STATS: run time per program; itself costs about 80 ns a run */
+	const char *rung;        /* use this way for socket data and no other; NULL = the best that works */
+};
+
+enum target_verdict { TARGET_DEFAULT = 0, TARGET_TRACE = 1, TARGET_IGNORE = 2 };
+
+struct program_cost {
+	char name[24];
+	uint64_t run_ns, run_count;
+};
+
+struct loaded;
+
+/* On failure ret_error has one line that says what is missing and how to get it. ret_caps is filled in either case. */
+int loaded_new(const struct load_options *o, struct loaded **ret_loaded, struct caps *ret_caps, char *ret_error, size_t error_len);
+void loaded_free(struct loaded *l);
+
+/* Attaches: from here on records come. */
+int loaded_attach(struct loaded *l, struct caps *caps, char *ret_error, size_t error_len);
+
+/* Rings and flags for an engine. The arrays stay l's. */
+void loaded_link(struct loaded *l, struct link *ret_link);
+
+int loaded_target(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit);
+int loaded_cgroup(struct loaded *l, uint64_t cgroup_id, enum target_verdict verdict);
+void loaded_policy(struct loaded *l, uint64_t sock, uint32_t ingress, uint32_t egress);
+/* Cumulative, summed over CPUs. */
+void loaded_losses(struct loaded *l, uint64_t ret_losses[PLUMB_LOSS_REASONS]);
+/* Fills at most max entries; returns how many programs are loaded. */
+size_t loaded_costs(struct loaded *l, struct program_cost *ret_costs, size_t max);
+uint64_t loaded_map_bytes(struct loaded *l);
+
+/* Exec, fork and exit records as they happen. The descriptor is readable when there are some. */
+int loaded_process_fd(const struct loaded *l);
+int loaded_process_read(struct loaded *l, void (*fn)(void *ctx, const struct plumb_rec_header *h), void *ctx);
+
+#endif
