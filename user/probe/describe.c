@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/describe.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PROC_TEXT_MAX = 65536, VALUE_MAX = 256, ATTRS_MAX = 36 };
+
+struct description {
+	struct plumb_rec_process *rec;
+	char *text; /* behind rec */
+	size_t used, cap;
+	bool named; /* service.name is set */
+};
+
+/* Reads a whole small file of /proc; returns its length (NUL-terminated) or a negative errno. */
+static ssize_t proc_read(uint32_t pid, const char *file, char *buf, size_t cap)
+{
+	char path[64];
+	size_t len = 0;
+
+	snprintf(path, sizeof(path), "/proc/%u/%s", pid, file);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while (len < cap - 1) {
+		ssize_t n = read(fd, buf + len, cap - 1 - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			if (n < 0 && len == 0) {
+				int err = -errno;
+				close(fd);
+				return err;
+			}
+			break;
+		}
+		len += (size_t)n;
+	}
+	close(fd);
+	buf[len] = 0;
+	return (ssize_t)len;
+}
+
+/* Adds key=value; cuts the value, drops the attribute when there is no room: a description is a help, not a proof. */
+static void describe_add(struct description *d, const char *key, const char *value, size_t len)
+{
+	size_t key_len = strlen(key);
+
+	if (len == 0 || d->rec->count >= ATTRS_MAX)
+		return;
+	if (len > VALUE_MAX)
+		len = VALUE_MAX;
+	if (key_len + len + 2 > d->cap - d->used)
+		return;
+	memcpy(d->text + d->used, key, key_len);
+	d->text[d->used + key_len] = '=';
+	memcpy(d->text + d->used + key_len + 1, value, len);
+	d->text[d->used + key_len + 1 + len] = 0;
+	d->used += key_len + len + 2;
+	d->rec->count++;
+}
+
+static void describe_add_str(struct description *d, const char *key, const char *value)
+{
+	describe_add(d, key, value, strlen(value));
+}
+
+static void describe_name(struct description *d, const char *value, size_t len, const char *source)
+{
+	if (d->named || len == 0)
+		return;
+	d->named = true;
+	describe_add(d, "service.name", value, len);
+	describe_add_str(d, "plumb.service.name.source", source);
+}
+
+static size_t copy_part(char *to, size_t cap, const char *from, size_t len)
+{
+	if (len >= cap)
+		len = cap - 1;
+	memcpy(to, from, len);
+	to[len] = 0;
+	return len;
+}
+
+size_t describe_container_id(const char *cgroup_path, char *ret_id, size_t len)
+{
+	/* docker-<id>.scope, cri-containerd-<id>.scope, crio-<id>.scope, libpod-<id>.scope, /docker/<id>, /kubepods/…/<id> */
+	for (const char *p = cgroup_path; *p; p++) {
+		if (p != cgroup_path && p[-1] != '/' && p[-1] != '-')
+			continue;
+		size_t n = 0;
+		while (isxdigit((unsigned char)p[n]))
+			n++;
+		if (n == 64 && (p[n] == 0 || p[n] == '.' || p[n] == '/'))
+			return copy_part(ret_id, len, p, n);
+	}
+	return 0;
+}
+
+size_t describe_pod_uid(const char *cgroup_path, char *ret_uid, size_t len)
+{
+	/* kubepods-burstable-pod<uid with _>.slice (systemd driver) or /pod<uid> (cgroupfs driver) */
+	const char *p = strstr(cgroup_path, "kubepods");
+
+	if (!p)
+		return 0;
+	while ((p = strstr(p, "pod"))) {
+		p += 3;
+		size_t n = 0;
+		while (isxdigit((unsigned char)p[n]) || p[n] == '-' || p[n] == '_')
+			n++;
+		if (n == 36) {
+			n = copy_part(ret_uid, len, p, n);
+			for (size_t i = 0; i < n; i++)
+				if (ret_uid[i] == '_')
+					ret_uid[i] = '-';
+			return n;
+		}
+	}
+	return 0;
+}
+
+size_t describe_unit(const char *cgroup_path, char *ret_unit, size_t len)
+{
+	/* The innermost *.service; user sessions run under user@1000.service, which names nothing useful. */
+	const char *best = NULL;
+	size_t best_len = 0;
+
+	for (const char *p = cgroup_path; p && *p;) {
+		if (*p == '/')
+			p++;
+		size_t n = strcspn(p, "/");
+		if (n > 8 && memcmp(p + n - 8, ".service", 8) == 0 && strncmp(p, "user@", 5) != 0) {
+			best = p;
+			best_len = n - 8;
+		}
+		p += n;
+	}
+	return best ? copy_part(ret_unit, len, best, best_len) : 0;
+}
+
+/* Kubernetes' generated suffixes use these letters only (apimachinery's SafeEncodeString). */
+static bool is_generated(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strchr("bcdfghjklmnpqrstvwxz2456789", s[i]))
+			return false;
+	return n > 0;
+}
+
+size_t describe_workload(const char *pod_name, char *ret_name, size_t len)
+{
+	size_t n = strlen(pod_name);
+	const char *dash = strrchr(pod_name, '-');
+
+	if (!dash || dash == pod_name)
+		return copy_part(ret_name, len, pod_name, n);
+	size_t tail = n - (size_t)(dash - pod_name) - 1;
+	if (strspn(dash + 1, "0123456789") == tail) /* StatefulSet: web-0 */
+		return copy_part(ret_name, len, pod_name, (size_t)(dash - pod_name));
+	if (tail != 5 || !is_generated(dash + 1, tail))
+		return copy_part(ret_name, len, pod_name, n);
+	n = (size_t)(dash - pod_name);
+	for (size_t i = n; i-- > 1;) { /* ReplicaSet's hash: 8 to 10 letters */
+		if (pod_name[i] != '-')
+			continue;
+		size_t hash = n - i - 1;
+		if (hash >= 6 && hash <= 10 && is_generated(pod_name + i + 1, hash))
+			n = i;
+		break;
+	}
+	return copy_part(ret_name, len, pod_name, n);
+}
+
+/* Value of a variable in /proc/PID/environ (NUL-separated), or NULL. */
+static const char *env_find(const char *env, size_t len, const char *name)
+{
+	size_t name_len = strlen(name);
+
+	for (size_t at = 0; at < len; at += strlen(env + at) + 1)
+		if (strncmp(env + at, name, name_len) == 0 && env[at + name_len] == '=')
+			return env + at + name_len + 1;
+	return NULL;
+}
+
+/* OTEL_RESOURCE_ATTRIBUTES: key=value,key=value; only keys that look like attribute names are taken. */
+static void describe_otel_attributes(struct description *d, const char *list)
+{
+	while (*list) {
+		size_t n = strcspn(list, ","), eq = strcspn(list, "=");
+		char key[64];
+		if (eq < n && eq > 0 && eq < sizeof(key)) {
+			copy_part(key, sizeof(key), list, eq);
+			if (strcmp(key, "service.name") == 0)
+				describe_name(d, list + eq + 1, n - eq - 1, "OTEL_RESOURCE_ATTRIBUTES");
+			else if (strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789._") == eq && strncmp(key, "plumb.", 6) != 0)
+				describe_add(d, key, list + eq + 1, n - eq - 1);
+		}
+		list += n + (list[n] == ',');
+	}
+}
+
+static void describe_environment(struct description *d, uint32_t pid, const char *cgroup, char *text)
+{
+	ssize_t len = proc_read(pid, "environ", text, PROC_TEXT_MAX);
+	char name[VALUE_MAX];
+	const char *v;
+
+	if (len <= 0)
+		return;
+	if ((v = env_find(text, (size_t)len, "OTEL_SERVICE_NAME")))
+		describe_name(d, v, strlen(v), "OTEL_SERVICE_NAME");
+	if ((v = env_find(text, (size_t)len, "OTEL_RESOURCE_ATTRIBUTES")))
+		describe_otel_attributes(d, v);
+	bool pod = describe_pod_uid(cgroup, name, sizeof(name)) > 0;
+	if (pod)
+		describe_add_str(d, "k8s.pod.uid", name);
+	if (!pod && !env_find(text, (size_t)len, "KUBERNETES_SERVICE_HOST"))
+		return;
+	/* The kubelet sets HOSTNAME to the pod's name; downward-API variables are conventions. */
+	v = env_find(text, (size_t)len, "POD_NAME");
+	if (!v)
+		v = env_find(text, (size_t)len, "HOSTNAME");
+	if (v && *v) {
+		describe_add_str(d, "k8s.pod.name", v);
+		size_t n = describe_workload(v, name, sizeof(name));
+		describe_name(d, name, n, "k8s.pod.name");
+	}
+	if ((v = env_find(text, (size_t)len, "POD_NAMESPACE")))
+		describe_add_str(d, "k8s.namespace.name", v);
+	if ((v = env_find(text, (size_t)len, "NODE_NAME")))
+		describe_add_str(d, "k8s.node.name", v);
+}
+
+/* The line of /proc/PID/cgroup that says most: cgroup v2's, unless that is the root and a v1 hierarchy has more. */
+static void describe_cgroup_path(uint32_t pid, char *ret_path, size_t len, char *text)
+{
+	ret_path[0] = 0;
+	if (proc_read(pid, "cgroup", text, PROC_TEXT_MAX) <= 0)
+		return;
+	for (char *line = text; line && *line;) {
+		char *end = strchr(line, '\n');
+		if (end)
+			*end = 0;
+		char *path = strchr(line, ':');
+		path = path ? strchr(path + 1, ':') : NULL;
+		if (path && strlen(path + 1) > strlen(ret_path) && strlen(path + 1) < len)
+			copy_part(ret_path, len, path + 1, strlen(path + 1));
+		line = end ? end + 1 : NULL;
+	}
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static bool is_interpreter(const char *name)
+{
+	static const char *const names[] = { "python", "node", "ruby", "perl", "php", "java", "bash", "sh", "dash", "bun", "deno", "uwsgi", "gunicorn" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		size_t n = strlen(names[i]);
+		if (strncmp(name, names[i], n) == 0 && strspn(name + n, "0123456789.") == strlen(name + n))
+			return true;
+	}
+	return false;
+}
+
+/* The script, module or class that an interpreter runs: its first argument that is no option. Arguments may hold secrets: no more of them is taken. */
+static void describe_script(struct description *d, uint32_t pid, char *text)
+{
+	ssize_t len = proc_read(pid, "cmdline", text, PROC_TEXT_MAX);
+	size_t at = len > 0 ? strlen(text) + 1 : 0;
+	bool module = false;
+
+	while (len > 0 && at < (size_t)len) {
+		const char *arg = text + at;
+		at += strlen(arg) + 1;
+		if (strcmp(arg, "-m") == 0 || strcmp(arg, "-jar") == 0) {
+			module = true;
+			continue;
+		}
+		if (strcmp(arg, "-c") == 0 || strcmp(arg, "-e") == 0)
+			return;
+		if (arg[0] == '-' && !module)
+			continue;
+		const char *base = base_name(arg);
+		size_t n = strlen(base);
+		static const char *const suffixes[] = { ".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".pl", ".php", ".jar", ".sh" };
+		for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+			size_t s = strlen(suffixes[i]);
+			if (n > s && strcmp(base + n - s, suffixes[i]) == 0) {
+				n -= s;
+				break;
+			}
+		}
+		describe_name(d, base, n, "script");
+		return;
+	}
+}
+
+static void describe_executable(struct description *d, uint32_t pid, const struct plumb_rec_exec *exec, char *text)
+{
+	char link[64], path[PLUMB_PATH_LEN * 2];
+
+	snprintf(link, sizeof(link), "/proc/%u/exe", pid);
+	ssize_t n = readlink(link, path, sizeof(path) - 1);
+	if (n > 0) {
+		path[n] = 0;
+		char *deleted = strstr(path, " (deleted)");
+		if (deleted)
+			*deleted = 0;
+	} else if (exec) {
+		copy_part(path, sizeof(path), exec->filename, strnlen(exec->filename, sizeof(exec->filename)));
+	} else {
+		return;
+	}
+	const char *base = base_name(path);
+	describe_add_str(d, "process.executable.path", path);
+	describe_add_str(d, "process.executable.name", base);
+	if (!d->named && n > 0 && is_interpreter(base))
+		describe_script(d, pid, text);
+	describe_name(d, base, strlen(base), "executable");
+}
+
+/* Start in clock ticks and parent from /proc/PID/stat; the name in parentheses may hold anything. */
+static int describe_stat_fields(uint32_t pid, char *text, uint64_t ret_fields[52])
+{
+	ssize_t len = proc_read(pid, "stat", text, 4096);
+
+	if (len <= 0)
+		return -ESRCH;
+	char *p = strrchr(text, ')');
+	if (!p)
+		return -ESRCH;
+	p += 2;
+	memset(ret_fields, 0, sizeof(uint64_t) * 52);
+	ret_fields[2] = (uint64_t)(unsigned char)*p; /* state */
+	for (int i = 3; i < 52 && *p; i++) {
+		p += strcspn(p, " ");
+		ret_fields[i] = strtoull(p, &p, 10);
+	}
+	return 0;
+}
+
+int describe_process(uint32_t pid, const struct plumb_rec_exec *exec, void *buf)
+{
+	struct plumb_rec_process *r = buf;
+	struct description d = { .rec = r, .text = (char *)(r + 1), .cap = DESCRIBE_MAX - sizeof(*r) };
+	uint64_t fields[52];
+	char cgroup[PLUMB_PATH_LEN * 2], name[VALUE_MAX];
+	struct timespec now;
+
+	char *text = malloc(PROC_TEXT_MAX);
+	if (!text)
+		return -ENOMEM;
+	memset(r, 0, sizeof(*r));
+	int gone = describe_stat_fields(pid, text, fields);
+	if (gone && !exec) {
+		free(text);
+		return -ESRCH;
+	}
+	if (!gone && fields[3] == 2) { /* child of kthreadd */
+		free(text);
+		return -ENOENT;
+	}
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	r->h.type = PLUMB_REC_PROCESS;
+	r->h.cpu = UINT16_MAX;
+	r->h.time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	r->pid = pid;
+	r->ppid = gone ? exec->ppid : (uint32_t)fields[3];
+	r->start_ns = exec ? exec->start_ns : fields[21] * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
+	r->flags = gone ? PLUMB_PROCESS_PARTIAL : 0;
+
+	char number[16];
+	snprintf(number, sizeof(number), "%u", pid);
+	describe_cgroup_path(pid, cgroup, sizeof(cgroup), text);
+	if (!cgroup[0] && exec)
+		copy_part(cgroup, sizeof(cgroup), exec->cgroup, strnlen(exec->cgroup, sizeof(exec->cgroup)));
+	describe_environment(&d, pid, cgroup, text);
+	if (describe_unit(cgroup, name, sizeof(name))) {
+		describe_add_str(&d, "plumb.systemd.unit", name);
+		char id[80];
+		if (!describe_container_id(cgroup, id, sizeof(id)))
+			describe_name(&d, name, strlen(name), "systemd unit");
+	}
+	describe_executable(&d, pid, exec, text);
+	snprintf(number, sizeof(number), "%u", pid);
+	describe_add_str(&d, "process.pid", number);
+	if (describe_container_id(cgroup, name, sizeof(name)))
+		describe_add_str(&d, "container.id", name);
+	if (cgroup[0] && strcmp(cgroup, "/") != 0)
+		describe_add_str(&d, "plumb.cgroup.path", cgroup);
+	free(text);
+
+	r->bytes = (uint16_t)d.used;
+	size_t size = (sizeof(*r) + d.used + 7) & ~(size_t)7;
+	memset(d.text + d.used, 0, size - sizeof(*r) - d.used);
+	r->h.size = (uint32_t)size;
+	return (int)size;
+}
+
+int describe_stat(uint32_t pid, struct plumb_rec_proc_stat *ret)
+{
+	uint64_t f[52], tick_ns = 1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK);
+	char text[4096];
+	struct timespec now;
+
+	if (describe_stat_fields(pid, text, f) || f[2] == 'Z')
+		return -ESRCH;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	*ret = (struct plumb_rec_proc_stat){
+		.h = { .size = sizeof(*ret), .type = PLUMB_REC_PROC_STAT, .cpu = UINT16_MAX,
+		       .time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec },
+		.pid = pid,
+		.threads = (uint32_t)f[19],
+		.cpu_user_ns = f[13] * tick_ns,
+		.cpu_system_ns = f[14] * tick_ns,
+		.vms_bytes = f[22],
+		.rss_bytes = f[23] * (uint64_t)sysconf(_SC_PAGESIZE),
+	};
+	if (proc_read(pid, "io", text, sizeof(text)) > 0) {
+		const char *p = strstr(text, "\nread_bytes: ");
+		if (p)
+			ret->read_bytes = strtoull(p + 13, NULL, 10);
+		p = strstr(text, "\nwrite_bytes: ");
+		if (p)
+			ret->write_bytes = strtoull(p + 14, NULL, 10);
+	}
+	return 0;
+}

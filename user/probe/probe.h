@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The privileged process: loads the kernel side, starts the engine without privileges, describes processes to it, does what it asks through the socketpair, counts what
+ * was lost, and restarts it when it dies. It never looks at a captured byte.
+ */
+#ifndef PLUMB_PROBE_PROBE_H
+#define PLUMB_PROBE_PROBE_H
+
+#include "probe/load.h"
+#include "probe/sandbox.h"
+
+enum { PROBE_PIDS_MAX = 64 };
+
+struct probe_options {
+	struct load_options load;
+	struct sandbox_options sandbox;
+	uint32_t pids[PROBE_PIDS_MAX];    /* watched with their children; 0-terminated */
+	uint32_t exclude[PROBE_PIDS_MAX]; /* never watched, nor their children */
+	const char *const *exec_names;    /* base names of executables; NULL-terminated or NULL */
+	const char *const *containers;    /* id prefixes; likewise */
+	const char *const *cgroups;       /* path parts; likewise */
+	char *const *command;             /* started once all is attached, watched, its end ends the run; NULL none */
+	uint64_t duration_ns;             /* 0 = until a signal */
+	uint64_t stat_interval_ns;        /* resource use of watched processes; 0 = 10 s */
+	bool restart;                     /* start the engine again when it dies */
+	/*
+	 * The engine, in a process of its own without privileges. Returns its exit status; 0 ends the run. It ends by itself when link->control_fd says that the
+	 * probe is gone, or on SIGTERM.
+	 */
+	int (*engine)(const struct link *link, const struct sandbox_report *sandbox, void *ctx);
+	void *engine_ctx;
+	const int *keep_fds;              /* the engine keeps these besides 0 to 2; -1-terminated, NULL none */
+};
+
+/* Blocks until the end. Returns the exit status, or a negative errno with ret_error. Caps say what serves; valid in either case. */
+int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_error, size_t error_len);
+
+#endif
