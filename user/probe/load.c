@@ -11,9 +11,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion" /* generated code is not held to our warnings */
 #include "process.skel.h"
 #include "socket.skel.h"
 #include "syscall.skel.h"
+#pragma GCC diagnostic pop
 
 enum { DEFAULT_RING_BYTES = 2 * 1024 * 1024, LOAD_OBJECTS = 2, SCRATCH_LEVELS = 2 };
 
@@ -262,8 +265,6 @@ int loaded_new(const struct load_options *o, struct loaded **ret_loaded, struct 
 	l->ring_bytes = o->ring_bytes ? o->ring_bytes : DEFAULT_RING_BYTES;
 	l->ncpus = (uint32_t)libbpf_num_possible_cpus();
 	libbpf_set_print(load_print);
-	/* Memory is accounted to the cgroup; where the old limit still counts, raising it is tried and refusal tolerated. */
-	libbpf_set_memlock_rlim(0);
 
 	int err = load_socket(l, o, ret_caps);
 	if (err) {
