@@ -7,6 +7,7 @@
 
 static const struct command commands[] = {
 	{ "replay", cmd_replay, "spans of a recording or packet capture" },
+	{ "trace", cmd_trace, "spans of live traffic" },
 	{ "version", cmd_version, "version of this build" },
 };
 

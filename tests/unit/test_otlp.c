@@ -69,7 +69,15 @@ static int rig_try(struct rig *r, uint16_t port, bool spool, char *error, size_t
 				values[i] = sets[k + 1];
 	}
 	struct sink_config c = { .values = values, .spool_dir = spool ? r->dir : "", .out_fd = -1 };
-	return sink_otlp.open(&c, &r->sink, error, error_len);
+	int err = sink_otlp.open(&c, &r->sink, error, error_len);
+	if (err)
+		return err;
+	err = sink_otlp.start(r->sink, error, error_len);
+	if (err) {
+		sink_otlp.close(r->sink);
+		r->sink = NULL;
+	}
+	return err;
 }
 
 #define SETS(...) ((const char *const[]){ __VA_ARGS__, NULL })

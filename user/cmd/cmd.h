@@ -10,6 +10,7 @@ struct command {
 };
 
 int cmd_replay(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 #endif

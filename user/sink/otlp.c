@@ -311,11 +311,17 @@ static int otlp_open(const struct sink_config *c, struct sink **ret_sink, char *
 	return 0;
 }
 
+static int otlp_start(struct sink *s, char *ret_error, size_t error_len)
+{
+	return otlp_export_start(((struct otlp_sink *)s)->export, ret_error, error_len);
+}
+
 const struct sink_ops sink_otlp = {
 	.name = "otlp",
 	.help = "traces to an OpenTelemetry collector or Jaeger, over HTTP or gRPC",
 	.options = otlp_options,
 	.open = otlp_open,
+	.start = otlp_start,
 	.span = otlp_span,
 	.tick = otlp_tick,
 	.flush = otlp_flush,

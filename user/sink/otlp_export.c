@@ -2,6 +2,7 @@
 #include "sink/otlp_export.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,6 +35,8 @@ struct otlp_item { /* a request that is on its way or waits for its next try */
 struct otlp_export {
 	pthread_t thread;
 	bool started;
+	char spool_dir[PATH_MAX]; /* "" = none */
+	uint64_t spool_max_bytes;
 
 	/* Guarded by lock. */
 	pthread_mutex_t lock;
@@ -466,7 +469,7 @@ static void *export_main(void *arg)
 
 /* --- life ------------------------------------------------------------------------------------------------------------------- */
 
-static int export_start(struct otlp_export *e)
+static int export_thread(struct otlp_export *e)
 {
 	sigset_t all, old;
 
@@ -503,6 +506,8 @@ int otlp_export_new(const struct otlp_export_options *o, struct otlp_export **re
 
 	if (!e)
 		return -ENOMEM;
+	snprintf(e->spool_dir, sizeof(e->spool_dir), "%s", o->spool_dir);
+	e->spool_max_bytes = o->spool_max_bytes;
 	e->compress = o->gzip;
 	e->batch_spans = o->batch_spans;
 	e->queue_spans = o->queue_spans;
@@ -519,23 +524,31 @@ int otlp_export_new(const struct otlp_export_options *o, struct otlp_export **re
 				"certificate, client_certificate or client_key cannot be read";
 	if (err)
 		goto failed;
-	if (o->spool_dir[0]) {
-		err = spool_open(o->spool_dir, o->spool_max_bytes, &e->spool);
-		what = err == -EBUSY ? "the spool belongs to another plumb that runs" : "the spool directory cannot be used";
-		if (err)
-			goto failed;
-		books_spool(e);
-	}
-	what = "cannot start a thread";
-	err = export_start(e);
-	if (err)
-		goto failed;
 	*ret_export = e;
 	return 0;
 
 failed:
 	snprintf(ret_error, error_len, "%s: %s", what, strerrordesc_np(-err) ? strerrordesc_np(-err) : "failed");
 	otlp_export_free(e);
+	return err;
+}
+
+int otlp_export_start(struct otlp_export *e, char *ret_error, size_t error_len)
+{
+	const char *what = "cannot start a thread";
+	int err = 0;
+
+	if (e->spool_dir[0]) {
+		err = spool_open(e->spool_dir, e->spool_max_bytes, &e->spool);
+		if (err)
+			what = err == -EBUSY ? "the spool belongs to another plumb that runs" : "the spool directory cannot be used";
+		else
+			books_spool(e);
+	}
+	if (!err)
+		err = export_thread(e);
+	if (err)
+		snprintf(ret_error, error_len, "%s: %s", what, strerrordesc_np(-err) ? strerrordesc_np(-err) : "failed");
 	return err;
 }
 

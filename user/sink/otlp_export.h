@@ -42,8 +42,10 @@ struct otlp_export_counts {
 
 struct otlp_export;
 
-/* Starts the thread. Errors are told in ret_error too. */
+/* Reads certificates and keys. Errors are told in ret_error too. */
 int otlp_export_new(const struct otlp_export_options *o, struct otlp_export **ret_export, char *ret_error, size_t error_len);
+/* Opens the spool and starts the thread: once, before the first span. */
+int otlp_export_start(struct otlp_export *e, char *ret_error, size_t error_len);
 /* Lets a call on its way end within a second, puts the rest on disk, or drops it where there is none. */
 void otlp_export_free(struct otlp_export *e);
 /* An empty batch, or NULL when so many are waiting that the queue is full. It comes back by otlp_export_put() or _return(). */

@@ -39,6 +39,11 @@ struct sink_ops {
 	const char *help;
 	const struct sink_option *options; /* ends with name == NULL */
 	int (*open)(const struct sink_config *c, struct sink **ret_sink, char *ret_error, size_t error_len);
+	/*
+	 * Optional, once, before the first span: the process is now as it will stay (user, root directory, system call filter). Threads start and directories that
+	 * belong to the engine's user are opened here; what needs privileges, such as private keys, was read by open().
+	 */
+	int (*start)(struct sink *s, char *ret_error, size_t error_len);
 	/* Spans come in the order in which they ended; only sampled ones. */
 	enum sink_result (*span)(struct sink *s, const struct span *span);
 	void (*tick)(struct sink *s, uint64_t time_ns); /* optional: record time advanced; flush what is due */

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/live.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "proto/masker.h"
+#include "source/live.h"
+#include "web/server.h"
+
+enum { READ_BATCH = 8192, WAIT_MS = 1000, FLUSH_MS = 3000 };
+
+/* The engine's side of a session. Made in its own process. */
+struct engine {
+	const struct live_options *o;
+	struct pipeline *pipeline;
+	struct source *source;
+	struct sink *sinks[LIVE_SINKS_MAX + 1];
+	struct recorder *recorder;
+	struct masker *masker;
+	struct web *web;
+	int statm_fd;
+	uint32_t restarts;
+	uint64_t policy_refused;
+};
+
+/* Set by the signal handler, looked at between batches. */
+static volatile sig_atomic_t engine_told_to_stop;
+
+static void on_signal(int number)
+{
+	(void)number;
+	engine_told_to_stop = 1;
+}
+
+static int engine_open_recorder(struct engine *e)
+{
+	struct recorder_options o = e->o->record;
+	char error[256];
+
+	if (!e->o->record_path)
+		return 0;
+	if (o.redact) {
+		int err = masker_new(0, &e->masker);
+		if (err) {
+			log_error("cannot mask the recording: %s", strerror(-err));
+			return 1;
+		}
+		o.mask = masker_record;
+		o.mask_ctx = e->masker;
+	}
+	if (recorder_open(e->o->record_path, &o, &e->recorder, error, sizeof(error))) {
+		log_error("%s", error);
+		return 1;
+	}
+	return 0;
+}
+
+/* While the process can still open files: outputs, certificates. No thread starts here: it would keep the old root and escape the filter. */
+static int engine_prepare(void *ctx)
+{
+	struct engine *e = ctx;
+	char error[256];
+
+	e->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	for (uint32_t i = 0; i < e->o->nsinks; i++) {
+		const struct live_sink *s = &e->o->sinks[i];
+		if (s->ops->open(&s->config, &e->sinks[i], error, sizeof(error))) {
+			log_error("sink %s: %s", s->ops->name, error);
+			return 1;
+		}
+	}
+	return engine_open_recorder(e);
+}
+
+static void engine_policy(void *ctx, uint64_t sock, uint32_t ingress, uint32_t egress)
+{
+	struct engine *e = ctx;
+	struct plumb_ctl m = { .type = PLUMB_CTL_POLICY, .a = sock, .b = (uint64_t)egress << 32 | ingress };
+
+	if (e->source && live_control(e->source, &m))
+		e->policy_refused++; /* the socket keeps the default: more is captured than needed, nothing is lost */
+}
+
+static int engine_record(void *ctx, const struct record *rec, struct slice payload)
+{
+	struct engine *e = ctx;
+
+	if (e->recorder) {
+		int err = recorder_write(e->recorder, rec, payload);
+		if (err) {
+			log_error("recording: %s", strerror(-err));
+			return err;
+		}
+	}
+	return pipeline_record(e->pipeline, rec, payload);
+}
+
+static uint64_t engine_rss(const struct engine *e)
+{
+	char text[64];
+	ssize_t n = e->statm_fd >= 0 ? pread(e->statm_fd, text, sizeof(text) - 1, 0) : -1;
+
+	if (n <= 0)
+		return 0;
+	text[n] = 0;
+	char *space = strchr(text, ' ');
+	return space ? strtoull(space, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+static int engine_render(void *ctx, bool openmetrics, struct buffer *out)
+{
+	struct engine *e = ctx;
+	struct metrics_self self = { .engine_restarts = e->restarts };
+	struct timespec ts;
+
+	e->source->ops->counts(e->source, &self.source);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	self.engine_cpu_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	self.engine_rss_bytes = engine_rss(e);
+	return pipeline_metrics(e->pipeline, &self, openmetrics, out);
+}
+
+static int engine_loop(struct engine *e)
+{
+	/* The control socket is level: ready tells the probe that a restart succeeded. */
+	struct plumb_ctl ready = { .type = PLUMB_CTL_READY };
+
+	live_control(e->source, &ready);
+	while (!engine_told_to_stop && !pipeline_done(e->pipeline)) {
+		int n = e->source->ops->read(e->source, READ_BATCH, WAIT_MS, engine_record, e);
+		if (n == -ENODATA || n == -EPIPE)
+			return 0;
+		if (n < 0 && n != -EINTR) {
+			log_error("reading records: %s", strerror(-n));
+			return 1;
+		}
+		if (e->web)
+			web_serve_pending(e->web, engine_render, e);
+	}
+	/* What is in the rings already belongs to this run. */
+	for (int i = 0; i < 64 && !pipeline_done(e->pipeline); i++)
+		if (e->source->ops->read(e->source, READ_BATCH, 10, engine_record, e) <= 0)
+			break;
+	return 0;
+}
+
+static int engine_finish(struct engine *e, int status)
+{
+	struct timespec now;
+	int64_t deadline_ms;
+
+	web_stop(e->web);
+	pipeline_finish(e->pipeline);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	deadline_ms = now.tv_sec * 1000 + now.tv_nsec / 1000000 + FLUSH_MS;
+	for (uint32_t i = 0; i < e->o->nsinks; i++) {
+		struct sink *s = e->sinks[i];
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		int64_t left = deadline_ms - (now.tv_sec * 1000 + now.tv_nsec / 1000000);
+		uint64_t undelivered = s->ops->flush ? s->ops->flush(s, left > 0 ? (int)left : 0) : 0;
+		if (undelivered)
+			log_warn("sink %s: %llu spans were not delivered and are lost", s->ops->name, (unsigned long long)undelivered);
+	}
+	pipeline_free(e->pipeline);
+	for (uint32_t i = 0; i < e->o->nsinks; i++)
+		e->sinks[i]->ops->close(e->sinks[i]);
+	if (e->recorder) {
+		int err = recorder_close(e->recorder);
+		if (err) {
+			log_error("recording: %s", strerror(-err));
+			status = 1;
+		}
+	}
+	masker_free(e->masker);
+	e->source->ops->close(e->source);
+	return status;
+}
+
+static void engine_announce(const struct engine *e, const struct sandbox_report *s)
+{
+	if (!e->o->announce || e->restarts)
+		return;
+	log_info("attached; the engine runs as %s with%s%s%s", s->user, s->own_root ? " a root of its own," : "", s->landlock ? " Landlock," : "",
+		 s->seccomp ? " seccomp, no capabilities" : " no capabilities");
+	if (e->web)
+		log_info("metrics: http://%s/metrics", e->o->metrics_address);
+}
+
+/* In the process's final state. */
+static int engine_start(struct engine *e)
+{
+	char error[256];
+
+	for (uint32_t i = 0; i < e->o->nsinks; i++) {
+		struct sink *s = e->sinks[i];
+		if (s->ops->start && s->ops->start(s, error, sizeof(error))) {
+			log_error("sink %s: %s", s->ops->name, error);
+			return 1;
+		}
+	}
+	if (e->o->metrics_address) {
+		struct web_options w = { .listen = e->o->metrics_address };
+		if (web_start(&w, &e->web, error, sizeof(error))) {
+			log_error("%s", error);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int engine_run(const struct link *link, const struct sandbox_report *sandbox, void *ctx)
+{
+	struct engine *e = ctx;
+	struct pipeline_options o = e->o->pipeline;
+	struct sigaction stop = { .sa_handler = on_signal };
+
+	sigaction(SIGTERM, &stop, NULL);
+	if (engine_start(e))
+		return 1;
+	e->restarts = link->restarts;
+	o.sinks = e->sinks;
+	o.policy = engine_policy;
+	o.policy_ctx = e;
+	int err = pipeline_new(&o, &e->pipeline);
+	if (!err)
+		err = live_open(link, e->web ? web_event_fd(e->web) : -1, &e->source);
+	if (err) {
+		log_error("cannot start the engine: %s", strerror(-err));
+		return 1;
+	}
+	engine_announce(e, sandbox);
+	return engine_finish(e, engine_loop(e));
+}
+
+int live_run(const struct live_options *o)
+{
+	struct engine engine = { .o = o, .statm_fd = -1 };
+	struct probe_options probe = o->probe;
+	static struct caps caps;
+	char error[512] = "";
+
+	probe.engine_prepare = engine_prepare;
+	probe.engine = engine_run;
+	probe.engine_ctx = &engine;
+	int status = probe_run(&probe, &caps, error, sizeof(error));
+	if (status < 0) {
+		log_error("%s", error);
+		return 1;
+	}
+	return status;
+}

@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/probe.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "probe/describe.h"
+#include "probe/watch.h"
+
+enum {
+	PROBE_TICK_MS = 100,
+	PROBE_STOP_MS = 5000,       /* an engine that was told to stop and does not is ended */
+	PROBE_COMMAND_GRACE_MS = 300, /* the last records of a command that ended */
+	PROBE_SOCKET_BYTES = 4 * 1024 * 1024,
+	PROBE_RESTART_MAX_MS = 10000,
+	PROBE_COSTS_MAX = 16,
+	ENGINE_NICE = -5,           /* it must empty the rings even when all CPUs are busy */
+};
+
+struct probe {
+	const struct probe_options *o;
+	struct loaded *loaded;
+	struct watch *watch;
+	struct link link;
+	struct link_progress *progress; /* shared with the engine */
+	int signal_fd, timer_fd;
+	int control_fd;         /* our end; -1 while no engine runs */
+	pid_t engine, command;
+	uint32_t restarts;
+	uint64_t backoff_ms, restart_at_ns, stop_at_ns, duration_at_ns;
+	uint64_t engine_started_ns, report_at_ns, stat_at_ns;
+	uint64_t lost_control, lost_restart;
+	uint8_t seed[16];
+	bool stopping;
+	int status;
+};
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t boot_ns(void) { return clock_ns(CLOCK_BOOTTIME); }
+
+static uint64_t realtime_offset(void) { return clock_ns(CLOCK_REALTIME) - boot_ns(); }
+
+/* Sends one record; a full socket is not waited for. */
+static int probe_send(struct probe *p, const void *record, size_t size)
+{
+	if (p->control_fd < 0)
+		return -ENOTCONN;
+	if (send(p->control_fd, record, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size)
+		return 0;
+	return -errno;
+}
+
+static void probe_send_counted(struct probe *p, const void *record, size_t size)
+{
+	if (p->control_fd >= 0 && probe_send(p, record, size))
+		p->lost_control++;
+}
+
+static struct plumb_rec_header probe_header(uint16_t type, size_t size)
+{
+	return (struct plumb_rec_header){ .size = (uint32_t)size, .type = type, .cpu = UINT16_MAX, .time_ns = boot_ns() };
+}
+
+static void probe_send_start(struct probe *p)
+{
+	struct plumb_rec_start r = { .h = probe_header(PLUMB_REC_START, sizeof(r)), .realtime_offset_ns = realtime_offset(), .abi_version = PLUMB_ABI_VERSION };
+
+	memcpy(r.seed, p->seed, sizeof(r.seed));
+	gethostname(r.host, sizeof(r.host) - 1);
+	snprintf(r.version, sizeof(r.version), "%s", PLUMB_VERSION);
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		ssize_t n = read(fd, r.boot_id, sizeof(r.boot_id) - 1);
+		r.boot_id[n > 0 ? strcspn(r.boot_id, "\n") : 0] = 0;
+		close(fd);
+	}
+	probe_send_counted(p, &r, sizeof(r));
+}
+
+static void probe_report_loss(struct probe *p)
+{
+	uint64_t loss[PLUMB_LOSS_REASONS];
+
+	loaded_losses(p->loaded, loss);
+	loss[PLUMB_LOSS_CONTROL] += p->lost_control;
+	loss[PLUMB_LOSS_ENGINE_RESTART] += p->lost_restart;
+	loss[PLUMB_LOSS_DESCRIBE] += watch_lost(p->watch);
+	for (uint32_t i = 0; i < PLUMB_LOSS_REASONS; i++) {
+		struct plumb_rec_loss r = { .h = probe_header(PLUMB_REC_LOSS, sizeof(r)), .reason = i, .count = loss[i] };
+		probe_send_counted(p, &r, sizeof(r));
+	}
+}
+
+static void probe_report_self(struct probe *p)
+{
+	struct program_cost costs[PROBE_COSTS_MAX];
+	size_t n = loaded_costs(p->loaded, costs, PROBE_COSTS_MAX);
+	struct plumb_rec_proc_stat stat;
+
+	for (size_t i = 0; i < n && i < PROBE_COSTS_MAX; i++) {
+		struct plumb_rec_self r = { .h = probe_header(PLUMB_REC_SELF, sizeof(r)), .run_ns = costs[i].run_ns, .run_count = costs[i].run_count };
+		memcpy(r.name, costs[i].name, sizeof(r.name));
+		probe_send_counted(p, &r, sizeof(r));
+	}
+	struct plumb_rec_self maps = { .h = probe_header(PLUMB_REC_SELF, sizeof(maps)), .name = "maps", .memory_bytes = loaded_map_bytes(p->loaded) };
+	probe_send_counted(p, &maps, sizeof(maps));
+	struct plumb_rec_self self = { .h = probe_header(PLUMB_REC_SELF, sizeof(self)), .run_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) };
+	if (describe_stat((uint32_t)getpid(), &stat) == 0)
+		self.memory_bytes = stat.rss_bytes;
+	probe_send_counted(p, &self, sizeof(self));
+}
+
+static void probe_report(struct probe *p)
+{
+	struct plumb_rec_clock clock = { .h = probe_header(PLUMB_REC_CLOCK, sizeof(clock)), .realtime_offset_ns = realtime_offset() };
+
+	probe_send_counted(p, &clock, sizeof(clock));
+	probe_report_loss(p);
+	probe_report_self(p);
+}
+
+/* Closes all descriptors but the standard ones and those in keep (sorted here). */
+static void close_others(int *keep, size_t n)
+{
+	unsigned from = 3;
+
+	for (size_t i = 1; i < n; i++)
+		for (size_t j = i; j > 0 && keep[j - 1] > keep[j]; j--) {
+			int t = keep[j];
+			keep[j] = keep[j - 1];
+			keep[j - 1] = t;
+		}
+	for (size_t i = 0; i < n; i++) {
+		unsigned fd = (unsigned)keep[i];
+		if (fd > from)
+			syscall(SYS_close_range, from, fd - 1, 0);
+		if (fd >= from)
+			from = fd + 1;
+	}
+	syscall(SYS_close_range, from, ~0u, 0);
+}
+
+/* In the child: only what the engine needs stays. Never returns. */
+static void engine_main(struct probe *p, int control_fd)
+{
+	struct sandbox_report report;
+	char error[256];
+	sigset_t none;
+	int *keep = calloc(p->link.nrings + 32, sizeof(int));
+	size_t n = 0;
+
+	if (!keep)
+		_exit(1);
+	log_set_name("plumb engine");
+	for (uint32_t i = 0; i < p->link.nrings; i++)
+		keep[n++] = p->link.rings[i].fd;
+	keep[n++] = control_fd;
+	for (const int *fd = p->o->keep_fds; fd && *fd >= 0 && n < p->link.nrings + 31; fd++)
+		keep[n++] = *fd;
+	close_others(keep, n);
+	free(keep);
+
+	signal(SIGINT, SIG_IGN); /* the terminal tells both; the probe decides */
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setpriority(PRIO_PROCESS, 0, ENGINE_NICE);
+	p->link.control_fd = control_fd;
+	p->link.restarts = p->restarts;
+	int status = p->o->engine_prepare ? p->o->engine_prepare(p->o->engine_ctx) : 0;
+	if (status)
+		exit(status);
+	if (sandbox_enter(&p->o->sandbox, &report, error, sizeof(error))) {
+		log_error("%s", error);
+		exit(1);
+	}
+	exit(p->o->engine(&p->link, &report, p->o->engine_ctx));
+}
+
+static int probe_start_engine(struct probe *p)
+{
+	int pair[2], bytes = PROBE_SOCKET_BYTES;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	for (int i = 0; i < 2; i++) /* the limit is the administrator's; with CAP_NET_ADMIN it may be passed */
+		if (setsockopt(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)))
+			setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid < 0) {
+		int err = -errno;
+		close(pair[0]);
+		close(pair[1]);
+		return err;
+	}
+	if (pid == 0)
+		engine_main(p, pair[1]);
+	close(pair[1]);
+	p->control_fd = pair[0];
+	p->engine = pid;
+	p->engine_started_ns = boot_ns();
+	loaded_target(p->loaded, (uint32_t)pid, TARGET_IGNORE, true);
+	probe_send_start(p);
+	watch_describe_all(p->watch);
+	return 0;
+}
+
+/* Runs the operator's command, watched from its first instruction on. */
+static int probe_start_command(struct probe *p)
+{
+	int gate[2];
+	char go;
+
+	if (pipe2(gate, O_CLOEXEC))
+		return -errno;
+	pid_t pid = fork();
+	if (pid < 0) {
+		int err = -errno;
+		close(gate[0]);
+		close(gate[1]);
+		return err;
+	}
+	if (pid == 0) {
+		sigset_t none;
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		signal(SIGPIPE, SIG_DFL);
+		close(gate[1]);
+		if (read(gate[0], &go, 1) != 1)
+			_exit(127);
+		execvp(p->o->command[0], p->o->command);
+		fprintf(stderr, "plumb: cannot run %s: %s\n", p->o->command[0], strerror(errno));
+		_exit(127);
+	}
+	close(gate[0]);
+	p->command = pid;
+	int err = loaded_target(p->loaded, (uint32_t)pid, TARGET_TRACE, true);
+	if (write(gate[1], "g", 1) != 1)
+		err = -EIO;
+	close(gate[1]);
+	return err;
+}
+
+static void probe_stop(struct probe *p)
+{
+	if (p->stopping)
+		return;
+	p->stopping = true;
+	p->stop_at_ns = boot_ns() + PROBE_STOP_MS * 1000000ull;
+	if (p->engine > 0) {
+		probe_report_loss(p);
+		kill(p->engine, SIGTERM);
+	}
+}
+
+static void probe_engine_ended(struct probe *p, int wait_status)
+{
+	bool clean = WIFEXITED(wait_status);
+	int code = clean ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
+
+	p->engine = 0;
+	close(p->control_fd);
+	p->control_fd = -1;
+	p->lost_restart += p->progress->taken - p->progress->processed;
+	p->progress->processed = p->progress->taken;
+	if (p->stopping || clean) {
+		/* An engine that ends by itself has finished, or has said why it cannot work. */
+		p->status = p->stopping && !clean ? 0 : code;
+		p->stopping = true;
+		return;
+	}
+	log_error("the engine ended by signal %d", WTERMSIG(wait_status));
+	if (!p->o->restart) {
+		p->status = code;
+		p->stopping = true;
+		return;
+	}
+	if (boot_ns() - p->engine_started_ns > 60000000000ull)
+		p->backoff_ms = 0;
+	p->restarts++;
+	p->restart_at_ns = boot_ns() + p->backoff_ms * 1000000ull;
+	log_warn("starting the engine again in %llu ms", (unsigned long long)p->backoff_ms);
+	p->backoff_ms = p->backoff_ms ? p->backoff_ms * 2 : 200;
+	if (p->backoff_ms > PROBE_RESTART_MAX_MS)
+		p->backoff_ms = PROBE_RESTART_MAX_MS;
+}
+
+static void probe_children(struct probe *p)
+{
+	int status;
+
+	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+		if (pid == p->engine) {
+			probe_engine_ended(p, status);
+		} else if (pid == p->command) {
+			p->command = 0;
+			if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+				p->status = 127;
+			p->duration_at_ns = boot_ns() + PROBE_COMMAND_GRACE_MS * 1000000ull;
+		}
+	}
+}
+
+static void probe_signals(struct probe *p)
+{
+	struct signalfd_siginfo si;
+
+	while (read(p->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+		if (si.ssi_signo == SIGCHLD)
+			probe_children(p);
+		else
+			probe_stop(p);
+	}
+}
+
+/* What the engine asks for. It is not trusted: anything that is not one of the few messages is dropped. */
+static void probe_control(struct probe *p)
+{
+	struct plumb_ctl m;
+
+	while (p->control_fd >= 0) {
+		ssize_t n = recv(p->control_fd, &m, sizeof(m), MSG_DONTWAIT);
+		if (n != (ssize_t)sizeof(m)) {
+			if (n > 0)
+				continue;
+			return;
+		}
+		switch (m.type) {
+		case PLUMB_CTL_POLICY: loaded_policy(p->loaded, m.a, (uint32_t)m.b, (uint32_t)(m.b >> 32)); break;
+		case PLUMB_CTL_DESCRIBE: watch_describe(p->watch, (uint32_t)m.a, NULL); break;
+		case PLUMB_CTL_READY: p->backoff_ms = 0; break;
+		default: break;
+		}
+	}
+}
+
+static int probe_emit(void *ctx, const void *record, size_t size)
+{
+	return probe_send(ctx, record, size);
+}
+
+static void probe_process_event(void *ctx, const struct plumb_rec_header *h)
+{
+	struct probe *p = ctx;
+
+	watch_event(p->watch, h);
+}
+
+static void probe_tick(struct probe *p)
+{
+	uint64_t expirations, now = boot_ns();
+
+	if (read(p->timer_fd, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
+		return;
+	if (p->duration_at_ns && now >= p->duration_at_ns)
+		probe_stop(p);
+	if (p->stopping && p->engine > 0 && now >= p->stop_at_ns) {
+		log_warn("the engine did not stop within %d s: ending it", PROBE_STOP_MS / 1000);
+		kill(p->engine, SIGKILL);
+		p->stop_at_ns = now + PROBE_STOP_MS * 1000000ull;
+	}
+	if (!p->engine && !p->stopping && now >= p->restart_at_ns && probe_start_engine(p))
+		p->restart_at_ns = now + 1000000000ull;
+	watch_tick(p->watch, now);
+	if (now >= p->report_at_ns) {
+		p->report_at_ns = now + 1000000000ull;
+		probe_report(p);
+	}
+	if (now >= p->stat_at_ns) {
+		p->stat_at_ns = now + (p->o->stat_interval_ns ? p->o->stat_interval_ns : 10000000000ull);
+		watch_stats(p->watch);
+	}
+}
+
+static int probe_descriptors(struct probe *p)
+{
+	struct itimerspec every = { .it_interval.tv_nsec = PROBE_TICK_MS * 1000000, .it_value.tv_nsec = 1 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	p->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	p->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (p->signal_fd < 0 || p->timer_fd < 0 || timerfd_settime(p->timer_fd, 0, &every, NULL))
+		return -errno;
+	p->progress = mmap(NULL, sizeof(*p->progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (p->progress == MAP_FAILED) {
+		p->progress = NULL;
+		return -errno;
+	}
+	p->link.progress = p->progress;
+	if (getrandom(p->seed, sizeof(p->seed), 0) != sizeof(p->seed))
+		return -EIO;
+	return 0;
+}
+
+static int probe_targets(struct probe *p)
+{
+	int err = loaded_target(p->loaded, (uint32_t)getpid(), TARGET_IGNORE, true);
+
+	for (int i = 0; !err && i < PROBE_PIDS_MAX && p->o->exclude[i]; i++)
+		err = loaded_target(p->loaded, p->o->exclude[i], TARGET_IGNORE, true);
+	for (int i = 0; !err && i < PROBE_PIDS_MAX && p->o->pids[i]; i++)
+		err = watch_target_tree(p->watch, p->o->pids[i]);
+	return err;
+}
+
+static void probe_loop(struct probe *p)
+{
+	while (!(p->stopping && !p->engine)) {
+		struct pollfd fds[] = {
+			{ .fd = p->signal_fd, .events = POLLIN },
+			{ .fd = p->timer_fd, .events = POLLIN },
+			{ .fd = loaded_process_fd(p->loaded), .events = POLLIN },
+			{ .fd = p->control_fd, .events = POLLIN },
+		};
+		if (poll(fds, 4, -1) < 0 && errno != EINTR)
+			break;
+		if (fds[2].revents)
+			loaded_process_read(p->loaded, probe_process_event, p);
+		if (fds[3].revents)
+			probe_control(p);
+		if (fds[1].revents)
+			probe_tick(p);
+		if (fds[0].revents)
+			probe_signals(p);
+	}
+}
+
+static void probe_done(struct probe *p)
+{
+	if (p->command > 0) {
+		kill(p->command, SIGTERM); /* ours: plumb started it */
+		waitpid(p->command, NULL, 0);
+	}
+	watch_free(p->watch);
+	loaded_free(p->loaded);
+	if (p->control_fd >= 0)
+		close(p->control_fd);
+	if (p->signal_fd >= 0)
+		close(p->signal_fd);
+	if (p->timer_fd >= 0)
+		close(p->timer_fd);
+	if (p->progress)
+		munmap(p->progress, sizeof(*p->progress));
+}
+
+int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_error, size_t error_len)
+{
+	struct probe p = { .o = o, .signal_fd = -1, .timer_fd = -1, .control_fd = -1, .backoff_ms = 0 };
+
+	int err = sandbox_prepare(&o->sandbox, ret_error, error_len);
+	if (!err)
+		err = loaded_new(&o->load, &p.loaded, ret_caps, ret_error, error_len);
+	if (err)
+		return err;
+	err = probe_descriptors(&p);
+	if (!err)
+		err = watch_new(p.loaded, o, probe_emit, &p, &p.watch);
+	if (!err)
+		err = probe_targets(&p);
+	if (err) {
+		snprintf(ret_error, error_len, "cannot set up the probe: %s", strerror(-err));
+		goto out;
+	}
+	loaded_link(p.loaded, &p.link);
+	/* Attached before the engine starts: it finds the first records waiting in the rings. */
+	err = loaded_attach(p.loaded, ret_caps, ret_error, error_len);
+	if (err)
+		goto out;
+	err = probe_start_engine(&p);
+	if (err) {
+		snprintf(ret_error, error_len, "cannot start the engine: %s", strerror(-err));
+		goto out;
+	}
+	if (o->duration_ns)
+		p.duration_at_ns = boot_ns() + o->duration_ns;
+	if (o->command) {
+		err = probe_start_command(&p);
+		if (err)
+			log_error("cannot start the command: %s", strerror(-err));
+	}
+	probe_loop(&p);
+	err = p.status;
+out:
+	probe_done(&p);
+	return err;
+}
