@@ -332,8 +332,12 @@ static bool known_word(struct slice word)
 static bool load_expected(struct fixture *f, enum proto_side side, struct slice s)
 {
 	struct buffer line;
+	uint64_t times = 1;
 	bool ok = true;
 
+	s = skip_blanks(s);
+	if (eat(&s, "repeat:"))
+		ok = eat_number(&s, &times);
 	buffer_init(&line, LINE_MAX_BYTES);
 	for (s = skip_blanks(s); ok && s.len; s = skip_blanks(s)) {
 		struct slice token = slice_make(s.ptr, token_len(s));
@@ -356,7 +360,7 @@ static bool load_expected(struct fixture *f, enum proto_side side, struct slice 
 		}
 		buffer_append_byte(&line, ' ');
 	}
-	if (ok && line.len)
+	while (ok && line.len && times--)
 		fixture_lines_add(&f->expect[side], fixture_canonical(buffer_slice(&line)));
 	ok = ok && line.len;
 	buffer_done(&line);

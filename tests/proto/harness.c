@@ -15,7 +15,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-enum { GUARD_BYTES = 16 << 20, OPEN_MAX = 1024, IDLE_MAX = 8, LINE_BYTES_MAX = 8 << 20, SPLIT_BYTES_MAX = 4096, SPLITS = 1021 };
+enum { GUARD_BYTES = 16 << 20, OPEN_MAX = 1024, IDLE_MAX = 8, LINE_BYTES_MAX = 8 << 20, SMALL_BYTES = 4096, LARGE_BYTES = 16384, IO_BYTES = 16384 };
 
 /* A protocol may be missing while it is being written: its tests are then skipped, and say so. */
 #define PROTOCOL(id, symbol, ...) extern const struct proto_ops proto_##symbol __attribute__((weak));
@@ -485,6 +485,8 @@ static void run_fixture(struct run *r, const struct cut *c)
 
 			if (c->chunk && n > c->chunk)
 				n = c->chunk;
+			if (n > IO_BYTES && !f->datagram)
+				n = IO_BYTES;
 			if (c->at > pos && c->at < pos + n)
 				n = c->at - pos;
 			feed_holed(r, c, op->side, slice_make(f->bytes.data + pos, n), offset[op->side]);
@@ -634,6 +636,12 @@ static bool check_hole(const struct run *base, const bool *found, const struct c
 	return ok;
 }
 
+/* Every offset of small fixtures, a sample of large ones. */
+static size_t stride_of(size_t total)
+{
+	return total <= SMALL_BYTES ? 1 : total <= LARGE_BYTES ? total / 211 + 1 : total / 7 + 1;
+}
+
 static bool check_holes(const struct fixture *f, char why[HARNESS_WHY])
 {
 	static const size_t sizes[] = { 1, 3, 17, 61, 257, 1 << 20 };
@@ -655,7 +663,7 @@ static bool check_holes(const struct fixture *f, char why[HARNESS_WHY])
 		for (size_t i = 0; i < f->nops; i++)
 			if (f->op[i].side == (enum proto_side)side)
 				total += f->op[i].len;
-		size_t stride = total > SPLIT_BYTES_MAX ? total / 61 + 1 : 1;
+		size_t stride = stride_of(total);
 		for (size_t k = 0; ok && k < sizeof(sizes) / sizeof(*sizes); k++)
 			for (size_t at = 0; ok && at < total; at += stride) {
 				struct cut c = { .hole_side = side, .hole_at = at, .hole_len = sizes[k] };
@@ -698,12 +706,12 @@ bool harness_check(const struct fixture *f, char why[HARNESS_WHY])
 	c = (struct cut){ .lines = false };
 	if (!check_cut(f, &c, false, "whole", why))
 		return false;
-	bool small = f->bytes.len <= SPLIT_BYTES_MAX;
+	bool small = f->bytes.len <= SMALL_BYTES;
 	c.chunk = small ? 1 : 251;
 	if (!check_cut(f, &c, false, "in pieces", why) || !check_cut(f, &c, true, "in pieces, as many as needed", why))
 		return false;
 	c = (struct cut){ .lines = false };
-	for (c.at = 1; c.at < f->bytes.len; c.at += small ? 1 : f->bytes.len / SPLITS + 1)
+	for (c.at = 1; c.at < f->bytes.len; c.at += stride_of(f->bytes.len))
 		if (!check_cut(f, &c, c.at % 2 == 1, "in two", why))
 			return false;
 	return check_holes(f, why);

@@ -1,0 +1,757 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP/1.0 and 1.1: RFC 9112 (messages), RFC 9110 (semantics).
+ *
+ * A header block that comes in one piece gives one event. One that is longer than EARLY_BYTES, or not all captured, is given as it comes, so
+ * that a request with a hole in its headers is still a request. Bodies are skipped: by Content-Length with the same event, by chunks, or until
+ * the stream ends. Bounds: targets and header values are cut at VALUE_MAX bytes; header lines and blocks may be of any length, but a framing
+ * header's line, a status line and a chunk's size line have at most EARLY_BYTES. Obsolete line folding counts for framing headers only.
+ */
+#include "proto/http1.h"
+
+#include "model/record.h"
+
+enum {
+	EARLY_BYTES = 3072,
+	VALUE_MAX = 2048,
+	NAME_MAX_BYTES = 256, /* where a header line's colon must be */
+	VERSION_TAIL = 16,    /* end of a long request line that is kept for its version */
+	RUNS_MAX = 32,
+	HEAD_WANTED = 8192,   /* of each burst to the server: nginx's and Node's usual limits of a header line */
+	REPLY_WANTED = 4096,
+};
+
+enum phase {
+	PHASE_START,
+	PHASE_LINE_REST, /* of a request line longer than EARLY_BYTES */
+	PHASE_HEADERS,
+	PHASE_LINE_SKIP, /* rest of a header line longer than EARLY_BYTES */
+	PHASE_CHUNK_SIZE,
+	PHASE_CHUNK_END,
+	PHASE_TRAILERS,
+	PHASE_TRAILER_SKIP,
+	PHASE_UNTIL_CLOSE,
+	PHASE_SWITCHED,
+};
+
+#define FRAME_LENGTH 1u      /* Content-Length was there */
+#define FRAME_BAD_LENGTH 2u  /* not a number, or several that differ */
+#define FRAME_CODING 4u      /* Transfer-Encoding was there */
+#define FRAME_CHUNKED 8u     /* its last coding is chunked */
+#define FRAME_LINE_SEEN 16u  /* the start line was found good while its headers are awaited */
+
+enum known_header { HEADER_OTHER, HEADER_LENGTH, HEADER_CODING, HEADER_ATTR };
+enum request_kind { KIND_NORMAL, KIND_HEAD, KIND_CONNECT };
+
+struct http1_side {
+	uint8_t phase;    /* enum phase */
+	uint8_t frame;    /* FRAME_* */
+	uint8_t folding;  /* enum known_header that a folded line continues */
+	uint8_t kind;     /* enum request_kind of the request being read */
+	uint16_t status;
+	bool unsure;      /* what comes may not be a message's start: after loss, or a body of unknown length */
+	uint32_t seen;    /* bit by index in header_attrs: only the first of a name counts */
+	uint32_t scan;    /* bytes of the input known to hold no end */
+	uint64_t length;  /* Content-Length */
+	uint64_t body;    /* bytes of chunks so far */
+};
+
+/* Methods of the requests whose responses are due, run-length encoded, as only HEAD and CONNECT matter: 10,000 pipelined GETs are one run. */
+struct http1_state {
+	struct http1_side side[2];
+	uint32_t run[RUNS_MAX]; /* length << 2 | kind */
+	uint8_t first, runs;
+};
+
+_Static_assert(sizeof(struct http1_state) <= CONNECTION_PARSER_BYTES, "parser state");
+
+static void push_request(struct http1_state *s, enum request_kind kind)
+{
+	uint32_t *last = s->runs ? &s->run[(s->first + s->runs - 1u) % RUNS_MAX] : NULL;
+
+	/* Out of runs: the count stays right and the kind is lost, which costs a resync at worst. */
+	if (last && ((*last & 3u) == (uint32_t)kind || s->runs == RUNS_MAX)) {
+		if (*last < UINT32_MAX - 4)
+			*last += 4;
+		return;
+	}
+	s->run[(s->first + s->runs) % RUNS_MAX] = 4u | (uint32_t)kind;
+	s->runs++;
+}
+
+static enum request_kind pop_request(struct http1_state *s)
+{
+	if (s->runs == 0)
+		return KIND_NORMAL;
+	uint32_t *run = &s->run[s->first];
+	enum request_kind kind = (enum request_kind)(*run & 3u);
+	*run -= 4;
+	if (*run < 4) {
+		s->first = (uint8_t)((s->first + 1u) % RUNS_MAX);
+		s->runs--;
+	}
+	return kind;
+}
+
+/* Responses were lost: without pipelining the next one answers the newest request. */
+static void keep_newest_request(struct http1_state *s)
+{
+	if (s->runs == 0)
+		return;
+	uint32_t kind = s->run[(s->first + s->runs - 1u) % RUNS_MAX] & 3u;
+	s->run[0] = 4u | kind;
+	s->first = 0;
+	s->runs = 1;
+}
+
+static const struct { struct slice name; enum attr_id id; } header_attrs[] = {
+	{ { (const uint8_t *)"host", 4 }, ATTR_RAW_HOST },
+	{ { (const uint8_t *)"traceparent", 11 }, ATTR_RAW_TRACEPARENT },
+	{ { (const uint8_t *)"tracestate", 10 }, ATTR_RAW_TRACESTATE },
+	{ { (const uint8_t *)"b3", 2 }, ATTR_RAW_B3 },
+	{ { (const uint8_t *)"x-b3-traceid", 12 }, ATTR_RAW_B3_TRACE_ID },
+	{ { (const uint8_t *)"x-b3-spanid", 11 }, ATTR_RAW_B3_SPAN_ID },
+	{ { (const uint8_t *)"x-b3-sampled", 12 }, ATTR_RAW_B3_SAMPLED },
+	{ { (const uint8_t *)"uber-trace-id", 13 }, ATTR_RAW_UBER_TRACE_ID },
+	{ { (const uint8_t *)"user-agent", 10 }, ATTR_USER_AGENT_ORIGINAL },
+	{ { (const uint8_t *)"x-forwarded-for", 15 }, ATTR_RAW_FORWARDED_FOR },
+};
+enum { AT_HOST, AT_TRACEPARENT, AT_TRACESTATE, AT_B3, AT_B3_TRACE, AT_B3_SPAN, AT_B3_SAMPLED, AT_UBER, AT_AGENT, AT_FORWARDED };
+
+static bool is_attr(struct slice name, unsigned index, unsigned *ret_index)
+{
+	*ret_index = index;
+	return slice_ieq(name, header_attrs[index].name);
+}
+
+/* By length first: most headers of real traffic leave here without a comparison. */
+static enum known_header header_kind(struct slice name, unsigned *ret_index)
+{
+	uint8_t last = ascii_lower(name.ptr[name.len - 1]);
+	bool attr = false;
+
+	switch (name.len) {
+	case 2: attr = is_attr(name, AT_B3, ret_index); break;
+	case 4: attr = is_attr(name, AT_HOST, ret_index); break;
+	case 10: attr = is_attr(name, last == 't' ? AT_AGENT : AT_TRACESTATE, ret_index); break;
+	case 11: attr = is_attr(name, last == 't' ? AT_TRACEPARENT : AT_B3_SPAN, ret_index); break;
+	case 12: attr = is_attr(name, ascii_lower(name.ptr[5]) == 't' ? AT_B3_TRACE : AT_B3_SAMPLED, ret_index); break;
+	case 13: attr = is_attr(name, AT_UBER, ret_index); break;
+	case 14: return slice_ieq(name, SLICE_LIT("content-length")) ? HEADER_LENGTH : HEADER_OTHER;
+	case 15: attr = is_attr(name, AT_FORWARDED, ret_index); break;
+	case 17: return slice_ieq(name, SLICE_LIT("transfer-encoding")) ? HEADER_CODING : HEADER_OTHER;
+	}
+	return attr ? HEADER_ATTR : HEADER_OTHER;
+}
+
+/* The next part of a comma-separated list; false at its end. */
+static bool next_part(struct slice *list, struct slice *ret_part)
+{
+	if (list->len == 0)
+		return false;
+	size_t comma = slice_find(*list, ',', 0);
+	*ret_part = http1_trim(slice_head(*list, comma));
+	*list = comma == SIZE_MAX ? SLICE_NONE : slice_from(*list, comma + 1);
+	return true;
+}
+
+static void take_length(struct http1_side *s, struct slice value)
+{
+	struct slice part;
+	uint64_t n;
+
+	while (next_part(&value, &part)) {
+		if (part.len == 0)
+			continue;
+		if (!slice_u64(part, &n) || n > INT64_MAX || ((s->frame & FRAME_LENGTH) && n != s->length))
+			s->frame |= FRAME_BAD_LENGTH;
+		else
+			s->length = n;
+		s->frame |= FRAME_LENGTH;
+	}
+}
+
+static void take_coding(struct http1_side *s, struct slice value)
+{
+	struct slice part;
+
+	while (next_part(&value, &part)) {
+		part = http1_trim(slice_head(part, slice_find(part, ';', 0)));
+		/* identity is RFC 2616's word for none. */
+		if (part.len == 0 || slice_ieq(part, SLICE_LIT("identity")))
+			continue;
+		s->frame |= FRAME_CODING;
+		if (slice_ieq(part, SLICE_LIT("chunked")))
+			s->frame |= FRAME_CHUNKED;
+		else
+			s->frame &= (uint8_t)~FRAME_CHUNKED;
+	}
+}
+
+static void take_framing(struct http1_side *s, enum known_header kind, struct slice value)
+{
+	if (kind == HEADER_LENGTH)
+		take_length(s, value);
+	else if (kind == HEADER_CODING)
+		take_coding(s, value);
+}
+
+/* One header line, or the head of one longer than EARLY_BYTES. False if it is none. */
+static bool take_header(struct http1_side *s, enum proto_side side, struct slice line, bool whole, struct message *m)
+{
+	if (http1_is_blank(line.ptr[0])) {
+		if (s->folding != HEADER_OTHER && !whole)
+			return false;
+		take_framing(s, (enum known_header)s->folding, line);
+		return true;
+	}
+	size_t colon = slice_find(slice_head(line, NAME_MAX_BYTES), ':', 0);
+	unsigned index = 0;
+
+	if (colon == SIZE_MAX || colon == 0)
+		return false;
+	for (size_t i = 0; i < colon; i++)
+		if (line.ptr[i] < 0x20 || line.ptr[i] > 0x7e)
+			return false;
+	struct slice name = http1_trim(slice_head(line, colon));
+	enum known_header kind = header_kind(name, &index);
+	s->folding = HEADER_OTHER;
+	if (kind == HEADER_OTHER)
+		return true;
+	if (kind == HEADER_ATTR) {
+		if (side == PROTO_TO_CLIENT || (s->seen & 1u << index))
+			return true;
+		s->seen |= 1u << index;
+		message_add_str(m, header_attrs[index].id, http1_trim(slice_head(slice_from(line, colon + 1), VALUE_MAX)));
+		return true;
+	}
+	if (!whole || line.len + 2 > EARLY_BYTES)
+		return false;
+	s->folding = (uint8_t)kind;
+	take_framing(s, kind, slice_from(line, colon + 1));
+	return true;
+}
+
+enum walk { WALK_END, WALK_MORE, WALK_BAD };
+
+/* Header lines from *at on. *at becomes the end of the block, or the start of the line that is not whole or not good. */
+static enum walk walk_headers(struct http1_side *s, enum proto_side side, struct slice in, size_t *at, struct message *m)
+{
+	for (;;) {
+		/* The scan mark speaks of the input's first line when nothing was consumed since. */
+		size_t lf = slice_find(in, '\n', *at > s->scan ? *at : s->scan);
+		if (lf == SIZE_MAX)
+			return WALK_MORE;
+		s->scan = 0;
+		struct slice line = http1_line(in, *at, lf);
+		if (line.len == 0) {
+			*at = lf + 1;
+			return WALK_END;
+		}
+		if (!take_header(s, side, line, true, m))
+			return WALK_BAD;
+		*at = lf + 1;
+	}
+}
+
+static enum parse_status need_more(struct http1_side *s, struct slice in)
+{
+	s->scan = in.len < UINT32_MAX ? (uint32_t)in.len : 0;
+	return PARSE_NEED_MORE;
+}
+
+static enum parse_status consumed(struct parse_result *ret, enum parse_status status, size_t n)
+{
+	ret->consumed = n;
+	return status;
+}
+
+static void begin_chunks(struct http1_side *s)
+{
+	s->phase = PHASE_CHUNK_SIZE;
+	s->body = 0;
+}
+
+/* RFC 9112 6.3 for requests. What it forbids (a coding that does not end in chunked, lengths that differ) has no known end. */
+static void end_request_head(struct http1_side *s, struct parse_result *ret)
+{
+	struct message *m = &ret->message;
+
+	s->phase = PHASE_START;
+	if (s->frame & FRAME_CHUNKED) {
+		begin_chunks(s);
+		return;
+	}
+	m->flags |= MESSAGE_END;
+	s->unsure = s->frame & (FRAME_CODING | FRAME_BAD_LENGTH);
+	if (s->unsure || !(s->frame & FRAME_LENGTH))
+		return;
+	message_add_int(m, ATTR_HTTP_REQUEST_BODY_SIZE, (int64_t)s->length);
+	if (s->length == 0)
+		return;
+	m->flags |= MESSAGE_END_AFTER_SKIP;
+	ret->skip = s->length;
+}
+
+static void switch_protocol(struct http1_state *st, struct message *m)
+{
+	m->flags |= MESSAGE_END | MESSAGE_SWITCH;
+	st->side[0].phase = st->side[1].phase = PHASE_SWITCHED;
+}
+
+/* RFC 9112 6.3 for responses, in its order. */
+static void end_response_head(struct http1_state *st, struct http1_side *s, struct parse_result *ret)
+{
+	struct message *m = &ret->message;
+
+	s->phase = PHASE_START;
+	if (s->status < 200) {
+		if (s->status == 101)
+			switch_protocol(st, m);
+		else
+			m->flags |= MESSAGE_END;
+		return;
+	}
+	if (s->kind == KIND_CONNECT && s->status < 300) {
+		switch_protocol(st, m);
+	} else if (s->kind == KIND_HEAD || s->status == 204 || s->status == 304) {
+		m->flags |= MESSAGE_END;
+	} else if (s->frame & FRAME_CHUNKED) {
+		begin_chunks(s);
+	} else if ((s->frame & (FRAME_CODING | FRAME_BAD_LENGTH)) || !(s->frame & FRAME_LENGTH)) {
+		m->flags |= MESSAGE_UNTIL_CLOSE;
+		ret->skip = UINT64_MAX;
+		s->phase = PHASE_UNTIL_CLOSE;
+	} else {
+		message_add_int(m, ATTR_HTTP_RESPONSE_BODY_SIZE, (int64_t)s->length);
+		m->flags |= MESSAGE_END;
+		if (s->length) {
+			m->flags |= MESSAGE_END_AFTER_SKIP;
+			ret->skip = s->length;
+		}
+	}
+}
+
+static void end_head(struct http1_state *st, enum proto_side side, struct parse_result *ret)
+{
+	if (side == PROTO_TO_SERVER)
+		end_request_head(&st->side[side], ret);
+	else
+		end_response_head(st, &st->side[side], ret);
+}
+
+static bool version_ok(struct slice v)
+{
+	return v.len == HTTP1_VERSION_LEN && memcmp(v.ptr, "HTTP/1.", 7) == 0 && v.ptr[7] >= '0' && v.ptr[7] <= '9';
+}
+
+static struct slice version_number(struct slice v)
+{
+	return slice_make(v.ptr + 5, 3);
+}
+
+static bool is_token_byte(uint8_t c)
+{
+	return c > 0x20 && c < 0x7f && !strchr("\"(),/:;<=>?@[\\]{}", c);
+}
+
+/* Length of the method at the start of `in`; 0 if there is none, SIZE_MAX if its blank is yet to come. */
+static size_t method_len(struct slice in)
+{
+	for (size_t i = 0; i < in.len && i <= HTTP1_METHOD_MAX; i++) {
+		if (in.ptr[i] == ' ')
+			return i;
+		if (!is_token_byte(in.ptr[i]))
+			return 0;
+	}
+	return in.len > HTTP1_METHOD_MAX ? 0 : SIZE_MAX;
+}
+
+static enum request_kind method_kind(struct slice method)
+{
+	if (slice_eq(method, SLICE_LIT("HEAD")))
+		return KIND_HEAD;
+	return slice_eq(method, SLICE_LIT("CONNECT")) ? KIND_CONNECT : KIND_NORMAL;
+}
+
+static bool take_target(struct http1_side *s, struct slice method, struct slice target, struct message *m)
+{
+	target = slice_head(target, VALUE_MAX);
+	if (target.len == 0)
+		return false;
+	for (size_t i = 0; i < target.len; i++)
+		if (target.ptr[i] < 0x20 || target.ptr[i] == 0x7f)
+			return false;
+	m->kind = MESSAGE_REQUEST;
+	message_add_str(m, ATTR_HTTP_REQUEST_METHOD, method);
+	message_add_str(m, ATTR_RAW_TARGET, target);
+	s->kind = (uint8_t)method_kind(method);
+	return true;
+}
+
+/* Blanks inside the target are not allowed, and sent nevertheless. */
+static bool take_request_line(struct http1_side *s, struct slice line, struct message *m)
+{
+	size_t method = method_len(line);
+
+	line = slice_head(line, http1_trim(line).len); /* a method does not start with a blank: cuts the end alone */
+	if (method == 0 || method == SIZE_MAX || line.len < method + 3 + HTTP1_VERSION_LEN)
+		return false;
+	size_t end = line.len - HTTP1_VERSION_LEN;
+	if (line.ptr[end - 1] != ' ' || !version_ok(slice_from(line, end)))
+		return false;
+	struct slice target = slice_make(line.ptr + method + 1, end - method - 1);
+	if (!take_target(s, slice_head(line, method), target.len > VALUE_MAX ? target : http1_trim(target), m))
+		return false;
+	message_add_str(m, ATTR_NETWORK_PROTOCOL_VERSION, version_number(slice_from(line, end)));
+	return true;
+}
+
+static bool take_status_line(struct http1_side *s, struct slice line, struct message *m)
+{
+	uint64_t status;
+
+	if (line.len < 12 || !version_ok(slice_head(line, HTTP1_VERSION_LEN)) || line.ptr[8] != ' ' || !slice_u64(slice_make(line.ptr + 9, 3), &status))
+		return false;
+	if (status < 100 || (line.len > 12 && line.ptr[12] != ' '))
+		return false;
+	m->kind = MESSAGE_RESPONSE;
+	message_add_int(m, ATTR_HTTP_RESPONSE_STATUS_CODE, (int64_t)status);
+	s->status = (uint16_t)status;
+	return true;
+}
+
+/* Whether the bytes so far can become a start line; asked while its end is yet to come. */
+static bool start_plausible(enum proto_side side, struct slice in)
+{
+	static const uint8_t prefix[] = "HTTP/1.";
+
+	if (side == PROTO_TO_CLIENT)
+		return memcmp(in.ptr, prefix, in.len < 7 ? in.len : 7) == 0;
+	return method_len(in) != 0;
+}
+
+static bool has_block_end(struct slice in, size_t from)
+{
+	for (size_t lf = slice_find(in, '\n', from); lf != SIZE_MAX; lf = slice_find(in, '\n', lf + 1)) {
+		if (lf + 1 < in.len && in.ptr[lf + 1] == '\n')
+			return true;
+		if (lf + 2 < in.len && in.ptr[lf + 1] == '\r' && in.ptr[lf + 2] == '\n')
+			return true;
+	}
+	return false;
+}
+
+/* The message's first event is on its way: who is asked what, or answered how, is known. */
+static void begin_message(struct http1_state *st, enum proto_side side, struct message *m)
+{
+	struct http1_side *s = &st->side[side];
+
+	m->flags |= MESSAGE_BEGIN;
+	s->scan = 0;
+	s->unsure = false;
+	s->frame &= (uint8_t)~FRAME_LINE_SEEN;
+	s->phase = PHASE_HEADERS;
+	if (side == PROTO_TO_SERVER)
+		push_request(st, (enum request_kind)s->kind);
+	else if (s->status >= 200)
+		s->kind = (uint8_t)pop_request(st);
+	else if (s->status != 101)
+		m->flags |= MESSAGE_INTERIM;
+}
+
+/* A request line that has not ended after EARLY_BYTES: its target is cut, its version waits for its end. */
+static enum parse_status long_request_line(struct http1_state *st, struct slice in, struct parse_result *ret)
+{
+	struct http1_side *s = &st->side[PROTO_TO_SERVER];
+	size_t method = method_len(in);
+
+	if (method == 0 || method == SIZE_MAX || !take_target(s, slice_head(in, method), slice_from(in, method + 1), &ret->message))
+		return PARSE_BAD;
+	begin_message(st, PROTO_TO_SERVER, &ret->message);
+	s->phase = PHASE_LINE_REST;
+	return consumed(ret, PARSE_MESSAGE, in.len - VERSION_TAIL);
+}
+
+static enum parse_status parse_start(struct http1_state *st, enum proto_side side, struct slice in, struct parse_result *ret)
+{
+	struct http1_side *s = &st->side[side];
+	struct message *m = &ret->message;
+	size_t empty = 0;
+
+	while (empty < in.len && (in.ptr[empty] == '\r' || in.ptr[empty] == '\n'))
+		empty++;
+	if (empty)
+		return consumed(ret, PARSE_SKIP, empty);
+	if (s->scan && in.len < EARLY_BYTES && (s->frame & FRAME_LINE_SEEN) && !has_block_end(in, s->scan > 3 ? s->scan - 3 : 0))
+		return need_more(s, in);
+
+	size_t lf = slice_find(in, '\n', s->frame & FRAME_LINE_SEEN ? 0 : s->scan);
+	if (lf == SIZE_MAX) {
+		if (!start_plausible(side, in) || (s->unsure && http1_detect(in, side) == DETECT_NO))
+			return PARSE_BAD;
+		if (in.len < EARLY_BYTES)
+			return need_more(s, in);
+		return side == PROTO_TO_SERVER ? long_request_line(st, in, ret) : PARSE_BAD;
+	}
+	if (s->unsure && http1_detect(slice_head(in, lf + 1), side) != DETECT_CERTAIN)
+		return PARSE_BAD;
+	s->scan = 0;
+	s->frame = 0;
+	s->seen = 0;
+	s->folding = HEADER_OTHER;
+	struct slice line = http1_line(in, 0, lf);
+	if (!(side == PROTO_TO_SERVER ? take_request_line(s, line, m) : take_status_line(s, line, m)))
+		return PARSE_BAD;
+	size_t at = lf + 1;
+	enum walk walk = walk_headers(s, side, in, &at, m);
+	if (walk != WALK_END && in.len < EARLY_BYTES && (walk == WALK_MORE || !has_block_end(in, lf))) {
+		s->frame = FRAME_LINE_SEEN;
+		return need_more(s, in);
+	}
+	begin_message(st, side, m);
+	if (walk == WALK_END)
+		end_head(st, side, ret);
+	return consumed(ret, PARSE_MESSAGE, at);
+}
+
+/* Further header lines of a block whose first event is out. */
+static enum parse_status parse_headers(struct http1_state *st, enum proto_side side, struct slice in, size_t at, struct parse_result *ret)
+{
+	struct http1_side *s = &st->side[side];
+	struct message *m = &ret->message;
+	size_t from = at;
+
+	m->kind = side == PROTO_TO_SERVER ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
+	enum walk walk = walk_headers(s, side, in, &at, m);
+	if (walk == WALK_END) {
+		end_head(st, side, ret);
+		return consumed(ret, PARSE_MESSAGE, at);
+	}
+	if (at > from || from > 0) {
+		s->scan = 0;
+		return consumed(ret, m->nattrs ? PARSE_MESSAGE : PARSE_SKIP, at);
+	}
+	if (walk == WALK_BAD)
+		return PARSE_BAD;
+	if (in.len < EARLY_BYTES)
+		return need_more(s, in);
+	if (!take_header(s, side, in, false, m))
+		return PARSE_BAD;
+	s->scan = 0;
+	s->phase = PHASE_LINE_SKIP;
+	return consumed(ret, m->nattrs ? PARSE_MESSAGE : PARSE_SKIP, in.len);
+}
+
+static enum parse_status parse_line_rest(struct http1_state *st, enum proto_side side, struct slice in, struct parse_result *ret)
+{
+	struct http1_side *s = &st->side[side];
+	size_t lf = slice_find(in, '\n', 0);
+
+	if (lf == SIZE_MAX)
+		return in.len > VERSION_TAIL ? consumed(ret, PARSE_SKIP, in.len - VERSION_TAIL) : PARSE_NEED_MORE;
+	struct slice line = http1_line(in, 0, lf);
+	while (line.len && http1_is_blank(line.ptr[line.len - 1]))
+		line.len--;
+	if (line.len <= HTTP1_VERSION_LEN || line.ptr[line.len - HTTP1_VERSION_LEN - 1] != ' ')
+		return PARSE_BAD;
+	struct slice version = slice_from(line, line.len - HTTP1_VERSION_LEN);
+	if (!version_ok(version))
+		return PARSE_BAD;
+	s->frame = 0;
+	s->seen = 0;
+	s->folding = HEADER_OTHER;
+	s->phase = PHASE_HEADERS;
+	message_add_str(&ret->message, ATTR_NETWORK_PROTOCOL_VERSION, version_number(version));
+	return parse_headers(st, side, in, lf + 1, ret);
+}
+
+static enum parse_status parse_line_skip(struct http1_side *s, struct slice in, struct parse_result *ret)
+{
+	size_t lf = slice_find(in, '\n', 0);
+
+	if (lf != SIZE_MAX)
+		s->phase = s->phase == PHASE_LINE_SKIP ? PHASE_HEADERS : PHASE_TRAILERS;
+	return consumed(ret, PARSE_SKIP, lf == SIZE_MAX ? in.len : lf + 1);
+}
+
+bool http1_chunk_size(struct slice line, uint64_t *ret_bytes)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	for (i = 0; i < line.len; i++) {
+		uint8_t c = ascii_lower(line.ptr[i]);
+		uint8_t digit = c >= '0' && c <= '9' ? (uint8_t)(c - '0') : c >= 'a' && c <= 'f' ? (uint8_t)(c - 'a' + 10) : 16;
+
+		if (digit == 16)
+			break;
+		if (n >> 58)
+			return false;
+		n = n << 4 | digit;
+	}
+	if (i == 0 || (i < line.len && line.ptr[i] != ';' && !http1_is_blank(line.ptr[i])))
+		return false;
+	*ret_bytes = n;
+	return true;
+}
+
+static enum parse_status end_chunked(struct http1_side *s, enum proto_side side, size_t at, struct parse_result *ret)
+{
+	bool request = side == PROTO_TO_SERVER;
+
+	ret->message.kind = request ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
+	ret->message.flags = MESSAGE_END;
+	if (s->body <= INT64_MAX)
+		message_add_int(&ret->message, request ? ATTR_HTTP_REQUEST_BODY_SIZE : ATTR_HTTP_RESPONSE_BODY_SIZE, (int64_t)s->body);
+	s->phase = PHASE_START;
+	s->scan = 0;
+	return consumed(ret, PARSE_MESSAGE, at);
+}
+
+enum chunk_step { STEP_ON, STEP_MORE, STEP_BAD, STEP_SKIP, STEP_END };
+
+/* The line break behind a chunk's data. */
+static enum chunk_step chunk_end(struct http1_side *s, struct slice in, size_t *at)
+{
+	size_t n = *at < in.len && in.ptr[*at] == '\r' ? 2 : 1;
+
+	if (in.len - *at < n)
+		return STEP_MORE;
+	if (in.ptr[*at + n - 1] != '\n')
+		return STEP_BAD;
+	*at += n;
+	s->phase = PHASE_CHUNK_SIZE;
+	return STEP_ON;
+}
+
+static enum chunk_step chunk_line(struct http1_side *s, struct slice line, size_t room, uint64_t *ret_data)
+{
+	*ret_data = 0;
+	if (s->phase == PHASE_TRAILERS)
+		return line.len == 0 ? STEP_END : STEP_ON;
+	if (line.len >= EARLY_BYTES || !http1_chunk_size(line, ret_data))
+		return STEP_BAD;
+	if (*ret_data == 0) {
+		s->phase = PHASE_TRAILERS;
+		return STEP_ON;
+	}
+	s->phase = PHASE_CHUNK_END;
+	s->body = *ret_data > UINT64_MAX - s->body ? UINT64_MAX : s->body + *ret_data;
+	return *ret_data > room ? STEP_SKIP : STEP_ON;
+}
+
+/* RFC 9112 7.1: as many chunks as the input holds in one call. Trailers end the body and are not read. */
+static enum parse_status parse_chunks(struct http1_side *s, enum proto_side side, struct slice in, struct parse_result *ret)
+{
+	enum chunk_step step = STEP_ON;
+	uint64_t data = 0;
+	size_t at = 0;
+
+	while (step == STEP_ON) {
+		if (s->phase == PHASE_CHUNK_END) {
+			step = chunk_end(s, in, &at);
+			continue;
+		}
+		size_t lf = slice_find(in, '\n', at > s->scan ? at : s->scan);
+		if (lf == SIZE_MAX) {
+			step = STEP_MORE;
+			break;
+		}
+		s->scan = 0;
+		step = chunk_line(s, http1_line(in, at, lf), in.len - lf - 1, &data);
+		if (step != STEP_BAD)
+			at = lf + 1;
+		if (step == STEP_ON)
+			at += (size_t)data;
+	}
+	if (step == STEP_END)
+		return end_chunked(s, side, at, ret);
+	if (step == STEP_SKIP)
+		ret->skip = data;
+	if (at) {
+		s->scan = 0;
+		return consumed(ret, PARSE_SKIP, at);
+	}
+	if (step == STEP_BAD)
+		return PARSE_BAD;
+	if (in.len < EARLY_BYTES)
+		return need_more(s, in);
+	if (s->phase != PHASE_TRAILERS)
+		return PARSE_BAD;
+	s->phase = PHASE_TRAILER_SKIP;
+	s->scan = 0;
+	return consumed(ret, PARSE_SKIP, in.len);
+}
+
+static enum parse_status http1_parse(void *state, enum proto_side side, struct slice in, struct parse_result *ret)
+{
+	struct http1_state *st = state;
+	struct http1_side *s = &st->side[side];
+
+	switch ((enum phase)s->phase) {
+	case PHASE_START:
+		return parse_start(st, side, in, ret);
+	case PHASE_LINE_REST:
+		return parse_line_rest(st, side, in, ret);
+	case PHASE_HEADERS:
+		return parse_headers(st, side, in, 0, ret);
+	case PHASE_LINE_SKIP:
+	case PHASE_TRAILER_SKIP:
+		return parse_line_skip(s, in, ret);
+	case PHASE_CHUNK_SIZE:
+	case PHASE_CHUNK_END:
+	case PHASE_TRAILERS:
+		return parse_chunks(s, side, in, ret);
+	case PHASE_UNTIL_CLOSE:
+	case PHASE_SWITCHED:
+		break;
+	}
+	ret->skip = UINT64_MAX;
+	return consumed(ret, PARSE_SKIP, in.len);
+}
+
+static size_t http1_resync(void *state, enum proto_side side, struct slice in)
+{
+	struct http1_state *st = state;
+	struct http1_side *s = &st->side[side];
+
+	if (s->phase == PHASE_SWITCHED)
+		return 0;
+	*s = (struct http1_side){ .phase = PHASE_START, .unsure = true };
+	if (side == PROTO_TO_CLIENT)
+		keep_newest_request(st);
+	return http1_find(in, side);
+}
+
+static bool http1_finish(void *state, enum proto_side side, struct message *ret_message)
+{
+	struct http1_state *st = state;
+	struct http1_side *s = &st->side[side];
+	static const char incomplete[] = "incomplete_message";
+	enum phase phase = (enum phase)s->phase;
+
+	if (phase == PHASE_START || phase == PHASE_SWITCHED)
+		return false;
+	ret_message->kind = side == PROTO_TO_SERVER ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
+	ret_message->flags = MESSAGE_END;
+	if (phase != PHASE_UNTIL_CLOSE) {
+		ret_message->flags |= MESSAGE_ERROR;
+		memcpy(ret_message->error_type, incomplete, sizeof(incomplete));
+	}
+	s->phase = PHASE_START;
+	return true;
+}
+
+const struct proto_ops proto_http1 = {
+	.name = "http",
+	.id = PLUMB_PROTO_HTTP1,
+	.state_size = sizeof(struct http1_state),
+	.detect = http1_detect,
+	.parse = http1_parse,
+	.resync = http1_resync,
+	.resync_keep = HTTP1_METHOD_MAX,
+	.finish = http1_finish,
+	.mask = http1_mask,
+	.want = { HEAD_WANTED, REPLY_WANTED },
+};
