@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// driver sends a plan of HTTP requests over a number of keep-alive connections and prints what it measured: driver PORT CONNECTIONS < plan
+//
+// The plan is JSON lines {"method","path","body"} (body: bytes to send), ended by an empty line; then it waits for a line "go". One line of JSON per request comes
+// out: {"path","method","status","bytes","start_ns","ns"}: time from before the first byte is written until after the last is read.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+type request struct {
+	Method string `json:"method"`
+	Path   string `json:"path"`
+	Body   int    `json:"body"`
+}
+
+type result struct {
+	Method  string `json:"method"`
+	Path    string `json:"path"`
+	Status  int    `json:"status"`
+	Bytes   int64  `json:"bytes"`
+	StartNs int64  `json:"start_ns"`
+	Ns      int64  `json:"ns"`
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "driver:", err)
+		os.Exit(1)
+	}
+}
+
+func exchange(conn net.Conn, in *bufio.Reader, host string, q request) result {
+	head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: driver\r\n", q.Method, q.Path, host)
+	if q.Body > 0 {
+		head += fmt.Sprintf("Content-Length: %d\r\n", q.Body)
+	}
+	raw := []byte(head + "\r\n" + strings.Repeat("u", q.Body))
+	start := time.Now()
+	_, err := conn.Write(raw)
+	check(err)
+	response, err := http.ReadResponse(in, &http.Request{Method: q.Method})
+	check(err)
+	n, err := io.Copy(io.Discard, response.Body)
+	took := time.Since(start)
+	check(err)
+	if response.Close {
+		check(fmt.Errorf("the server closes the connection after %s", q.Path))
+	}
+	return result{q.Method, q.Path, response.StatusCode, n, start.UnixNano(), took.Nanoseconds()}
+}
+
+func main() {
+	host := "127.0.0.1:" + os.Args[1]
+	connections, err := strconv.Atoi(os.Args[2])
+	check(err)
+	var plan []request
+	input := bufio.NewScanner(os.Stdin)
+	for input.Scan() && input.Text() != "" {
+		var q request
+		check(json.Unmarshal(input.Bytes(), &q))
+		plan = append(plan, q)
+	}
+	if !input.Scan() || input.Text() != "go" {
+		check(fmt.Errorf("no line \"go\""))
+	}
+	results := make([]result, len(plan))
+	var wait sync.WaitGroup
+	for c := 0; c < connections; c++ {
+		conn, err := net.Dial("tcp", host)
+		check(err)
+		wait.Add(1)
+		go func(c int) {
+			defer wait.Done()
+			defer conn.Close()
+			in := bufio.NewReaderSize(conn, 64<<10)
+			for i := c; i < len(plan); i += connections {
+				results[i] = exchange(conn, in, host, plan[i])
+			}
+		}(c)
+	}
+	wait.Wait()
+	out := json.NewEncoder(os.Stdout)
+	for _, r := range results {
+		check(out.Encode(r))
+	}
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// httpd serves the routes of the truth tests (the same as apps/httpd.py): httpd PORT [DELAY]
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+func answer(w http.ResponseWriter, r *http.Request, delay time.Duration) {
+	if r.Body != nil {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}
+	kind := strings.SplitN(strings.TrimPrefix(r.URL.Path, "/"), "/", 2)[0]
+	switch kind {
+	case "items":
+		if r.Method == "DELETE" {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		fmt.Fprintf(w, "one item: %s\n", r.URL.Path)
+	case "upload":
+		w.WriteHeader(http.StatusCreated)
+		io.WriteString(w, "stored\n")
+	case "big": // no length given: chunked
+		piece := strings.Repeat("b", 50000)
+		for i := 0; i < 4; i++ {
+			io.WriteString(w, piece)
+		}
+	case "slow":
+		time.Sleep(delay)
+		io.WriteString(w, "at last\n")
+	case "fail":
+		w.WriteHeader(http.StatusInternalServerError)
+		io.WriteString(w, "no\n")
+	case "busy":
+		w.WriteHeader(http.StatusServiceUnavailable)
+		io.WriteString(w, "later\n")
+	case "stock": // the last service of the joined trace
+		time.Sleep(3 * time.Millisecond)
+		io.WriteString(w, "7\n")
+	default:
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, "none\n")
+	}
+}
+
+func main() {
+	delay := 53 * time.Millisecond
+	if len(os.Args) > 2 {
+		var err error
+		if delay, err = time.ParseDuration(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+	}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer(w, r, delay) })
+	fmt.Fprintln(os.Stderr, http.ListenAndServe("127.0.0.1:"+os.Args[1], handler))
+	os.Exit(1)
+}

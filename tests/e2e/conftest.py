@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from harness import servers
+from harness.plumb import PLUMB, Plumb, missing_rights
+from harness.process import Process
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "live: traces this machine: skipped without root or BPF rights")
+
+
+def pytest_collection_modifyitems(items):
+    live = [i for i in items if i.get_closest_marker("live") or "plumb" in getattr(i, "fixturenames", ())]
+    reason = missing_rights() if live else None
+    for item in live:
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def folder():
+    """A temporary folder with a short name (Unix sockets allow 108 bytes) that other users may enter."""
+    path = Path(tempfile.mkdtemp(prefix="plumb-e2e-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def start(folder):
+    """start(function, *args): starts a server in a folder of its own; all are ended after the test. start.process(...) starts any other program."""
+    with contextlib.ExitStack() as stack:
+        count = 0
+
+        def own_folder():
+            nonlocal count
+            count += 1
+            own = folder / f"{count}"
+            own.mkdir()
+            return own
+
+        def start_server(function, *args, **named):
+            process = function(own_folder(), *args, **named)
+            stack.callback(process.stop)
+            return process
+
+        def start_process(name, argv, **named):
+            process = Process(name, argv, own_folder(), **named)
+            stack.callback(process.stop)
+            return process
+
+        start_server.process = start_process
+        start_server.folder = own_folder
+        yield start_server
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    path = Path(tempfile.mkdtemp(prefix="plumb-e2e-"))
+    path.chmod(0o755)
+    process = servers.Postgres(path)
+    yield process
+    process.stop()
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def plumb(folder):
+    """plumb(pids=…, args=…): a Plumb that is attached; ended after the test if the test has not done so with finish()."""
+    assert PLUMB.exists(), "build/plumb is missing: run make build"
+    running = []
+
+    def begin(**named):
+        own = folder / f"plumb{len(running)}"
+        own.mkdir()
+        running.append(Plumb(own, **named))
+        return running[-1]
+
+    yield begin
+    for p in running:
+        if p.popen.poll() is None:
+            p.stop()

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""build/plumb as the tests run it: attached before the traffic starts, spans read from its standard output."""
+import ctypes
+import errno
+import os
+import platform
+import struct
+import subprocess
+
+from .process import BUILD, Process, wait_until
+from .spans import parse
+
+PLUMB = BUILD / "plumb"
+PLUMB_ASAN = BUILD / "asan/plumb"
+NR_BPF = {"x86_64": 321, "aarch64": 280}
+BPF_MAP_CREATE, BPF_MAP_TYPE_RINGBUF = 0, 27
+
+
+def missing_rights():
+    """Why this machine cannot trace at all, or None. Asks the kernel, not plumb: a plumb that fails must not become a skip."""
+    if os.geteuid() != 0:
+        return "live tracing needs root"
+    if not os.path.exists("/sys/kernel/btf/vmlinux"):
+        return "live tracing needs a kernel with BTF"
+    attr = ctypes.create_string_buffer(struct.pack("=IIIII", BPF_MAP_TYPE_RINGBUF, 0, 0, 4096, 0).ljust(128, b"\0"), 128)
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.syscall(NR_BPF[platform.machine()], BPF_MAP_CREATE, attr, 128)
+    if fd < 0:
+        return f"live tracing needs BPF: {errno.errorcode[ctypes.get_errno()]} for a ring buffer"
+    os.close(fd)
+    return None
+
+
+class Plumb(Process):
+    """`plumb trace` (or `run`) in the background. Standard output is the OTLP/JSON lines and nothing else."""
+
+    def __init__(self, folder, args=(), pids=(), command="trace", name="plumb", env=None, output="otlp-json"):
+        argv = [PLUMB, command, *args]
+        for pid in pids:
+            argv += ["-p", pid]
+        if output:
+            argv += ["--output", output]
+        super().__init__(name, argv, folder, env={**os.environ, **(env or {})})
+        wait_until(lambda: "attached" in self.err.read_text(errors="replace"), "line 'attached' on standard error", alive=self)
+
+    def spans(self):
+        """Those whose lines are complete."""
+        text = self.out.read_text()
+        return parse(text[: text.rfind("\n") + 1])
+
+    def wait_spans(self, count, match=lambda s: True, timeout_s=10):
+        """Waits until `count` spans match, or the time is over: what then comes of it is the test's to say."""
+        try:
+            wait_until(lambda: sum(map(match, self.spans())) >= count, f"{count} spans", timeout_s, alive=self)
+        except AssertionError:
+            if self.popen.poll() is not None:
+                raise
+
+    def finish(self):
+        """Ends plumb and returns all spans. It must end well, and have written whole lines."""
+        status = self.stop()
+        assert status == 0, f"plumb ended with {status}:\n{self.err.read_text(errors='replace')[-3000:]}"
+        text = self.out.read_text()
+        assert text == "" or text.endswith("\n"), f"cut line at the end: {text[-200:]!r}"
+        return parse(text)
+
+
+def replay(path, *args, program=PLUMB, output="otlp-json", timeout_s=120, env=None):
+    """Runs `plumb replay`; CompletedProcess with bytes."""
+    argv = [str(program), "replay", str(path), *args] + (["--output", output] if output else [])
+    return subprocess.run(argv, capture_output=True, timeout=timeout_s, stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})})

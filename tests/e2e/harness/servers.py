@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real servers on free ports of 127.0.0.1 with their data in a temporary folder. Each is ready when start_*() returns, and is a Process with a port."""
+import glob
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from .process import APPS, BUILD, Process, accepts, find_program, free_port, wait_until
+
+NGINX_CONFIG = """
+daemon off;
+worker_processes {workers};
+pid {folder}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 4096; }}
+http {{
+	access_log off;
+	default_type text/plain;
+	sendfile on;
+	keepalive_requests 1000000;
+	client_body_temp_path {folder}/body;
+	proxy_temp_path {folder}/proxy;
+	fastcgi_temp_path {folder}/fastcgi;
+	uwsgi_temp_path {folder}/uwsgi;
+	scgi_temp_path {folder}/scgi;
+	server {{
+		listen 127.0.0.1:{port} backlog=4096;
+		# The same routes as in apps/httpd.py, apps/httpd.js and apps/go/httpd.
+		location /items/ {{
+			if ($request_method = DELETE) {{ return 204; }}
+			return 200 "one item: $uri\\n";
+		}}
+		location /upload/ {{ return 201 "stored\\n"; }}
+		location /fail/ {{ return 500 "no\\n"; }}
+		location /missing/ {{ return 404 "none\\n"; }}
+		location /busy/ {{ return 503 "later\\n"; }}
+		location /big/ {{ alias {folder}/big; }}
+		# A second of delay by sending less than the file holds before it.
+		location /slow/ {{ limit_rate 30000; alias {folder}/slow; }}
+	}}
+}}
+"""
+
+
+def need(name, package):
+    path = find_program(name)
+    if not path:
+        pytest.skip(f"{name} is not installed (package {package})")
+    return path
+
+
+def start_nginx(folder, workers=2):
+    program, port = need("nginx", "nginx-light"), free_port()
+    (folder / "big").write_bytes(b"b" * 200_003)
+    (folder / "slow").write_bytes(b"s" * 30_011)
+    folder.chmod(0o755)
+    for name in ("big", "slow"):
+        (folder / name).chmod(0o644)
+    config = folder / "nginx.conf"
+    user = "user nobody nogroup;\n" if os.geteuid() == 0 else ""
+    config.write_text(user + NGINX_CONFIG.format(workers=workers, folder=folder, port=port))
+    return _listening(Process("nginx", [program, "-p", folder, "-c", config], folder), port)
+
+
+def start_redis(folder):
+    program, port = need("redis-server", "redis-server"), free_port()
+    argv = [program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder, "--daemonize", "no"]
+    return _listening(Process("redis", argv, folder), port)
+
+
+def start_python(folder, *args, app="httpd.py", env=None):
+    port = free_port()
+    argv = ["/usr/bin/python3" if app == "httpd.py" else BUILD / "venv/bin/python", APPS / app, port, *args]
+    return _listening(Process(app.replace(".", "-"), argv, folder, env={**os.environ, **(env or {})}), port)
+
+
+def start_node(folder, *args, app="httpd.js"):
+    port = free_port()
+    return _listening(Process(app.replace(".", "-"), [need("node", "nodejs"), APPS / app, port, *args], folder), port)
+
+
+def go_program(name):
+    """Our Go programs are built by setup.sh where there is a Go; a program that should be there and is not fails the test."""
+    if not shutil.which("go"):
+        pytest.skip("go is not installed (package golang)")
+    path = BUILD / "e2e" / name
+    assert path.exists(), f"{path} was not built: run tests/e2e/setup.sh"
+    return path
+
+
+def start_go(folder, *args, app="httpd"):
+    port = free_port()
+    return _listening(Process(f"go-{app}", [go_program(app), port, *args], folder), port)
+
+
+def _listening(process, port):
+    process.port = port
+    wait_until(lambda: accepts(port), f"listening {process.name}", alive=process)
+    return process
+
+
+class Postgres(Process):
+    """PostgreSQL refuses to run as root: it runs as the package's user, or as nobody."""
+
+    def __init__(self, folder):
+        programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[-2])) or ["/usr/bin"]
+        need_bin = find_program("initdb", programs[-1])
+        if not need_bin:
+            pytest.skip("initdb is not installed (package postgresql)")
+        user = None
+        if os.geteuid() == 0:
+            names = {p.pw_name for p in pwd.getpwall()}
+            user = "postgres" if "postgres" in names else "nobody"
+            _let_enter(folder)
+            uid = pwd.getpwnam(user)
+            os.chown(folder, uid.pw_uid, uid.pw_gid)
+        bin_folder, data = os.path.dirname(need_bin), folder / "data"
+        subprocess.run([need_bin, "-D", data, "-U", "plumb", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale", "C"], check=True, cwd=folder,
+                       stdout=subprocess.DEVNULL, user=user, extra_groups=[] if user else None)
+        self.port = free_port()
+        self.socket_folder = folder
+        options = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": folder, "fsync": "off", "max_connections": 200,
+                   "autovacuum": "off", "jit": "off", "logging_collector": "off"}
+        argv = [os.path.join(bin_folder, "postgres"), "-D", data] + [x for k, v in options.items() for x in ("-c", f"{k}={v}")]
+        super().__init__("postgres", argv, folder, user=user, cwd=folder)
+        wait_until(self._ready, "PostgreSQL that takes connections", alive=self)
+
+    def _ready(self):
+        """Speaks the protocol itself, so that the harness needs no client library: 'R' is the answer to a start-up that is not refused."""
+        startup = b"\0\3\0\0user\0plumb\0database\0postgres\0\0"
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as s:
+                s.sendall((len(startup) + 4).to_bytes(4, "big") + startup)
+                return s.recv(1) == b"R"
+        except OSError:
+            return False
+
+    def stop(self, how=signal.SIGINT, timeout_s=15):  # SIGINT: fast shutdown, does not wait for clients
+        return super().stop(how, timeout_s)
+
+
+def _let_enter(folder):
+    """pytest's temporary folders belong to root alone; another user must get through to this one."""
+    for parent in [folder, *folder.parents]:
+        if parent == parent.parent or parent.stat().st_mode & 0o001:
+            continue
+        parent.chmod(parent.stat().st_mode | 0o711)

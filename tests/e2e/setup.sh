@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# What the end-to-end tests need: servers (packages; skipped with SETUP=0), a Python environment in build/venv, our small programs in build/e2e.
+# Does nothing the second time. What cannot be had is said here, and the tests that need it skip.
+set -eu
+cd "$(dirname "$0")/../.."
+here=tests/e2e
+
+install_packages() {
+	local missing=() command package
+	while read -r command package; do
+		PATH=$PATH:/usr/sbin command -v "$command" >/dev/null 2>&1 || missing+=("$package")
+	done <<-LIST
+		nginx nginx-light
+		redis-server redis-server
+		node nodejs
+		go golang
+	LIST
+	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+	/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+	[ ${#missing[@]} -gt 0 ] || return 0
+	if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+		echo "e2e setup: missing and not installed (needs root and apt): ${missing[*]}" >&2
+		return 0
+	fi
+	echo "e2e setup: installing with apt: ${missing[*]}"
+	apt-get update -qq
+	# RUNLEVEL=1: packages do not start their services; the tests start their own.
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+python_environment() {
+	local stamp=build/venv/.requirements
+	cmp -s "$here/requirements.txt" "$stamp" && return 0
+	echo "e2e setup: Python environment in build/venv"
+	rm -rf build/venv
+	/usr/bin/python3 -m venv build/venv
+	build/venv/bin/pip install -q --disable-pip-version-check -r "$here/requirements.txt"
+	cp "$here/requirements.txt" "$stamp"
+}
+
+go_programs() {
+	command -v go >/dev/null 2>&1 || { echo "e2e setup: no go: tests with Go programs will skip" >&2; return 0; }
+	mkdir -p build/e2e
+	(cd "$here/apps/go" && GOFLAGS=-mod=readonly GOTOOLCHAIN=local go build -o ../../../../build/e2e/ ./...) ||
+		echo "e2e setup: the Go programs do not build: their tests will fail" >&2
+}
+
+[ "${SETUP:-1}" = 0 ] || install_packages
+mkdir -p build
+python_environment
+go_programs
