@@ -311,6 +311,25 @@ static void describe_script(struct description *d, uint32_t pid, char *text)
 	}
 }
 
+/*
+ * The name under which a program was started, where it goes by several (redis-server is a link to redis-check-rdb on Debian): the first word of its
+ * arguments, if the kernel's name for the process agrees.
+ */
+static size_t describe_started_as(uint32_t pid, char *text, char *ret_name, size_t len)
+{
+	char comm[PLUMB_COMM_LEN + 1];
+	ssize_t comm_len = proc_read(pid, "comm", comm, sizeof(comm));
+
+	if (comm_len <= 1 || proc_read(pid, "cmdline", text, PROC_TEXT_MAX) <= 0)
+		return 0;
+	comm[strcspn(comm, "\n")] = 0;
+	text[strcspn(text, " :")] = 0;
+	const char *base = base_name(text);
+	if (!*base || strncmp(base, comm, PLUMB_COMM_LEN - 1) != 0)
+		return 0;
+	return copy_part(ret_name, len, base, strlen(base));
+}
+
 static void describe_executable(struct description *d, uint32_t pid, const struct plumb_rec_exec *exec, char *text)
 {
 	char link[64], path[PLUMB_PATH_LEN * 2];
@@ -332,6 +351,9 @@ static void describe_executable(struct description *d, uint32_t pid, const struc
 	describe_add_str(d, "process.executable.name", base);
 	if (!d->named && n > 0 && is_interpreter(base))
 		describe_script(d, pid, text);
+	char name[VALUE_MAX];
+	if (!d->named && n > 0 && describe_started_as(pid, text, name, sizeof(name)))
+		base = name;
 	describe_name(d, base, strlen(base), "executable");
 }
 

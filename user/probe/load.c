@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,13 @@
 #include "syscall.skel.h"
 #pragma GCC diagnostic pop
 
-enum { DEFAULT_RING_BYTES = 2 * 1024 * 1024, LOAD_OBJECTS = 2, SCRATCH_LEVELS = 2 };
+enum {
+	RINGS_BUDGET_BYTES = 16 * 1024 * 1024, /* all rings together, unless the operator says otherwise */
+	RING_BYTES_MAX = 2 * 1024 * 1024,
+	RING_BYTES_MIN = 128 * 1024,
+	LOAD_OBJECTS = 2,
+	SCRATCH_LEVELS = 2,
+};
 
 struct loaded {
 	struct socket_bpf *socket;   /* one of these two: the rung that serves socket data and socket life */
@@ -37,6 +44,20 @@ struct loaded {
 	void *process_ctx;
 	size_t percpu_bytes;
 };
+
+/* A power of two and whole pages, as the kernel wants it. */
+static uint32_t load_ring_bytes(uint32_t wanted, uint32_t ncpus)
+{
+	uint32_t most = wanted ? wanted : RINGS_BUDGET_BYTES / ncpus, bytes = (uint32_t)sysconf(_SC_PAGESIZE);
+
+	if (!wanted && most > RING_BYTES_MAX)
+		most = RING_BYTES_MAX;
+	if (!wanted && most < RING_BYTES_MIN)
+		most = RING_BYTES_MIN;
+	while (bytes <= most / 2)
+		bytes *= 2;
+	return bytes;
+}
 
 /* The last complaint of libbpf, for the reason of a failed trial. Set by the library's only way to talk. */
 static char libbpf_said[160];
@@ -107,29 +128,35 @@ static int load_size_maps(struct loaded *l, struct bpf_object *object)
 static int load_make_rings(struct loaded *l)
 {
 	int outer = load_map_fd(l, "rings");
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
 	l->rings = calloc(l->ncpus, sizeof(*l->rings));
 	if (!l->rings)
 		return -ENOMEM;
 	for (uint32_t cpu = 0; cpu < l->ncpus; cpu++) {
 		struct link_ring *r = &l->rings[cpu];
+		r->size = l->ring_bytes;
 		r->fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "plumb_ring", 0, 0, l->ring_bytes, NULL);
 		if (r->fd < 0)
 			return r->fd;
 		if (bpf_map_update_elem(outer, &cpu, &r->fd, BPF_ANY))
 			return -errno;
-		void *consumer = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
-		if (consumer == MAP_FAILED)
-			return -errno;
-		r->consumer_pos = consumer;
-		uint8_t *producer = mmap(NULL, page + 2 * (size_t)l->ring_bytes, PROT_READ, MAP_SHARED, r->fd, (off_t)page);
-		if (producer == MAP_FAILED)
-			return -errno;
-		r->producer_pos = (const uint64_t *)producer;
-		r->data = producer + page;
-		r->size = l->ring_bytes;
 	}
+	return 0;
+}
+
+static int load_map_ring(struct link_ring *r)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *consumer = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+
+	if (consumer == MAP_FAILED)
+		return -errno;
+	r->consumer_pos = consumer;
+	uint8_t *producer = mmap(NULL, page + 2 * (size_t)r->size, PROT_READ, MAP_SHARED, r->fd, (off_t)page);
+	if (producer == MAP_FAILED)
+		return -errno;
+	r->producer_pos = (const uint64_t *)(const void *)producer;
+	r->data = producer + page;
 	return 0;
 }
 
@@ -262,8 +289,8 @@ int loaded_new(const struct load_options *o, struct loaded **ret_loaded, struct 
 	if (!l)
 		return -ENOMEM;
 	l->stats_fd = -1;
-	l->ring_bytes = o->ring_bytes ? o->ring_bytes : DEFAULT_RING_BYTES;
 	l->ncpus = (uint32_t)libbpf_num_possible_cpus();
+	l->ring_bytes = load_ring_bytes(o->ring_bytes, l->ncpus);
 	libbpf_set_print(load_print);
 
 	int err = load_socket(l, o, ret_caps);
@@ -294,6 +321,7 @@ int loaded_new(const struct load_options *o, struct loaded **ret_loaded, struct 
 	}
 	if (o->count_cost)
 		l->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	malloc_trim(0); /* the kernel's type information was large, and the engine inherits this heap */
 	*ret_loaded = l;
 	return 0;
 fail:
@@ -311,10 +339,6 @@ void loaded_free(struct loaded *l)
 	syscall_bpf__destroy(l->syscall);
 	socket_bpf__destroy(l->socket);
 	for (uint32_t i = 0; l->rings && i < l->ncpus; i++) {
-		if (l->rings[i].data)
-			munmap((void *)(uintptr_t)l->rings[i].producer_pos, page + 2 * (size_t)l->ring_bytes);
-		if (l->rings[i].consumer_pos)
-			munmap(l->rings[i].consumer_pos, page);
 		if (l->rings[i].fd > 0)
 			close(l->rings[i].fd);
 	}
@@ -343,11 +367,19 @@ int loaded_attach(struct loaded *l, struct caps *caps, char *ret_error, size_t e
 	return 0;
 }
 
-void loaded_link(struct loaded *l, struct link *ret_link)
+int loaded_link(struct loaded *l, struct link *ret_link)
 {
+	int err = 0;
+
+	for (uint32_t cpu = 0; cpu < l->ncpus && !err; cpu++)
+		err = load_map_ring(&l->rings[cpu]);
+	/* Policies are the probe's to write. */
+	munmap(l->policies, sizeof(*l->policies) * PLUMB_POLICY_SLOTS);
+	l->policies = NULL;
 	ret_link->rings = l->rings;
 	ret_link->nrings = l->ncpus;
 	ret_link->reader_idle = l->shared;
+	return err;
 }
 
 int loaded_target(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit)

@@ -16,7 +16,7 @@
 enum { LOAD_FILTER_MAX = 8 };
 
 struct load_options {
-	uint32_t ring_bytes;     /* per CPU, a power of two; 0 = 2 MiB */
+	uint32_t ring_bytes;     /* per CPU, rounded down to a power of two; 0 = 2 MiB, less where many CPUs share 16 MiB */
 	bool only_targets;       /* nothing is watched but what target_set() and the filters name */
 	bool follow_children;    /* of processes that match comms */
 	const char *comms[LOAD_FILTER_MAX]; /* NULL-terminated unless full */
@@ -42,8 +42,8 @@ void loaded_free(struct loaded *l);
 /* Attaches: from here on records come. */
 int loaded_attach(struct loaded *l, struct caps *caps, char *ret_error, size_t error_len);
 
-/* Rings and flags for an engine. The arrays stay l's. */
-void loaded_link(struct loaded *l, struct link *ret_link);
+/* In an engine's process: maps the rings, lets go of what is the probe's. The arrays stay l's. */
+int loaded_link(struct loaded *l, struct link *ret_link);
 
 int loaded_target(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit);
 int loaded_cgroup(struct loaded *l, uint64_t cgroup_id, enum target_verdict verdict);

@@ -171,12 +171,18 @@ static void engine_main(struct probe *p, int control_fd)
 	struct sandbox_report report;
 	char error[256];
 	sigset_t none;
-	int *keep = calloc(p->link.nrings + 32, sizeof(int));
+	int *keep;
 	size_t n = 0;
 
+	log_set_name("plumb engine");
+	int err = loaded_link(p->loaded, &p->link);
+	if (err) {
+		log_error("cannot map the rings: %s", strerror(-err));
+		_exit(1);
+	}
+	keep = calloc(p->link.nrings + 32, sizeof(int));
 	if (!keep)
 		_exit(1);
-	log_set_name("plumb engine");
 	for (uint32_t i = 0; i < p->link.nrings; i++)
 		keep[n++] = p->link.rings[i].fd;
 	keep[n++] = control_fd;
@@ -494,7 +500,6 @@ int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_er
 		snprintf(ret_error, error_len, "cannot set up the probe: %s", strerror(-err));
 		goto out;
 	}
-	loaded_link(p.loaded, &p.link);
 	/* Attached before the engine starts: it finds the first records waiting in the rings. */
 	err = loaded_attach(p.loaded, ret_caps, ret_error, error_len);
 	if (err)

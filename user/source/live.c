@@ -14,7 +14,6 @@ enum {
 	LIVE_IDLE_AFTER_MS = 200,
 	LIVE_SLACK_NS = 500000,   /* a record is stamped before it is put into its ring; no program takes so long in between */
 	LIVE_COMMIT_BYTES = 65536, /* room is given back to the kernel this often */
-	LIVE_CONTROL_BATCH = 256,
 };
 
 #define RING_BUSY (1u << 31) /* BPF_RINGBUF_BUSY_BIT */
@@ -39,6 +38,8 @@ struct live {
 	uint64_t active_ns;  /* when a record was last delivered */
 	bool gone;           /* the probe closed its end */
 	const char *error;
+	size_t control_len;  /* the probe's next record, waiting for its time; 0 = none */
+	uint64_t control[PLUMB_RECORD_MAX / 8 + 1];
 	struct live_ring rings[];
 };
 
@@ -93,7 +94,7 @@ static int live_deliver(struct live *l, struct slice raw, source_record_fn fn, v
 		l->counts.corrupt++;
 	} else {
 		if (rec.u.h.time_ns < l->last_ns) {
-			/* Only the probe's own records can be late, by the time the socketpair took. */
+			/* By more than the slack: a program was held up between stamping its record and writing it. */
 			l->counts.late++;
 			rec.u.h.time_ns = l->last_ns;
 		}
@@ -107,26 +108,30 @@ static int live_deliver(struct live *l, struct slice raw, source_record_fn fn, v
 	return 0;
 }
 
-/* Delivers what the probe sent. Returns the number, or a negative errno. */
-static int live_read_control(struct live *l, source_record_fn fn, void *ctx)
+/* The probe's next record, if there is one. */
+static struct slice live_peek_control(struct live *l)
 {
-	uint64_t raw[PLUMB_RECORD_MAX / 8 + 1];
-	int n = 0;
-
-	while (n < LIVE_CONTROL_BATCH) {
-		ssize_t got = recv(l->link->control_fd, raw, sizeof(raw), MSG_DONTWAIT);
-		if (got < 0)
-			return errno == EAGAIN || errno == EINTR ? n : -errno;
-		if (got == 0) {
+	if (!l->control_len && !l->gone) {
+		ssize_t got = recv(l->link->control_fd, l->control, sizeof(l->control), MSG_DONTWAIT);
+		if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
 			l->gone = true;
-			return n;
-		}
-		int err = live_deliver(l, slice_make(raw, (size_t)got), fn, ctx);
-		if (err)
-			return err;
-		n++;
+		else if (got > 0)
+			l->control_len = (size_t)got;
 	}
-	return n;
+	return slice_make(l->control, l->control_len);
+}
+
+static uint64_t raw_time(struct slice raw)
+{
+	return ((const struct plumb_rec_header *)(const void *)raw.ptr)->time_ns;
+}
+
+/* START opens the stream, whatever the rings hold from before this engine. Others wait for their turn. */
+static bool control_is_next(struct slice raw, uint64_t ring_ns)
+{
+	if (raw.len < sizeof(struct plumb_rec_header))
+		return raw.len > 0; /* corrupt: delivered to be counted */
+	return raw_time(raw) <= ring_ns || ((const struct plumb_rec_header *)(const void *)raw.ptr)->type == PLUMB_REC_START;
 }
 
 /* The ring whose next record is the oldest, if that is not younger than `until`. */
@@ -138,9 +143,8 @@ static struct live_ring *live_oldest(struct live *l, uint64_t until, struct slic
 		struct slice raw = ring_peek(&l->rings[i]);
 		if (raw.len < sizeof(struct plumb_rec_header))
 			continue;
-		uint64_t time_ns = ((const struct plumb_rec_header *)raw.ptr)->time_ns;
-		if (time_ns <= until) {
-			until = time_ns;
+		if (raw_time(raw) <= until) {
+			until = raw_time(raw);
 			best = &l->rings[i];
 			*ret_raw = raw;
 		}
@@ -148,15 +152,23 @@ static struct live_ring *live_oldest(struct live *l, uint64_t until, struct slic
 	return best;
 }
 
-static int live_read_rings(struct live *l, int max, uint64_t until, source_record_fn fn, void *ctx)
+static int live_merge(struct live *l, int max, uint64_t until, source_record_fn fn, void *ctx)
 {
 	int n = 0;
 
 	for (uint32_t i = 0; i < l->link->nrings; i++)
 		l->rings[i].end = __atomic_load_n(l->rings[i].map.producer_pos, __ATOMIC_ACQUIRE);
 	while (n < max) {
-		struct slice raw = SLICE_NONE;
+		struct slice raw = SLICE_NONE, control = live_peek_control(l);
 		struct live_ring *r = live_oldest(l, until, &raw);
+		if (control.len && control_is_next(control, r ? raw_time(raw) : until)) {
+			l->control_len = 0;
+			int err = live_deliver(l, control, fn, ctx);
+			if (err)
+				return err;
+			n++;
+			continue;
+		}
 		if (!r)
 			break;
 		int err = live_deliver(l, raw, fn, ctx);
@@ -212,16 +224,12 @@ static int live_read(struct source *s, int max, int wait_ms, source_record_fn fn
 	struct live *l = (struct live *)s;
 
 	live_wait(l, wait_ms);
-	int control = live_read_control(l, fn, ctx);
-	if (control < 0)
-		return control;
-
 	uint64_t until = boot_ns() - LIVE_SLACK_NS;
-	int n = live_read_rings(l, max, until, fn, ctx);
+	int n = live_merge(l, max, until, fn, ctx);
 	if (n < 0)
 		return n;
 	uint64_t now = boot_ns();
-	if (n + control > 0)
+	if (n > 0)
 		l->active_ns = now;
 	if (n < max) {
 		l->drained_ns = now;
@@ -229,11 +237,11 @@ static int live_read(struct source *s, int max, int wait_ms, source_record_fn fn
 		if (err)
 			return err;
 	}
-	if (n + control == 0 && l->gone) {
+	if (n == 0 && l->gone) {
 		l->error = "the probe process ended";
 		return -ENODATA;
 	}
-	return n + control;
+	return n;
 }
 
 static void live_close(struct source *s)
