@@ -13,6 +13,9 @@ static __always_inline int on_length(struct sock *sk, int ret, int flags, int di
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct plumb_syscall sc;
 
+	/* Most calls of an event loop end with EAGAIN. Only a datagram socket's failures matter: they end a sendmmsg. */
+	if (ret < 0 && sk->sk_type != PLUMB_SOCK_DGRAM)
+		return 0;
 	if (!sock_family_known(sk->__sk_common.skc_family))
 		return 0;
 	plumb_syscall_of((const struct pt_regs *)bpf_task_pt_regs(task), task, &sc);

@@ -200,7 +200,8 @@ __noinline int io_emit_stream(const struct plumb_gather *g, __u32 at, __u64 offs
 	return 0;
 }
 
-static __always_inline void io_stream(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, const struct plumb_gather *g,
+/* Returns the record's time. */
+static __always_inline __u64 io_stream(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, const struct plumb_gather *g,
 				      __u64 pid_tgid, int dir, __u32 len)
 {
 	__u64 offset = io_offset(sk, st, dir, len);
@@ -208,7 +209,7 @@ static __always_inline void io_stream(struct plumb_percpu *pc, struct sock *sk, 
 	struct plumb_scratch *s = plumb_scratch_get(pc, &level);
 
 	if (!s)
-		return;
+		return st->stats_ns;
 	if (g->readable) {
 		want = sock_capture(st->cookie, dir);
 		if (want > len)
@@ -217,6 +218,7 @@ static __always_inline void io_stream(struct plumb_percpu *pc, struct sock *sk, 
 		plumb_lost(pc, PLUMB_LOSS_UNREADABLE, 1);
 	}
 	plumb_header(&s->rec.data.h, PLUMB_REC_DATA, 0);
+	__u64 now = s->rec.data.h.time_ns;
 	io_fill(&s->rec.data, st, pid_tgid, dir, g->path);
 	__u32 at = plumb_scratch_at(level);
 	if (want <= PLUMB_PAYLOAD_MAX) {
@@ -239,6 +241,7 @@ static __always_inline void io_stream(struct plumb_percpu *pc, struct sock *sk, 
 		plumb_lost(pc, PLUMB_LOSS_TRUNCATED, 1);
 out:
 	plumb_scratch_put(pc, level);
+	return now;
 }
 
 static __always_inline void io_dgram_peer(struct sock *sk, const struct plumb_gather *g, int dir, struct plumb_rec_dgram *r)
@@ -344,7 +347,7 @@ int io_seen(struct sock *sk, int ret, int msg_flags, int dir, const struct plumb
 	gather_of(st, sc, (__u32)pid_tgid, &g);
 	if (dir == PLUMB_INGRESS && msg_flags & (PLUMB_MSG_PEEK | PLUMB_MSG_OOB | PLUMB_MSG_ERRQUEUE))
 		return 0;
-	__u8 type = (__u8)BPF_CORE_READ_BITFIELD_PROBED(sk, sk_type);
+	__u8 type = sock_type(sk);
 	if (ret == 0 && (dir == PLUMB_EGRESS || type != PLUMB_SOCK_STREAM))
 		return 0;
 	if (!(st->flags & PLUMB_ST_OPENED))
@@ -356,16 +359,11 @@ int io_seen(struct sock *sk, int ret, int msg_flags, int dir, const struct plumb
 	/* On a TCP stream MSG_TRUNC throws the bytes away: nothing was written to the buffer. */
 	if (dir == PLUMB_INGRESS && msg_flags & PLUMB_MSG_TRUNC)
 		g.readable = false;
-	io_stream(pc, sk, st, &g, pid_tgid, dir, (__u32)ret);
-	st->flags |= PLUMB_ST_IO;
-	if (st->flags & PLUMB_ST_TCP) {
-		__u64 now = bpf_ktime_get_boot_ns();
-		if (!st->stats_ns) {
-			st->stats_ns = now;
-		} else if (now - st->stats_ns > stats_interval_ns) {
-			st->stats_ns = now;
+	__u64 now = io_stream(pc, sk, st, &g, pid_tgid, dir, (__u32)ret);
+	if (now - st->stats_ns > stats_interval_ns && st->flags & PLUMB_ST_TCP) {
+		if (st->stats_ns)
 			sock_emit_stats(pc, sk, st, PLUMB_REC_SOCK_STATS, 0);
-		}
+		st->stats_ns = now;
 	}
 	return 0;
 }

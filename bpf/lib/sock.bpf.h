@@ -20,7 +20,6 @@
 #define PLUMB_ST_TCP 8u
 #define PLUMB_ST_BEGUN_IN 16u
 #define PLUMB_ST_BEGUN_OUT 32u
-#define PLUMB_ST_IO 64u      /* there was I/O: close says how much */
 
 struct plumb_sock_state {
 	__u64 cookie;
@@ -53,6 +52,11 @@ struct {
 
 #define SK(sk, field) ((sk)->field)
 
+static __always_inline __u8 sock_type(struct sock *sk)
+{
+	return (__u8)sk->sk_type;
+}
+
 static __always_inline struct plumb_sock_state *sock_state_get(struct sock *sk)
 {
 	return bpf_sk_storage_get(&sock_states, sk, 0, 0);
@@ -83,6 +87,11 @@ struct {
 } sock_states SEC(".maps");
 
 #define SK(sk, field) BPF_CORE_READ(sk, field)
+
+static __always_inline __u8 sock_type(struct sock *sk)
+{
+	return (__u8)BPF_CORE_READ(sk, sk_type);
+}
 
 static __always_inline struct plumb_sock_state *sock_state_get(struct sock *sk)
 {
@@ -163,7 +172,7 @@ static __always_inline void sock_identity(struct sock *sk, struct plumb_sock_ide
 {
 	__builtin_memset(id, 0, sizeof(*id));
 	id->family = SK(sk, __sk_common.skc_family);
-	id->type = (__u8)BPF_CORE_READ_BITFIELD_PROBED(sk, sk_type);
+	id->type = sock_type(sk);
 	id->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	if (id->family == PLUMB_AF_UNIX)
 		return;

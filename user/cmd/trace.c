@@ -12,6 +12,8 @@ int cmd_trace(int argc, char **argv)
 	const struct sink_ops *ops = sink_find(argc > 1 ? argv[1] : "console");
 	static const char *values[64];
 
+	if (argc > 1 && !strcmp(argv[1], "none"))
+		ops = sink_find("json"); 
 	for (int i = 0; ops->options && ops->options[i].name; i++)
 		values[i] = ops->options[i].value;
 	o.sinks[0] = (struct live_sink){ ops, { .values = values, .spool_dir = "", .out_fd = STDOUT_FILENO } };
