@@ -38,6 +38,7 @@ struct live {
 	uint64_t active_ns;  /* when a record was last delivered */
 	bool gone;           /* the probe closed its end */
 	const char *error;
+	bool control_dry;    /* nothing more came in this batch */
 	size_t control_len;  /* the probe's next record, waiting for its time; 0 = none */
 	uint64_t control[PLUMB_RECORD_MAX / 8 + 1];
 	struct live_ring rings[];
@@ -111,12 +112,14 @@ static int live_deliver(struct live *l, struct slice raw, source_record_fn fn, v
 /* The probe's next record, if there is one. */
 static struct slice live_peek_control(struct live *l)
 {
-	if (!l->control_len && !l->gone) {
+	if (!l->control_len && !l->gone && !l->control_dry) {
 		ssize_t got = recv(l->link->control_fd, l->control, sizeof(l->control), MSG_DONTWAIT);
 		if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
 			l->gone = true;
 		else if (got > 0)
 			l->control_len = (size_t)got;
+		else
+			l->control_dry = true;
 	}
 	return slice_make(l->control, l->control_len);
 }
@@ -156,6 +159,7 @@ static int live_merge(struct live *l, int max, uint64_t until, source_record_fn 
 {
 	int n = 0;
 
+	l->control_dry = false;
 	for (uint32_t i = 0; i < l->link->nrings; i++)
 		l->rings[i].end = __atomic_load_n(l->rings[i].map.producer_pos, __ATOMIC_ACQUIRE);
 	while (n < max) {
