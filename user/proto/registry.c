@@ -2,9 +2,6 @@
 /* The protocols of bpf/abi/protocols.def by number and name. */
 #include "proto/proto.h"
 
-#if !__has_include("proto/http1.h")
-extern const struct proto_ops proto_http1 __attribute__((weak)); /* lands in its own commit, with this line's removal */
-#endif
 #define PROTOCOL(id, symbol, ...) extern const struct proto_ops proto_##symbol;
 #include "../../bpf/abi/protocols.def"
 #undef PROTOCOL
