@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Serves the routes of the truth tests (the same as httpd.js and go/httpd) with a thread per connection: httpd.py PORT [DELAY_SECONDS]"""
+import socket
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+DELAY = float(sys.argv[2]) if len(sys.argv) > 2 else 0.053
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def reply(self, status, body):
+        self.send_response(status)
+        if status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD" and body:
+            self.wfile.write(body)
+
+    def reply_in_chunks(self, pieces):
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for piece in pieces:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        self.wfile.write(b"0\r\n\r\n")
+
+    def do_GET(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        kind = self.path.split("/")[1]
+        if kind == "items":
+            self.reply(*((204, b"") if self.command == "DELETE" else (200, b"one item: " + self.path.encode() + b"\n")))
+        elif kind == "upload":
+            self.reply(201, b"stored\n")
+        elif kind == "big":
+            self.reply_in_chunks([b"b" * 50_000] * 4)
+        elif kind == "slow":
+            time.sleep(DELAY)
+            self.reply(200, b"at last\n")
+        elif kind == "fail":
+            self.reply(500, b"no\n")
+        elif kind == "busy":
+            self.reply(503, b"later\n")
+        else:
+            self.reply(404, b"none\n")
+
+    do_POST = do_HEAD = do_DELETE = do_GET
+
+    def log_message(self, *args):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 1024
+    daemon_threads = True
+
+    def process_request(self, request, client_address):
+        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # two small writes an answer: no waiting for delayed ACKs
+        super().process_request(request, client_address)
+
+
+Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

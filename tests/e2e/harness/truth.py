@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spans compared with what is known to have happened."""
+from collections import Counter
+
+from .spans import CLIENT, SERVER, STATUS_ERROR, STATUS_UNSET, describe
+
+TOLERANCE_NS, TOLERANCE_PART = 1_000_000, 0.05
+
+
+def close(span_ns, truth_ns):
+    return abs(span_ns - truth_ns) <= max(TOLERANCE_NS, truth_ns * TOLERANCE_PART)
+
+
+def http_expectation(request, kind):
+    """What a span must say of a request: method, status, status code, error.type, route (servers), path."""
+    failed = request.status >= (500 if kind == SERVER else 400)
+    return (request.method, request.status, STATUS_ERROR if failed else STATUS_UNSET, str(request.status) if failed else None,
+            request.route if kind == SERVER else None, request.path)
+
+
+def http_statement(span):
+    return (span["http.request.method"], span["http.response.status_code"], span.status, span["error.type"], span["http.route"], span.path)
+
+
+def check_http(spans, plan, kind):
+    """Each request has exactly one span of this kind, and it says what is true."""
+    mine = [s for s in spans if s.kind == kind]
+    truth, said = Counter(http_expectation(r, kind) for r in plan), Counter(map(http_statement, mine))
+    assert said == truth, f"missing: {sample(truth - said)}\ntoo much: {sample(said - truth)}\n{len(mine)} spans for {len(plan)} requests"
+    for s in mine:
+        route = s["http.route"] if kind == SERVER else None
+        assert s.name == (f"{s['http.request.method']} {route}" if route else s["http.request.method"])
+    return {s.path: s for s in mine}
+
+
+def sample(counter, most=8):
+    return f"{sum(counter.values())}, such as {list(counter.items())[:most]}"
+
+
+def check_durations(spans_by_path, results, kind, measured="ns"):
+    """Each span lasted as long as the client measured, and lies within what it measured."""
+    wrong = []
+    for r in results:
+        s = spans_by_path[r["path"]]
+        if not close(s.duration_ns, r[measured]):
+            wrong.append(f"{'client' if kind == CLIENT else 'server'} {r['path']}: span {s.duration_ns / 1e6:.3f} ms, measured {r[measured] / 1e6:.3f} ms")
+    assert not wrong, "\n".join(wrong)
+
+
+def check_order(spans):
+    for s in spans:
+        assert s.end_ns >= s.start_ns, describe([s])
