@@ -151,10 +151,10 @@ static bool mask_start(enum proto_side side, uint8_t *p, size_t n, struct framin
 		if (p[i] <= 0x20 || p[i] >= 0x7f)
 			return false;
 	uint8_t *version = memrchr(p, ' ', n);
-	size_t end = version && (size_t)(version - p) > method && slice_starts(slice_from(line, (size_t)(version - p) + 1), SLICE_LIT("HTTP/"))
-		? (size_t)(version - p) : n;
-	if (end > method + 1)
-		mask_target(p + method + 1, end - method - 1);
+	size_t end = (size_t)(version - p);
+	if (end <= method + 1 || !slice_starts(slice_from(line, end + 1), SLICE_LIT("HTTP/1.")))
+		return false;
+	mask_target(p + method + 1, end - method - 1);
 	return true;
 }
 

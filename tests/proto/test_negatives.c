@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Detection: a parser knows its own fixtures from their first byte on, and neither another protocol's, nor what is common on the wire,
+ * nor random bytes. A protocol on both transports is asked by the transport of the fixture.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "proto/harness.h"
+
+enum { RANDOM_INPUTS = 4001, RANDOM_MAX = 257, WEAK_MAX = 12, FIRST_MAX = 4096 };
+
+typedef int (*detect_function)(struct slice in, enum proto_side side);
+
+static detect_function detector(const struct proto_ops *ops, bool datagram)
+{
+	return datagram && ops->detect_datagram ? ops->detect_datagram : ops->detect;
+}
+
+/* The first bytes of one direction, up to a hole or until the other side speaks; of datagrams the first one. */
+static struct slice first_bytes(const struct fixture *f, enum proto_side side, uint8_t to[FIRST_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->nops; i++) {
+		size_t len = f->op[i].len;
+
+		if (f->op[i].side != side) {
+			if (n)
+				break;
+			continue;
+		}
+		if (f->op[i].kind != FIXTURE_BYTES || n + len > FIRST_MAX)
+			break;
+		memcpy(to + n, f->bytes.data + f->op[i].at, len);
+		n += len;
+		if (f->datagram)
+			break;
+	}
+	return slice_make(to, n);
+}
+
+static void check_own(const struct fixture *f, const char *path)
+{
+	uint8_t memory[FIRST_MAX];
+
+	for (int side = 0; side < 2 && !f->no_detect; side++) {
+		struct slice in = first_bytes(f, (enum proto_side)side, memory);
+
+		for (size_t n = f->datagram ? in.len : 1; n && n <= in.len; n++)
+			if (detector(f->ops, f->datagram)(harness_guard(slice_head(in, n)), (enum proto_side)side) < DETECT_MORE)
+				fail_msg("%s: side %d: the first %zu bytes are not known", path, side, n);
+	}
+}
+
+static void check_others(const struct fixture *f, const char *path)
+{
+	uint8_t memory[FIRST_MAX];
+
+	for (int from = 0; from < 2; from++) {
+		struct slice in = first_bytes(f, (enum proto_side)from, memory);
+
+		for (size_t i = 0; i < harness_nparsers; i++)
+			for (int side = 0; side < 2 && harness_parsers[i].ops; side++) {
+				if (harness_parsers[i].ops == f->ops || in.len == 0)
+					continue;
+				int score = detector(harness_parsers[i].ops, f->datagram)(harness_guard(in), (enum proto_side)side);
+				if (score >= DETECT_LIKELY)
+					fail_msg("%s, bytes of side %d: %s to side %d scores %d", path, from, harness_parsers[i].symbol, side, score);
+			}
+	}
+}
+
+struct visit {
+	const struct proto_ops *ops;
+	void (*check)(const struct fixture *f, const char *path);
+	unsigned seen;
+};
+
+static void visit_fixture(void *ctx, const char *path)
+{
+	struct visit *v = ctx;
+	char why[HARNESS_WHY] = "";
+	struct fixture f;
+
+	if (!fixture_load(path, v->ops, &f, why, sizeof(why)))
+		fail_msg("%s", why);
+	v->check(&f, path);
+	fixture_done(&f);
+	v->seen++;
+}
+
+static void visit_all(void (*check)(const struct fixture *f, const char *path))
+{
+	for (size_t i = 0; i < harness_nparsers; i++) {
+		struct visit v = { .ops = harness_parsers[i].ops, .check = check };
+
+		if (v.ops)
+			harness_each_fixture(harness_parsers[i].symbol, visit_fixture, &v);
+		if (v.seen == 0)
+			print_message("no parser or no fixtures for %s\n", harness_parsers[i].symbol);
+	}
+}
+
+static void knows_its_own(void **state)
+{
+	(void)state;
+	visit_all(check_own);
+}
+
+static void knows_no_others(void **state)
+{
+	(void)state;
+	visit_all(check_others);
+}
+
+/* On a stream, by every parser, for both sides. Returns how many said more than "too few bytes to tell", which is all right up to `most`. */
+static unsigned refuse(struct slice in, int most, const char *what)
+{
+	unsigned weak = 0;
+
+	for (size_t i = 0; i < harness_nparsers; i++) {
+		const struct proto_ops *ops = harness_parsers[i].ops;
+
+		for (int side = 0; ops && side < 2; side++) {
+			int score = ops->detect(harness_guard(in), (enum proto_side)side);
+			if (score > most)
+				fail_msg("%s of %zu bytes: %s to side %d scores %d", what, in.len, harness_parsers[i].symbol, side, score);
+			weak += score > DETECT_MORE;
+		}
+	}
+	return weak;
+}
+
+/* Formats whose first bytes may be anything behind a type and a length (PostgreSQL's copy data) cannot refuse all: three in a thousand may be weak. */
+static void refuses_random_bytes(void **state)
+{
+	uint8_t bytes[RANDOM_MAX];
+	unsigned weak = 0;
+	uint64_t x = 0x9e3779b97f4a7c15u; /* xorshift64: the same bytes in every run */
+
+	(void)state;
+	for (unsigned i = 0; i < RANDOM_INPUTS; i++) {
+		size_t n = 16 + i % (RANDOM_MAX - 16);
+
+		for (size_t k = 0; k < n; k++) {
+			x ^= x << 13;
+			x ^= x >> 7;
+			x ^= x << 17;
+			bytes[k] = (uint8_t)(x >> 32);
+		}
+		weak += refuse(slice_make(bytes, n), DETECT_WEAK, "random input");
+	}
+	assert_in_range(weak, 0, WEAK_MAX);
+}
+
+static void refuses_common_bytes(void **state)
+{
+#define SAMPLE(what, text) { what, { (const uint8_t *)(text), sizeof(text) - 1 }, DETECT_MORE }
+	/* memcached's get is also Redis' inline GET. */
+	static const struct { const char *what; struct slice bytes; int most; } samples[] = {
+		SAMPLE("TLS ClientHello", "\x16\x03\x01\x00\x7a\x01\x00\x00\x76\x03\x03 0123456789abcdef0123456789abcde\x20 0123456789abcdef0123456789abcde"
+		       "\x00\x04\x13\x01\x13\x02\x01\x00\x00\x29\x00\x00\x00\x10\x00\x0e\x00\x00\x0b" "example.org\x00\x2b\x00\x03\x02\x03\x04\x00\x0a\x00\x04\x00\x02\x00\x1d"),
+		SAMPLE("TLS ServerHello", "\x16\x03\x03\x00\x46\x02\x00\x00\x42\x03\x03 0123456789abcdef0123456789abcde\x00\x13\x01\x00\x00\x1a\x00\x2b\x00\x02\x03\x04"),
+		SAMPLE("TLS data", "\x17\x03\x03\x00\x20" "0123456789abcdef0123456789abcdef"),
+		SAMPLE("HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"),
+		SAMPLE("HTTP/2 settings", "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"),
+		SAMPLE("SSH banner", "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"),
+		SAMPLE("SMTP greeting", "220 mail.example.org ESMTP Postfix\r\n"),
+		SAMPLE("FTP command", "USER anonymous\r\n"),
+		SAMPLE("RTSP request", "DESCRIBE rtsp://example.org/a RTSP/1.0\r\nCSeq: 2\r\n\r\n"),
+		SAMPLE("SIP request", "OPTIONS sip:bob@example.org SIP/2.0\r\n\r\n"),
+		{ "memcached", { (const uint8_t *)"get key1 key2\r\n", 15 }, DETECT_WEAK },
+		SAMPLE("MySQL greeting", "\x4a\x00\x00\x00\x0a" "8.0.36\x00\x08\x00\x00\x00" "abcdefgh\x00\xff\xff\xff\x02\x00\xff\xdf\x15"),
+		SAMPLE("Kafka request", "\x00\x00\x00\x20\x00\x12\x00\x03\x00\x00\x00\x01\x00\x08" "consumer\x00\x07" "library\x06" "3.6.0\x00"),
+		SAMPLE("MQTT connect", "\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02" "id"),
+		SAMPLE("AMQP header", "AMQP\x00\x00\x09\x01"),
+		SAMPLE("JSON lines", "{\"level\":\"info\",\"message\":\"GET / HTTP/1.1\"}\n"),
+		SAMPLE("log line", "127.0.0.1 - - [01/Jan/2026] \"GET / HTTP/1.1\" 200 5\n"),
+		SAMPLE("zeros", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(samples) / sizeof(*samples); i++)
+		for (size_t n = 1; n <= samples[i].bytes.len; n++)
+			refuse(slice_head(samples[i].bytes, n), samples[i].most, samples[i].what);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(knows_its_own),
+		cmocka_unit_test(knows_no_others),
+		cmocka_unit_test(refuses_random_bytes),
+		cmocka_unit_test(refuses_common_bytes),
+	};
+	return cmocka_run_group_tests_name("negatives", tests, NULL, NULL);
+}
