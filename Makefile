@@ -74,6 +74,14 @@ unit-programs: $(UNIT)
 bench: build ## what plumb costs: ratios and machine time, printed (docs/overhead.md)
 	$(Q)./tests/bench/run.sh
 
+# Needs clang. Only what parsers need is linked, all of it with coverage.
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_proto.c user/lib/*.c user/model/*.c user/conn/*.c user/proto/*.c)
+.PHONY: fuzz
+fuzz: ## build/fuzz/fuzz_proto: libFuzzer over all parsers
+	$(say) FUZZ build/fuzz/fuzz_proto
+	$(Q)mkdir -p build/fuzz && $(CLANG) -std=gnu11 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+		-Iuser -Ibpf -o build/fuzz/fuzz_proto $(FUZZ_SRC) -lm -lpthread
+
 check-layers: ## a folder includes only folders above it
 	$(Q)./tests/check-layers.sh
 
