@@ -8,6 +8,9 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+#define PLUMB_PF_IO_WORKER 0x00000010 /* include/linux/sched.h */
+#define PLUMB_PF_KTHREAD 0x00200000
+
 static __always_inline int on_length(struct sock *sk, int ret, int flags, int dir)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -18,9 +21,13 @@ static __always_inline int on_length(struct sock *sk, int ret, int flags, int di
 		return 0;
 	if (!sock_family_known(sk->__sk_common.skc_family))
 		return 0;
-	plumb_syscall_of((const struct pt_regs *)bpf_task_pt_regs(task), task, &sc);
-	/* Work of an io_uring runs in whatever system call its task is in; the registers say nothing about it then. */
-	if (task->io_uring)
+	const struct pt_regs *regs = (const struct pt_regs *)bpf_task_pt_regs(task);
+	plumb_syscall_of(regs, task, &sc);
+	/* A kernel thread that uses a socket has no system call; what its registers say is left over. */
+	if (task->flags & PLUMB_PF_KTHREAD)
+		sc.nr = -1;
+	/* Work of an io_uring also runs in its own threads and on the return from any system call; the registers say nothing about it then. */
+	if (bpf_core_field_exists(task->io_uring) && task->io_uring && (task->flags & PLUMB_PF_IO_WORKER || !plumb_syscall_inside(regs)))
 		sc.nr = PLUMB_NR_io_uring_enter;
 	return io_seen(sk, ret, flags, dir, &sc);
 }
@@ -35,6 +42,12 @@ SEC("tp_btf/sock_recv_length")
 int BPF_PROG(sock_recv_length, struct sock *sk, int ret, int flags)
 {
 	return on_length(sk, ret, flags, PLUMB_INGRESS);
+}
+
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(tcp_destroy_sock, struct sock *sk)
+{
+	return sock_gone(sk);
 }
 
 SEC("tp_btf/inet_sock_set_state")

@@ -10,7 +10,7 @@
 /* Head of each message burst that is captured before the engine has said what it needs. */
 #define PLUMB_HEAD_DEFAULT 4096
 /* iovec segments that are read of one vectored call; the rest is a hole. */
-#define PLUMB_IOV_MAX 16
+#define PLUMB_IOV_MAX 128
 
 /* Slots of the capture policy table (see records.h); a power of two. */
 #define PLUMB_POLICY_SLOTS 65536

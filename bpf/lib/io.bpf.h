@@ -144,7 +144,7 @@ static __always_inline __u64 io_offset(struct sock *sk, struct plumb_sock_state 
 	if (st->flags & PLUMB_ST_TCP) {
 		struct tcp_sock *tp = sock_tcp(sk);
 		if (tp) {
-			__u32 first = (dir == PLUMB_INGRESS ? SK(tp, copied_seq) : SK(tp, write_seq)) - len;
+			__u32 first = (dir == PLUMB_INGRESS ? sock_tcp_read(sk, tp) : SK(tp, write_seq)) - len;
 			if (st->flags & begun)
 				at += (__s64)(__s32)(first - (__u32)at);
 			else
@@ -349,6 +349,8 @@ int io_seen(struct sock *sk, int ret, int msg_flags, int dir, const struct plumb
 		return 0;
 	__u8 type = sock_type(sk);
 	if (ret == 0 && (dir == PLUMB_EGRESS || type != PLUMB_SOCK_STREAM))
+		return 0;
+	if (st->flags & PLUMB_ST_CLOSED)
 		return 0;
 	if (!(st->flags & PLUMB_ST_OPENED))
 		sock_emit_open(pc, sk, st);

@@ -42,6 +42,12 @@ static __always_inline void plumb_syscall_of(const struct pt_regs *regs, struct 
 		ret->nr = -1;
 }
 
+/* Is the call still going on? Its result's register holds -ENOSYS until it is over; work put off to the return to user space finds a result there. */
+static __always_inline bool plumb_syscall_inside(const struct pt_regs *regs)
+{
+	return (long)regs->ax == -38;
+}
+
 #elif defined(__TARGET_ARCH_arm64)
 
 #define PLUMB_NR_read 63
@@ -72,6 +78,12 @@ static __always_inline void plumb_syscall_of(const struct pt_regs *regs, struct 
 	ret->arg[5] = regs->regs[5];
 	if (task->thread_info.flags & PLUMB_TIF_32BIT)
 		ret->nr = -1;
+}
+
+/* The first argument's register takes the result: where they differ the call is over, where they are equal that is not certain, so never claimed. */
+static __always_inline bool plumb_syscall_inside(const struct pt_regs *regs)
+{
+	return false;
 }
 
 #else

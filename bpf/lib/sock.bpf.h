@@ -20,6 +20,11 @@
 #define PLUMB_ST_TCP 8u
 #define PLUMB_ST_BEGUN_IN 16u
 #define PLUMB_ST_BEGUN_OUT 32u
+#define PLUMB_ST_UNREAD 64u  /* TCP is done with it, its process is not: the close is told when the socket goes */
+#define PLUMB_ST_CLOSED 128u /* its SOCK_CLOSE record is out: what is still read is the end of the stream once more */
+
+#define PLUMB_SOCK_DEAD 0 /* enum sock_flags: no process has it any more */
+#define PLUMB_SOCK_DONE 1 /* the peer's FIN was received */
 
 struct plumb_sock_state {
 	__u64 cookie;
@@ -129,6 +134,29 @@ static __always_inline struct tcp_sock *sock_tcp(struct sock *sk)
 	return (struct tcp_sock *)sk;
 }
 #endif
+
+static __always_inline bool sock_flagged(struct sock *sk, int flag)
+{
+	return SK(sk, __sk_common.skc_flags) >> flag & 1;
+}
+
+/* Sequence number behind the last byte that the process has read. The kernel counts the peer's FIN as a byte once it was read. */
+static __always_inline __u32 sock_tcp_read(struct sock *sk, struct tcp_sock *tp)
+{
+	__u32 copied = SK(tp, copied_seq);
+
+	return sock_flagged(sk, PLUMB_SOCK_DONE) && copied == SK(tp, rcv_nxt) ? copied - 1 : copied;
+}
+
+/* Are there bytes that its process may still read? */
+static __always_inline bool sock_tcp_unread(struct sock *sk)
+{
+	struct tcp_sock *tp = sock_tcp(sk);
+
+	if (!tp || sock_flagged(sk, PLUMB_SOCK_DEAD))
+		return false;
+	return SK(tp, rcv_nxt) - sock_flagged(sk, PLUMB_SOCK_DONE) != sock_tcp_read(sk, tp);
+}
 
 /* Written by the probe as the engine asks; see plumb_policy_slot. */
 struct {
@@ -336,6 +364,14 @@ static __always_inline bool sock_wanted(struct sock *sk, struct plumb_sock_state
 	return st->flags & PLUMB_ST_WANTED;
 }
 
+static __always_inline void sock_closed(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, __u32 flags)
+{
+	if (st->flags & PLUMB_ST_WANTED && (flags || st->flags & PLUMB_ST_OPENED))
+		sock_emit_stats(pc, sk, st, PLUMB_REC_SOCK_CLOSE, flags);
+	st->flags &= ~(PLUMB_ST_OPENED | PLUMB_ST_UNREAD);
+	st->flags |= PLUMB_ST_CLOSED;
+}
+
 /* TCP life. Runs in the process for connect, in a soft interrupt for what the peer causes. */
 static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate)
 {
@@ -350,8 +386,10 @@ static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate
 		st = sock_state_make(pc, sk);
 		if (!st)
 			return 0;
+		/* A socket may be connected again after a failure or a disconnect. */
 		st->role = PLUMB_ROLE_CLIENT;
-		st->flags |= PLUMB_ST_FRESH;
+		st->flags = PLUMB_ST_FRESH | PLUMB_ST_TCP;
+		st->tgid = 0;
 		st->connect_ns = bpf_ktime_get_boot_ns();
 		sock_wanted(sk, st, tgid);
 		return 0;
@@ -373,14 +411,24 @@ static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate
 			sock_emit_open(pc, sk, st);
 		return 0;
 	}
-	if (newstate == TCP_CLOSE && st->flags & PLUMB_ST_WANTED) {
-		__u32 flags = oldstate == TCP_SYN_SENT ? PLUMB_SOCK_CONNECT_FAILED : 0;
-		if (flags || st->flags & PLUMB_ST_OPENED)
-			sock_emit_stats(pc, sk, st, PLUMB_REC_SOCK_CLOSE, flags);
-		st->flags &= ~PLUMB_ST_OPENED;
+	if (newstate == TCP_CLOSE) {
+		if (oldstate != TCP_SYN_SENT && sock_tcp_unread(sk))
+			st->flags |= PLUMB_ST_UNREAD;
+		else
+			sock_closed(pc, sk, st, oldstate == TCP_SYN_SENT ? PLUMB_SOCK_CONNECT_FAILED : 0);
 	}
-	if (newstate == TCP_CLOSE)
-		sock_state_drop(sk);
+	return 0;
+}
+
+/* The socket itself goes. */
+static __always_inline int sock_gone(struct sock *sk)
+{
+	struct plumb_percpu *pc = plumb_percpu_get();
+	struct plumb_sock_state *st = sock_state_get(sk);
+
+	if (pc && st && st->flags & PLUMB_ST_UNREAD)
+		sock_closed(pc, sk, st, 0);
+	sock_state_drop(sk);
 	return 0;
 }
 
