@@ -135,6 +135,11 @@ $(B)/tests/proto/%: tests/proto/%.c $(HARNESS) $(HARNESS:.c=.h) $(PARSER_OBJ) $(
 	$(say) TEST $<
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(HARNESS) $(PARSER_OBJ) $(B)/libplumb.a $(ALL_LDLIBS) -lcmocka
 
+# The sandbox is the probe's, which the library leaves out.
+$(B)/tests/unit/test_sandbox: tests/unit/test_sandbox.c $(B)/obj/user/probe/sandbox.o
+	$(say) TEST $<
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDLIBS) -lcmocka
+
 $(B)/tests/%: tests/%.c $(B)/libplumb.a
 	$(say) TEST $<
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -MMD -MP -o $@ $< $(B)/libplumb.a $(ALL_LDLIBS) -lcmocka

@@ -94,20 +94,18 @@ static int sandbox_bind(const char *root, const char *path, bool writable)
 	return mount(NULL, target, NULL, flags, NULL) ? -errno : 0;
 }
 
-/* A root of its own, empty but for the files that are needed. */
+/*
+ * A root of its own, empty but for the files that are needed. It is put together on top of /proc: a directory that exists everywhere, that none of
+ * these files lies in, and that nothing is left behind in.
+ */
 static int sandbox_root(const struct sandbox_options *o)
 {
-	char root[] = "/tmp/.plumb-root-XXXXXX";
+	static const char root[] = "/proc";
 
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return -errno;
-	if (!mkdtemp(root))
+	if (mount("plumb", root, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=64k"))
 		return -errno;
-	if (mount("plumb", root, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=64k")) {
-		int err = -errno;
-		rmdir(root);
-		return err;
-	}
 	int err = 0;
 	for (int i = 0; !err && builtin_readable[i]; i++)
 		err = sandbox_bind(root, builtin_readable[i], false);
@@ -124,7 +122,6 @@ static int sandbox_root(const struct sandbox_options *o)
 		err = -errno;
 	if (!err)
 		mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
-	/* The old root is out of reach now; its empty directory is removed by the probe's side of the mount, which never saw the tmpfs. */
 	return err;
 }
 
