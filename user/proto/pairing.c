@@ -72,19 +72,33 @@ static struct exchange_list *list_of(struct pairing *p, const struct exchange *x
 
 /* Keys. */
 
-static uint64_t key_hash(const struct connection *c, uint64_t key, const struct endpoint *peer)
+static uint64_t key_hash(const struct connection *c, uint64_t key)
 {
-	uint64_t words[4] = { c->sock, key, 0, 0 };
-	uint64_t seed = 0;
+	uint64_t words[2] = { c->sock, key };
 
-	if (peer) {
-		memcpy(&words[2], peer->addr, 16);
-		seed = (uint64_t)peer->port + 1;
-	}
-	return hash_bytes(words, sizeof(words), seed);
+	return hash_bytes(words, sizeof(words), 0);
 }
 
 static bool same_key(const struct exchange *a, const struct exchange *b) { return a->keyed && a->hash == b->hash && a->conn == b->conn; }
+
+/* Not every way to see a datagram tells who sent it: an unknown peer (port 0) may be any. */
+static bool same_peer(const struct endpoint *a, const struct endpoint *b)
+{
+	return !a->port || !b->port || (a->port == b->port && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0);
+}
+
+/* The oldest exchange of this key, with this peer where there are datagrams of several. */
+static struct exchange *key_find(const struct pairing *p, const struct connection *c, uint64_t key, const struct endpoint *peer)
+{
+	struct exchange *first = map_get(&p->keyed, key_hash(c, key));
+
+	if (!first || first->conn != c)
+		return NULL;
+	for (struct exchange *x = first; x; x = x->next)
+		if ((x == first || (x->state & TWIN && same_key(x, first))) && (!peer || same_peer(&x->peer, peer)))
+			return x;
+	return NULL;
+}
 
 static void key_add(struct pairing *p, struct exchange *x)
 {
@@ -138,13 +152,13 @@ static struct exchange *exchange_new(struct pairing *p, struct connection *c, en
 	return x;
 }
 
-static void set_key(struct pairing *p, struct exchange *x, const struct message *m, const struct extent *at)
+static void set_key(struct pairing *p, struct exchange *x, const struct message *m)
 {
 	if (!m->keyed)
 		return;
 	x->keyed = true;
 	x->key = m->key;
-	x->hash = key_hash(x->conn, m->key, at->peer);
+	x->hash = key_hash(x->conn, m->key);
 	key_add(p, x);
 }
 
@@ -300,8 +314,8 @@ static struct exchange *find_early(const struct pairing *p, struct connection *c
 	if (!p->early.oldest)
 		return NULL;
 	if (m->keyed) {
-		struct exchange *x = map_get(&p->keyed, key_hash(c, m->key, at->peer));
-		return x && x->conn == c && x->state & EARLY ? x : NULL;
+		struct exchange *x = key_find(p, c, m->key, at->peer);
+		return x && x->state & EARLY ? x : NULL;
 	}
 	for (struct exchange *x = c->first; x; x = x->next)
 		if (x->state & EARLY)
@@ -357,7 +371,7 @@ static struct exchange *begin_request(struct pairing *p, struct connection *c, e
 				c->ghosts++;
 			return NULL;
 		}
-		set_key(p, x, m, at);
+		set_key(p, x, m);
 	}
 	x->state |= REQUEST_BEGUN;
 	side_begin(&x->request, at);
@@ -369,8 +383,10 @@ static struct exchange *begin_request(struct pairing *p, struct connection *c, e
 static struct exchange *find_request(const struct pairing *p, struct connection *c, const struct message *m, const struct extent *at)
 {
 	if (m->keyed) {
-		struct exchange *x = map_get(&p->keyed, key_hash(c, m->key, at->peer));
-		return x && x->conn == c ? x : NULL;
+		struct exchange *x = key_find(p, c, m->key, at->peer);
+		if (x && at->peer && !x->peer.port)
+			x->peer = *at->peer;
+		return x;
 	}
 	for (struct exchange *x = c->first; x; x = x->next)
 		if (!(x->state & RESPONSE_BEGUN))
@@ -386,7 +402,7 @@ static struct exchange *begin_unmatched(struct pairing *p, struct connection *c,
 
 	if (!x)
 		return NULL;
-	set_key(p, x, m, at);
+	set_key(p, x, m);
 	if (c->synced) {
 		list_remove(&p->waiting, x);
 		x->state |= EARLY;
@@ -444,8 +460,7 @@ static struct exchange *current(const struct pairing *p, struct connection *c, e
 {
 	if (!m->keyed)
 		return c->progress[dir].exchange;
-	struct exchange *x = map_get(&p->keyed, key_hash(c, m->key, at->peer));
-	return x && x->conn == c ? x : NULL;
+	return key_find(p, c, m->key, at->peer);
 }
 
 /* Ends the message of this event unless it goes on behind it. */
