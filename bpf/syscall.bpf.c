@@ -10,6 +10,7 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define PLUMB_MMSG_MAX 16 /* messages of one sendmmsg or recvmmsg that are looked at; the rest is counted as truncated */
+#define PLUMB_MMSG_SUM 64 /* messages whose lengths are added up, to know where in the stream the first one stands */
 #define PLUMB_S_IFMT 00170000
 #define PLUMB_S_IFSOCK 0140000
 
@@ -66,34 +67,67 @@ static __always_inline int syscall_msg_flags(const struct plumb_syscall *sc)
 	}
 }
 
+/* The call that this CPU's program looks at: a function that the verifier walks once takes numbers only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct plumb_syscall);
+} syscall_now SEC(".maps");
+
+__noinline int syscall_seen(__u64 sk, int ret, int msg_flags, int dir)
+{
+	__u32 zero = 0;
+	struct plumb_syscall *sc = bpf_map_lookup_elem(&syscall_now, &zero);
+
+	return sc ? io_seen((struct sock *)sk, ret, msg_flags, dir & 1, sc) : 0;
+}
+
+/* The length that the kernel has written behind a message. */
+static __always_inline unsigned int mmsg_len(const struct plumb_syscall *sc, int i)
+{
+	unsigned int len = 0;
+
+	bpf_probe_read_user(&len, sizeof(len), &((struct mmsghdr *)sc->arg[1])[i].msg_len);
+	return len;
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(plumb_sys_exit, struct pt_regs *regs, long ret)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct plumb_syscall sc;
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	unsigned long fd;
+	__u32 zero = 0;
+	struct plumb_syscall *sc = bpf_map_lookup_elem(&syscall_now, &zero);
 
-	plumb_syscall_of(regs, task, &sc);
-	int dir = syscall_direction(&sc, &fd);
+	if (!sc)
+		return 0;
+	plumb_syscall_of(regs, task, sc);
+	int dir = syscall_direction(sc, &fd);
 	if (dir < 0)
 		return 0;
 	struct sock *sk = sock_of_fd(task, fd);
-	if (sk || sc.nr != PLUMB_NR_splice)
+	if (sk || sc->nr != PLUMB_NR_splice)
 		goto found;
-	sk = sock_of_fd(task, sc.arg[0]);
+	sk = sock_of_fd(task, sc->arg[0]);
 	dir = PLUMB_INGRESS;
 found:
 	if (!sk || !sock_family_known(SK(sk, __sk_common.skc_family)))
 		return 0;
-	if (sc.nr != PLUMB_NR_sendmmsg && sc.nr != PLUMB_NR_recvmmsg)
-		return io_seen(sk, ret > 0x7fffffff ? 0x7fffffff : (int)ret, syscall_msg_flags(&sc), dir, &sc);
+	if (sc->nr != PLUMB_NR_sendmmsg && sc->nr != PLUMB_NR_recvmmsg)
+		return syscall_seen((__u64)sk, ret > 0x7fffffff ? 0x7fffffff : (int)ret, syscall_msg_flags(sc), dir);
 
-	/* Each message's length has been written behind it. */
-	for (long i = 0; i < PLUMB_MMSG_MAX && i < ret; i++) {
-		unsigned int len = 0;
-		bpf_probe_read_user(&len, sizeof(len), &((struct mmsghdr *)sc.arg[1])[i].msg_len);
-		io_seen(sk, (int)len, syscall_msg_flags(&sc), dir, &sc);
+	for (int i = 0; i < PLUMB_MMSG_SUM && i < ret; i++)
+		sc->behind += mmsg_len(sc, i);
+	for (int i = 0; i < PLUMB_MMSG_MAX && i < ret; i++) {
+		unsigned int len = mmsg_len(sc, i);
+		sc->message = i;
+		sc->behind -= len;
+		syscall_seen((__u64)sk, (int)len, syscall_msg_flags(sc), dir);
 	}
+	struct plumb_percpu *pc = plumb_percpu_get();
+	if (pc && ret > PLUMB_MMSG_MAX)
+		plumb_lost(pc, PLUMB_LOSS_TRUNCATED, (__u64)(ret - PLUMB_MMSG_MAX));
 	return 0;
 }
 

@@ -35,12 +35,25 @@ struct {
 	__uint(max_entries, 256 * 1024);
 } process_ring SEC(".maps");
 
+/* Where the bytes are: one buffer, or an array of them. */
+struct plumb_gather {
+	const void *base;          /* buffer, or NULL with iov */
+	const struct iovec *iov;   /* user pointer */
+	__u64 len;                 /* of base */
+	__u32 segments;            /* of iov */
+	__u32 path;                /* enum plumb_path */
+	const void *name;          /* datagrams: user pointer to the destination */
+	__u32 behind;              /* bytes that the same call moved after these */
+	bool readable;             /* false: length only */
+};
+
 /*
  * A record under construction. Twice the payload, so that a bounded offset plus a bounded length stays inside for the verifier. Loop
  * variables live here too: the verifier then knows nothing of them and need not follow each value.
  */
 struct plumb_scratch {
 	__u32 copied, to_skip;
+	struct plumb_gather gather;
 	union {
 		struct plumb_rec_dgram dgram;
 		struct plumb_rec_data data;

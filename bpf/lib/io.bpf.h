@@ -14,17 +14,6 @@
 #define PLUMB_MSG_TRUNC 0x20
 #define PLUMB_MSG_ERRQUEUE 0x2000
 
-/* Where the bytes are: one buffer, or an array of them. */
-struct plumb_gather {
-	const void *base;          /* buffer, or NULL with iov */
-	const struct iovec *iov;   /* user pointer */
-	__u64 len;                 /* of base */
-	__u32 segments;            /* of iov */
-	__u32 path;                /* enum plumb_path */
-	const void *name;          /* datagrams: user pointer to the destination */
-	bool readable;             /* false: length only */
-};
-
 static __always_inline void gather_msghdr(const struct user_msghdr *from, struct plumb_gather *g)
 {
 	struct user_msghdr m;
@@ -46,6 +35,11 @@ static __always_inline void gather_mmsg(struct plumb_sock_state *st, const struc
 	__u64 array = sc->arg[1];
 	__u32 vlen = (__u32)sc->arg[2];
 
+	if (sc->message >= 0) {
+		g->behind = sc->behind;
+		gather_msghdr((const struct user_msghdr *)(array + (__u64)sc->message * sizeof(struct mmsghdr)), g);
+		return;
+	}
 	if (st->mmsg != array || st->mmsg_tid != tid || st->mmsg_done >= vlen) {
 		st->mmsg = array;
 		st->mmsg_tid = tid;
@@ -94,14 +88,16 @@ vector:
 
 /*
  * Copies up to `want` (<= PLUMB_PAYLOAD_MAX) bytes that stand `skip` bytes into the gathered buffers behind a record of `head` bytes in scratch `at`. Returns
- * how many were copied: fewer when segments ran out or memory could not be read. A function of its own, so that the verifier walks it once.
+ * how many were copied: fewer when segments ran out or memory could not be read. A function of its own that takes
+ * numbers only (pointers to structs need kernel 5.12), so that the verifier walks it once.
  */
-__noinline int gather_copy(const struct plumb_gather *g, __u32 at, __u32 head, __u32 skip, __u32 want)
+__noinline int gather_copy(__u32 at, __u32 head, __u32 skip, __u32 want)
 {
 	struct plumb_scratch *s = bpf_map_lookup_elem(&scratches, &at);
 
-	if (!g || !s || head > sizeof(s->rec))
+	if (!s || head > sizeof(s->rec))
 		return 0;
+	const struct plumb_gather *g = &s->gather;
 	if (want > PLUMB_PAYLOAD_MAX)
 		want = PLUMB_PAYLOAD_MAX;
 	__u8 *to = (__u8 *)&s->rec + head;
@@ -136,7 +132,7 @@ __noinline int gather_copy(const struct plumb_gather *g, __u32 at, __u32 head, _
 }
 
 /* Offset of the first of `len` bytes that have just passed; the low 32 bits are TCP's sequence number, holes of unseen paths included. */
-static __always_inline __u64 io_offset(struct sock *sk, struct plumb_sock_state *st, int dir, __u32 len)
+static __always_inline __u64 io_offset(struct sock *sk, struct plumb_sock_state *st, int dir, __u32 len, __u32 behind)
 {
 	__u32 begun = dir == PLUMB_INGRESS ? PLUMB_ST_BEGUN_IN : PLUMB_ST_BEGUN_OUT;
 	__u64 at = st->next[dir & 1];
@@ -144,7 +140,7 @@ static __always_inline __u64 io_offset(struct sock *sk, struct plumb_sock_state 
 	if (st->flags & PLUMB_ST_TCP) {
 		struct tcp_sock *tp = sock_tcp(sk);
 		if (tp) {
-			__u32 first = (dir == PLUMB_INGRESS ? sock_tcp_read(sk, tp) : SK(tp, write_seq)) - len;
+			__u32 first = (dir == PLUMB_INGRESS ? sock_tcp_read(sk, tp) : SK(tp, write_seq)) - behind - len;
 			if (st->flags & begun)
 				at += (__s64)(__s32)(first - (__u32)at);
 			else
@@ -172,17 +168,17 @@ static __always_inline void io_fill(struct plumb_rec_data *r, const struct plumb
 }
 
 /* One record of a stream I/O from scratch `at`: `len` bytes at offset, of which up to want, `skip` bytes into the buffers, are copied. */
-__noinline int io_emit_stream(const struct plumb_gather *g, __u32 at, __u64 offset, __u32 skip, __u64 len_want)
+__noinline int io_emit_stream(__u32 at, __u64 offset, __u32 skip, __u64 len_want)
 {
 	struct plumb_scratch *s = bpf_map_lookup_elem(&scratches, &at);
 	struct plumb_percpu *pc = plumb_percpu_get();
 	__u32 len = (__u32)(len_want >> 32), want = (__u32)len_want, got = 0;
 
-	if (!s || !pc || !g)
+	if (!s || !pc)
 		return 0;
 	struct plumb_rec_data *r = &s->rec.data;
 	if (want)
-		got = (__u32)gather_copy(g, at, sizeof(*r), skip, want);
+		got = (__u32)gather_copy(at, sizeof(*r), skip, want);
 	if (got < want)
 		plumb_lost(pc, got ? PLUMB_LOSS_TRUNCATED : PLUMB_LOSS_FAULT, 1);
 	r->offset = offset;
@@ -204,12 +200,13 @@ __noinline int io_emit_stream(const struct plumb_gather *g, __u32 at, __u64 offs
 static __always_inline __u64 io_stream(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, const struct plumb_gather *g,
 				      __u64 pid_tgid, int dir, __u32 len)
 {
-	__u64 offset = io_offset(sk, st, dir, len);
+	__u64 offset = io_offset(sk, st, dir, len, g->behind);
 	__u32 want = 0, level;
 	struct plumb_scratch *s = plumb_scratch_get(pc, &level);
 
 	if (!s)
 		return st->stats_ns;
+	s->gather = *g;
 	if (g->readable) {
 		want = sock_capture(st->cookie, dir);
 		if (want > len)
@@ -222,7 +219,7 @@ static __always_inline __u64 io_stream(struct plumb_percpu *pc, struct sock *sk,
 	io_fill(&s->rec.data, st, pid_tgid, dir, g->path);
 	__u32 at = plumb_scratch_at(level);
 	if (want <= PLUMB_PAYLOAD_MAX) {
-		io_emit_stream(g, at, offset, 0, (__u64)len << 32 | want);
+		io_emit_stream(at, offset, 0, (__u64)len << 32 | want);
 		goto out;
 	}
 	/* Long I/O: full records, the last of which stands for all that is left. */
@@ -232,7 +229,7 @@ static __always_inline __u64 io_stream(struct plumb_percpu *pc, struct sock *sk,
 		bool last = i == PLUMB_PAYLOAD_CHUNKS - 1 || left <= PLUMB_PAYLOAD_MAX;
 		__u32 part = left > PLUMB_PAYLOAD_MAX ? PLUMB_PAYLOAD_MAX : left;
 
-		io_emit_stream(g, at, offset + done, done, (__u64)(last ? len - done : part) << 32 | part);
+		io_emit_stream(at, offset + done, done, (__u64)(last ? len - done : part) << 32 | part);
 		done += part;
 		if (last)
 			break;
@@ -278,12 +275,13 @@ static __always_inline void io_dgram_peer(struct sock *sk, const struct plumb_ga
 static __always_inline void io_dgram(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, const struct plumb_gather *g,
 				     __u64 pid_tgid, int dir, __u32 len)
 {
-	__u64 offset = io_offset(sk, st, dir, len);
+	__u64 offset = io_offset(sk, st, dir, len, g->behind);
 	__u32 want = 0, got = 0, level;
 	struct plumb_scratch *s = plumb_scratch_get(pc, &level);
 
 	if (!s)
 		return;
+	s->gather = *g;
 	struct plumb_rec_dgram *r = &s->rec.dgram;
 	if (g->readable) {
 		want = sock_capture(st->cookie, dir);
@@ -301,7 +299,7 @@ static __always_inline void io_dgram(struct plumb_percpu *pc, struct sock *sk, s
 	io_fill(&r->d, st, pid_tgid, dir, g->path);
 	io_dgram_peer(sk, g, dir, r);
 	if (want)
-		got = (__u32)gather_copy(g, plumb_scratch_at(level), sizeof(*r), 0, want);
+		got = (__u32)gather_copy(plumb_scratch_at(level), sizeof(*r), 0, want);
 	if (got < want)
 		plumb_lost(pc, got ? PLUMB_LOSS_TRUNCATED : PLUMB_LOSS_FAULT, 1);
 	r->d.offset = offset;
@@ -316,16 +314,34 @@ static __always_inline void io_dgram(struct plumb_percpu *pc, struct sock *sk, s
 	plumb_scratch_put(pc, level);
 }
 
+/* The state of a socket that moves bytes, made when it is first seen. */
+static __always_inline struct plumb_sock_state *sock_state_of(struct plumb_percpu *pc, struct sock *sk)
+{
+	struct plumb_sock_state *st = sock_state_get(sk);
+
+#ifdef PLUMB_SOCK_BY_HASH
+	/* Another socket may live at the address of one whose end nobody tells (Unix, UDP): its inode differs. */
+	struct socket_alloc *socket = (struct socket_alloc *)SK(sk, sk_socket);
+	__u64 inode = BPF_CORE_READ(socket, vfs_inode.i_ino);
+	if (st && st->inode && st->inode != inode) {
+		sock_state_drop(sk);
+		st = NULL;
+	}
+	if (!st)
+		st = sock_state_make(pc, sk);
+	if (st)
+		st->inode = inode;
+	return st;
+#else
+	return st ? st : sock_state_make(pc, sk);
+#endif
+}
+
 /*
  * The whole of it, once a rung has the socket. `ret` is the call's result, msg_flags those of the receiving call; `sc` the system call, nr -1 if its buffers
  * cannot be found that way.
  */
-#ifndef PLUMB_SOCK_BY_HASH
-static __always_inline
-#else
-static __noinline
-#endif
-int io_seen(struct sock *sk, int ret, int msg_flags, int dir, const struct plumb_syscall *sc)
+static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int dir, const struct plumb_syscall *sc)
 {
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	struct plumb_percpu *pc = plumb_percpu_get();
@@ -333,9 +349,7 @@ int io_seen(struct sock *sk, int ret, int msg_flags, int dir, const struct plumb
 
 	if (!pc)
 		return 0;
-	struct plumb_sock_state *st = sock_state_get(sk);
-	if (!st)
-		st = sock_state_make(pc, sk);
+	struct plumb_sock_state *st = sock_state_of(pc, sk);
 	if (!st)
 		return 0;
 	if (!sock_wanted(sk, st, (__u32)(pid_tgid >> 32)))

@@ -5,9 +5,19 @@
 
 #include "lib/core.bpf.h"
 
+/* bpf_get_current_task_btf() came with kernel 5.11: programs for older ones hold a plain pointer and read with checks. */
+#ifndef PLUMB_SOCK_BY_HASH
+#define PLUMB_TASK(task, field) ((task)->field)
+#else
+#define PLUMB_TASK(task, field) BPF_CORE_READ(task, field)
+#endif
+
 struct plumb_syscall {
 	long nr; /* -1 = unknown or 32-bit */
 	unsigned long arg[6];
+	/* sendmmsg, recvmmsg, by a program that sees the whole call: which message, and how many bytes the call moved behind it. */
+	int message; /* -1 unknown */
+	__u32 behind;
 };
 
 #if defined(__TARGET_ARCH_x86)
@@ -31,6 +41,8 @@ struct plumb_syscall {
 
 static __always_inline void plumb_syscall_of(const struct pt_regs *regs, struct task_struct *task, struct plumb_syscall *ret)
 {
+	ret->message = -1;
+	ret->behind = 0;
 	ret->nr = (long)regs->orig_ax;
 	ret->arg[0] = regs->di;
 	ret->arg[1] = regs->si;
@@ -38,7 +50,7 @@ static __always_inline void plumb_syscall_of(const struct pt_regs *regs, struct 
 	ret->arg[3] = regs->r10;
 	ret->arg[4] = regs->r8;
 	ret->arg[5] = regs->r9;
-	if (task->thread_info.status & PLUMB_TS_COMPAT)
+	if (PLUMB_TASK(task, thread_info.status) & PLUMB_TS_COMPAT)
 		ret->nr = -1;
 }
 
@@ -69,6 +81,8 @@ static __always_inline bool plumb_syscall_inside(const struct pt_regs *regs)
 
 static __always_inline void plumb_syscall_of(const struct pt_regs *regs, struct task_struct *task, struct plumb_syscall *ret)
 {
+	ret->message = -1;
+	ret->behind = 0;
 	ret->nr = regs->syscallno;
 	ret->arg[0] = regs->orig_x0;
 	ret->arg[1] = regs->regs[1];
@@ -76,7 +90,7 @@ static __always_inline void plumb_syscall_of(const struct pt_regs *regs, struct 
 	ret->arg[3] = regs->regs[3];
 	ret->arg[4] = regs->regs[4];
 	ret->arg[5] = regs->regs[5];
-	if (task->thread_info.flags & PLUMB_TIF_32BIT)
+	if (PLUMB_TASK(task, thread_info.flags) & PLUMB_TIF_32BIT)
 		ret->nr = -1;
 }
 

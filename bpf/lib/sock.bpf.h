@@ -32,6 +32,7 @@ struct plumb_sock_state {
 	__u64 start[2];   /* offset of the first byte seen */
 	__u64 stats_ns;   /* when its counters were last reported */
 	__u64 connect_ns; /* client: when the SYN was sent */
+	__u64 inode;      /* of the socket, where the state is found by address */
 	__u64 mmsg;       /* sendmmsg, recvmmsg: the array in use and how many of its messages have passed */
 	__u32 mmsg_done;
 	__u32 mmsg_tid;
