@@ -7,6 +7,7 @@
 
 #include "correlate/activity.h"
 #include "lib/hash.h"
+#include "lib/prefetch.h"
 
 enum { HOLD_NS = 20 * 1000 * 1000, MAX_HELD = 8192, MAX_NODES = 65536, DEPTH_MAX = 256 };
 
@@ -407,6 +408,19 @@ static void copy_ends(struct exchange *x)
 	memcpy(e->path, conn->path, sizeof(e->path));
 }
 
+/* What release_oldest() and the span builder will read of the node behind `n`, and the node behind that one. */
+static void prefetch_behind(const struct trace_node *n)
+{
+	const struct trace_node *next = n->held_next; /* asked for when the one before n was released */
+
+	if (!next)
+		return;
+	prefetch(next->x, offsetof(struct exchange, attrs) + 8 * sizeof(struct attr));
+	prefetch(&next->x->nattrs, offsetof(struct exchange, arena_memory) - offsetof(struct exchange, nattrs) + 256);
+	if (next->held_next)
+		prefetch(next->held_next, sizeof(*next));
+}
+
 static void release_oldest(struct correlate *c)
 {
 	struct trace_node *n = c->held_first;
@@ -419,6 +433,7 @@ static void release_oldest(struct correlate *c)
 		[JOIN_PROCESS] = offsetof(struct correlate_counts, joined_process),
 	};
 
+	prefetch_behind(n);
 	c->held_first = n->held_next;
 	if (!c->held_first)
 		c->held_last = NULL;

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLAB_BLOCK_BYTES = 64 * 1024 };
+#include "lib/prefetch.h"
+
+enum { SLAB_BLOCK_BYTES = 64 * 1024, SLAB_PREFETCH_BYTES = 256 };
 
 struct slab_block {
 	struct slab_block *next;
@@ -66,6 +68,7 @@ void *slab_get_raw(struct slab *s)
 	if (!object)
 		return NULL;
 	memcpy(&s->free_list, object, sizeof(void *));
+	prefetch(s->free_list, s->object_bytes < SLAB_PREFETCH_BYTES ? s->object_bytes : SLAB_PREFETCH_BYTES); /* the next one asked for */
 	s->used++;
 	return object;
 }

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "lib/hash.h"
+#include "lib/prefetch.h"
 
 /* exchange.state */
 enum {
@@ -133,6 +134,8 @@ static struct exchange *exchange_new(struct pairing *p, struct connection *c, en
 		return NULL;
 	}
 	/* attrs and arena_memory are large and read only as far as they were written. */
+	prefetch(x->attrs, 8 * sizeof(x->attrs[0]));
+	prefetch(x->arena_memory, 256);
 	memset(x, 0, offsetof(struct exchange, attrs));
 	memset((uint8_t *)x + offsetof(struct exchange, nattrs), 0, offsetof(struct exchange, arena_memory) - offsetof(struct exchange, nattrs));
 	x->id = ++p->next_id;
