@@ -135,13 +135,12 @@ $(B)/tests/proto/%: tests/proto/%.c $(HARNESS) $(HARNESS:.c=.h) $(PARSER_OBJ) $(
 	$(say) TEST $<
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(HARNESS) $(PARSER_OBJ) $(B)/libplumb.a $(ALL_LDLIBS) -lcmocka
 
-# The sandbox is the probe's, which the library leaves out.
-$(B)/tests/unit/test_sandbox: tests/unit/test_sandbox.c $(B)/obj/user/probe/sandbox.o
-	$(say) TEST $<
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDLIBS) -lcmocka
+# Tests of what is not in the library name its objects.
+$(B)/tests/unit/test_describe: $(B)/obj/user/probe/describe.o
+$(B)/tests/unit/test_sandbox: $(B)/obj/user/probe/sandbox.o
 
 $(B)/tests/%: tests/%.c $(B)/libplumb.a
 	$(say) TEST $<
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -MMD -MP -o $@ $< $(B)/libplumb.a $(ALL_LDLIBS) -lcmocka
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -MMD -MP -o $@ $< $(filter %.o,$^) $(B)/libplumb.a $(ALL_LDLIBS) -lcmocka
 
 -include $(LIB_OBJ:.o=.d) $(BIN_OBJ:.o=.d) $(BPF_SRC:bpf/%.bpf.c=$(B)/bpf/%.bpf.d) $(UNIT:=.d)

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a process is called: cgroup paths of the runtimes that people use, pod names, and this very process read from /proc. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdalign.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "probe/describe.h"
+
+#define ID64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void reads_container_ids(void **state)
+{
+	static const struct { const char *path, *id; } cases[] = {
+		{ "/system.slice/docker-" ID64 ".scope", ID64 },
+		{ "/docker/" ID64, ID64 },
+		{ "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod12345678_1234_1234_1234_123456789abc.slice/cri-containerd-" ID64 ".scope", ID64 },
+		{ "/machine.slice/libpod-" ID64 ".scope/container", ID64 },
+		{ "/kubepods/besteffort/pod12345678-1234-1234-1234-123456789abc/" ID64, ID64 },
+		{ "/system.slice/nginx.service", "" },
+		{ "/docker/0123456789abcdef", "" },
+		{ "/docker/" ID64 "0", "" },
+		{ "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char id[80] = "";
+		assert_int_equal(describe_container_id(cases[i].path, id, sizeof(id)), strlen(cases[i].id));
+		assert_string_equal(id, cases[i].id);
+	}
+}
+
+static void reads_pods_and_units(void **state)
+{
+	char text[80];
+
+	(void)state;
+	assert_int_equal(describe_pod_uid("/kubepods.slice/kubepods-pod12345678_1234_1234_1234_123456789abc.slice/x", text, sizeof(text)), 36);
+	assert_string_equal(text, "12345678-1234-1234-1234-123456789abc");
+	assert_int_equal(describe_pod_uid("/kubepods/pod12345678-1234-1234-1234-123456789abc/x", text, sizeof(text)), 36);
+	assert_int_equal(describe_pod_uid("/system.slice/podman.service", text, sizeof(text)), 0);
+	assert_int_equal(describe_unit("/system.slice/nginx.service", text, sizeof(text)), 5);
+	assert_string_equal(text, "nginx");
+	assert_int_equal(describe_unit("/user.slice/user-1000.slice/user@1000.service/app.slice/app-web.service", text, sizeof(text)), 7);
+	assert_string_equal(text, "app-web");
+	assert_int_equal(describe_unit("/user.slice/user-1000.slice/user@1000.service/init.scope", text, sizeof(text)), 0);
+}
+
+static void finds_the_workload_of_a_pod(void **state)
+{
+	static const struct { const char *pod, *workload; } cases[] = {
+		{ "web-0", "web" },
+		{ "checkout-7d4b9c6f5b-x2x9k", "checkout" },
+		{ "node-agent-b5xzq", "node-agent" },
+		{ "my-api", "my-api" },
+		{ "standalone", "standalone" },
+		{ "a-hello", "a-hello" }, /* vowels: not generated */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char name[80];
+		describe_workload(cases[i].pod, name, sizeof(name));
+		assert_string_equal(name, cases[i].workload);
+	}
+}
+
+static const char *find(const struct plumb_rec_process *r, const char *key)
+{
+	const char *text = (const char *)(r + 1);
+	size_t len = strlen(key);
+
+	for (size_t at = 0; at < r->bytes; at += strlen(text + at) + 1)
+		if (strncmp(text + at, key, len) == 0 && text[at + len] == '=')
+			return text + at + len + 1;
+	return NULL;
+}
+
+/* A child with a known environment, described while it waits in a pipe. */
+static void describe_child(char *const *env, char *const *argv, struct plumb_rec_process *r)
+{
+	int in[2], out[2];
+	char c;
+
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(in[0], 0);
+		dup2(out[1], 1);
+		execve(argv[0], argv, env);
+		_exit(127);
+	}
+	close(in[0]);
+	close(out[1]);
+	assert_int_equal(read(out[0], &c, 1), 1); /* it runs its own program now */
+	int size = describe_process((uint32_t)pid, NULL, r);
+	close(in[1]);
+	close(out[0]);
+	waitpid(pid, NULL, 0);
+	assert_true(size > (int)sizeof(*r));
+	assert_int_equal((size_t)size, r->h.size);
+	assert_int_equal(r->pid, (uint32_t)pid);
+	assert_int_equal(r->ppid, (uint32_t)getpid());
+}
+
+static void names_a_service_by_the_documented_order(void **state)
+{
+	alignas(8) uint8_t buf[DESCRIBE_MAX];
+	struct plumb_rec_process *r = (struct plumb_rec_process *)buf;
+	char *argv[] = { "/bin/sh", "-c", "echo x; read y", NULL };
+	char *all[] = { "OTEL_SERVICE_NAME=shop", "OTEL_RESOURCE_ATTRIBUTES=service.name=other,deployment.environment.name=prod,secret key=x", "PASSWORD=hunter2", NULL };
+	char *resource[] = { "OTEL_RESOURCE_ATTRIBUTES=service.name=other", NULL };
+	char *none[] = { "PASSWORD=hunter2", NULL };
+
+	(void)state;
+	describe_child(all, argv, r);
+	assert_string_equal(find(r, "service.name"), "shop");
+	assert_string_equal(find(r, "plumb.service.name.source"), "OTEL_SERVICE_NAME");
+	assert_string_equal(find(r, "deployment.environment.name"), "prod");
+	assert_null(memmem(buf, r->h.size, "hunter2", 7)); /* nothing else of the environment is taken */
+	describe_child(resource, argv, r);
+	assert_string_equal(find(r, "service.name"), "other");
+	describe_child(none, argv, r);
+	assert_non_null(find(r, "service.name"));
+	assert_null(memmem(buf, r->h.size, "hunter2", 7));
+}
+
+static void names_a_script_not_its_interpreter(void **state)
+{
+	alignas(8) uint8_t buf[DESCRIBE_MAX];
+	struct plumb_rec_process *r = (struct plumb_rec_process *)buf;
+	char path[] = "/tmp/plumb-test-XXXXXX.sh";
+	char *argv[] = { "/bin/sh", path, NULL };
+	char *none[] = { NULL };
+	int fd = mkstemps(path, 3);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "echo x\nread y\n", 14), 14);
+	close(fd);
+	describe_child(none, argv, r);
+	unlink(path);
+	path[strlen(path) - 3] = 0;
+	if (!find(r, "plumb.systemd.unit") && !find(r, "k8s.pod.name")) {
+		assert_string_equal(find(r, "service.name"), path + 5);
+		assert_string_equal(find(r, "plumb.service.name.source"), "script");
+	}
+}
+
+static void tells_what_is_gone(void **state)
+{
+	alignas(8) uint8_t buf[DESCRIBE_MAX];
+	struct plumb_rec_process *r = (struct plumb_rec_process *)buf;
+	struct plumb_rec_exec exec = { .ppid = 7, .start_ns = 11, .filename = "/usr/bin/shortlived", .cgroup = "docker-" ID64 ".scope" };
+	struct plumb_rec_proc_stat stat;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(describe_process((uint32_t)pid, NULL, buf), -ESRCH);
+	assert_true(describe_process((uint32_t)pid, &exec, buf) > 0);
+	assert_int_equal(r->flags, PLUMB_PROCESS_PARTIAL);
+	assert_int_equal(r->ppid, 7);
+	assert_string_equal(find(r, "service.name"), "shortlived");
+	assert_string_equal(find(r, "container.id"), ID64);
+	assert_int_equal(describe_stat((uint32_t)pid, &stat), -ESRCH);
+}
+
+static void reads_resource_use(void **state)
+{
+	struct plumb_rec_proc_stat r;
+
+	(void)state;
+	assert_int_equal(describe_stat((uint32_t)getpid(), &r), 0);
+	assert_int_equal(r.threads, 1);
+	assert_true(r.rss_bytes >= 1 << 20 && r.rss_bytes <= r.vms_bytes);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_container_ids),
+		cmocka_unit_test(reads_pods_and_units),
+		cmocka_unit_test(finds_the_workload_of_a_pod),
+		cmocka_unit_test(names_a_service_by_the_documented_order),
+		cmocka_unit_test(names_a_script_not_its_interpreter),
+		cmocka_unit_test(tells_what_is_gone),
+		cmocka_unit_test(reads_resource_use),
+	};
+	return cmocka_run_group_tests_name("describe", tests, NULL, NULL);
+}
