@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The live source over rings made by hand, as the kernel lays them out: merged by time, unfinished records waited for, the probe's records in their place. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "source/live.h"
+
+enum { RINGS = 3, RING_BYTES = 4096, SEEN_MAX = 4096 };
+
+struct rig {
+	struct link_ring rings[RINGS];
+	uint64_t positions[RINGS][2]; /* consumer, producer */
+	struct link link;
+	struct link_progress progress;
+	uint32_t idle;
+	int pair[2];
+	struct source *source;
+	uint64_t base_ns;
+	uint64_t seen[SEEN_MAX]; /* times, relative to base */
+	uint16_t types[SEEN_MAX];
+	size_t n, ticks;
+	int fail_at; /* the handler fails at this record, -1 never */
+};
+
+static uint64_t boot_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static int setup(void **state)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+
+	assert_non_null(r);
+	for (int i = 0; i < RINGS; i++) {
+		int fd = memfd_create("ring", 0);
+		assert_int_equal(ftruncate(fd, RING_BYTES), 0);
+		uint8_t *data = mmap(NULL, 2 * RING_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		for (int half = 0; half < 2; half++)
+			assert_true(mmap(data + half * RING_BYTES, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED);
+		close(fd);
+		r->rings[i] = (struct link_ring){ .fd = eventfd(0, EFD_NONBLOCK), .consumer_pos = &r->positions[i][0], .producer_pos = &r->positions[i][1],
+						  .data = data, .size = RING_BYTES };
+	}
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, r->pair), 0);
+	r->link = (struct link){ .rings = r->rings, .nrings = RINGS, .control_fd = r->pair[1], .reader_idle = &r->idle, .progress = &r->progress };
+	r->base_ns = boot_ns() - 1000000000u;
+	r->fail_at = -1;
+	assert_int_equal(live_open(&r->link, -1, &r->source), 0);
+	*state = r;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct rig *r = *state;
+
+	r->source->ops->close(r->source);
+	for (int i = 0; i < RINGS; i++) {
+		close(r->rings[i].fd);
+		munmap((void *)(uintptr_t)r->rings[i].data, 2 * RING_BYTES);
+	}
+	close(r->pair[0]);
+	close(r->pair[1]);
+	free(r);
+	return 0;
+}
+
+static struct plumb_rec_exit record_at(struct rig *r, uint64_t at)
+{
+	return (struct plumb_rec_exit){ .h = { .size = sizeof(struct plumb_rec_exit), .type = PLUMB_REC_EXIT, .time_ns = r->base_ns + at }, .pid = 1 };
+}
+
+/* Puts a record behind the others of a ring. flags: the busy and discard bits of the kernel. */
+static uint64_t put(struct rig *r, int ring, uint64_t at, uint32_t flags)
+{
+	struct plumb_rec_exit rec = record_at(r, at);
+	uint64_t pos = r->positions[ring][1];
+	uint8_t *to = (uint8_t *)(uintptr_t)r->rings[ring].data + (pos & (RING_BYTES - 1));
+	uint32_t head[2] = { (uint32_t)sizeof(rec) | flags, 0 };
+
+	assert_true(pos - r->positions[ring][0] + sizeof(rec) + 8 <= RING_BYTES);
+	memcpy(to + 8, &rec, sizeof(rec));
+	memcpy(to, head, 8);
+	r->positions[ring][1] = pos + ((sizeof(rec) + 8 + 7) & ~7ull);
+	return pos;
+}
+
+static void finish_busy(struct rig *r, int ring, uint64_t pos)
+{
+	uint32_t len = sizeof(struct plumb_rec_exit);
+
+	memcpy((uint8_t *)(uintptr_t)r->rings[ring].data + (pos & (RING_BYTES - 1)), &len, sizeof(len));
+}
+
+static int take(void *ctx, const struct record *rec, struct slice payload)
+{
+	struct rig *r = ctx;
+
+	assert_int_equal(payload.len, 0);
+	if (rec->u.h.type == PLUMB_REC_TICK) {
+		r->ticks++;
+		return 0;
+	}
+	if (r->fail_at == (int)r->n)
+		return -EIO;
+	assert_true(r->n < SEEN_MAX);
+	r->types[r->n] = rec->u.h.type;
+	r->seen[r->n++] = rec->u.h.time_ns - r->base_ns;
+	return 0;
+}
+
+static int read_once(struct rig *r) { return r->source->ops->read(r->source, 1000, 0, take, r); }
+
+/* Reads until n records have come: those of this moment are held back for a moment. */
+static void read_until(struct rig *r, size_t n)
+{
+	uint64_t deadline = boot_ns() + 5000000000ull;
+
+	while (r->n < n && boot_ns() < deadline)
+		assert_true(r->source->ops->read(r->source, 1000, 5, take, r) >= 0);
+	assert_int_equal(r->n, n);
+}
+
+static void merges_rings_by_time(void **state)
+{
+	static const uint64_t expected[] = { 1, 2, 20, 50, 99 };
+	struct rig *r = *state;
+
+	for (int round = 0; round < 40; round++) { /* more than the rings hold: room must come back, records must wrap */
+		r->base_ns = boot_ns();
+		put(r, 0, 1, 0);
+		put(r, 0, 50, 0);
+		put(r, 1, 20, 0);
+		put(r, 2, 2, 0);
+		put(r, 2, 99, 0);
+		r->n = 0;
+		read_until(r, 5);
+		assert_memory_equal(r->seen, expected, sizeof(expected));
+		for (int i = 0; i < RINGS; i++)
+			assert_int_equal(r->positions[i][0], r->positions[i][1]);
+	}
+	assert_true(r->ticks > 0);
+	struct source_counts counts;
+	r->source->ops->counts(r->source, &counts);
+	assert_int_equal(counts.records, 200);
+	assert_int_equal(counts.late, 0);
+}
+
+static void waits_for_unfinished_and_skips_discarded(void **state)
+{
+	struct rig *r = *state;
+
+	put(r, 0, 10, 1u << 30);
+	uint64_t busy = put(r, 0, 20, 1u << 31);
+	put(r, 0, 30, 0);
+	put(r, 1, 25, 0);
+	assert_int_equal(read_once(r), 1);
+	assert_int_equal(r->seen[0], 25);
+	finish_busy(r, 0, busy);
+	assert_int_equal(read_once(r), 2);
+	/* Both come after a tick that had gone past them: counted, and their times are raised so that order is kept. */
+	assert_true(r->seen[1] > 25 && r->seen[2] >= r->seen[1]);
+	struct source_counts counts;
+	r->source->ops->counts(r->source, &counts);
+	assert_int_equal(counts.late, 2);
+}
+
+static void holds_back_what_may_be_overtaken(void **state)
+{
+	struct rig *r = *state;
+	uint64_t future = boot_ns() - r->base_ns + 50000000;
+
+	put(r, 0, 5, 0);
+	put(r, 0, future, 0);
+	assert_int_equal(read_once(r), 1);
+	read_until(r, 2);
+	assert_true(boot_ns() >= r->base_ns + future);
+}
+
+static void puts_the_probes_records_in_their_place(void **state)
+{
+	struct rig *r = *state;
+	struct plumb_rec_start start = { .h = { .size = sizeof(start), .type = PLUMB_REC_START, .time_ns = r->base_ns + 500 } };
+	struct plumb_rec_loss loss = { .h = { .size = sizeof(loss), .type = PLUMB_REC_LOSS, .time_ns = r->base_ns + 15 } };
+
+	put(r, 0, 10, 0);
+	put(r, 0, 20, 0);
+	assert_int_equal(send(r->pair[0], &start, sizeof(start), 0), sizeof(start));
+	assert_int_equal(send(r->pair[0], &loss, sizeof(loss), 0), sizeof(loss));
+	assert_int_equal(read_once(r), 4);
+	/* START first whatever its time; what it overtook counts as late, none is lost. */
+	assert_int_equal(r->types[0], PLUMB_REC_START);
+	assert_int_equal(r->types[1], PLUMB_REC_EXIT);
+	assert_int_equal(r->types[2], PLUMB_REC_LOSS);
+	assert_int_equal(r->types[3], PLUMB_REC_EXIT);
+}
+
+static void counts_what_was_taken_but_not_processed(void **state)
+{
+	struct rig *r = *state;
+
+	for (uint64_t t = 0; t < 5; t++)
+		put(r, 0, t, 0);
+	r->fail_at = 3;
+	assert_int_equal(read_once(r), -EIO);
+	assert_int_equal(r->progress.taken, 4);
+	assert_int_equal(r->progress.processed, 3);
+}
+
+static void survives_nonsense(void **state)
+{
+	struct rig *r = *state;
+	struct source_counts counts;
+
+	assert_int_equal(send(r->pair[0], "x", 1, 0), 1);
+	struct plumb_rec_header lie = { .size = PLUMB_RECORD_MAX * 2, .type = PLUMB_REC_EXIT, .time_ns = 1 };
+	assert_int_equal(send(r->pair[0], &lie, sizeof(lie), 0), sizeof(lie));
+	put(r, 0, 1, 0);
+	uint64_t deadline = boot_ns() + 5000000000ull;
+	while (r->progress.taken < 3 && boot_ns() < deadline)
+		read_once(r);
+	r->source->ops->counts(r->source, &counts);
+	assert_int_equal(counts.corrupt + counts.unknown, 2);
+	assert_int_equal(r->n, 1);
+}
+
+static void ends_when_the_probe_is_gone(void **state)
+{
+	struct rig *r = *state;
+
+	put(r, 0, 1, 0);
+	shutdown(r->pair[0], SHUT_RDWR);
+	assert_int_equal(read_once(r), 1); /* what is there comes first */
+	assert_int_equal(read_once(r), -ENODATA);
+}
+
+#define LIVE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		LIVE_TEST(merges_rings_by_time),
+		LIVE_TEST(waits_for_unfinished_and_skips_discarded),
+		LIVE_TEST(holds_back_what_may_be_overtaken),
+		LIVE_TEST(puts_the_probes_records_in_their_place),
+		LIVE_TEST(counts_what_was_taken_but_not_processed),
+		LIVE_TEST(survives_nonsense),
+		LIVE_TEST(ends_when_the_probe_is_gone),
+	};
+	return cmocka_run_group_tests_name("live", tests, NULL, NULL);
+}
