@@ -14,9 +14,10 @@ function answer(request, response) {
 	switch (kind) {
 	case 'items': return request.method === 'DELETE' ? reply(204, '') : reply(200, `one item: ${request.url}\n`);
 	case 'upload': return reply(201, 'stored\n');
-	case 'big': // no length given: chunked
-		for (let i = 0; i < 4; i++)
-			response.write('b'.repeat(50000));
+	case 'big': return reply(200, 'b'.repeat(200003));
+	case 'chunks': // no length given
+		for (let i = 0; i < 5; i++)
+			response.write('c'.repeat(701));
 		return response.end();
 	case 'slow': return setTimeout(() => reply(200, 'at last\n'), delayMs);
 	case 'fail': return reply(500, 'no\n');

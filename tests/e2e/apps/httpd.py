@@ -35,7 +35,9 @@ class Handler(BaseHTTPRequestHandler):
         elif kind == "upload":
             self.reply(201, b"stored\n")
         elif kind == "big":
-            self.reply_in_chunks([b"b" * 50_000] * 4)
+            self.reply(200, b"b" * 200_003)
+        elif kind == "chunks":
+            self.reply_in_chunks([b"c" * 701] * 5)
         elif kind == "slow":
             time.sleep(DELAY)
             self.reply(200, b"at last\n")

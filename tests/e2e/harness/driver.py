@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs that do a known series of things when told "go" on standard input, and print what they did and measured as JSON lines."""
 import json
-import os
 import subprocess
 from dataclasses import dataclass
 
-from .process import APPS, BUILD, Process, wait_until
+from .process import APPS, BUILD, Process, descendants
 from .servers import go_program
 
 
@@ -17,7 +16,7 @@ class Request:
     number: int  # unique in the run
     body: int = 0
 
-    STATUS = {"items": 200, "upload": 201, "big": 200, "slow": 200, "fail": 500, "missing": 404, "busy": 503}
+    STATUS = {"items": 200, "upload": 201, "big": 200, "chunks": 200, "slow": 200, "fail": 500, "missing": 404, "busy": 503}
 
     @property
     def path(self):
@@ -33,7 +32,7 @@ class Request:
 
 
 # 23 requests, 7 of which fail.
-MIX = ([("GET", "items", 0)] * 6 + [("POST", "upload", 3001)] * 3 + [("GET", "big", 0)] * 3 + [("GET", "slow", 0)] * 2 + [("HEAD", "items", 0), ("DELETE", "items", 0)]
+MIX = ([("GET", "items", 0)] * 6 + [("POST", "upload", 3001)] * 3 + [("GET", "big", 0)] * 2 + [("GET", "chunks", 0)] + [("GET", "slow", 0)] * 2 + [("HEAD", "items", 0), ("DELETE", "items", 0)]
        + [("GET", "fail", 0)] * 4 + [("GET", "missing", 0)] * 2 + [("GET", "busy", 0)])
 
 
@@ -70,9 +69,9 @@ class Driver(Process):
         return [json.loads(line) for line in self.out.read_text().splitlines()]
 
 
-def http_driver(folder, port, connections, plan):
-    """Holds its plan and waits for go()."""
-    d = Driver(folder, "driver", [go_program("driver"), port, connections])
+def http_driver(folder, server, connections, plan, rate=0):
+    """Holds its plan and waits for go(). rate: requests a second, 0 = as fast as they go."""
+    d = Driver(folder, "driver", [go_program("driver"), server.port, connections, rate, *descendants(server.pid)])
     d.write("".join(json.dumps({"method": r.method, "path": r.path, "body": r.body}) + "\n" for r in plan) + "\n")
     return d
 

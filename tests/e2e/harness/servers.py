@@ -39,6 +39,7 @@ http {{
 		location /fail/ {{ return 500 "no\\n"; }}
 		location /missing/ {{ return 404 "none\\n"; }}
 		location /busy/ {{ return 503 "later\\n"; }}
+		location /chunks/ {{ return 200 "no chunks here\n"; }}
 		location /big/ {{ root {folder}; rewrite ^ /big break; }}
 		# Up to a second of delay: the rest of the file waits for the next second.
 		location /slow/ {{ limit_rate 30000; root {folder}; rewrite ^ /slow break; }}

@@ -77,7 +77,7 @@ def parse(text):
     return spans
 
 
-def describe(spans, most=40):
+def describe(spans, most=25):
     """For assertion messages."""
     lines = [f"  {'server' if s.kind == SERVER else 'client' if s.kind == CLIENT else s.kind} pid={s.pid} {s.name!r} {s.duration_ns / 1e6:.2f} ms "
              f"{s.attrs}" for s in spans[:most]]

@@ -7,8 +7,9 @@ from .spans import CLIENT, SERVER, STATUS_ERROR, STATUS_UNSET, describe
 TOLERANCE_NS, TOLERANCE_PART = 1_000_000, 0.05
 
 
-def close(span_ns, truth_ns):
-    return abs(span_ns - truth_ns) <= max(TOLERANCE_NS, truth_ns * TOLERANCE_PART)
+def close(span_ns, truth_ns, waited_ns=0):
+    """waited_ns: what the programs spent waiting for a CPU on a busy machine. It may fall on either side of a system call, so it is not known to be in the span."""
+    return abs(span_ns - truth_ns) <= max(TOLERANCE_NS, truth_ns * TOLERANCE_PART) + waited_ns
 
 
 def http_expectation(request, kind):
@@ -37,14 +38,18 @@ def sample(counter, most=8):
     return f"{sum(counter.values())}, such as {list(counter.items())[:most]}"
 
 
-def check_durations(spans_by_path, results, kind, measured="ns"):
-    """Each span lasted as long as the client measured, and lies within what it measured."""
+def check_durations(spans_by_path, results, kind):
+    """Each span lasted as long as the client measured."""
     wrong = []
     for r in results:
         s = spans_by_path[r["path"]]
-        if not close(s.duration_ns, r[measured]):
-            wrong.append(f"{'client' if kind == CLIENT else 'server'} {r['path']}: span {s.duration_ns / 1e6:.3f} ms, measured {r[measured] / 1e6:.3f} ms")
+        if not close(s.duration_ns, r["ns"], r["waited_ns"]):
+            wrong.append(f"{'client' if kind == CLIENT else 'server'} {r['path']}: span {s.duration_ns / 1e6:.3f} ms, measured {r['ns'] / 1e6:.3f} ms, "
+                         f"{r['waited_ns'] / 1e6:.3f} of it without a CPU")
     assert not wrong, "\n".join(wrong)
+    # The allowance must stay one for single requests: the client's side, which is measured around the same system calls, has to be right as a whole.
+    exact = sum(close(spans_by_path[r["path"]].duration_ns, r["ns"]) for r in results)
+    assert kind != CLIENT or exact >= len(results) * 0.9, f"only {exact} of {len(results)} spans lasted as long as measured"
 
 
 def check_order(spans):

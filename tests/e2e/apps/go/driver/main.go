@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// driver sends a plan of HTTP requests over a number of keep-alive connections and prints what it measured: driver PORT CONNECTIONS < plan
+// driver sends a plan of HTTP requests over a number of keep-alive connections and prints what it measured: driver PORT CONNECTIONS RATE [PID...] < plan
 //
+// RATE: requests a second on all connections together, 0 = one behind the other as fast as they go.
 // The plan is JSON lines {"method","path","body"} (body: bytes to send), ended by an empty line; then it waits for a line "go". One line of JSON per request comes
-// out: {"path","method","status","bytes","start_ns","ns"}: time from before the first byte is written until after the last is read.
+// out: {"path","method","status","bytes","start_ns","ns","waited_ns"}: time from before the first byte is written until after the last is read, and for how
+// much of it threads of this process and of PID... were ready to run but had no CPU (only known with one connection).
 package main
 
 import (
@@ -14,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,6 +36,7 @@ type result struct {
 	Bytes   int64  `json:"bytes"`
 	StartNs int64  `json:"start_ns"`
 	Ns      int64  `json:"ns"`
+	Waited  int64  `json:"waited_ns"`
 }
 
 func check(err error) {
@@ -40,6 +44,25 @@ func check(err error) {
 		fmt.Fprintln(os.Stderr, "driver:", err)
 		os.Exit(1)
 	}
+}
+
+// Time that all threads of some processes have ever waited for a CPU (Documentation/scheduler/sched-stats.rst).
+func waited(pids []string) int64 {
+	var sum int64
+	for _, pid := range pids {
+		files, _ := filepath.Glob("/proc/" + pid + "/task/*/schedstat")
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				continue // the thread has ended
+			}
+			fields := strings.Fields(string(text))
+			ns, err := strconv.ParseInt(fields[1], 10, 64)
+			check(err)
+			sum += ns
+		}
+	}
+	return sum
 }
 
 func exchange(conn net.Conn, in *bufio.Reader, host string, q request) result {
@@ -59,13 +82,16 @@ func exchange(conn net.Conn, in *bufio.Reader, host string, q request) result {
 	if response.Close {
 		check(fmt.Errorf("the server closes the connection after %s", q.Path))
 	}
-	return result{q.Method, q.Path, response.StatusCode, n, start.UnixNano(), took.Nanoseconds()}
+	return result{Method: q.Method, Path: q.Path, Status: response.StatusCode, Bytes: n, StartNs: start.UnixNano(), Ns: took.Nanoseconds()}
 }
 
 func main() {
 	host := "127.0.0.1:" + os.Args[1]
 	connections, err := strconv.Atoi(os.Args[2])
 	check(err)
+	rate, err := strconv.Atoi(os.Args[3])
+	check(err)
+	pids := append([]string{strconv.Itoa(os.Getpid())}, os.Args[4:]...)
 	var plan []request
 	input := bufio.NewScanner(os.Stdin)
 	for input.Scan() && input.Text() != "" {
@@ -77,6 +103,7 @@ func main() {
 		check(fmt.Errorf("no line \"go\""))
 	}
 	results := make([]result, len(plan))
+	begin := time.Now()
 	var wait sync.WaitGroup
 	for c := 0; c < connections; c++ {
 		conn, err := net.Dial("tcp", host)
@@ -87,7 +114,16 @@ func main() {
 			defer conn.Close()
 			in := bufio.NewReaderSize(conn, 64<<10)
 			for i := c; i < len(plan); i += connections {
+				if rate > 0 {
+					time.Sleep(time.Until(begin.Add(time.Duration(i) * time.Second / time.Duration(rate))))
+				}
+				if connections > 1 {
+					results[i] = exchange(conn, in, host, plan[i])
+					continue
+				}
+				before := waited(pids)
 				results[i] = exchange(conn, in, host, plan[i])
+				results[i].Waited = waited(pids) - before
 			}
 		}(c)
 	}

@@ -27,10 +27,13 @@ func answer(w http.ResponseWriter, r *http.Request, delay time.Duration) {
 	case "upload":
 		w.WriteHeader(http.StatusCreated)
 		io.WriteString(w, "stored\n")
-	case "big": // no length given: chunked
-		piece := strings.Repeat("b", 50000)
-		for i := 0; i < 4; i++ {
-			io.WriteString(w, piece)
+	case "big":
+		w.Header().Set("Content-Length", "200003")
+		io.WriteString(w, strings.Repeat("b", 200003))
+	case "chunks": // no length given
+		for i := 0; i < 5; i++ {
+			io.WriteString(w, strings.Repeat("c", 701))
+			w.(http.Flusher).Flush()
 		}
 	case "slow":
 		time.Sleep(delay)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PostgreSQL and Redis by the usual clients: every statement has its two spans, in order, redacted, with its error."""
+import pytest
+
+from harness import servers
+from harness.driver import go_driver, python_driver
+from harness.spans import CLIENT, SERVER, STATUS_ERROR, STATUS_UNSET, describe
+from harness.truth import check_order, close
+
+pytestmark = pytest.mark.live
+
+
+def check_series(spans, truth, driver_pid, server_port):
+    """truth: (operation or None, statement or None, error or None) in the order in which the driver did them on its connection."""
+    client = sorted((s for s in spans if s.kind == CLIENT), key=lambda s: s.start_ns)
+    server = sorted((s for s in spans if s.kind == SERVER), key=lambda s: s.start_ns)
+    check_order(spans)
+    for side in (client, server):
+        said = [(s["db.operation.name"], s["db.query.text"], s["error.type"]) for s in side]
+        for i, (a, b) in enumerate(zip(said, truth)):
+            assert a == b, f"number {i} of {len(truth)}: {a} for {b}\n{describe(side)}"
+        assert len(said) == len(truth), f"{len(said)} spans for {len(truth)}:\n{describe(side)}"
+        for s in side:
+            assert s.status == (STATUS_ERROR if s["error.type"] else STATUS_UNSET)
+            assert s["server.port"] == server_port
+            assert s["plumb.incomplete"] is None, describe([s])
+    assert {s.pid for s in client} == {driver_pid}
+    assert driver_pid not in {s.pid for s in server}
+    for c, s in zip(client, server):
+        assert (s.trace_id, s.parent_id) == (c.trace_id, c.span_id), f"not one trace: {c.name}, {s.name}"
+    return client, server
+
+
+def check_measured(client, truth, steps, alone):
+    """Steps of one statement each lasted as long as the driver measured. alone: what the driver calls them, in order of truth; None for no such step."""
+    by_name = {}
+    for step in steps:
+        by_name.setdefault(step["what"], []).append(step)
+    wrong = []
+    for span, what in zip(client, alone):
+        if what is None:
+            continue
+        step = by_name[what].pop(0)
+        if not close(span.duration_ns, step["ns"]):
+            wrong.append(f"{what}: span {span.duration_ns / 1e6:.3f} ms, measured {step['ns'] / 1e6:.3f} ms")
+    # The driver's language runs between its clock and the system calls: on a busy machine one or the other waits in there.
+    assert len(wrong) <= len(client) // 10, "\n".join(wrong)
+
+
+INSERT, SELECT = "INSERT INTO notes (id, body) VALUES (?)", "SELECT id, body FROM notes WHERE id = ?"
+PSYCOPG2 = (
+    [("CONNECT", None, None), ("CREATE", "CREATE TEMP TABLE notes (id int PRIMARY KEY, body text)", None)]
+    + [("INSERT", INSERT, None)] * 7 + [("SELECT", SELECT, None)] * 5
+    + [("SELECT", "SELECT pg_sleep(?)", None), ("SELECT", "SELECT n, repeat(?, ?) FROM generate_series(?, ?) AS n", None),
+       ("SELECT", "SELECT * FROM no_such_table WHERE id = ?", "42P01"), ("INSERT", INSERT, "23505"), ("SELECT", "SELECT ? / ?", "22012"),
+       ("BEGIN", "BEGIN", None), ("UPDATE", "UPDATE notes SET body = ? WHERE id < ?", None), ("COMMIT", "COMMIT", None)])
+PSYCOPG2_STEPS = [None, "create"] + ["insert"] * 7 + ["select"] * 5 + ["slow", "many rows", "no table", "duplicate", "division", None, None, "commit"]
+
+
+def test_postgres_by_psycopg2(start, plumb, postgres):
+    driver = python_driver(start.folder(), "pg_driver.py", postgres.port)
+    p = plumb(pids=[postgres.pid, driver.pid])
+    steps = driver.go()
+    assert [s["error"] for s in steps if s["error"]] == ["42P01", "23505", "22012"]
+    p.wait_spans(2 * len(PSYCOPG2))
+    client, _ = check_series(p.finish(), PSYCOPG2, driver.pid, postgres.port)
+    check_measured(client, PSYCOPG2, steps, PSYCOPG2_STEPS)
+    rows = {s["db.query.text"]: s["db.response.returned_rows"] for s in client}
+    assert rows["SELECT n, repeat(?, ?) FROM generate_series(?, ?) AS n"] == 3001
+    assert all("secret" not in str(s.raw) for s in client)
+
+
+TWICE, ADD, DIVIDE = "select $1::int * ? as twice", "select $1::int + ?", "select ? / $1::int"
+PGX = (
+    [("CONNECT", None, None), ("select", "select ?, pg_sleep(?)", None), ("PREPARE", TWICE, None)] + [("select", TWICE, None)] * 5
+    + [("select", "select $1::text", None), ("select", "select * from no_such_table where id = ?", "42P01")]
+    # A batch prepares what is new in one round trip and sends the rest in a second one.
+    + [("PREPARE", ADD, None)] + [("select", ADD, None)] * 7
+    + [("PREPARE", DIVIDE, None)] + [("select", ADD, None)] * 3 + [("select", DIVIDE, "22012"), ("select", ADD, "pipeline_aborted")]
+    + [("select", "select ?", None)])
+
+
+def test_postgres_by_pgx(start, plumb, postgres):
+    driver = go_driver(start.folder(), "pgdriver", postgres.port)
+    p = plumb(pids=[postgres.pid, driver.pid])
+    steps = driver.go()
+    assert [s["error"] for s in steps if s["error"]] == ["42P01", "22012"]
+    p.wait_spans(2 * len(PGX))
+    client, _ = check_series(p.finish(), PGX, driver.pid, postgres.port)
+    check_measured(client, PGX, steps, [None, "simple", "prepare"] + ["prepared"] * 5 + ["unnamed", "error"] + [None] * 14 + ["last"])
+
+
+PIPED = [("INCRBY", "INCRBY counter:1 ?", None) if i % 2 else ("SET", f"SET piped:{i} ?", None) for i in range(101)]
+REDIS = (
+    [("SET", "SET user:7 ?", None)] * 11 + [("GET", "GET user:7", None)] * 5 + [("GET", "GET user:none", None), ("SET", "SET big ?", None), ("GET", "GET big", None)]
+    + [("LPUSH", "LPUSH user:7 ?", "WRONGTYPE")] * 3 + [("BLPOP", "BLPOP nothing ?", None)] + PIPED
+    + [("MULTI", "MULTI", None)] + PIPED[:13] + [("EXEC", "EXEC", None), ("ECHO", "ECHO ?", None)])
+REDIS_STEPS = (["set"] * 11 + ["get"] * 5 + ["get nothing", "big", "big back"] + ["wrong type"] * 3 + ["blocking"] + [None] * 116 + ["last"])
+
+
+def test_redis_by_redis_py(start, plumb):
+    server = start(servers.start_redis)
+    driver = python_driver(start.folder(), "redis_driver.py", server.port)
+    p = plumb(pids=[server.pid, driver.pid])
+    steps = driver.go()
+    assert [s["error"] for s in steps if s["error"]] == ["WRONGTYPE"] * 3
+    p.wait_spans(2 * len(REDIS))
+    client, _ = check_series(p.finish(), REDIS, driver.pid, server.port)
+    check_measured(client, REDIS, steps, REDIS_STEPS)
+    assert all("secret" not in str(s.raw) for s in client)
