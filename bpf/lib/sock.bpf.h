@@ -365,10 +365,54 @@ static __always_inline bool sock_wanted(struct sock *sk, struct plumb_sock_state
 	return st->flags & PLUMB_ST_WANTED;
 }
 
+/* TCP counts from here: what leaves the socket without being seen is then known by its absence. */
+static __always_inline void sock_begin(struct sock *sk, struct plumb_sock_state *st)
+{
+	struct tcp_sock *tp = sock_tcp(sk);
+
+	if (!tp)
+		return;
+	st->next[PLUMB_INGRESS] = st->start[PLUMB_INGRESS] = 1ull << 32 | SK(tp, copied_seq);
+	st->flags |= PLUMB_ST_BEGUN_IN;
+}
+
+/* Bytes that were read last by a way that no program sees (splice, where only socket calls are followed) make a record without payload: a hole, not silence. */
+static __always_inline void sock_catch_up(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st)
+{
+	struct tcp_sock *tp = sock_tcp(sk);
+	__u32 level;
+
+	if (!tp || !(st->flags & PLUMB_ST_BEGUN_IN))
+		return;
+	__u32 unseen = sock_tcp_read(sk, tp) - (__u32)st->next[PLUMB_INGRESS];
+	if (!unseen || unseen >> 31)
+		return;
+	struct plumb_scratch *s = plumb_scratch_get(pc, &level);
+	if (!s)
+		return;
+	struct plumb_rec_data *r = &s->rec.data;
+	__builtin_memset(r, 0, sizeof(*r));
+	plumb_header(&r->h, PLUMB_REC_DATA, sizeof(*r));
+	r->sock = st->cookie;
+	r->offset = st->next[PLUMB_INGRESS];
+	r->pid = r->tid = st->tgid;
+	r->len = unseen;
+	r->direction = PLUMB_INGRESS;
+	st->next[PLUMB_INGRESS] += unseen;
+	plumb_lost(pc, PLUMB_LOSS_UNREADABLE, 1);
+	if (plumb_emit(pc, r, sizeof(*r))) {
+		plumb_lost(pc, PLUMB_LOSS_RING_FULL, 1);
+		plumb_lost(pc, PLUMB_LOSS_RING_FULL_BYTES, unseen);
+	}
+	plumb_scratch_put(pc, level);
+}
+
 static __always_inline void sock_closed(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, __u32 flags)
 {
-	if (st->flags & PLUMB_ST_WANTED && (flags || st->flags & PLUMB_ST_OPENED))
+	if (st->flags & PLUMB_ST_WANTED && (flags || st->flags & PLUMB_ST_OPENED)) {
+		sock_catch_up(pc, sk, st);
 		sock_emit_stats(pc, sk, st, PLUMB_REC_SOCK_CLOSE, flags);
+	}
 	st->flags &= ~(PLUMB_ST_OPENED | PLUMB_ST_UNREAD);
 	st->flags |= PLUMB_ST_CLOSED;
 }
@@ -401,6 +445,7 @@ static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate
 			return 0;
 		st->role = PLUMB_ROLE_SERVER;
 		st->flags |= PLUMB_ST_FRESH;
+		sock_begin(sk, st);
 		return 0;
 	}
 	st = sock_state_get(sk);
@@ -408,6 +453,7 @@ static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate
 		return 0;
 	if (oldstate == TCP_SYN_SENT && newstate == TCP_ESTABLISHED) {
 		st->connect_us = (__u32)((bpf_ktime_get_boot_ns() - st->connect_ns) / 1000);
+		sock_begin(sk, st);
 		if (st->flags & PLUMB_ST_WANTED && sock_port_wanted(sk))
 			sock_emit_open(pc, sk, st);
 		return 0;

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static const struct caps_feature ladders[] = {
-	{ .name = "socket data", .nrungs = 2, .limits = "sendfile, splice and io_uring payload: lengths only",
+	{ .name = "socket data", .nrungs = 2, .limits = "sendfile, splice, vmsplice and io_uring: lengths only, no payload; sock_length sees splice out of a TCP socket as a gap, sys_exit io_uring",
 	  .rungs = {
 		  { "sock_length", "tp_btf sock_send_length, sock_recv_length", "6.3 (6e6eda44b939)", CAPS_UNTRIED, "" },
 		  { "sys_exit", "tp_btf sys_exit, descriptor to socket", "5.5", CAPS_UNTRIED, "" },

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every way by which bytes enter or leave a socket yields its spans, on each rung of the ladder, or is listed here and by `plumb doctor` as one whose payload
+cannot be read: then exactly what remains visible is asserted."""
+import json
+import subprocess
+import urllib.request
+
+import pytest
+
+from harness.process import BUILD, REPO, free_port, wait_until
+from harness.spans import CLIENT, SERVER, describe
+
+PATHS = BUILD / "tests/e2e/paths"
+RUNGS = ("sock_length", "sys_exit")
+
+# Payload out of the page cache or a pipe: only lengths are seen. (client sees, server sees); what is not named is whole on both ends.
+NOTHING, HALF = "no span", "request without response"
+LENGTHS_ONLY = {
+    "sendfile-whole": (NOTHING, HALF),
+    "splice-out": (NOTHING, HALF),
+    "vmsplice": (NOTHING, HALF),
+    "splice-in": (HALF, NOTHING),
+    "io_uring-send-recv": (NOTHING, NOTHING),
+    "io_uring-write-read": (NOTHING, NOTHING),
+    "io_uring-sendmsg-recvmsg": (NOTHING, NOTHING),
+}
+# Unix sockets have no sequence numbers, and nothing tells one that is older than plumb: their ends are not joined.
+NOT_JOINED = {"unix", "unix-sendmsg", "socketpair", "seqpacket", "preopened-unix"}
+
+
+@pytest.fixture(scope="module")
+def program():
+    subprocess.run(["make", "-s", "SETUP=0", str(PATHS.relative_to(REPO))], cwd=REPO, check=True)
+    return PATHS
+
+
+@pytest.fixture(params=RUNGS)
+def run(request, program, start, plumb):
+    """The program's truth and plumb's spans and metrics, of one rung."""
+    driver = start.process("paths", [program], stdin=subprocess.PIPE)
+    wait_until(lambda: "ready" in driver.err.read_text(), "open connections", alive=driver)
+    port = free_port()
+    tracer = plumb(pids=[driver.pid], args=["--metrics", f"127.0.0.1:{port}", "--set", f"capture.socket_data={request.param}"])
+    driver.popen.stdin.write(b"go\n")
+    driver.popen.stdin.close()
+    assert driver.wait() == 0, driver.tail()
+    truth = [json.loads(line) for line in driver.out.read_text().splitlines()]
+    last = next(t for t in truth if t["case"] == "dns-sendmmsg")["name"]
+    tracer.wait_spans(4, lambda s: s["dns.question.name"] == last)
+    metrics = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
+    return request.param, truth, tracer.finish(), metrics
+
+
+def complaints_http(t, s, pid, shape):
+    """What differs between an exchange's truth and its span."""
+    wanted = {"http.request.method": "POST", "http.response.status_code": t["status"] or None, "http.request.body.size": t["request_body"]}
+    name = t["case"]
+    if name == "unread":
+        if shape == "client":
+            wanted |= {"error.type": "connection_closed"}
+    elif name == "reset":
+        wanted |= {"error.type": "connection_reset" if shape == "client" else "connection_closed"}
+    elif name != "close-delimited":
+        wanted |= {"http.response.body.size": t["response_body"]}
+    if name not in ("unread", "reset"):
+        failed = t["status"] >= (400 if shape == "client" else 500)
+        wanted |= {"error.type": str(t["status"]) if failed else None, "plumb.incomplete": None}
+    out = [f"{k} is {s[k]!r}, not {v!r}" for k, v in wanted.items() if s[k] != v]
+    if s.pid != pid:
+        out.append(f"pid is {s.pid}, not {pid}")
+    return out
+
+
+def complaints_half(s):
+    wanted = {"http.response.status_code": None, "error.type": "connection_closed", "plumb.incomplete": "bytes_lost"}
+    return [f"{k} is {s[k]!r}, not {v!r}" for k, v in wanted.items() if s[k] != v]
+
+
+def check_exchange(t, spans):
+    mine = [s for s in spans if s.path == t["path"]]
+    ends = {"client": [s for s in mine if s.kind == CLIENT], "server": [s for s in mine if s.kind == SERVER]}
+    expected = dict(zip(ends, LENGTHS_ONLY.get(t["case"], ("whole", "whole"))))
+    out = []
+    for end, found in ends.items():
+        if len(found) != (0 if expected[end] == NOTHING else 1):
+            out.append(f"{end}: {len(found)} spans, expected {expected[end]}")
+        elif expected[end] == HALF:
+            out += [f"{end}: {c}" for c in complaints_half(found[0])]
+        elif found:
+            out += [f"{end}: {c}" for c in complaints_http(t, found[0], t[f"{end}_pid"], end)]
+    if not out and ends["client"] and ends["server"]:
+        joined = ends["server"][0].parent_id == ends["client"][0].span_id
+        if joined == (t["case"] in NOT_JOINED):
+            out.append("joined" if joined else "not joined")
+    return out
+
+
+def check_dns(t, spans):
+    out = []
+    for end, kind in (("client", CLIENT), ("server", SERVER)):
+        mine = [s for s in spans if s["dns.question.name"] == t["name"] and s.kind == kind]
+        if len(mine) != t["questions"]:
+            out.append(f"{end}: {len(mine)} spans, not {t['questions']}")
+        out += [f"{end}: {s['plumb.dns.response_code']}" for s in mine if s["plumb.dns.response_code"] != t["rcode"]]
+        out += [f"{end}: pid {s.pid}" for s in mine if s.pid != t[f"{end}_pid"]]
+    return out
+
+
+def metric(text, name):
+    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
+
+
+@pytest.mark.live
+def test_every_path(run):
+    rung, truth, spans, metrics = run
+    listed = subprocess.run([PATHS, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    assert {t["case"] for t in truth} == set(listed)
+    wrong = []
+    for t in truth:
+        if "skipped" in t:
+            print(f"SKIPPED {t['case']}: {t['skipped']}")
+        elif t["case"] == "refused":
+            pass  # no exchange; counted below
+        else:
+            wrong += [f"{t.get('path', t['case'])}: {c}" for c in (check_dns if "questions" in t else check_exchange)(t, spans)]
+    assert not wrong, f"on {rung}:\n" + "\n".join(wrong) + "\n" + describe(spans, 200)
+    assert metric(metrics, "plumb_tcp_connect_failures_total") == 1
+    for nothing in ("ring_full", "nested", "storage", "fault", "truncated"):
+        assert metric(metrics, f'plumb_lost_total{{reason="{nothing}"}}') == 0, nothing
+    for nothing in ("plumb_parse_errors_total", "plumb_resyncs_total"):
+        assert metric(metrics, nothing) == 0, nothing
+    # No span that the truth does not know.
+    known = {t["path"] for t in truth if "path" in t}
+    names = {t["name"] for t in truth if "name" in t}
+    strange = [s for s in spans if s.path not in known and s["dns.question.name"] not in names]
+    assert not strange, describe(strange)
+
+
+@pytest.mark.live
+def test_doctor_lists_what_is_not_read():
+    """What this file calls lengths only, doctor tells the operator."""
+    done = subprocess.run([BUILD / "plumb", "doctor"], capture_output=True, text=True, timeout=60)
+    for name in ("sendfile", "splice", "io_uring"):
+        assert name in done.stdout, done.stdout + done.stderr
