@@ -20,7 +20,7 @@
 #define PLUMB_ST_TCP 8u
 #define PLUMB_ST_BEGUN_IN 16u
 #define PLUMB_ST_BEGUN_OUT 32u
-#define PLUMB_ST_UNREAD 64u  /* TCP is done with it, its process is not: the close is told when the socket goes */
+#define PLUMB_ST_LINGERS 64u /* TCP is done with it, its process may be reading still: the close is told when the socket goes */
 #define PLUMB_ST_CLOSED 128u /* its SOCK_CLOSE record is out: what is still read is the end of the stream once more */
 
 #define PLUMB_SOCK_DEAD 0 /* enum sock_flags: no process has it any more */
@@ -40,8 +40,9 @@ struct plumb_sock_state {
 	__u32 generation; /* of the cached verdict */
 	__u32 flags;      /* PLUMB_ST_* */
 	__u32 connect_us;
+	__s32 error;      /* errno that ended the connection */
 	__u8 role;
-	__u8 pad[7];
+	__u8 pad[3];
 };
 
 /*
@@ -147,16 +148,6 @@ static __always_inline __u32 sock_tcp_read(struct sock *sk, struct tcp_sock *tp)
 	__u32 copied = SK(tp, copied_seq);
 
 	return sock_flagged(sk, PLUMB_SOCK_DONE) && copied == SK(tp, rcv_nxt) ? copied - 1 : copied;
-}
-
-/* Are there bytes that its process may still read? */
-static __always_inline bool sock_tcp_unread(struct sock *sk)
-{
-	struct tcp_sock *tp = sock_tcp(sk);
-
-	if (!tp || sock_flagged(sk, PLUMB_SOCK_DEAD))
-		return false;
-	return SK(tp, rcv_nxt) - sock_flagged(sk, PLUMB_SOCK_DONE) != sock_tcp_read(sk, tp);
 }
 
 /* Written by the probe as the engine asks; see plumb_policy_slot. */
@@ -316,9 +307,9 @@ static __always_inline void sock_emit_stats(struct plumb_percpu *pc, struct sock
 			r->srtt_us = SK(tp, srtt_us) >> 3;
 		}
 	}
-	r->error = SK(sk, sk_err);
+	r->error = st->error ? st->error : SK(sk, sk_err);
 	r->flags = flags | (st->flags & PLUMB_ST_FRESH ? 0 : PLUMB_SOCK_PREEXISTING);
-	if (SK(sk, sk_err) == 104 /* ECONNRESET */ || SK(sk, sk_err) == 32 /* EPIPE: a RST met a socket in CLOSE_WAIT */)
+	if (r->error == 104 /* ECONNRESET */ || r->error == 32 /* EPIPE: a RST met a socket in CLOSE_WAIT */)
 		r->flags |= PLUMB_SOCK_RESET;
 	r->pid = st->tgid;
 	r->family = id.family;
@@ -376,13 +367,16 @@ static __always_inline void sock_begin(struct sock *sk, struct plumb_sock_state 
 	st->flags |= PLUMB_ST_BEGUN_IN;
 }
 
-/* Bytes that were read last by a way that no program sees (splice, where only socket calls are followed) make a record without payload: a hole, not silence. */
+/*
+ * The last bytes of a response that were read by a way that no program sees (splice, where only socket calls are followed) make a record without payload: its
+ * request then ends with a hole, not as unanswered. Only when no process can be reading any more.
+ */
 static __always_inline void sock_catch_up(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st)
 {
 	struct tcp_sock *tp = sock_tcp(sk);
 	__u32 level;
 
-	if (!tp || !(st->flags & PLUMB_ST_BEGUN_IN))
+	if (!tp || !(st->flags & PLUMB_ST_BEGUN_IN) || st->role == PLUMB_ROLE_SERVER)
 		return;
 	__u32 unseen = sock_tcp_read(sk, tp) - (__u32)st->next[PLUMB_INGRESS];
 	if (!unseen || unseen >> 31)
@@ -413,7 +407,7 @@ static __always_inline void sock_closed(struct plumb_percpu *pc, struct sock *sk
 		sock_catch_up(pc, sk, st);
 		sock_emit_stats(pc, sk, st, PLUMB_REC_SOCK_CLOSE, flags);
 	}
-	st->flags &= ~(PLUMB_ST_OPENED | PLUMB_ST_UNREAD);
+	st->flags &= ~(PLUMB_ST_OPENED | PLUMB_ST_LINGERS);
 	st->flags |= PLUMB_ST_CLOSED;
 }
 
@@ -435,6 +429,7 @@ static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate
 		st->role = PLUMB_ROLE_CLIENT;
 		st->flags = PLUMB_ST_FRESH | PLUMB_ST_TCP;
 		st->tgid = 0;
+		st->error = 0;
 		st->connect_ns = bpf_ktime_get_boot_ns();
 		sock_wanted(sk, st, tgid);
 		return 0;
@@ -459,10 +454,13 @@ static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate
 		return 0;
 	}
 	if (newstate == TCP_CLOSE) {
-		if (oldstate != TCP_SYN_SENT && sock_tcp_unread(sk))
-			st->flags |= PLUMB_ST_UNREAD;
+		bool failed = oldstate == TCP_SYN_SENT;
+		/* The error goes to the process with its next call, so it is kept. */
+		st->error = SK(sk, sk_err);
+		if (failed || sock_flagged(sk, PLUMB_SOCK_DEAD))
+			sock_closed(pc, sk, st, failed ? PLUMB_SOCK_CONNECT_FAILED : 0);
 		else
-			sock_closed(pc, sk, st, oldstate == TCP_SYN_SENT ? PLUMB_SOCK_CONNECT_FAILED : 0);
+			st->flags |= PLUMB_ST_LINGERS;
 	}
 	return 0;
 }
@@ -473,7 +471,7 @@ static __always_inline int sock_gone(struct sock *sk)
 	struct plumb_percpu *pc = plumb_percpu_get();
 	struct plumb_sock_state *st = sock_state_get(sk);
 
-	if (pc && st && st->flags & PLUMB_ST_UNREAD)
+	if (pc && st && st->flags & PLUMB_ST_LINGERS)
 		sock_closed(pc, sk, st, 0);
 	sock_state_drop(sk);
 	return 0;
