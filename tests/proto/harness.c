@@ -285,6 +285,8 @@ static bool parse_once(struct run *r, enum proto_side side, unsigned *idle)
 		return false;
 	case PARSE_BAD:
 		note_lost(r, side);
+		if (r->f->ops->lost)
+			r->f->ops->lost(r->state, side);
 		s->lost = true;
 		drop(s, p.consumed ? p.consumed : 1);
 		return true;
@@ -345,6 +347,8 @@ static void feed_hole(struct run *r, enum proto_side side, size_t n)
 	apply_skip(r, s);
 	drop(s, s->pending.len);
 	note_lost(r, side);
+	if (r->f->ops->lost)
+		r->f->ops->lost(r->state, side);
 	s->next += n;
 	s->lost = true;
 	s->need = 0;

@@ -31,7 +31,10 @@ enum message_kind {
 #define MESSAGE_SWITCH 64u
 /* The message lasts until the stream ends (HTTP close-delimited body). */
 #define MESSAGE_UNTIL_CLOSE 128u
-/* A response that also answers every older request without a response of its own (PostgreSQL ReadyForQuery after an error). */
+/*
+ * A response that also answers every older request without a response of its own (PostgreSQL ReadyForQuery after an error). With BEGIN of a request: the
+ * parser has met a loss, and starts pairing afresh here; what is older will not be answered any more.
+ */
 #define MESSAGE_FLUSH 256u
 
 struct message {

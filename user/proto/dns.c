@@ -3,8 +3,8 @@
  * DNS over datagrams and over streams with a two-byte length before each message (RFC 1035, RFC 7766), with EDNS extended codes
  * (RFC 6891), multicast DNS (RFC 6762), NOTIFY (RFC 1996) and UPDATE (RFC 2136).
  *
- * Requests and responses pair by transaction id. The question is reported with the request; a response adds its code and its number
- * of answers. A zone transfer's first message is its response; further ones of the same id are one-way messages, because
+ * Requests and responses pair by transaction id. The question is reported with both, for responses whose request was not seen; a response adds its
+ * code and its number of answers. A zone transfer's first message is its response; further ones of the same id are one-way messages, because
  * the end of an incremental transfer can be told only by reading every record of it.
  * Multicast messages (id 0 about the .local domain, or answers that repeat no question) belong to no exchange.
  */
@@ -289,7 +289,8 @@ static bool ends_local(const char *name, size_t len)
 	return len >= 5 && memcmp(name + len - 5, "local", 5) == 0 && (len == 5 || name[len - 6] == '.');
 }
 
-static void request_fill(struct dns_state *s, struct slice msg, const struct dns_header *h, const struct dns_question *q, struct message *m)
+/* Its text stays in `s` until the next message. Returns the name. */
+static struct slice question_fill(struct dns_state *s, struct slice msg, const struct dns_question *q, struct message *m)
 {
 	enum { TYPE_ROOM = 10 }; /* "TYPE65535" and the end that snprintf writes */
 	size_t len = name_text(msg, DNS_HEADER, s->text, sizeof(s->text));
@@ -300,7 +301,14 @@ static void request_fill(struct dns_state *s, struct slice msg, const struct dns
 		len = (size_t)(spare - s->text); /* the longest names of unknown types lose their end */
 	message_add_str(m, ATTR_DNS_QUESTION_NAME, slice_make(s->text, len));
 	message_add_str(m, ATTR_DNS_QUESTION_TYPE, type);
-	if (h->id == 0 && ends_local(s->text, len))
+	return slice_make(s->text, len);
+}
+
+static void request_fill(struct dns_state *s, struct slice msg, const struct dns_header *h, const struct dns_question *q, struct message *m)
+{
+	struct slice name = question_fill(s, msg, q, m);
+
+	if (h->id == 0 && ends_local((const char *)name.ptr, name.len))
 		m->kind = MESSAGE_ONEWAY;
 	if (q->type == DNS_TYPE_AXFR || q->type == DNS_TYPE_IXFR) {
 		s->transfer = TRANSFER_ASKED;
@@ -352,6 +360,8 @@ static bool message_fill(struct dns_state *s, enum proto_side side, struct slice
 	m->key = h.id;
 	if (h.response)
 		response_fill(s, msg, &h, m);
+	if (w == WALK_OK && h.response)
+		question_fill(s, msg, &q, m); /* for a response whose request was not seen; else the request's stand */
 	else if (w == WALK_OK)
 		request_fill(s, msg, &h, &q, m);
 	return true;

@@ -197,6 +197,14 @@ static void give_up(struct proto_engine *e, struct connection *c, uint64_t time_
 		c->progress[d] = (struct progress){ .want = c->progress[d].want };
 }
 
+static void tell_lost(struct connection *c, int dir)
+{
+	const struct proto_ops *ops = proto_get(c->protocol);
+
+	if (ops->lost)
+		ops->lost(c->parser, side_of(c, dir));
+}
+
 /* These bytes are no message. */
 static void bad(struct proto_engine *e, struct connection *c, int dir, uint64_t offset)
 {
@@ -204,6 +212,7 @@ static void bad(struct proto_engine *e, struct connection *c, int dir, uint64_t 
 
 	e->counts.bad[c->protocol]++;
 	pairing_lost(&e->pairing, c, (enum plumb_direction)dir, false, &at);
+	tell_lost(c, dir);
 	c->streams[dir].lost = true;
 	if (++c->progress[dir].bad >= BAD_MAX)
 		give_up(e, c, at.start_ns);
@@ -236,6 +245,7 @@ static bool parse_one(struct proto_engine *e, struct connection *c, int dir, str
 	uint64_t offset = s->next + *at;
 
 	r->datagram = false;
+	r->time_ns = stream_time(s, offset);
 	r->consumed = 0;
 	r->skip = 0;
 	r->need = 0;
@@ -358,6 +368,7 @@ static void on_hole(void *ctx, struct connection *c, enum plumb_direction dir, u
 		at.start_ns = time_ns;
 	at.end_ns = time_ns;
 	pairing_lost(&e->pairing, c, dir, to > from, &at);
+	tell_lost(c, dir);
 	c->progress[dir].need_until = 0;
 }
 
@@ -458,7 +469,7 @@ static void on_datagram(void *ctx, struct connection *c, enum plumb_direction di
 		.bytes = rec->d.len, .tid = rec->d.tid, .flow = rec->d.flow, .side = datagram_side(c, ops, dir, in), .peer = &peer,
 	};
 	while (in.len && c->phase == CONNECTION_PARSE) {
-		*r = (struct parse_result){ .datagram = true };
+		*r = (struct parse_result){ .datagram = true, .time_ns = rec->d.h.time_ns };
 		enum parse_status status = ops->parse(c->parser, at.side, in, r);
 		if (status != PARSE_MESSAGE) {
 			e->counts.bad[c->protocol] += status == PARSE_BAD;

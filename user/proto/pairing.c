@@ -80,47 +80,61 @@ static uint64_t key_hash(const struct connection *c, uint64_t key)
 	return hash_bytes(words, sizeof(words), 0);
 }
 
-static bool same_key(const struct exchange *a, const struct exchange *b) { return a->keyed && a->hash == b->hash && a->conn == b->conn; }
-
-/* Not every way to see a datagram tells who sent it: an unknown peer (port 0) may be any. */
-static bool same_peer(const struct endpoint *a, const struct endpoint *b)
-{
-	return !a->port || !b->port || (a->port == b->port && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0);
-}
-
-/* The oldest exchange of this key, with this peer where there are datagrams of several. */
-static struct exchange *key_find(const struct pairing *p, const struct connection *c, uint64_t key, const struct endpoint *peer)
-{
-	struct exchange *first = map_get(&p->keyed, key_hash(c, key));
-
-	if (!first || first->conn != c)
-		return NULL;
-	for (struct exchange *x = first; x; x = x->next)
-		if ((x == first || (x->state & TWIN && same_key(x, first))) && (!peer || same_peer(&x->peer, peer)))
-			return x;
-	return NULL;
-}
+static bool same_key(const struct exchange *a, const struct exchange *b) { return a->keyed && a->key == b->key && a->hash == b->hash; }
 
 static void key_add(struct pairing *p, struct exchange *x)
 {
 	struct exchange *old = map_get(&p->keyed, x->hash);
 
-	if (old)
+	if (old) {
 		x->state |= TWIN; /* the older one is answered first */
-	else
+		p->twins++;
+	} else {
 		map_put(&p->keyed, x->hash, x); /* cannot be full; without memory the response stays unmatched */
+	}
 }
 
 static void key_remove(struct pairing *p, struct exchange *x)
 {
+	if (x->state & TWIN)
+		p->twins--;
 	if (map_get(&p->keyed, x->hash) != x)
 		return;
 	map_remove(&p->keyed, x->hash);
-	for (struct exchange *at = x->next; at; at = at->next)
+	for (struct exchange *at = p->twins ? x->next : NULL; at; at = at->next)
 		if (at->state & TWIN && same_key(at, x)) {
 			map_put(&p->keyed, at->hash, at);
+			at->state &= ~(uint32_t)TWIN;
+			p->twins--;
 			return;
 		}
+}
+
+/*
+ * The peer of a datagram that a socket without a fixed peer receives is often not known (its address is copied out after the record is written), so a key
+ * is looked up alone, and a peer tells exchanges apart only where both sides know it.
+ */
+static bool peer_known(const struct endpoint *e) { return e && e->port != 0; }
+
+static bool peer_fits(const struct exchange *x, const struct extent *at)
+{
+	return !peer_known(at->peer) || !peer_known(&x->peer) ||
+	       (x->peer.port == at->peer->port && memcmp(x->peer.addr, at->peer->addr, sizeof(x->peer.addr)) == 0);
+}
+
+/* The oldest open exchange of this key and peer. */
+static struct exchange *key_find(const struct pairing *p, const struct connection *c, uint64_t key, const struct extent *at)
+{
+	struct exchange *x = map_get(&p->keyed, key_hash(c, key));
+
+	if (!x || x->conn != c || x->key != key)
+		return NULL;
+	if (peer_fits(x, at))
+		return x;
+	for (struct exchange *twin = p->twins ? x->next : NULL; twin; twin = twin->next)
+		if (twin->state & TWIN && same_key(twin, x) && peer_fits(twin, at))
+			return twin;
+	return NULL;
 }
 
 /* Life of an exchange. */
@@ -143,7 +157,7 @@ static struct exchange *exchange_new(struct pairing *p, struct connection *c, en
 	x->process = process_hold(c->process);
 	x->protocol = c->protocol;
 	x->role = (dir == PLUMB_EGRESS) == (at->side == PROTO_TO_SERVER) ? PLUMB_ROLE_CLIENT : PLUMB_ROLE_SERVER;
-	x->peer = at->peer ? *at->peer : c->remote;
+	x->peer = peer_known(at->peer) ? *at->peer : c->remote;
 	arena_init(&x->arena, x->arena_memory, EXCHANGE_ARENA_BYTES);
 
 	x->prev = c->last;
@@ -234,14 +248,20 @@ static struct slice keep_text(struct pairing *p, struct exchange *x, struct slic
 
 static void keep_attrs(struct pairing *p, struct exchange *x, const struct message *m)
 {
+	uint32_t before = x->nattrs; /* a message's own are told apart by the parser */
+	bool repeats = m->kind == MESSAGE_RESPONSE && m->flags & MESSAGE_BEGIN && x->state & REQUEST_BEGUN;
+
 	for (uint32_t i = 0; i < m->nattrs && i < MESSAGE_ATTRS_MAX; i++) {
 		struct attr a = m->attrs[i];
-		uint32_t slot = x->nattrs;
+		uint32_t slot = 0;
 
-		/* A later part of a message knows better than an earlier one. */
-		if (!(m->flags & MESSAGE_BEGIN))
-			for (slot = 0; slot < x->nattrs && x->attrs[slot].id != a.id; slot++)
-				;
+		/* Once each: a later part of a message knows better than an earlier one, and a request knows better than its response. */
+		while (slot < before && x->attrs[slot].id != a.id)
+			slot++;
+		if (slot < before && repeats)
+			continue;
+		if (slot == before)
+			slot = x->nattrs;
 		if (slot == EXCHANGE_ATTRS_MAX) {
 			x->flags |= EXCHANGE_TRUNCATED;
 			continue;
@@ -317,7 +337,7 @@ static struct exchange *find_early(const struct pairing *p, struct connection *c
 	if (!p->early.oldest)
 		return NULL;
 	if (m->keyed) {
-		struct exchange *x = key_find(p, c, m->key, at->peer);
+		struct exchange *x = key_find(p, c, m->key, at);
 		return x && x->state & EARLY ? x : NULL;
 	}
 	for (struct exchange *x = c->first; x; x = x->next)
@@ -354,6 +374,20 @@ static void observe_request(struct pairing *p, struct connection *c)
 		c->synced = true;
 }
 
+/* The parser knows that what is open will not be answered any more, and that the next response is this request's. */
+static void start_afresh(struct pairing *p, struct connection *c)
+{
+	for (struct exchange *x = c->first, *next; x; x = next) {
+		next = x->next;
+		if (x->state & EARLY)
+			continue;
+		x->flags |= EXCHANGE_HOLE;
+		complete(p, x);
+	}
+	c->ghosts = 0;
+	c->synced = true;
+}
+
 static struct exchange *begin_request(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct message *m,
 				      const struct extent *at)
 {
@@ -361,6 +395,8 @@ static struct exchange *begin_request(struct pairing *p, struct connection *c, e
 
 	if (pr->open && !m->keyed)
 		pairing_end(p, c, dir, at->offset, at->start_ns);
+	if (m->flags & MESSAGE_FLUSH)
+		start_afresh(p, c);
 	struct exchange *x = find_early(p, c, m, at);
 	if (x) {
 		adopt(p, x);
@@ -385,12 +421,8 @@ static struct exchange *begin_request(struct pairing *p, struct connection *c, e
 
 static struct exchange *find_request(const struct pairing *p, struct connection *c, const struct message *m, const struct extent *at)
 {
-	if (m->keyed) {
-		struct exchange *x = key_find(p, c, m->key, at->peer);
-		if (x && at->peer && !x->peer.port)
-			x->peer = *at->peer;
-		return x;
-	}
+	if (m->keyed)
+		return key_find(p, c, m->key, at);
 	for (struct exchange *x = c->first; x; x = x->next)
 		if (!(x->state & RESPONSE_BEGUN))
 			return x;
@@ -436,6 +468,8 @@ static struct exchange *begin_response(struct pairing *p, struct connection *c, 
 	if (!x)
 		return NULL;
 	x->state |= RESPONSE_BEGUN;
+	if (peer_known(at->peer))
+		x->peer = *at->peer;
 	side_begin(&x->response, at);
 	return x;
 }
@@ -463,7 +497,7 @@ static struct exchange *current(const struct pairing *p, struct connection *c, e
 {
 	if (!m->keyed)
 		return c->progress[dir].exchange;
-	return key_find(p, c, m->key, at->peer);
+	return key_find(p, c, m->key, at);
 }
 
 /* Ends the message of this event unless it goes on behind it. */

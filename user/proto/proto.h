@@ -22,6 +22,7 @@ enum proto_side { PROTO_TO_SERVER = 0, PROTO_TO_CLIENT = 1 };
 
 struct parse_result {
 	bool datagram;   /* set by the engine before each call: `in` is one whole datagram, or its captured head; NEED_MORE makes no sense then */
+	uint64_t time_ns; /* set by the engine before each call: when the first byte of `in` came; 0 = not known */
 	size_t consumed; /* <= input length; 0 only with NEED_MORE or BAD, or with a MESSAGE that changes state so that progress is certain */
 	uint64_t skip;   /* bytes behind `consumed` that the parser does not want; UINT64_MAX = until the stream ends */
 	size_t need;
@@ -57,6 +58,8 @@ struct proto_ops {
 	 * resync_keep bytes). May change `state` to what is safe after loss.
 	 */
 	size_t (*resync)(void *state, enum proto_side side, struct slice in);
+	/* Optional: told of a hole or PARSE_BAD when it is met, before any more bytes of either direction; resync() comes later, with them. */
+	void (*lost)(void *state, enum proto_side side);
 	size_t resync_keep; /* bytes that a message start may straddle */
 
 	/* Optional: what the stream's end means (a close-delimited message ends). Fills a message and returns true, or returns false. */
