@@ -404,7 +404,8 @@ static size_t dns_resync(void *state, enum proto_side side, struct slice in)
 {
 	struct dns_state *s = state;
 
-	s->transfer = TRANSFER_NONE;
+	if (side == PROTO_TO_SERVER) /* the next request of that id may be another one */
+		s->transfer = TRANSFER_NONE;
 	for (size_t at = 0; at + 2 + DNS_HEADER <= in.len; at++)
 		if (dns_detect(slice_from(in, at), side) >= DETECT_LIKELY)
 			return at;
