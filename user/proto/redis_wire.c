@@ -162,16 +162,20 @@ static int detect_inline(struct slice in)
 		word++;
 	if (word == 0 || word > REDIS_NAME_MAX)
 		return DETECT_NO;
-	if (end == SIZE_MAX)
-		return word == in.len ? DETECT_MORE : DETECT_NO;
-	if (end < 2 || in.ptr[end - 1] != '\r' || !redis_command_find(slice_make(in.ptr, word)))
+	if (word == in.len)
+		return DETECT_MORE;
+	if (!redis_command_find(slice_make(in.ptr, word)) || (in.ptr[word] != ' ' && in.ptr[word] != '\r'))
 		return DETECT_NO;
-	for (size_t i = 0; i + 1 < end; i++)
+	for (size_t i = word; i < in.len && i < 512 && in.ptr[i] != '\r'; i++)
 		if (in.ptr[i] < ' ' || in.ptr[i] > 126)
 			return DETECT_NO;
+	if (end == SIZE_MAX)
+		return in.len < 512 ? DETECT_MORE : DETECT_NO;
+	if (end < 2 || in.ptr[end - 1] != '\r')
+		return DETECT_NO;
 	if (end > 9 && memcmp(in.ptr + end - 9, "HTTP/1.", 7) == 0)
 		return DETECT_NO;
-	return in.ptr[word] == ' ' || in.ptr[word] == '\r' ? DETECT_WEAK : DETECT_NO;
+	return DETECT_WEAK;
 }
 
 static int detect_reply(struct slice in)
@@ -185,7 +189,7 @@ static int detect_reply(struct slice in)
 		if (in.ptr[i] < ' ' || in.ptr[i] > 126)
 			return DETECT_NO;
 	if (end == SIZE_MAX)
-		return in.len < REDIS_HEAD_MAX ? DETECT_MORE : DETECT_NO;
+		return in.len < (memchr("+-(", in.ptr[0], 3) ? 512u : REDIS_HEAD_MAX) ? DETECT_MORE : DETECT_NO;
 	if (end < 2 || in.ptr[end - 1] != '\r')
 		return DETECT_NO;
 	switch (in.ptr[0]) {
