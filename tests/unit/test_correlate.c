@@ -195,16 +195,39 @@ static void a_child_may_be_settled_long_before_its_parent(void **state)
 	begin(&f, &shop);
 	begin(&f, &query);
 	end(&f, &query, 1200);
-	correlate_tick(f.c, 1200 + HOLD - 1);
-	assert_false(query.released);
-	correlate_tick(f.c, 1200 + HOLD);
-	assert_true(query.released);
+	assert_true(query.released); /* its trace begins with a caller on this node: nothing can change it */
 	assert_false(shop.released);
 	end(&f, &shop, 1300 + HOLD);
 	end(&f, &root, 1400 + HOLD);
 	finish(&f);
 	assert_root(&root);
 	assert_child(&shop, &root, "socket");
+	assert_child(&query, &shop, "thread");
+}
+
+/* Who called a server may be written down late: its own spans wait, and those of the calls that it makes. */
+static void a_server_without_caller_is_held(void **state)
+{
+	struct call shop, query;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	server(&shop, 11, 101, 1010, 5000);
+	client(&query, 11, 101, 1100, 6000);
+	begin(&f, &shop);
+	begin(&f, &query);
+	end(&f, &query, 1200);
+	end(&f, &shop, 1300);
+	correlate_tick(f.c, 1200 + HOLD - 1);
+	assert_false(query.released);
+	correlate_tick(f.c, 1200 + HOLD);
+	assert_true(query.released);
+	assert_false(shop.released);
+	correlate_tick(f.c, 1300 + HOLD);
+	assert_true(shop.released);
+	finish(&f);
+	assert_root(&shop);
 	assert_child(&query, &shop, "thread");
 }
 
@@ -688,7 +711,7 @@ static void responses_alone_and_early_release(void **state)
 	(void)state;
 	open_with(&f, (struct correlate_options){ .sampler = SAMPLER_ALWAYS_ON, .max_held = 5 });
 	for (int i = 0; i < 7; i++) {
-		client(&k[i], 10, 100, 1000, (uint16_t)(5000 + i));
+		server(&k[i], 10, 100, 1000, (uint16_t)(5000 + i));
 		k[i].x.request = (struct exchange_side){ 0 };
 		k[i].x.response.start_ns = 1000;
 		k[i].x.flags = EXCHANGE_NO_REQUEST;
@@ -776,6 +799,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(three_services),
 		cmocka_unit_test(a_child_may_be_settled_long_before_its_parent),
+		cmocka_unit_test(a_server_without_caller_is_held),
 		cmocka_unit_test(a_late_parent_does_not_change_a_fixed_trace),
 		cmocka_unit_test(wire_context),
 		cmocka_unit_test(wire_outranks_the_thread),

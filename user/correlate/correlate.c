@@ -421,9 +421,8 @@ static void prefetch_behind(const struct trace_node *n)
 		prefetch(next->held_next, sizeof(*next));
 }
 
-static void release_oldest(struct correlate *c)
+static void release(struct correlate *c, struct trace_node *n)
 {
-	struct trace_node *n = c->held_first;
 	static const size_t count_of[JOINS] = {
 		[JOIN_NONE] = offsetof(struct correlate_counts, roots),
 		[JOIN_WIRE] = offsetof(struct correlate_counts, joined_wire),
@@ -433,11 +432,6 @@ static void release_oldest(struct correlate *c)
 		[JOIN_PROCESS] = offsetof(struct correlate_counts, joined_process),
 	};
 
-	prefetch_behind(n);
-	c->held_first = n->held_next;
-	if (!c->held_first)
-		c->held_last = NULL;
-	c->counts.held--;
 	++*(uint64_t *)(void *)((char *)&c->counts + count_of[n->join]);
 	if (n->indexed)
 		map_remove(&c->by_bytes, n->bytes_key);
@@ -445,6 +439,30 @@ static void release_oldest(struct correlate *c)
 	c->handler.release(c->handler.ctx, n->x);
 	n->x = NULL;
 	node_unref(c, n);
+}
+
+static void release_oldest(struct correlate *c)
+{
+	struct trace_node *n = c->held_first;
+
+	prefetch_behind(n);
+	c->held_first = n->held_next;
+	if (!c->held_first)
+		c->held_last = NULL;
+	c->counts.held--;
+	release(c, n);
+}
+
+/*
+ * Nothing that may still come can change n's trace: it was answered, and above it stands a caller, whose own causes came before it on its thread, or a trace from the
+ * wire. What is left to wait for is the caller of a server's request, whose record another CPU may write later.
+ */
+static bool is_settled(struct trace_node *n)
+{
+	if (!n->x->response.end_ns)
+		return false;
+	n = node_top(n);
+	return n->role == PLUMB_ROLE_CLIENT || n->has_wire;
 }
 
 static void hold(struct correlate *c, struct trace_node *n)
@@ -477,7 +495,10 @@ void correlate_end(struct correlate *c, struct exchange *x)
 	activity_stop(&c->activity, n);
 	if (n->role == PLUMB_ROLE_CLIENT && n->parent)
 		activity_resume(n->parent);
-	hold(c, n);
+	if (is_settled(n))
+		release(c, n); /* while it is in the processor's caches */
+	else
+		hold(c, n);
 }
 
 void correlate_tick(struct correlate *c, uint64_t time_ns)
