@@ -413,6 +413,32 @@ void loaded_policy(struct loaded *l, uint64_t sock, uint32_t ingress, uint32_t e
 	slot->sock = sock;
 }
 
+static struct bpf_object *load_object(const struct loaded *l, int i)
+{
+	return i == 0 ? l->base : l->process->obj;
+}
+
+/*
+ * The kernel skips a program that interrupts itself on its CPU (a state change in a soft interrupt during another): it says how often (since 5.12, 9ed9e9ba2337), and
+ * each is something that happened and is in no record.
+ */
+static uint64_t load_skipped(const struct loaded *l)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < LOAD_OBJECTS; i++) {
+		struct bpf_program *prog;
+		bpf_object__for_each_program(prog, load_object(l, i)) {
+			struct bpf_prog_info info = { 0 };
+			uint32_t len = sizeof(info);
+			int fd = bpf_program__fd(prog);
+			if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0)
+				n += info.recursion_misses;
+		}
+	}
+	return n;
+}
+
 void loaded_losses(struct loaded *l, uint64_t ret_losses[PLUMB_LOSS_REASONS])
 {
 	size_t stride = (l->percpu_bytes + 7) & ~(size_t)7;
@@ -428,12 +454,8 @@ void loaded_losses(struct loaded *l, uint64_t ret_losses[PLUMB_LOSS_REASONS])
 			for (int i = 0; i < PLUMB_LOSS_REASONS; i++)
 				ret_losses[i] += loss[i];
 		}
+	ret_losses[PLUMB_LOSS_NESTED] += load_skipped(l);
 	free(values);
-}
-
-static struct bpf_object *load_object(const struct loaded *l, int i)
-{
-	return i == 0 ? l->base : l->process->obj;
 }
 
 size_t loaded_costs(struct loaded *l, struct program_cost *ret_costs, size_t max)
