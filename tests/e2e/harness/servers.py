@@ -65,24 +65,24 @@ def start_nginx(folder, workers=2):
     config = folder / "nginx.conf"
     user = "user nobody nogroup;\n" if os.geteuid() == 0 else ""
     config.write_text(user + NGINX_CONFIG.format(workers=workers, folder=folder, port=port))
-    return _listening(Process("nginx", [program, "-p", folder, "-c", config], folder), port)
+    return listening(Process("nginx", [program, "-p", folder, "-c", config], folder), port)
 
 
 def start_redis(folder):
     program, port = need("redis-server", "redis-server"), free_port()
     argv = [program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder, "--daemonize", "no"]
-    return _listening(Process("redis", argv, folder), port)
+    return listening(Process("redis", argv, folder), port)
 
 
 def start_python(folder, *args, app="httpd.py", env=None):
     port = free_port()
     argv = ["/usr/bin/python3" if app == "httpd.py" else BUILD / "venv/bin/python", APPS / app, port, *args]
-    return _listening(Process(app.replace(".", "-"), argv, folder, env={**os.environ, **(env or {})}), port)
+    return listening(Process(app.replace(".", "-"), argv, folder, env={**os.environ, **(env or {})}), port)
 
 
 def start_node(folder, *args, app="httpd.js"):
     port = free_port()
-    return _listening(Process(app.replace(".", "-"), [need("node", "nodejs"), APPS / app, port, *args], folder), port)
+    return listening(Process(app.replace(".", "-"), [need("node", "nodejs"), APPS / app, port, *args], folder), port)
 
 
 def go_program(name):
@@ -96,10 +96,10 @@ def go_program(name):
 
 def start_go(folder, *args, app="httpd"):
     port = free_port()
-    return _listening(Process(f"go-{app}", [go_program(app), port, *args], folder), port)
+    return listening(Process(f"go-{app}", [go_program(app), port, *args], folder), port)
 
 
-def _listening(process, port):
+def listening(process, port):
     process.port = port
     wait_until(lambda: accepts(port), f"listening {process.name}", alive=process)
     return process
