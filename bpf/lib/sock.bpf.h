@@ -346,6 +346,9 @@ static __always_inline bool sock_wanted(struct sock *sk, struct plumb_sock_state
 	__u32 gen = target_gen();
 
 	if (st->tgid != tgid || st->generation != gen) {
+		/* A new engine knows no socket: tell it of this one again, in the middle of its life. The first verdict is no such change. */
+		if (st->generation && (st->generation ^ gen) >> PLUMB_SESSION_SHIFT)
+			st->flags &= ~(PLUMB_ST_OPENED | PLUMB_ST_FRESH);
 		st->tgid = tgid;
 		st->generation = gen;
 		if (target_wanted(tgid) && sock_port_wanted(sk))

@@ -40,7 +40,11 @@ const volatile __u32 filter_comms = 0; /* used entries of filter_comm */
 const volatile char filter_comm[PLUMB_FILTER_MAX][PLUMB_COMM_LEN];
 const volatile bool filter_by_cgroup = false;
 
-/* Raised by the probe whenever targets change, so that verdicts cached in sockets are looked up anew. */
+/*
+ * Raised by the probe whenever targets change, so that verdicts cached in sockets are looked up anew. Never 0. The high bits count engines: when they change,
+ * sockets are announced anew.
+ */
+#define PLUMB_SESSION_SHIFT 24
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

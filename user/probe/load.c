@@ -25,6 +25,7 @@ enum {
 	RING_BYTES_MIN = 128 * 1024,
 	LOAD_OBJECTS = 2,
 	SCRATCH_LEVELS = 2,
+	LOAD_SESSION_SHIFT = 24, /* bpf/lib/target.bpf.h: PLUMB_SESSION_SHIFT */
 };
 
 struct loaded {
@@ -382,15 +383,28 @@ int loaded_link(struct loaded *l, struct link *ret_link)
 	return err;
 }
 
+/* Tells the programs that something they remember has changed. */
+static int load_next_generation(struct loaded *l, uint32_t generation)
+{
+	uint32_t zero = 0;
+
+	l->generation = generation ? generation : 1;
+	return bpf_map_update_elem(load_map_fd(l, "target_generation"), &zero, &l->generation, BPF_ANY) ? -errno : 0;
+}
+
+int loaded_new_session(struct loaded *l)
+{
+	return load_next_generation(l, ((l->generation >> LOAD_SESSION_SHIFT) + 1) << LOAD_SESSION_SHIFT | 1);
+}
+
 int loaded_target(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit)
 {
 	struct { uint8_t verdict, inherit, pad[6]; } value = { (uint8_t)verdict, inherit, { 0 } };
-	uint32_t zero = 0;
+	const uint32_t count = (1u << LOAD_SESSION_SHIFT) - 1;
 
 	if (bpf_map_update_elem(load_map_fd(l, "targets"), &pid, &value, BPF_ANY))
 		return -errno;
-	l->generation++;
-	return bpf_map_update_elem(load_map_fd(l, "target_generation"), &zero, &l->generation, BPF_ANY) ? -errno : 0;
+	return load_next_generation(l, (l->generation & ~count) | ((l->generation + 1) & count));
 }
 
 int loaded_cgroup(struct loaded *l, uint64_t cgroup_id, enum target_verdict verdict)

@@ -217,6 +217,8 @@ static int probe_start_engine(struct probe *p)
 	for (int i = 0; i < 2; i++) /* the limit is the administrator's; with CAP_NET_ADMIN it may be passed */
 		if (setsockopt(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)))
 			setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	if (p->restarts)
+		loaded_new_session(p->loaded);
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid < 0) {
@@ -431,15 +433,24 @@ static int probe_descriptors(struct probe *p)
 	return 0;
 }
 
-static int probe_targets(struct probe *p)
+static int probe_targets(struct probe *p, char *ret_error, size_t error_len)
 {
 	int err = loaded_target(p->loaded, (uint32_t)getpid(), TARGET_IGNORE, true);
 
 	for (int i = 0; !err && i < PROBE_PIDS_MAX && p->o->exclude[i]; i++)
 		err = loaded_target(p->loaded, p->o->exclude[i], TARGET_IGNORE, true);
-	for (int i = 0; !err && i < PROBE_PIDS_MAX && p->o->pids[i]; i++)
+	if (err) {
+		snprintf(ret_error, error_len, "cannot set up the targets: %s", strerror(-err));
+		return err;
+	}
+	for (int i = 0; i < PROBE_PIDS_MAX && p->o->pids[i]; i++) {
 		err = watch_target_tree(p->watch, p->o->pids[i]);
-	return err;
+		if (err) {
+			snprintf(ret_error, error_len, "cannot watch process %u: %s", p->o->pids[i], strerror(-err));
+			return err;
+		}
+	}
+	return 0;
 }
 
 static void probe_loop(struct probe *p)
@@ -466,10 +477,6 @@ static void probe_loop(struct probe *p)
 
 static void probe_done(struct probe *p)
 {
-	if (p->command > 0) {
-		kill(p->command, SIGTERM); /* ours: plumb started it */
-		waitpid(p->command, NULL, 0);
-	}
 	watch_free(p->watch);
 	loaded_free(p->loaded);
 	if (p->control_fd >= 0)
@@ -494,12 +501,13 @@ int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_er
 	err = probe_descriptors(&p);
 	if (!err)
 		err = watch_new(p.loaded, o, probe_emit, &p, &p.watch);
-	if (!err)
-		err = probe_targets(&p);
 	if (err) {
 		snprintf(ret_error, error_len, "cannot set up the probe: %s", strerror(-err));
 		goto out;
 	}
+	err = probe_targets(&p, ret_error, error_len);
+	if (err)
+		goto out;
 	/* Attached before the engine starts: it finds the first records waiting in the rings. */
 	err = loaded_attach(p.loaded, ret_caps, ret_error, error_len);
 	if (err)

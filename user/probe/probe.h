@@ -19,7 +19,7 @@ struct probe_options {
 	const char *const *exec_names;    /* base names of executables; NULL-terminated or NULL */
 	const char *const *containers;    /* id prefixes; likewise */
 	const char *const *cgroups;       /* path parts; likewise */
-	char *const *command;             /* started once all is attached, watched, its end ends the run; NULL none */
+	char *const *command;             /* started once all is attached, watched; its end ends the run, the run's end leaves it alone; NULL none */
 	uint64_t duration_ns;             /* 0 = until a signal */
 	uint64_t stat_interval_ns;        /* resource use of watched processes; 0 = 10 s */
 	bool restart;                     /* start the engine again when it dies */
