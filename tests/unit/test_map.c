@@ -35,8 +35,28 @@ static void keeps_what_was_put(void **state)
 	map_done(&m);
 }
 
+static void adds_or_replaces(void **state)
+{
+	int a, b;
+	struct map m;
+
+	(void)state;
+	map_init(&m, 2);
+	assert_int_equal(map_add(&m, 7, &a), 0);
+	assert_int_equal(map_add(&m, 7, &b), -EEXIST);
+	assert_ptr_equal(map_get(&m, 7), &a);
+	assert_int_equal(map_put(&m, 7, &b), 0);
+	assert_ptr_equal(map_get(&m, 7), &b);
+	assert_int_equal(m.len, 1);
+	assert_int_equal(map_add(&m, 11, &a), 0);
+	assert_int_equal(map_add(&m, 13, &a), -ENOSPC);
+	assert_int_equal(map_add(&m, 11, &b), -EEXIST); /* full or not */
+	assert_int_equal(map_put(&m, 11, &b), 0);
+	map_done(&m);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(keeps_what_was_put) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(keeps_what_was_put), cmocka_unit_test(adds_or_replaces) };
 	return cmocka_run_group_tests_name("map", tests, NULL, NULL);
 }

@@ -308,7 +308,7 @@ static void socket_join(struct correlate *c, struct trace_node *n)
 	if (n->indexed || (n->role != PLUMB_ROLE_CLIENT && n->role != PLUMB_ROLE_SERVER) || !place_of(n->x, n->role, &p))
 		return;
 	n->bytes_key = hash_bytes(&p, sizeof(p), 0);
-	n->indexed = map_get(&c->by_bytes, n->bytes_key) == NULL && map_put(&c->by_bytes, n->bytes_key, n) == 0;
+	n->indexed = map_add(&c->by_bytes, n->bytes_key, n) == 0;
 	p.role = n->role == PLUMB_ROLE_CLIENT ? PLUMB_ROLE_SERVER : PLUMB_ROLE_CLIENT;
 	struct trace_node *other = map_get(&c->by_bytes, hash_bytes(&p, sizeof(p), 0));
 	if (other)

@@ -56,25 +56,40 @@ static int map_grow(struct map *m)
 	return 0;
 }
 
-int map_put(struct map *m, uint64_t key, void *value)
+/* Fills slot i, where key is not: the free one where it goes. */
+static int map_fill(struct map *m, size_t i, uint64_t key, void *value)
 {
-	if (m->cap) {
-		size_t i = map_find(m, key);
-		if (m->entries[i].value) {
-			m->entries[i].value = value;
-			return 0;
-		}
-	}
 	if (m->len >= m->max)
 		return -ENOSPC;
 	if ((m->len + 1) * 4 > m->cap * 3) {
 		int err = map_grow(m);
 		if (err)
 			return err;
+		i = map_find(m, key);
 	}
-	m->entries[map_find(m, key)] = (struct map_entry){ key, value };
+	m->entries[i] = (struct map_entry){ key, value };
 	m->len++;
 	return 0;
+}
+
+int map_put(struct map *m, uint64_t key, void *value)
+{
+	size_t i = m->cap ? map_find(m, key) : 0;
+
+	if (m->cap && m->entries[i].value) {
+		m->entries[i].value = value;
+		return 0;
+	}
+	return map_fill(m, i, key, value);
+}
+
+int map_add(struct map *m, uint64_t key, void *value)
+{
+	size_t i = m->cap ? map_find(m, key) : 0;
+
+	if (m->cap && m->entries[i].value)
+		return -EEXIST;
+	return map_fill(m, i, key, value);
 }
 
 void *map_remove(struct map *m, uint64_t key)

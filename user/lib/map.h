@@ -27,6 +27,8 @@ void map_done(struct map *m);
 void *map_get(const struct map *m, uint64_t key);
 /* Replaces an existing value. value must not be NULL. -ENOSPC at the maximum, -ENOMEM without memory. */
 int map_put(struct map *m, uint64_t key, void *value);
+/* The same, but an existing value stays: -EEXIST. */
+int map_add(struct map *m, uint64_t key, void *value);
 /* Removes and returns the value, or NULL. */
 void *map_remove(struct map *m, uint64_t key);
 /* Iteration: *at starts at 0; returns the next value or NULL. Do not change the map meanwhile. */
