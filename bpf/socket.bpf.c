@@ -16,11 +16,15 @@ static __always_inline int on_length(struct sock *sk, int ret, int flags, int di
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct plumb_syscall sc;
 
-	/* Most calls of an event loop end with EAGAIN. Only a datagram socket's failures matter: they end a sendmmsg. */
-	if (ret < 0 && sk->sk_type != PLUMB_SOCK_DGRAM)
-		return 0;
 	if (!sock_family_known(sk->__sk_common.skc_family))
 		return 0;
+	/* Most calls of an event loop end with EAGAIN. All that matters of a failure is that it ends a sendmmsg or recvmmsg. */
+	if (ret < 0) {
+		struct plumb_sock_state *st = sock_state_get(sk);
+		if (st)
+			st->mmsg = 0;
+		return 0;
+	}
 	const struct pt_regs *regs = (const struct pt_regs *)bpf_task_pt_regs(task);
 	plumb_syscall_of(regs, task, &sc);
 	/* A kernel thread that uses a socket has no system call; what its registers say is left over. */

@@ -51,6 +51,23 @@ static __always_inline void gather_mmsg(struct plumb_sock_state *st, const struc
 		st->mmsg = 0;
 }
 
+#define PLUMB_IOV_SUM 16 /* segments of a message of sendmmsg whose lengths are added up */
+
+/* Do the first segments of a message hold more than `len` bytes? Then it was sent in part. */
+__noinline int iov_exceeds(__u64 iov, __u32 segments, __u32 len)
+{
+	__u64 total = 0;
+
+	for (__u32 i = 0; i < PLUMB_IOV_SUM; i++) {
+		struct iovec v = {};
+
+		if (i >= segments || bpf_probe_read_user(&v, sizeof(v), &((const struct iovec *)iov)[i]))
+			break;
+		total += v.iov_len;
+	}
+	return total > len;
+}
+
 static __always_inline void gather_of(struct plumb_sock_state *st, const struct plumb_syscall *sc, __u32 tid, struct plumb_gather *g)
 {
 	__builtin_memset(g, 0, sizeof(*g));
@@ -359,6 +376,9 @@ static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int 
 		return 0;
 	}
 	gather_of(st, sc, (__u32)pid_tgid, &g);
+	/* A message that was sent in part ends its sendmmsg without an error; the next call may use the same array. */
+	if (dir == PLUMB_EGRESS && st->mmsg && g.iov && iov_exceeds((__u64)g.iov, g.segments, (__u32)ret))
+		st->mmsg = 0;
 	if (dir == PLUMB_INGRESS && msg_flags & (PLUMB_MSG_PEEK | PLUMB_MSG_OOB | PLUMB_MSG_ERRQUEUE))
 		return 0;
 	__u8 type = sock_type(sk);

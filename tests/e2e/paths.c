@@ -14,7 +14,7 @@
 #include "paths_ways.h"
 
 enum transport { TCP4, TCP6, MAPPED, UNIX, PAIR, SEQPACKET };
-enum shape { PLAIN, DUPLICATED, EXECED, PASSED, THREADS, UNREAD, HALF_CLOSED, CLOSE_DELIMITED, RESET, REFUSED, PREOPENED, DISCARDED, SMALL_BUFFERS };
+enum shape { PLAIN, DUPLICATED, EXECED, PASSED, THREADS, UNREAD, HALF_CLOSED, CLOSE_DELIMITED, RESET, REFUSED, PREOPENED, DISCARDED };
 enum { REQUEST_BODY = 509, RESPONSE_BODY = 1009, LARGE_BODY = 1048573, TURNS = 5, MESSAGE_MAX = LARGE_BODY + 512 };
 
 struct path_case {
@@ -53,8 +53,9 @@ static const struct path_case cases[] = {
 	WAY("msg-peek", send_write, recv_peek),
 	WAY("msg-waitall", send_write, recv_waitall),
 	{ .name = "msg-trunc", .shape = DISCARDED, .send = send_write, .recv = recv_discard },
-	{ .name = "nonblock", .shape = SMALL_BUFFERS, .send = send_nonblock, .recv = recv_read, .response_body = LARGE_BODY },
-	{ .name = "nonblock-writev", .shape = SMALL_BUFFERS, .send = send_nonblock_vector, .recv = recv_readv, .response_body = LARGE_BODY },
+	{ .name = "nonblock", .send = send_nonblock, .recv = recv_read, .response_body = LARGE_BODY },
+	{ .name = "nonblock-writev", .send = send_nonblock_vector, .recv = recv_readv, .response_body = LARGE_BODY },
+	{ .name = "nonblock-sendmmsg", .shape = THREADS, .send = send_nonblock_mmsg, .recv = recv_read, .response_body = LARGE_BODY },
 	WAY("cold-file", send_cold, recv_cold),
 	WAY("cold-untouched", send_untouched, recv_cold),
 	SHAPE("tcp6", TCP6, PLAIN),
@@ -222,7 +223,7 @@ static int socket_of(int index)
 		die("socket");
 	if (cases[index].transport == MAPPED)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-	if (cases[index].shape == SMALL_BUFFERS)
+	if (cases[index].response_body == LARGE_BODY)
 		small_buffers(fd);
 	return fd;
 }

@@ -232,6 +232,33 @@ static void send_nonblock_by(int fd, const char *data, size_t len, bool vector)
 static void send_nonblock(int fd, const char *data, size_t len) { send_nonblock_by(fd, data, len, false); }
 static void send_nonblock_vector(int fd, const char *data, size_t len) { send_nonblock_by(fd, data, len, true); }
 
+/* The same with sendmmsg: a message that was sent in part ends the call, and the next one uses the same array. */
+static void send_nonblock_mmsg(int fd, const char *data, size_t len)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int flags = fcntl(fd, F_GETFL);
+	struct mmsghdr m[2];
+
+	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	for (size_t at = 0; at < len;) {
+		size_t half = (len - at + 1) / 2;
+		struct iovec v[2] = { { (void *)(uintptr_t)(data + at), half }, { (void *)(uintptr_t)(data + at + half), len - at - half } };
+		memset(m, 0, sizeof(m));
+		m[0].msg_hdr.msg_iov = &v[0];
+		m[1].msg_hdr.msg_iov = &v[1];
+		m[0].msg_hdr.msg_iovlen = m[1].msg_hdr.msg_iovlen = 1;
+		int n = sendmmsg(fd, m, v[1].iov_len ? 2 : 1, MSG_NOSIGNAL);
+		if (n < 0 && errno == EAGAIN) {
+			if (poll(&p, 1, 10000) <= 0)
+				die("peer does not read");
+			continue;
+		}
+		if (moved(n, "sendmmsg") > 0)
+			at += m[0].msg_len + (n == 2 ? m[1].msg_len : 0);
+	}
+	fcntl(fd, F_SETFL, flags);
+}
+
 /* From pages of a file that this process has never touched. */
 static void send_cold(int fd, const char *data, size_t len)
 {
