@@ -61,8 +61,89 @@ static void random_bytes_are_not_dns(void **state)
 	assert_int_equal(proto_dns.detect(slice_make(query, sizeof(query) - 1), PROTO_TO_CLIENT), DETECT_NO);
 }
 
+/* A whole query and its answer, and what one wrong field does to them: each check of the header and of the records has a case that only it refuses. */
+static void one_wrong_field_is_not_dns(void **state)
+{
+	static const uint8_t good[] = "\x12\x34\1\0\0\1\0\0\0\0\0\0" QUESTION;
+	static const uint8_t answer[] = "\x12\x34\x81\x80\0\1\0\1\0\0\0\0" QUESTION "\xc0\x0c\0\x1c\0\1\0\0\0\x3c\0\4abcd";
+	static const struct { const char *what; size_t at; uint8_t value; } queries[] = {
+		{ "opcode IQUERY", 2, 0x09 }, { "opcode STATUS", 2, 0x11 }, { "opcode 3", 2, 0x19 }, { "opcode DSO", 2, 0x31 },
+		{ "reserved bit", 3, 0x40 }, { "a query with a code", 3, 0x03 }, { "no question", 5, 0 }, { "65 questions", 5, 65 },
+		{ "an answer in a query", 7, 1 }, { "two authorities", 9, 2 }, { "five additionals", 11, 5 },
+		{ "a label of 64", 12, 0x40 }, { "a reserved label type", 12, 0x80 }, { "a pointer at itself", 12, 0xc0 },
+		{ "a label that reaches beyond the end", 16, 63 }, { "type 0", 30, 0 }, { "class 5", 32, 5 },
+		{ "UPDATE's class 0 in a QUERY", 32, 0 },
+	}, answers[] = {
+		{ "opcode STATUS", 2, 0x91 }, { "reserved bit", 3, 0xc0 }, { "17 questions", 5, 17 }, { "two answers of which one is there", 7, 2 },
+		{ "too few answers", 7, 0 }, { "a pointer at itself", 34, 33 }, { "class of a record", 38, 9 }, { "data longer than the message", 44, 5 },
+		{ "data shorter than the message", 44, 3 },
+	};
+	uint8_t b[sizeof(answer)];
+
+	(void)state;
+	assert_int_equal(proto_dns.detect_datagram(slice_make(good, sizeof(good) - 1), PROTO_TO_SERVER), 90);
+	assert_int_equal(proto_dns.detect_datagram(slice_make(answer, sizeof(answer) - 1), PROTO_TO_CLIENT), 90);
+	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
+		memcpy(b, good, sizeof(good));
+		b[queries[i].at] = queries[i].value;
+		if (proto_dns.detect_datagram(slice_make(b, sizeof(good) - 1), PROTO_TO_SERVER) != DETECT_NO)
+			fail_msg("query: %s", queries[i].what);
+	}
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		memcpy(b, answer, sizeof(answer));
+		b[answers[i].at] = answers[i].value;
+		if (proto_dns.detect_datagram(slice_make(b, sizeof(answer) - 1), PROTO_TO_CLIENT) >= DETECT_LIKELY)
+			fail_msg("answer: %s", answers[i].what);
+	}
+	/* An answer without a question, records or a code says nothing. */
+	assert_int_equal(proto_dns.detect_datagram(slice_make("\x12\x34\x81\x80\0\0\0\0\0\0\0\0", 12), PROTO_TO_CLIENT), DETECT_NO);
+	/* Bytes behind the last record belong to no message. */
+	memcpy(b, good, sizeof(good));
+	assert_int_equal(proto_dns.detect_datagram(slice_make(b, sizeof(good)), PROTO_TO_SERVER), DETECT_NO);
+}
+
+/* Records ". A IN" without data, as many as fit. */
+static void put_records(uint8_t *to, size_t len)
+{
+	for (size_t at = 0; at + 11 <= len; at += 11)
+		to[at + 2] = 1, to[at + 4] = 1;
+}
+
+/* Header checks whose fields the records contradict, too: only complete records show that the header itself is refused. */
+static void header_limits(void **state)
+{
+	uint8_t b[2048];
+	static const struct { uint8_t flags, questions, answers, authorities, additionals; bool fits; } cases[] = {
+		{ 1, 64, 0, 0, 0, true }, { 1, 65, 0, 0, 0, false }, { 0x81, 16, 0, 0, 0, true }, { 0x81, 17, 0, 0, 0, false },
+		{ 1, 1, 1, 0, 0, false }, { 1, 1, 0, 1, 0, true }, { 1, 1, 0, 2, 0, false }, { 1, 1, 0, 0, 4, true }, { 1, 1, 0, 0, 5, false },
+		{ 1, 0, 0, 0, 1, false }, { 0x81, 0, 0, 0, 1, false }, { 0x81, 0, 1, 0, 0, true }, { 0x21, 1, 1, 0, 0, true }, { 0x29, 1, 2, 5, 5, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t n = 12, records = (size_t)cases[i].answers + cases[i].authorities + cases[i].additionals;
+		memset(b, 0, sizeof(b));
+		b[0] = 7;
+		b[2] = cases[i].flags;
+		b[5] = cases[i].questions, b[7] = cases[i].answers, b[9] = cases[i].authorities, b[11] = cases[i].additionals;
+		for (unsigned q = 0; q < cases[i].questions; q++, n += 5)
+			b[n + 2] = 1, b[n + 4] = 1; /* ". A IN" */
+		for (size_t r = 0; r < records; r++, n += 11)
+			b[n + 2] = 1, b[n + 4] = 1;
+		int score = proto_dns.detect_datagram(slice_make(b, n), b[2] & 0x80 ? PROTO_TO_CLIENT : PROTO_TO_SERVER);
+		if ((score >= DETECT_LIKELY) != cases[i].fits)
+			fail_msg("case %zu scores %d", i, score);
+	}
+	/* 60,000 records in 600 bytes, the head of a long message by all else. */
+	memset(b, 0, sizeof(b));
+	b[2] = 0x81, b[5] = 1, b[6] = 0xea, b[7] = 0x60, b[14] = 1, b[16] = 1;
+	put_records(b + 17, 600 - 17);
+	assert_int_equal(proto_dns.detect_datagram(slice_make(b, 600), PROTO_TO_CLIENT), DETECT_NO);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(reads_both_transports), cmocka_unit_test(random_bytes_are_not_dns) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(reads_both_transports), cmocka_unit_test(random_bytes_are_not_dns),
+					    cmocka_unit_test(one_wrong_field_is_not_dns), cmocka_unit_test(header_limits) };
 	return cmocka_run_group_tests_name("dns", tests, NULL, NULL);
 }

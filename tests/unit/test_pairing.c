@@ -264,6 +264,31 @@ static void early_response_finds_its_request(void **state)
 	fixture_done(&f);
 }
 
+/* A message that goes on behind bytes that the parser skips: they need not be captured, and what comes behind them is parsed as its rest. */
+static void skips_within_a_message_are_no_holes(void **state)
+{
+	static const char head[] = "*5\r\n$4\r\nMSET\r\n$3\r\nkey\r\n$5003\r\nbeginning", tail[] = "\r\n$1\r\nk\r\n$1\r\nv\r\n";
+	struct fixture f;
+
+	(void)state;
+	for (int captured = 0; captured < 2; captured++) {
+		static char value[5003 - 9];
+		fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+		memset(value, '*', sizeof(value));
+		io(&f, PLUMB_EGRESS, head, sizeof(head) - 1, sizeof(head) - 1);
+		assert_int_equal(f.begun, 1);
+		io(&f, PLUMB_EGRESS, value, sizeof(value), captured ? sizeof(value) : 0);
+		io(&f, PLUMB_EGRESS, tail, sizeof(tail) - 1, sizeof(tail) - 1);
+		response(&f);
+		request(&f);
+		response(&f);
+		assert_int_equal(f.ended, 2);
+		assert_int_equal(f.answered, 2);
+		assert_int_equal(f.holes, 0);
+		fixture_done(&f);
+	}
+}
+
 /* Requests and responses lost in every combination: the connection pairs rightly again afterwards. */
 static void pairs_again_after_loss(void **state)
 {
@@ -339,7 +364,7 @@ int main(void)
 		cmocka_unit_test(times_are_those_of_the_bytes),     cmocka_unit_test(pipeline_of_10007_pairs_in_order),
 		cmocka_unit_test(requests_beyond_the_limit_keep_the_order), cmocka_unit_test(ends_say_why),
 		cmocka_unit_test(early_response_finds_its_request), cmocka_unit_test(pairs_again_after_loss),
-		cmocka_unit_test(nonsense_resyncs_or_is_given_up),
+		cmocka_unit_test(skips_within_a_message_are_no_holes), cmocka_unit_test(nonsense_resyncs_or_is_given_up),
 	};
 	return cmocka_run_group_tests_name("pairing", tests, NULL, NULL);
 }

@@ -97,13 +97,6 @@ static void text_add_name(struct redis_state *s, struct slice name)
 
 /* ---- requests ---- */
 
-static bool ends_with(struct slice s, struct slice tail) { return s.len >= tail.len && slice_ieq(slice_from(s, s.len - tail.len), tail); }
-
-static bool subscribes(struct slice name)
-{
-	return name.len >= 9 && name.len <= 12 && ends_with(name, SLICE_LIT("SUBSCRIBE")) && redis_command_find(name);
-}
-
 /* A server takes sharded channels away without being asked (their slot moved), so who asks must be remembered. */
 static void subscribe_expect(struct redis_state *s, struct slice name)
 {
@@ -133,7 +126,7 @@ static void request_name(struct redis_state *s, struct slice name)
 		s->request_expect = EXPECT_SELECT, s->value = DB_UNKNOWN;
 	else if (slice_ieq(name, SLICE_LIT("SYNC")) || slice_ieq(name, SLICE_LIT("PSYNC")))
 		s->request_expect = EXPECT_SYNC;
-	else if (subscribes(name))
+	else if (redis_subscribes(name))
 		subscribe_expect(s, name);
 	if (s->reply_mode == REPLY_SKIP_THIS)
 		s->reply_mode = REPLY_ON;
@@ -796,6 +789,9 @@ const struct proto_ops proto_redis = {
 	.lost = redis_lost,
 	.resync = redis_resync,
 	.resync_keep = 2 * REDIS_HEAD_MAX + REDIS_NAME_MAX,
-	/* A pipeline is one burst; its values are skipped, but its heads are spread over all of it. */
-	.want = { 65536, 65536 },
+	/*
+	 * A pipeline is one burst whose heads are spread over all of it, and a hole costs the pairs of the whole burst. Its replies are a burst, too, of
+	 * about as many bytes; of a lone large reply the tail stays in the kernel. The engine raises what is cut too often.
+	 */
+	.want = { 65536, 32768 },
 };

@@ -98,6 +98,13 @@ enum redis_scan redis_inline_split(struct slice line, struct slice *ret_args, bo
 	}
 }
 
+static bool ends_with(struct slice s, struct slice tail) { return s.len >= tail.len && slice_ieq(slice_from(s, s.len - tail.len), tail); }
+
+bool redis_subscribes(struct slice name)
+{
+	return name.len >= 9 && name.len <= 12 && ends_with(name, SLICE_LIT("SUBSCRIBE")) && redis_command_find(name);
+}
+
 bool redis_monitor_line(struct slice line)
 {
 	size_t digits = 0, fraction = 0;

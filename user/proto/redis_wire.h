@@ -42,6 +42,9 @@ bool redis_name_plausible(struct slice s);
  */
 enum redis_scan redis_inline_split(struct slice line, struct slice *ret_args, bool *ret_plain, uint32_t *ret_n);
 
+/* Whether the command is one of the six that subscribe or unsubscribe. */
+bool redis_subscribes(struct slice name);
+
 /* "+1700000000.123456 [0 127.0.0.1:6379] ...": what MONITOR shows, and no answer looks like. */
 bool redis_monitor_line(struct slice line);
 /* First strings of pub/sub messages, and of confirmations. */
