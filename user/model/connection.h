@@ -86,6 +86,7 @@ struct connection {
 	uint32_t open;           /* exchanges in the list */
 	uint32_t ghosts;         /* unanswered requests younger than the list that got no exchange because of a limit */
 	bool synced;             /* no request can have been missed: a response without request is early, not alone */
+	bool response_lost;      /* bytes from where a response was to begin; until the next one begins */
 	bool pipelines;          /* the client was seen sending a request before the previous one was answered */
 	bool keyed;              /* its messages are paired by key */
 	uint8_t redetected;      /* times that parsing gave up and detection began again */

@@ -360,8 +360,6 @@ static void observe_request(struct pairing *p, struct connection *c)
 {
 	bool open = c->first && !(c->first->state & EARLY);
 
-	if (open && c->synced)
-		c->pipelines = true;
 	if (open && !c->synced && !c->pipelines) {
 		for (struct exchange *x = c->first, *next; x; x = next) {
 			next = x->next;
@@ -372,6 +370,8 @@ static void observe_request(struct pairing *p, struct connection *c)
 	}
 	if (!open && !c->ghosts && !c->pipelines)
 		c->synced = true;
+	if (!open)
+		c->response_lost = false; /* what was lost before this request is not its response */
 }
 
 /* The parser knows that what is open will not be answered any more, and that the next response is this request's. */
@@ -446,6 +446,32 @@ static struct exchange *begin_unmatched(struct pairing *p, struct connection *c,
 	return x;
 }
 
+static bool may_be_answered(const struct exchange *x, uint64_t time_ns)
+{
+	return x && !(x->state & (RESPONSE_BEGUN | EARLY)) && x->request.start_ns <= time_ns;
+}
+
+/*
+ * Bytes were lost from where a response was to begin; now, at time_ns, another one begins. At least the first one's head was among them, so what comes now
+ * must not be given to the same request. If the client never pipelined, all that were open by now but the newest were answered in there, too.
+ */
+static void responses_lost(struct pairing *p, struct connection *c, uint64_t time_ns)
+{
+	bool first = true;
+
+	c->response_lost = false;
+	for (struct exchange *x = c->first, *next; x; x = next) {
+		next = x->next;
+		if (!may_be_answered(x, time_ns))
+			continue;
+		if (!first && (c->pipelines || !may_be_answered(next, time_ns)))
+			break;
+		first = false;
+		x->flags |= EXCHANGE_HOLE;
+		complete(p, x);
+	}
+}
+
 static struct exchange *begin_response(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct message *m,
 				       const struct extent *at)
 {
@@ -455,9 +481,14 @@ static struct exchange *begin_response(struct pairing *p, struct connection *c, 
 		pairing_end(p, c, dir, at->offset, at->start_ns); /* its end was lost */
 	if (m->flags & MESSAGE_INTERIM)
 		return NULL;
+	if (c->response_lost && !m->keyed)
+		responses_lost(p, c, at->start_ns);
 	struct exchange *x = find_request(p, c, m, at);
 	if (x && x->state & RESPONSE_BEGUN)
 		return x; /* keyed: a further part that begins again */
+	/* Only now: a request behind an unanswered one may also mean that a response was lost, which shows when the next one comes. */
+	if (x && c->synced && may_be_answered(x->next, at->start_ns))
+		c->pipelines = true;
 	if (!x && c->ghosts && !m->keyed) {
 		c->ghosts--;
 		pr->refused = true;
@@ -565,6 +596,37 @@ void pairing_message(struct pairing *p, struct connection *c, enum plumb_directi
 
 /* Loss. */
 
+/* No request will come for this response: it stands alone. */
+static void give_up_early(struct pairing *p, struct exchange *x)
+{
+	list_remove(&p->early, x);
+	x->state &= ~(uint32_t)EARLY;
+	list_add(&p->waiting, x, x->response.start_ns + p->timeout_ns);
+	x->conn->synced = false;
+	complete_if_done(p, x);
+}
+
+static void expire_early(struct pairing *p, uint64_t time_ns)
+{
+	while (pairing_has_early(p, time_ns))
+		give_up_early(p, p->early.oldest);
+}
+
+/* Responses that have come already are those of the lost requests. True if there were any. */
+static bool requests_lost(struct pairing *p, struct connection *c)
+{
+	bool any = false;
+
+	for (struct exchange *x = c->first, *next; x; x = next) {
+		next = x->next;
+		if (!(x->state & EARLY))
+			continue;
+		any = true;
+		give_up_early(p, x);
+	}
+	return any;
+}
+
 void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction dir, bool whole, const struct extent *at)
 {
 	struct progress *pr = &c->progress[dir];
@@ -577,10 +639,13 @@ void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction 
 	if (c->keyed || pr->open)
 		return;
 	if (at->side == PROTO_TO_CLIENT) {
+		c->response_lost |= whole;
 		if (c->first)
 			c->first->flags |= EXCHANGE_HOLE;
 	} else if (whole && !c->ghosts) {
 		/* At least the head of a request was in there: its response must not be given to the next one. */
+		if (requests_lost(p, c))
+			return;
 		observe_request(p, c);
 		struct exchange *x = exchange_new(p, c, dir, at);
 		c->synced = false;
@@ -617,19 +682,6 @@ void pairing_close(struct pairing *p, struct connection *c, const char *error_ty
 		pr->end_after_skip = pr->until_close = pr->switch_after = pr->refused = false;
 	}
 	c->ghosts = 0;
-}
-
-static void expire_early(struct pairing *p, uint64_t time_ns)
-{
-	while (pairing_has_early(p, time_ns)) {
-		struct exchange *x = p->early.oldest;
-
-		list_remove(&p->early, x);
-		x->state &= ~(uint32_t)EARLY;
-		list_add(&p->waiting, x, time_ns + p->timeout_ns);
-		x->conn->synced = false;
-		complete_if_done(p, x);
-	}
 }
 
 void pairing_tick(struct pairing *p, uint64_t time_ns)
