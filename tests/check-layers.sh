@@ -3,7 +3,7 @@
 # Data flows down: a folder of user/ includes only folders above it in this list, model/ and lib/ (docs/architecture.md).
 set -eu
 cd "$(dirname "$0")/.."
-layers="lib model source conn proto span correlate sink metrics profile store web"
+layers="lib model source conn proto span correlate sink metrics profile store web config"
 fail=0
 above=""
 for dir in $layers; do

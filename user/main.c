@@ -4,10 +4,14 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "config/settings.h"
 
 static const struct command commands[] = {
+	{ "run", cmd_run, "node agent: metrics, and spans to a collector or the terminal" },
+	{ "trace", cmd_trace, "spans of live traffic on the terminal" },
+	{ "record", cmd_record, "live traffic into a file" },
 	{ "replay", cmd_replay, "spans of a recording or packet capture" },
-	{ "trace", cmd_trace, "spans of live traffic" },
+	{ "config", cmd_config, "defaults and checks of the configuration file" },
 	{ "version", cmd_version, "version of this build" },
 };
 
@@ -16,21 +20,28 @@ static void usage(FILE *out)
 	fputs("usage: plumb COMMAND [OPTIONS]\n\n", out);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].help);
-	fputs("\n`plumb COMMAND --help` says more.\n", out);
+	fputs("\n`sudo plumb trace` shows at once what this machine's services say to each other.\n`plumb COMMAND --help` says more.\n", out);
 }
 
 int main(int argc, char **argv)
 {
-	const char *name = argc > 1 ? argv[1] : "--help";
+	struct settings_nearest nearest = { .wanted = argc > 1 ? argv[1] : "--help" };
 
-	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+	if (strcmp(nearest.wanted, "--help") == 0 || strcmp(nearest.wanted, "-h") == 0 || strcmp(nearest.wanted, "help") == 0) {
 		usage(stdout);
 		return 0;
 	}
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(name, commands[i].name) == 0)
+	if (strcmp(nearest.wanted, "--version") == 0)
+		return cmd_version(argc - 1, argv + 1);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(nearest.wanted, commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "plumb: no command '%s'\n", name);
-	usage(stderr);
+		settings_nearest_try(&nearest, commands[i].name);
+	}
+	if (nearest.best[0])
+		fprintf(stderr, "plumb: no command '%s'; did you mean '%s'?\n", nearest.wanted, nearest.best);
+	else
+		fprintf(stderr, "plumb: no command '%s'\n", nearest.wanted);
+	fputs("Try `plumb --help`.\n", stderr);
 	return 2;
 }

@@ -9,7 +9,11 @@ struct command {
 	const char *help;                  /* one line */
 };
 
+int cmd_config(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+int cmd_record(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
+int cmd_run(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

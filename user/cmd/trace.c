@@ -1,28 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plumb trace: spans of live traffic on standard output. */
-#include <string.h>
-#include <unistd.h>
+/* plumb trace: spans of live traffic on standard output, and nothing else there. */
+#include <signal.h>
+#include <stdlib.h>
 
 #include "cmd/cmd.h"
-#include "cmd/live.h"
+#include "cmd/session.h"
+
+static const struct options_usage usage = {
+	.name = "trace",
+	.commands = SETTING_TRACE,
+	.synopsis = "[OPTIONS] [-- COMMAND [ARGUMENT]...]",
+	.about = "Prints spans of live traffic: of all processes, or of those that options name, or of COMMAND, which\n"
+		 "is started when everything is attached. Needs root. Messages go to standard error.\n",
+	.examples = "  plumb trace                                  everything on this machine\n"
+		    "  plumb trace --protocol postgresql --min-duration 100ms\n"
+		    "  plumb trace -p 4711 --errors -n 10           ten failures of one process, then stop\n"
+		    "  plumb trace -o json -d 30s > spans.ndjson    half a minute, for jq\n"
+		    "  plumb trace -- curl -s http://127.0.0.1:8080/\n",
+	.takes_command = true,
+	.ambient = true,
+};
 
 int cmd_trace(int argc, char **argv)
 {
-	static struct live_options o;
-	const struct sink_ops *ops = sink_find(argc > 1 ? argv[1] : "console");
-	static const char *values[64];
+	struct options o;
+	int status = options_parse(&o, &usage, argc, argv);
 
-	if (argc > 1 && !strcmp(argv[1], "none"))
-		ops = sink_find("json"); 
-	for (int i = 0; ops->options && ops->options[i].name; i++)
-		values[i] = ops->options[i].value;
-	o.sinks[0] = (struct live_sink){ ops, { .values = values, .spool_dir = "", .out_fd = STDOUT_FILENO } };
-	o.nsinks = 1;
-	o.announce = true;
-	o.metrics_address = "127.0.0.1:9464";
-	o.probe.restart = false;
-	o.pipeline.correlate.parent_based = true;
-	if (argc > 2)
-		o.record_path = argv[2];
-	return live_run(&o);
+	if (status != OPTIONS_GO)
+		return status;
+	struct session *s = calloc(1, sizeof(*s));
+	status = s ? session_probe(s, &o) : 1;
+	if (status == 0) {
+		const struct settings *v = o.settings;
+		bool otlp = session_otlp(v, ORIGIN_OPTION); /* an agent's collector is not meant for what one looks at by hand */
+		const char *record = settings_str(v, SETTING_RECORD_TO);
+
+		session_pipeline(s, v, !otlp);
+		session_sink(s, v, settings_str(v, SETTING_OUTPUT), "");
+		if (otlp)
+			session_sink(s, v, "otlp", "");
+		if (settings_origin(v, SETTING_METRICS_LISTEN) == ORIGIN_OPTION)
+			s->live.metrics_address = session_metrics(v);
+		s->live.record_path = record[0] ? record : NULL;
+		s->live.record.redact = settings_bool(v, SETTING_REDACT);
+		s->live.announce = true;
+		signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error of write(2), which ends the run */
+		status = live_run(&s->live);
+	}
+	free(s);
+	options_done(&o);
+	return status;
 }

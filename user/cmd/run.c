@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plumb run: the node agent. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cmd/cmd.h"
+#include "cmd/session.h"
+#include "lib/log.h"
+
+static const struct options_usage usage = {
+	.name = "run",
+	.commands = SETTING_RUN,
+	.synopsis = "[OPTIONS]",
+	.about = "The node agent: watches this machine until it is told to stop, serves metrics, and sends spans to a\n"
+		 "collector (--otlp, OTEL_EXPORTER_OTLP_ENDPOINT, or sinks.otlp.endpoint in the file). Without one it\n"
+		 "prints them. Needs root.\n",
+	.examples = "  plumb run                                    spans here, metrics on 127.0.0.1:9464\n"
+		    "  plumb run --otlp http://127.0.0.1:4318       to Jaeger or a collector\n"
+		    "  plumb run --exe nginx --exe postgres --metrics 0.0.0.0:9464\n"
+		    "  OTEL_EXPORTER_OTLP_ENDPOINT=https://collector:4318 plumb run\n"
+		    "  plumb run --config ./plumb.yaml --set sampling.sampler=parentbased_traceidratio --set sampling.ratio=0.1\n",
+	.ambient = true,
+};
+
+/* The spool's directory and those above it. An agent without a place to spool still works: it says so. */
+static const char *make_spool(struct session *s, const struct settings *v)
+{
+	const char *dir = settings_str(v, SETTING_SPOOL);
+	char path[4096];
+
+	if (!dir[0])
+		return "";
+	if (dir[0] != '/') {
+		log_warn("agent.spool must be an absolute path, not '%s'; spans that the collector does not take in time are lost", dir);
+		return "";
+	}
+	snprintf(path, sizeof(path), "%s", dir);
+	for (char *p = path + 1; (p = strchr(p, '/')); p++) {
+		*p = '\0';
+		(void)mkdir(path, 0755); /* what cannot be made shows in the last one */
+		*p = '/';
+	}
+	if (mkdir(path, 0700) && errno != EEXIST) {
+		log_warn("cannot make the spool %s (%s): spans that the collector does not take in time are lost", dir, strerror(errno));
+		return "";
+	}
+	s->live.probe.sandbox.writable[0] = dir;
+	return dir;
+}
+
+static void explain(const struct session *s, const struct settings *v, bool otlp)
+{
+	const struct probe_options *p = &s->live.probe;
+	const char *endpoint = settings_sink_value(v, "otlp", "traces_endpoint");
+
+	log_info("plumb " PLUMB_VERSION " watches %s", p->load.only_targets ? "the processes that were named" : "every process of this machine");
+	if (otlp)
+		log_info("spans go to %s", endpoint[0] ? endpoint : settings_sink_value(v, "otlp", "endpoint"));
+	else
+		log_info("spans are printed here; to see them in Jaeger: plumb run --otlp http://127.0.0.1:4318");
+	if (!s->live.metrics_address)
+		log_info("metrics are off");
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct options o;
+	int status = options_parse(&o, &usage, argc, argv);
+
+	if (status != OPTIONS_GO)
+		return status;
+	struct session *s = calloc(1, sizeof(*s));
+	status = s ? session_probe(s, &o) : 1;
+	if (status == 0) {
+		const struct settings *v = o.settings;
+		bool otlp = session_otlp(v, ORIGIN_FILE);
+		const char *record = settings_str(v, SETTING_RECORD_TO);
+
+		session_pipeline(s, v, false);
+		if (!otlp || settings_bool(v, SETTING_CONSOLE))
+			session_sink(s, v, "console", "");
+		if (otlp)
+			session_sink(s, v, "otlp", make_spool(s, v));
+		s->live.metrics_address = session_metrics(v);
+		s->live.record_path = record[0] ? record : NULL;
+		s->live.record.redact = settings_bool(v, SETTING_REDACT);
+		s->live.announce = true;
+		s->live.probe.restart = true;
+		signal(SIGPIPE, SIG_IGN);
+		explain(s, v, otlp);
+		status = live_run(&s->live);
+	}
+	free(s);
+	options_done(&o);
+	return status;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+
+static uint32_t number32(const struct settings *s, enum setting_id id) { return (uint32_t)settings_number(s, id); }
+static uint64_t nanoseconds(const struct settings *s, enum setting_id id) { return settings_number(s, id) * 1000000u; }
+
+/* The named protocols as the engine's table; NULL when none is named. */
+static const bool *protocol_set(const struct settings *s, enum setting_id id, bool *table)
+{
+	size_t n;
+	const char *const *names = settings_list(s, id, &n);
+
+	for (size_t i = 0; i < n; i++)
+		table[proto_by_name(slice_str(names[i]))] = true;
+	return n ? table : NULL;
+}
+
+static void set_sampler(struct correlate_options *c, const struct settings *s, bool every_trace)
+{
+	const char *name = settings_str(s, SETTING_SAMPLER);
+	const char *parent_based = "parentbased_";
+	size_t len = strlen(parent_based);
+
+	c->sampler = SAMPLER_ALWAYS_ON;
+	c->ratio = settings_share(s, SETTING_RATIO);
+	if (every_trace && settings_origin(s, SETTING_SAMPLER) == ORIGIN_DEFAULT)
+		return;
+	c->parent_based = strncmp(name, parent_based, len) == 0;
+	if (c->parent_based)
+		name += len;
+	if (strcmp(name, "always_off") == 0)
+		c->sampler = SAMPLER_ALWAYS_OFF;
+	else if (strcmp(name, "traceidratio") == 0)
+		c->sampler = SAMPLER_RATIO;
+}
+
+void session_pipeline(struct session *s, const struct settings *v, bool every_trace)
+{
+	struct pipeline_options *p = &s->live.pipeline;
+
+	p->conn = (struct conn_options){
+		.max_connections = number32(v, SETTING_CONNECTIONS),
+		.max_buffer_bytes = settings_number(v, SETTING_BUFFER_BYTES),
+		.max_stream_bytes = number32(v, SETTING_STREAM_BYTES),
+		.idle_ns = nanoseconds(v, SETTING_IDLE),
+	};
+	p->proto = (struct proto_engine_options){
+		.max_exchanges = number32(v, SETTING_EXCHANGES),
+		.max_per_connection = number32(v, SETTING_CONN_EXCHANGES),
+		.timeout_ns = nanoseconds(v, SETTING_TIMEOUT),
+		.enabled = protocol_set(v, SETTING_PROTOCOLS, s->parsed),
+	};
+	p->span = (struct span_options){
+		.show_statements = settings_bool(v, SETTING_SHOW_STATEMENTS),
+		.show_query = settings_bool(v, SETTING_SHOW_QUERY),
+		.routes_per_service = number32(v, SETTING_ROUTES),
+	};
+	p->correlate = (struct correlate_options){
+		.hold_ns = nanoseconds(v, SETTING_HOLD), .max_held = number32(v, SETTING_HELD), .max_nodes = number32(v, SETTING_NODES),
+	};
+	set_sampler(&p->correlate, v, every_trace);
+	p->metrics = (struct metrics_options){
+		.series_per_service = number32(v, SETTING_SERIES_SERVICE),
+		.series_max = number32(v, SETTING_SERIES_MAX),
+		.expire_ns = nanoseconds(v, SETTING_SERIES_EXPIRE),
+	};
+	p->filter = (struct pipeline_filter){
+		.protocols = protocol_set(v, SETTING_FILTER_PROTOCOLS, s->shown),
+		.min_duration_ns = nanoseconds(v, SETTING_MIN_DURATION),
+		.errors_only = settings_bool(v, SETTING_ERRORS),
+		.max_spans = settings_number(v, SETTING_STOP_AFTER),
+	};
+}
+
+/* A list's items, unless there are more than the kernel side holds. */
+static int limited_list(const struct settings *s, enum setting_id id, size_t max, const char *const **ret_items, size_t *ret_count)
+{
+	*ret_items = settings_list(s, id, ret_count);
+	if (*ret_count <= max)
+		return 0;
+	log_error("--%s: at most %zu of them", setting_defs[id].option, max);
+	return 2;
+}
+
+static int set_pids(const struct settings *s, enum setting_id id, uint32_t *ret_pids)
+{
+	const char *const *items;
+	size_t n;
+
+	if (limited_list(s, id, PROBE_PIDS_MAX - 1, &items, &n))
+		return 2;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t pid = 0;
+		(void)slice_u64(slice_str(items[i]), &pid); /* checked when it was set */
+		ret_pids[i] = (uint32_t)pid;
+	}
+	return 0;
+}
+
+static int set_filters(struct load_options *l, const struct settings *s)
+{
+	const char *const *items;
+	size_t n;
+
+	if (limited_list(s, SETTING_COMMS, LOAD_FILTER_MAX, &items, &n))
+		return 2;
+	for (size_t i = 0; i < n; i++)
+		l->comms[i] = items[i];
+	l->follow_children = n > 0;
+	if (limited_list(s, SETTING_PORTS, LOAD_FILTER_MAX, &items, &n))
+		return 2;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t port = 0;
+		(void)slice_u64(slice_str(items[i]), &port);
+		l->ports[i] = (uint16_t)port;
+	}
+	return 0;
+}
+
+static const char *const *list_or_null(const struct settings *s, enum setting_id id)
+{
+	size_t n;
+	const char *const *items = settings_list(s, id, &n);
+
+	return n ? items : NULL;
+}
+
+int session_probe(struct session *s, const struct options *o)
+{
+	const struct settings *v = o->settings;
+	struct probe_options *p = &s->live.probe;
+	const char *rung = settings_str(v, SETTING_SOCKET_DATA), *user = settings_str(v, SETTING_USER);
+	uint64_t ring = settings_number(v, SETTING_RING_SIZE);
+
+	if (ring & (ring - 1)) {
+		log_error("capture.ring_size must be a power of two, such as 1MiB or 4MiB");
+		return 2;
+	}
+	p->load.ring_bytes = (uint32_t)ring;
+	p->load.count_cost = settings_bool(v, SETTING_COUNT_COST);
+	p->load.rung = strcmp(rung, "auto") == 0 ? NULL : rung;
+	p->sandbox.user = user[0] ? user : NULL;
+	p->stat_interval_ns = nanoseconds(v, SETTING_STAT_INTERVAL);
+	p->duration_ns = nanoseconds(v, SETTING_STOP_TIME);
+	p->command = o->command;
+	p->exec_names = list_or_null(v, SETTING_EXES);
+	p->containers = list_or_null(v, SETTING_CONTAINERS);
+	p->cgroups = list_or_null(v, SETTING_CGROUPS);
+	if (set_filters(&p->load, v) || set_pids(v, SETTING_PIDS, p->pids) || set_pids(v, SETTING_EXCLUDE, p->exclude))
+		return 2;
+	/* Ports narrow down what is read of watched processes; they choose no process. */
+	p->load.only_targets = p->pids[0] || p->load.comms[0] || p->exec_names || p->containers || p->cgroups || p->command;
+	return 0;
+}
+
+void session_sink(struct session *s, const struct settings *v, const char *name, const char *spool)
+{
+	const struct sink_ops *ops = sink_find(name);
+
+	s->live.sinks[s->live.nsinks++] = (struct live_sink){
+		.ops = ops,
+		.config = {
+			.values = settings_sink_values(v, ops),
+			.spool_dir = spool,
+			.out_fd = STDOUT_FILENO,
+			.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
+		},
+	};
+}
+
+bool session_otlp(const struct settings *v, enum setting_origin least)
+{
+	static const char *const options[] = { "endpoint", "traces_endpoint" };
+
+	for (size_t i = 0; i < 2; i++)
+		if (settings_sink_value(v, "otlp", options[i])[0] && settings_sink_origin(v, "otlp", options[i]) >= least)
+			return true;
+	return false;
+}
+
+const char *session_metrics(const struct settings *v)
+{
+	const char *address = settings_str(v, SETTING_METRICS_LISTEN);
+
+	return strcmp(address, "off") == 0 ? NULL : address;
+}

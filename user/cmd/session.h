@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Settings to what the engine and the probe want. */
+#ifndef PLUMB_CMD_SESSION_H
+#define PLUMB_CMD_SESSION_H
+
+#include "cmd/live.h"
+#include "cmd/options.h"
+
+struct session {
+	struct live_options live;
+	bool shown[PLUMB_PROTO_COUNT];   /* filter.protocols */
+	bool parsed[PLUMB_PROTO_COUNT];  /* capture.protocols */
+};
+
+/* The engine's part, for files too. `every_trace`: without a sampler in file, environment or options all is kept, whatever requests say. */
+void session_pipeline(struct session *s, const struct settings *settings, bool every_trace);
+/* Targets, capture, limits. 0, or the exit status 2 after a message: too many of something. */
+int session_probe(struct session *s, const struct options *o);
+/* Adds a sink with its settings; spool "" = none. */
+void session_sink(struct session *s, const struct settings *settings, const char *name, const char *spool);
+/* Is a collector configured? At `least` this origin. */
+bool session_otlp(const struct settings *settings, enum setting_origin least);
+/* "off" and "" are none. */
+const char *session_metrics(const struct settings *settings);
+
+#endif
