@@ -15,6 +15,8 @@ install_packages() {
 		redis-server redis-server
 		node nodejs
 		go golang
+		prometheus prometheus
+		promtool prometheus
 	LIST
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 	/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)

@@ -11,7 +11,7 @@
 set -euo pipefail
 
 version=1.76.0
-go_needed=1.24                  # what Jaeger $version's go.mod asks for
+go_needed=1.24.6              # what Jaeger $version's go.mod asks for
 module=github.com/jaegertracing/jaeger
 cache=${PLUMB_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/plumb}/jaeger-$version
 program=$cache/jaeger
