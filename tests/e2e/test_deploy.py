@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is in deploy/, as far as it can be checked without Docker, Kubernetes, systemd and Grafana; the capabilities that it grants are tried."""
+import configparser
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from harness import servers
+from harness.backends import Collector, get, promtool
+from harness.driver import http_driver, plan_23
+from harness.plumb import PLUMB
+from harness.process import BUILD, REPO, free_port, wait_until
+
+DEPLOY = REPO / "deploy"
+DOCKERFILE = DEPLOY / "docker/Dockerfile"
+# What each capability list must equal: the manifests say what each is for.
+CAPABILITIES = {"BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH", "SYS_ADMIN", "SYS_RESOURCE", "SETUID", "SETGID", "SETPCAP", "CHOWN", "KILL"}
+
+
+def documented_families():
+    families = dict(re.findall(r"^\| `([a-z_]+)` \| (counter|gauge|histogram|info) \|", (REPO / "docs/metrics.md").read_text(), re.M))
+    assert len(families) > 50
+    return families
+
+
+def test_dashboard_asks_for_documented_families_only():
+    dashboard = json.loads((DEPLOY / "grafana/plumb-overview.json").read_text())
+    names = set()
+    for family, kind in documented_families().items():
+        names |= {f"{family}_bucket", f"{family}_count", f"{family}_sum"} if kind == "histogram" else {family}
+    panels = [p for p in dashboard["panels"] if p["type"] != "row"]
+    queries = [t["expr"] for p in panels for t in p["targets"]]
+    queries += [v["query"]["query"] for v in dashboard["templating"]["list"] if v["type"] == "query"]
+    assert panels and all(p["targets"] and p["title"] and p["description"] for p in panels)
+    for query in queries:
+        asked = set(re.findall(r"\b(?:http|db|dns|plumb|process|target)_[a-z_]+", query)) - {
+            "http_request_method", "http_route", "http_response_status_code", "db_system_name", "db_operation_name"}
+        assert asked, query
+        assert asked <= names, f"{asked - names} in {query}"
+    assert len({p["id"] for p in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+def test_dashboard_queries_are_promql():
+    """A rule file is the one place where promtool parses expressions."""
+    dashboard = json.loads((DEPLOY / "grafana/plumb-overview.json").read_text())
+    queries = [t["expr"] for p in dashboard["panels"] for t in p.get("targets", [])]
+    rules = [{"record": f"query_{i}", "expr": q.replace("$__rate_interval", "5m").replace("$service", ".*")} for i, q in enumerate(queries)]
+    path = BUILD / "dashboard-rules.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    done = subprocess.run([promtool(), "check", "rules", path], capture_output=True, text=True)
+    assert done.returncode == 0 and f"{len(queries)} rules found" in done.stdout, done.stdout + done.stderr
+
+
+def test_prometheus_config_is_valid():
+    done = subprocess.run([promtool(), "check", "config", DEPLOY / "prometheus/prometheus.yml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.live
+def test_documented_families_of_the_otlp_sink_are_the_live_ones(start, plumb, folder):
+    collector = Collector().here()
+    port = free_port()
+    server = start(servers.start_python)
+    p = plumb(command="run", output=None, pids=[server.pid], args=["--metrics", f"127.0.0.1:{port}", "--spool", folder / "spool", "--otlp", collector.url])
+    text, _ = get(f"http://127.0.0.1:{port}/metrics")
+    live = set(re.findall(r"^# TYPE (plumb_otlp_[a-z_]+) ", text, re.M))
+    # Only there once something went wrong.
+    assert {f for f in documented_families() if f.startswith("plumb_otlp_")} == live | {"plumb_otlp_last_error_info"}
+    assert p.stop() == 0
+    collector.away()
+
+
+def stages():
+    """Instructions of each stage of the Dockerfile, continued lines joined."""
+    text = re.sub(r"\\\n\s*", " ", DOCKERFILE.read_text())
+    found = []
+    for line in text.splitlines():
+        if line.startswith("FROM "):
+            found.append([])
+        if line and not line.startswith("#"):
+            found[-1].append(line.split(maxsplit=1))
+    return found
+
+
+def test_dockerfile_copies_what_is_there():
+    build, final = stages()
+    for instruction, rest in build:
+        if instruction == "COPY":
+            assert (REPO / rest.split()[0]).exists()
+        if instruction == "RUN":
+            script = rest.split()[0]
+            assert (REPO / script).stat().st_mode & 0o111, f"{script} cannot be run"
+    taken = [rest.split()[1] for instruction, rest in final if instruction == "COPY"]
+    out = BUILD / "docker-out"
+    shutil.rmtree(out, ignore_errors=True)
+    # The very command of the build stage.
+    install = re.search(r"make SETUP=0 install (\S+) (\S+)", " ".join(rest for _, rest in build)).groups()
+    subprocess.run(["make", "SETUP=0", "install", install[0].replace("/out", str(out)), install[1]], cwd=REPO, check=True, capture_output=True)
+    for path in taken:
+        assert (out / path.removeprefix("/out/")).exists(), f"{path} is not installed"
+    entry = json.loads(next(rest for instruction, rest in final if instruction == "ENTRYPOINT"))
+    assert entry[0] == next(rest.split()[2] for instruction, rest in final if instruction == "COPY")
+
+
+def apt_packages():
+    runs = [rest for instruction, rest in stages()[1] if instruction == "RUN"]
+    return set(re.search(r"apt-get install -y --no-install-recommends ([^&]*)&&", runs[0]).group(1).split())
+
+
+def is_bookworm():
+    try:
+        return "VERSION_CODENAME=bookworm" in open("/etc/os-release").read() and shutil.which("apt-cache") is not None
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not is_bookworm(), reason="the image's packages are those of Debian 12; this is another system")
+def test_dockerfile_installs_what_the_program_needs():
+    """The packages exist, and each library that plumb links is in one of them."""
+    for package in apt_packages():
+        assert subprocess.run(["apt-cache", "show", package], capture_output=True).returncode == 0, f"no package {package}"
+    needed = re.findall(r"NEEDED +(\S+)", subprocess.run(["objdump", "-p", PLUMB], capture_output=True, text=True, check=True).stdout)
+    assert len(needed) > 5
+    resolved = dict(re.findall(r"(\S+) => (\S+)", subprocess.run(["ldd", PLUMB], capture_output=True, text=True, check=True).stdout))
+    for library in needed:
+        if library.startswith(("libc.", "libm.", "libpthread.", "ld-linux")):
+            continue  # in the base image
+        owners = {owner_of(p) for p in (resolved[library], resolved[library].removeprefix("/usr"), "/usr" + resolved[library])} - {None}
+        assert owners & apt_packages(), f"{library} is in {owners}, which the image does not install"
+
+
+def owner_of(path):
+    from os.path import realpath
+
+    for p in (path, realpath(path)):
+        done = subprocess.run(["dpkg", "-S", p], capture_output=True, text=True)
+        if done.returncode == 0:
+            return done.stdout.split(":")[0]
+    return None
+
+
+def daemonset():
+    documents = list(yaml.safe_load_all((DEPLOY / "kubernetes/daemonset.yaml").read_text()))
+    assert [d["kind"] for d in documents] == ["Namespace", "DaemonSet"]
+    assert documents[1]["metadata"]["namespace"] == documents[0]["metadata"]["name"]
+    return documents[1]["spec"]
+
+
+def test_daemonset():
+    spec = daemonset()
+    pod = spec["template"]["spec"]
+    assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
+    assert pod["hostPID"] is True and not pod.get("hostNetwork")
+    container, = pod["containers"]
+    assert {m["name"] for m in container["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
+    security = container["securityContext"]
+    assert security["privileged"] is False and security["capabilities"]["drop"] == ["ALL"]
+    assert set(security["capabilities"]["add"]) == CAPABILITIES
+    annotation, = (k for k in spec["template"]["metadata"]["annotations"] if "apparmor" in k)
+    assert annotation.rsplit("/", 1)[1] == container["name"]
+    port = container["ports"][0]
+    assert container["args"][container["args"].index("--metrics") + 1].endswith(f":{port['containerPort']}")
+    assert container["readinessProbe"]["httpGet"]["port"] == port["name"]
+    assert spec["template"]["metadata"]["annotations"]["prometheus.io/port"] == str(port["containerPort"])
+    assert container["args"][container["args"].index("--spool") + 1].startswith(container["volumeMounts"][0]["mountPath"] + "/")
+
+
+# systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.kill(5): what the unit uses of them, with the values that it may have.
+FLAG = {"yes", "no"}
+UNIT_KEYS = {
+    "Unit": {"Description": None, "Wants": None, "After": None},
+    "Service": {
+        "Type": {"simple", "exec", "notify"}, "EnvironmentFile": None, "ExecStart": None, "StateDirectory": None, "Restart": {"no", "on-failure", "always"},
+        "RestartSec": None, "KillMode": {"control-group", "mixed", "process"}, "TimeoutStopSec": None, "LimitMEMLOCK": None, "CapabilityBoundingSet": None,
+        "NoNewPrivileges": FLAG, "ProtectSystem": {"full", "strict"} | FLAG, "ProtectHome": {"read-only", "tmpfs"} | FLAG, "ProtectClock": FLAG,
+        "ProtectHostname": FLAG, "RestrictAddressFamilies": None, "RestrictNamespaces": None, "RestrictRealtime": FLAG, "RestrictSUIDSGID": FLAG,
+        "LockPersonality": FLAG, "MemoryDenyWriteExecute": FLAG, "SystemCallArchitectures": {"native"},
+    },
+    "Install": {"WantedBy": None},
+}
+
+
+def unit():
+    parser = configparser.ConfigParser(strict=True, interpolation=None, delimiters=("=",), comment_prefixes=("#",))
+    parser.optionxform = str
+    parser.read_string((DEPLOY / "systemd/plumb.service").read_text())
+    return parser
+
+
+def test_systemd_unit():
+    parsed = unit()
+    assert set(parsed.sections()) == set(UNIT_KEYS)
+    for section in parsed.sections():
+        for key, value in parsed[section].items():
+            assert key in UNIT_KEYS[section], f"[{section}] has no {key}"
+            assert value and (UNIT_KEYS[section][key] is None or value in UNIT_KEYS[section][key]), f"{key}={value}"
+    service = parsed["Service"]
+    assert {c.removeprefix("CAP_") for c in service["CapabilityBoundingSet"].split()} == CAPABILITIES
+    # What the engine's sandbox does must stay allowed.
+    assert "mnt" in service["RestrictNamespaces"].split() and {"AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"} <= set(service["RestrictAddressFamilies"].split())
+    program, command, *args = service["ExecStart"].split()
+    assert program == "/usr/local/bin/plumb" and command == "run"
+    assert args[args.index("--spool") + 1].startswith(f"/var/lib/{service['StateDirectory']}/")
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("without, confined", [((), "a root of its own"), (("SYS_ADMIN",), "Landlock")])
+def test_the_capabilities_suffice(start, folder, without, confined):
+    """plumb with the capabilities of the manifests and no other sees, serves, spools and ends as it should. Without SYS_ADMIN too, where the kernel has Landlock."""
+    if not shutil.which("setpriv"):
+        pytest.skip("setpriv is not installed (package util-linux)")
+    server, plan, collector, port = start(servers.start_python), plan_23(), Collector(), free_port()
+    driver = http_driver(start.folder(), server.port, 1, plan)
+    bounding = "-all," + ",".join(f"+{c.lower()}" for c in sorted(CAPABILITIES - set(without)))
+    args = ["--bounding-set", bounding, "--inh-caps", "-all", "--no-new-privs", PLUMB, "run", "--metrics", f"127.0.0.1:{port}", "--spool", folder / "spool", "--otlp", collector.url,
+            "-p", server.pid, "-p", driver.pid]
+    p = start.process("plumb", [shutil.which("setpriv"), *args])
+    wait_until(lambda: "attached" in p.err.read_text(), "line 'attached'", alive=p)
+    assert confined in p.err.read_text()
+    driver.go()
+    assert p.stop() == 0, p.tail()
+    assert sum(int(f.stem.split("-")[1]) for f in (folder / "spool").rglob("*.batch")) == 46, p.tail()
