@@ -11,6 +11,7 @@ static const struct command commands[] = {
 	{ "trace", cmd_trace, "spans of live traffic on the terminal" },
 	{ "record", cmd_record, "live traffic into a file" },
 	{ "replay", cmd_replay, "spans of a recording or packet capture" },
+	{ "doctor", cmd_doctor, "what this machine allows, and what a running agent lost" },
 	{ "config", cmd_config, "defaults and checks of the configuration file" },
 	{ "version", cmd_version, "version of this build" },
 };

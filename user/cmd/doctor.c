@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plumb doctor: what this machine allows, found by trying it; what a running agent has lost; which protocols there are. */
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "lib/json.h"
+#include "probe/load.h"
+#include "probe/sandbox.h"
+
+enum { METRICS_MAX = 8 << 20, AGENT_TIMEOUT_S = 3, OUT_MAX = 1 << 20, LOSSES_MAX = 64 };
+
+struct doctor {
+	struct caps caps;
+	uint64_t map_bytes;
+	struct sandbox_report sandbox;
+	char sandbox_error[256];
+	bool usable;
+	char error[512];       /* why not */
+	char agent[160];       /* where a running agent was asked, "" = none answers */
+	char losses[LOSSES_MAX][160]; /* samples of the agent that are not 0 */
+	size_t nlosses;
+};
+
+static const char help[] =
+	"usage: plumb doctor [--output json] [--agent ADDRESS]\n"
+	"       plumb doctor --protocols\n\n"
+	"Tries what plumb needs on this machine and prints which way serves which feature and what is missing.\n"
+	"If an agent runs, also what it has lost, by reason. Exit status 1: plumb cannot trace here. Needs root.\n\n"
+	"      --protocols        the protocols that this build parses\n"
+	"  -o, --output FORMAT    text (default), json\n"
+	"      --agent ADDRESS    where the agent serves its metrics (127.0.0.1:9464)\n\n"
+	"Examples:\n"
+	"  plumb doctor\n"
+	"  plumb doctor --output json | jq '.features[] | {name, serves}'\n"
+	"  plumb doctor --protocols\n";
+
+static int print_protocols(void)
+{
+	static const struct { const char *name, *family, *transports, *about; int port; } rows[] = {
+#define T "stream"
+#define U "datagram"
+#define TU "stream, datagram"
+#define PROTOCOL(id, symbol, name, family, transports, port, about) { name, families_##family, transports, about, port },
+#define families_HTTP "HTTP"
+#define families_DB "DB"
+#define families_DNS "DNS"
+#define families_RPC "RPC"
+#define families_MESSAGING "MESSAGING"
+#include "../../bpf/abi/protocols.def"
+#undef PROTOCOL
+#undef T
+#undef U
+#undef TU
+	};
+
+	printf("%-12s %-10s %-17s %5s  %s\n", "NAME", "FAMILY", "TRANSPORT", "PORT", "WHAT IS PARSED");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		printf("%-12s %-10s %-17s %5d  %s\n", rows[i].name, rows[i].family, rows[i].transports, rows[i].port, rows[i].about);
+	puts("\nA protocol is recognised by its bytes; the port only breaks ties.");
+	return 0;
+}
+
+/* Loads each way by itself, so that those below the best are known too; then the best one is attached for a moment. */
+static void try_kernel(struct doctor *d)
+{
+	struct caps all;
+	struct loaded *l;
+	char why[256];
+
+	caps_init(&all);
+	const struct caps_feature *data = caps_feature(&all, "socket data");
+	for (size_t i = 0; i < data->nrungs; i++) {
+		struct load_options o = { .rung = data->rungs[i].name };
+		struct caps c;
+		if (loaded_new(&o, &l, &c, why, sizeof(why)) == 0)
+			loaded_free(l);
+		all.features[data - all.features].rungs[i] = c.features[data - all.features].rungs[i];
+	}
+
+	struct load_options best = { .rung = NULL };
+	int err = loaded_new(&best, &l, &d->caps, d->error, sizeof(d->error));
+	if (!err) {
+		err = loaded_attach(l, &d->caps, d->error, sizeof(d->error));
+		d->map_bytes = loaded_map_bytes(l);
+		loaded_free(l);
+	}
+	d->usable = err == 0;
+	struct caps_feature *shown = caps_feature(&d->caps, "socket data");
+	memcpy(shown->rungs, data->rungs, sizeof(shown->rungs));
+}
+
+struct sandbox_answer {
+	struct sandbox_report report;
+	char error[256];
+};
+
+/* The sandbox cannot be left again: a child tries it. */
+static void try_sandbox(struct doctor *d)
+{
+	struct sandbox_answer answer = { .error = "" };
+	struct sandbox_options o = { .user = NULL };
+	int pipes[2];
+
+	if (pipe(pipes))
+		return;
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(pipes[0]);
+		sandbox_enter(&o, &answer.report, answer.error, sizeof(answer.error));
+		_exit(write(pipes[1], &answer, sizeof(answer)) == (ssize_t)sizeof(answer) ? 0 : 1);
+	}
+	close(pipes[1]);
+	if (pid > 0 && read(pipes[0], &answer, sizeof(answer)) == (ssize_t)sizeof(answer)) {
+		d->sandbox = answer.report;
+		memcpy(d->sandbox_error, answer.error, sizeof(d->sandbox_error));
+	} else {
+		snprintf(d->sandbox_error, sizeof(d->sandbox_error), "could not be tried");
+	}
+	close(pipes[0]);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+}
+
+static size_t take_body(char *data, size_t size, size_t n, void *ctx)
+{
+	return buffer_append(ctx, data, size * n) ? 0 : size * n;
+}
+
+/* Samples that tell of loss, and are not 0. */
+static void take_losses(struct doctor *d, char *text)
+{
+	static const char *const families[] = { "plumb_lost_total{", "plumb_sink_dropped", "plumb_otlp_", "plumb_exchanges_refused", "plumb_connections_evicted",
+						"plumb_engine_restarts" };
+
+	for (char *line = text, *next; line && d->nlosses < LOSSES_MAX; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = 0;
+		const char *value = strrchr(line, ' ');
+		if (line[0] == '#' || !value || strcmp(value, " 0") == 0)
+			continue;
+		for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+			if (strncmp(line, families[i], strlen(families[i])) == 0) {
+				snprintf(d->losses[d->nlosses++], sizeof(d->losses[0]), "%s", line);
+				break;
+			}
+	}
+}
+
+static void ask_agent(struct doctor *d, const char *address)
+{
+	struct buffer body;
+	char url[160];
+	long status = 0;
+	CURL *curl = curl_easy_init();
+
+	if (!curl)
+		return;
+	buffer_init(&body, METRICS_MAX);
+	snprintf(url, sizeof(url), "http://%s/metrics", address);
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)AGENT_TIMEOUT_S);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
+	if (curl_easy_perform(curl) == CURLE_OK && curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status == 200 &&
+	    buffer_append_byte(&body, 0) == 0) {
+		snprintf(d->agent, sizeof(d->agent), "%s", url);
+		take_losses(d, (char *)body.data);
+	}
+	curl_easy_cleanup(curl);
+	buffer_done(&body);
+}
+
+static const char *const rung_states[] = { [CAPS_UNTRIED] = "not tried", [CAPS_WORKS] = "works", [CAPS_FAILS] = "fails" };
+
+static void print_features(const struct doctor *d)
+{
+	puts("\nfeatures (* the way in use)");
+	for (size_t i = 0; i < d->caps.nfeatures; i++) {
+		const struct caps_feature *f = &d->caps.features[i];
+		for (size_t j = 0; j < f->nrungs; j++) {
+			const struct caps_rung *r = &f->rungs[j];
+			printf("  %-13s %c %-14s %-9s  %s\n", j ? "" : f->name, f->serves == (int)j ? '*' : ' ', r->name, rung_states[r->state], r->how);
+			if (r->state == CAPS_FAILS && r->why[0])
+				printf("  %32s%s\n", "", r->why);
+		}
+		if (f->serves < 0)
+			printf("  %-13s   missing\n", "");
+		else if (f->limits[0])
+			printf("  %-13s   limits: %s\n", "", f->limits);
+	}
+}
+
+static void print_text(const struct doctor *d)
+{
+	printf("plumb %s\n\nprerequisites\n", PLUMB_VERSION);
+	for (size_t i = 0; i < d->caps.nprerequisites; i++) {
+		const struct caps_prerequisite *p = &d->caps.prerequisites[i];
+		printf("  %-16s %-7s %s\n", p->name, p->ok ? "ok" : "missing", p->detail);
+	}
+	print_features(d);
+	puts("\nengine's sandbox");
+	if (d->sandbox_error[0])
+		printf("  cannot be entered: %s\n", d->sandbox_error);
+	else
+		printf("  user %s%s, capabilities %s, own root %s, Landlock %s, seccomp %s\n", d->sandbox.user, d->sandbox.own_user ? "" : " (not changed!)",
+		       d->sandbox.no_capabilities ? "none" : "kept!", d->sandbox.own_root ? "yes" : "no", d->sandbox.landlock ? "yes" : "no",
+		       d->sandbox.seccomp ? "yes" : "no");
+	if (d->map_bytes)
+		printf("\nBPF maps and rings: %.1f MiB\n", (double)d->map_bytes / (1 << 20));
+	if (d->agent[0]) {
+		printf("\nrunning agent (%s): %s\n", d->agent, d->nlosses ? "losses and errors since it started" : "nothing was lost");
+		for (size_t i = 0; i < d->nlosses; i++)
+			printf("  %s\n", d->losses[i]);
+	} else {
+		puts("\nno running agent answers");
+	}
+	if (d->usable)
+		puts("\nplumb can trace here");
+	else
+		printf("\nplumb cannot trace here: %s\n", d->error);
+}
+
+static void json_features(struct json *j, const struct caps *c)
+{
+	json_key(j, "features");
+	json_array(j);
+	for (size_t i = 0; i < c->nfeatures; i++) {
+		const struct caps_feature *f = &c->features[i];
+		json_object(j);
+		json_key(j, "name"), json_str(j, f->name);
+		json_key(j, "serves");
+		f->serves >= 0 ? json_str(j, f->rungs[f->serves].name) : json_null(j);
+		json_key(j, "limits"), json_str(j, f->limits);
+		json_key(j, "ways");
+		json_array(j);
+		for (size_t k = 0; k < f->nrungs; k++) {
+			json_object(j);
+			json_key(j, "name"), json_str(j, f->rungs[k].name);
+			json_key(j, "how"), json_str(j, f->rungs[k].how);
+			json_key(j, "state"), json_str(j, rung_states[f->rungs[k].state]);
+			json_key(j, "why"), json_str(j, f->rungs[k].why);
+			json_object_end(j);
+		}
+		json_array_end(j);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static int print_json(const struct doctor *d)
+{
+	struct buffer out;
+	struct json j;
+
+	buffer_init(&out, OUT_MAX);
+	json_init(&j, &out);
+	json_object(&j);
+	json_key(&j, "version"), json_str(&j, PLUMB_VERSION);
+	json_key(&j, "usable"), json_bool(&j, d->usable);
+	json_key(&j, "error"), json_str(&j, d->error);
+	json_key(&j, "prerequisites");
+	json_array(&j);
+	for (size_t i = 0; i < d->caps.nprerequisites; i++) {
+		const struct caps_prerequisite *p = &d->caps.prerequisites[i];
+		json_object(&j);
+		json_key(&j, "name"), json_str(&j, p->name);
+		json_key(&j, "ok"), json_bool(&j, p->ok);
+		json_key(&j, "detail"), json_str(&j, p->detail);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	json_features(&j, &d->caps);
+	json_key(&j, "sandbox");
+	json_object(&j);
+	json_key(&j, "user"), json_str(&j, d->sandbox.user);
+	json_key(&j, "no_capabilities"), json_bool(&j, d->sandbox.no_capabilities);
+	json_key(&j, "own_root"), json_bool(&j, d->sandbox.own_root);
+	json_key(&j, "landlock"), json_bool(&j, d->sandbox.landlock);
+	json_key(&j, "seccomp"), json_bool(&j, d->sandbox.seccomp);
+	json_key(&j, "error"), json_str(&j, d->sandbox_error);
+	json_object_end(&j);
+	json_key(&j, "map_bytes"), json_u64(&j, d->map_bytes);
+	json_key(&j, "agent"), json_str(&j, d->agent);
+	json_key(&j, "losses");
+	json_array(&j);
+	for (size_t i = 0; i < d->nlosses; i++)
+		json_str(&j, d->losses[i]);
+	json_array_end(&j);
+	json_object_end(&j);
+	buffer_append_byte(&out, '\n');
+	int err = out.failed || fwrite(out.data, 1, out.len, stdout) != out.len;
+	buffer_done(&out);
+	return err;
+}
+
+int cmd_doctor(int argc, char **argv)
+{
+	const char *agent = "127.0.0.1:9464", *output = "text";
+	static struct doctor d;
+
+	for (int i = 1; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			fputs(help, stdout);
+			return 0;
+		}
+		if (strcmp(argv[i], "--protocols") == 0)
+			return print_protocols();
+		if (strncmp(argv[i], "--output=", 9) == 0) {
+			output = argv[i] + 9;
+		} else if (value && (strcmp(argv[i], "--output") == 0 || strcmp(argv[i], "-o") == 0)) {
+			output = value;
+			i++;
+		} else if (value && strcmp(argv[i], "--agent") == 0) {
+			agent = value;
+			i++;
+		} else {
+			fprintf(stderr, "plumb doctor: '%s' is no option, or its value is missing; see plumb doctor --help\n", argv[i]);
+			return 2;
+		}
+	}
+	bool json = strcmp(output, "json") == 0;
+	if (!json && strcmp(output, "text") != 0) {
+		fprintf(stderr, "plumb doctor: --output is text or json, not '%s'\n", output);
+		return 2;
+	}
+	try_kernel(&d);
+	if (d.usable)
+		try_sandbox(&d);
+	else
+		snprintf(d.sandbox_error, sizeof(d.sandbox_error), "not tried");
+	ask_agent(&d, agent);
+	if (json ? print_json(&d) : (print_text(&d), 0))
+		return 1;
+	return d.usable ? 0 : 1;
+}
