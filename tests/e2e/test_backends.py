@@ -2,6 +2,7 @@
 """plumb run with real backends: Jaeger and Prometheus show what happened, no more and no less, and an outage of the collector loses nothing."""
 import json
 import subprocess
+import time
 from collections import Counter
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ import yaml
 from harness import servers
 from harness.backends import Collector, Jaeger, Prometheus, answers, get, jaeger_program, promtool
 from harness.driver import Driver, Request, http_driver, plan_23
-from harness.process import BUILD, REPO, free_port, wait_until
+from harness.process import REPO, free_port, wait_until
 from harness.servers import go_program
 
 pytestmark = pytest.mark.live
@@ -98,7 +99,7 @@ def test_jaeger_shows_joined_traces(start, plumb, shop, jaeger_binary, protocol,
 def test_spans_reach_a_jaeger_that_starts_late(start, plumb, folder, jaeger_binary):
     """The real thing, once: until it starts, everything waits in the spool."""
     server, count = start(servers.start_python), 23
-    driver = http_driver(start.folder(), server.port, 1, plan_23())
+    driver = http_driver(start.folder(), server, 1, plan_23())
     port = free_port()
     p = agent(plumb, [server.pid, driver.pid], free_port(), f"http://127.0.0.1:{port}", spool=folder / "spool")
     driver.go()
@@ -133,7 +134,7 @@ def collector():
 
 def test_no_collector_at_the_start(start, plumb, folder, collector):
     server, plan = start(servers.start_python), items(1009)
-    driver = http_driver(start.folder(), server.port, 4, plan)
+    driver = http_driver(start.folder(), server, 4, plan)
     p = agent(plumb, [server.pid, driver.pid], free_port(), collector.url, spool=folder / "spool")
     driver.go()
     wait_until(lambda: spooled(folder / "spool") > 0, "spans in the spool", alive=p)
@@ -147,7 +148,7 @@ def test_no_collector_at_the_start(start, plumb, folder, collector):
 def test_collector_goes_away_and_comes_back(start, plumb, folder, collector):
     """Twice, in the middle of the traffic. What was taken before is not sent again."""
     server, rounds = start(servers.start_python), [items(307) for _ in range(5)]
-    drivers = [http_driver(start.folder(), server.port, 2, plan) for plan in rounds]
+    drivers = [http_driver(start.folder(), server, 2, plan) for plan in rounds]
     count = 2 * sum(map(len, rounds))
     p = agent(plumb, [server.pid, *(d.pid for d in drivers)], free_port(), collector.here().url, spool=folder / "spool")
     for i, driver in enumerate(drivers):
@@ -170,7 +171,7 @@ def test_collector_goes_away_and_comes_back(start, plumb, folder, collector):
 def test_spool_survives_a_restart(start, plumb, folder, collector):
     server, plan = start(servers.start_python), items(211)
     for _ in range(2):  # the second one adds to what it finds
-        driver = http_driver(start.folder(), server.port, 1, plan)
+        driver = http_driver(start.folder(), server, 1, plan)
         p = agent(plumb, [server.pid, driver.pid], free_port(), collector.url, spool=folder / "spool")
         driver.go()
         stop(p)
@@ -195,7 +196,7 @@ def prometheus_config(port):
 
 def test_prometheus_counts_each_request(start, plumb, folder, collector):
     server, plan = start(servers.start_python), plan_23()
-    driver = http_driver(start.folder(), server.port, 1, plan)
+    driver = http_driver(start.folder(), server, 1, plan)
     port = free_port()
     p = agent(plumb, [server.pid, driver.pid], port, collector.here().url, spool=folder / "spool")
     driver.go()
@@ -213,8 +214,7 @@ def test_prometheus_counts_each_request(start, plumb, folder, collector):
     assert [n for _, n in prometheus.query('up{job="plumb"}')] == [1]
 
     # Exemplars travel in OpenMetrics only: that they are here says that Prometheus asked for it and understood it.
-    from time import time
-    found = prometheus.api("query_exemplars", query="http_server_request_duration_seconds_bucket", start=time() - 600, end=time() + 600)
+    found = prometheus.api("query_exemplars", query="http_server_request_duration_seconds_bucket", start=time.time() - 600, end=time.time() + 600)
     exemplars = [e["labels"] for series in found for e in series["exemplars"]]
     assert exemplars, "no exemplars"
     strangers = [e for e in exemplars if (e["trace_id"], e["span_id"]) not in collector.seen]
@@ -225,7 +225,7 @@ def test_prometheus_counts_each_request(start, plumb, folder, collector):
 def test_metrics_page_is_well_formed(start, plumb, collector):
     """Both forms, live: promtool reads the text form; Prometheus' own test above reads OpenMetrics."""
     server, plan = start(servers.start_python), plan_23()
-    driver = http_driver(start.folder(), server.port, 1, plan)
+    driver = http_driver(start.folder(), server, 1, plan)
     port = free_port()
     p = agent(plumb, [server.pid, driver.pid], port, collector.here().url)
     driver.go()

@@ -214,7 +214,7 @@ def test_the_capabilities_suffice(start, folder, without, confined):
     if not shutil.which("setpriv"):
         pytest.skip("setpriv is not installed (package util-linux)")
     server, plan, collector, port = start(servers.start_python), plan_23(), Collector(), free_port()
-    driver = http_driver(start.folder(), server.port, 1, plan)
+    driver = http_driver(start.folder(), server, 1, plan)
     bounding = "-all," + ",".join(f"+{c.lower()}" for c in sorted(CAPABILITIES - set(without)))
     args = ["--bounding-set", bounding, "--inh-caps", "-all", "--no-new-privs", PLUMB, "run", "--metrics", f"127.0.0.1:{port}", "--spool", folder / "spool", "--otlp", collector.url,
             "-p", server.pid, "-p", driver.pid]

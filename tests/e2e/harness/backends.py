@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -72,9 +73,7 @@ class Jaeger(Process):
 
     def dependencies(self):
         """{(caller, called): calls}"""
-        from time import time
-
-        return {(d["parent"], d["child"]): d["callCount"] for d in self.api("dependencies", endTs=int(time() * 1000) + 60_000, lookback=3_600_000)}
+        return {(d["parent"], d["child"]): d["callCount"] for d in self.api("dependencies", endTs=int(time.time() * 1000) + 60_000, lookback=3_600_000)}
 
 
 class JaegerSpan:
