@@ -37,8 +37,9 @@ def spans_of(path, *args):
 
 def metrics_of(path):
     """Name with labels -> value."""
-    done = run(path, "--metrics")
-    lines = [line.rsplit(" ", 1) for line in done.stderr.decode().splitlines() if line.startswith("plumb_")]
+    out = path.with_suffix(".prom")
+    run(path, "--metrics-out", out)
+    lines = [line.rsplit(" ", 1) for line in out.read_text().splitlines() if line.startswith("plumb_")]
     return {name: float(value) for name, value in lines}
 
 
