@@ -6,11 +6,12 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile bool follow_children = false; /* children of traced processes are traced */
 
-static __always_inline void process_emit(struct plumb_percpu *pc, void *record, __u32 size)
+/* An exec must be described while its environment can be read; forks and exits can wait for the probe's next tick (BPF_RB_NO_WAKEUP). */
+static __always_inline void process_emit(struct plumb_percpu *pc, void *record, __u32 size, __u64 wake)
 {
 	if (plumb_emit(pc, record, size))
 		plumb_lost(pc, PLUMB_LOSS_RING_FULL_EVENT, 1);
-	if (bpf_ringbuf_output(&process_ring, record, size, BPF_RB_FORCE_WAKEUP))
+	if (bpf_ringbuf_output(&process_ring, record, size, wake))
 		plumb_lost(pc, PLUMB_LOSS_DESCRIBE, 1);
 }
 
@@ -31,7 +32,7 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	plumb_header(&r.h, PLUMB_REC_FORK, sizeof(r));
 	r.parent_pid = parent_pid;
 	r.pid = pid;
-	process_emit(pc, &r, sizeof(r));
+	process_emit(pc, &r, sizeof(r), BPF_RB_NO_WAKEUP);
 	return 0;
 }
 
@@ -63,7 +64,7 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, pid_t old_pid, struct
 		struct plumb_target t = { .verdict = PLUMB_VERDICT_TRACE, .inherit = follow_children };
 		bpf_map_update_elem(&targets, &pid, &t, BPF_NOEXIST);
 	}
-	process_emit(pc, r, sizeof(*r));
+	process_emit(pc, r, sizeof(*r), BPF_RB_FORCE_WAKEUP);
 	plumb_scratch_put(pc, level);
 	return 0;
 }
@@ -82,6 +83,6 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	plumb_header(&r.h, PLUMB_REC_EXIT, sizeof(r));
 	r.pid = pid;
 	r.code = task->exit_code;
-	process_emit(pc, &r, sizeof(r));
+	process_emit(pc, &r, sizeof(r), BPF_RB_NO_WAKEUP);
 	return 0;
 }

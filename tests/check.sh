@@ -31,7 +31,7 @@ unit() {
 	echo "== unit tests"
 	make --no-print-directory SETUP=0 unit 2>&1 | tee "$log"
 	status=${PIPESTATUS[0]}
-	add "$(tail -1 "$log")" "$status" "unit tests"
+	add "$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -1)" "$status" "unit tests"
 }
 
 e2e() {

@@ -29,7 +29,7 @@ struct {
 	});
 } rings SEC(".maps");
 
-/* Copies of exec, exit and fork records for the probe, which describes processes; a wake-up each, they are rare. */
+/* Copies of exec, exit and fork records for the probe, which describes processes: an exec wakes it, the rest waits for its next tick. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 256 * 1024);

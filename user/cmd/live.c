@@ -188,8 +188,8 @@ static void engine_announce(const struct engine *e, const struct sandbox_report 
 {
 	if (!e->o->announce || e->restarts)
 		return;
-	log_info("attached; the engine runs as %s with%s%s%s", s->user, s->own_root ? " a root of its own," : "", s->landlock ? " Landlock," : "",
-		 s->seccomp ? " seccomp, no capabilities" : " no capabilities");
+	log_info("attached; the engine runs as %s with%s%s%s%s", s->user, s->own_root ? " a root of its own," : "", s->landlock ? " Landlock," : "",
+		 s->seccomp ? " seccomp," : "", s->no_capabilities ? " no capabilities" : " no capabilities but in its bounding set (CAP_SETPCAP is missing)");
 	if (e->web)
 		log_info("metrics: http://%s/metrics", e->o->metrics_address);
 }

@@ -58,7 +58,7 @@ void caps_init(struct caps *c)
 	bool bpf = admin || (capng_have_capability(CAPNG_EFFECTIVE, CAP_BPF) && capng_have_capability(CAPNG_EFFECTIVE, CAP_PERFMON));
 	caps_prerequisite(c, "privileges", bpf,
 			  bpf ? "CAP_BPF and CAP_PERFMON" :
-				"run as root (sudo plumb …), or give the program CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID");
+				"run as root (sudo plumb …), or give the program CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_CHOWN, CAP_KILL");
 	bool btf = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
 	caps_prerequisite(c, "kernel BTF", btf,
 			  btf ? "/sys/kernel/btf/vmlinux" : "this kernel carries no type information: one built with CONFIG_DEBUG_INFO_BTF=y is needed (distribution kernels since 2020)");

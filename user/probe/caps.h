@@ -31,7 +31,7 @@ struct caps_feature {
 struct caps_prerequisite {
 	const char *name;     /* "root or CAP_BPF", "kernel BTF" */
 	bool ok;
-	char detail[160];     /* what it is, or how to get it */
+	char detail[224];     /* what it is, or how to get it */
 };
 
 struct caps {

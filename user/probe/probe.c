@@ -283,7 +283,9 @@ static void probe_stop(struct probe *p)
 	p->stop_at_ns = boot_ns() + PROBE_STOP_MS * 1000000ull;
 	if (p->engine > 0) {
 		probe_report_loss(p);
-		kill(p->engine, SIGTERM);
+		/* Without CAP_KILL a process of another user cannot be told; it ends as well when its probe is gone. */
+		if (kill(p->engine, SIGTERM))
+			shutdown(p->control_fd, SHUT_RDWR);
 	}
 }
 
@@ -390,7 +392,8 @@ static void probe_tick(struct probe *p)
 		probe_stop(p);
 	if (p->stopping && p->engine > 0 && now >= p->stop_at_ns) {
 		log_warn("the engine did not stop within %d s: ending it", PROBE_STOP_MS / 1000);
-		kill(p->engine, SIGKILL);
+		if (kill(p->engine, SIGKILL))
+			p->engine = 0; /* not ours to end, and nothing more to wait for: the kernel tells it when this process is gone */
 		p->stop_at_ns = now + PROBE_STOP_MS * 1000000ull;
 	}
 	if (!p->engine && !p->stopping && now >= p->restart_at_ns && probe_start_engine(p))

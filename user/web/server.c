@@ -224,6 +224,10 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 			MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
 		return reply(c, MHD_HTTP_METHOD_NOT_ALLOWED, r);
 	}
+	/* Who came while the server is being stopped is told so; a connection that is suspended now would never be resumed. */
+	bool asks = strcmp(url, "/metrics") == 0 || strcmp(url, "/healthz") == 0;
+	if (asks && atomic_load(&w->stop))
+		return reply_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "plumb is stopping\n");
 	if (strcmp(url, "/metrics") == 0)
 		return ask(w, k, wants_openmetrics(c) ? WANT_OPENMETRICS : WANT_TEXT);
 	if (strcmp(url, "/healthz") == 0)
