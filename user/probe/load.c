@@ -20,8 +20,8 @@
 #pragma GCC diagnostic pop
 
 enum {
-	RINGS_BUDGET_BYTES = 16 * 1024 * 1024, /* all rings together, unless the operator says otherwise */
-	RING_BYTES_MAX = 2 * 1024 * 1024,
+	RINGS_BUDGET_BYTES = 32 * 1024 * 1024, /* all rings together, unless the operator says otherwise */
+	RING_BYTES_MAX = 4 * 1024 * 1024,
 	RING_BYTES_MIN = 128 * 1024,
 	LOAD_OBJECTS = 2,
 	SCRATCH_LEVELS = 2,

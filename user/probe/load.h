@@ -16,7 +16,7 @@
 enum { LOAD_FILTER_MAX = 8 };
 
 struct load_options {
-	uint32_t ring_bytes;     /* per CPU, rounded down to a power of two; 0 = 2 MiB, less where many CPUs share 16 MiB */
+	uint32_t ring_bytes;     /* per CPU, rounded down to a power of two; 0 = 4 MiB, less where many CPUs share 32 MiB */
 	bool only_targets;       /* nothing is watched but what target_set() and the filters name */
 	bool follow_children;    /* of processes that match comms */
 	const char *comms[LOAD_FILTER_MAX]; /* NULL-terminated unless full */
