@@ -236,7 +236,7 @@ static int load(const struct parser *p)
 		path = PLUMB_CONFIG_FILE;
 	if (path && settings_load_file(s, path, report_error, NULL))
 		return 2;
-	if (p->usage->ambient && settings_load_environment(s, get_environment, NULL, report_warning, NULL)) {
+	if ((p->usage->ambient && settings_load_environment(s, get_environment, NULL, report_warning, NULL)) || settings_settle(s)) {
 		log_error("out of memory");
 		return 1;
 	}
@@ -252,6 +252,14 @@ static void apply_log_level(const struct settings *s)
 			log_set_level((enum log_level)i);
 }
 
+static int missing_word(const struct parser *p)
+{
+	char message[256];
+
+	snprintf(message, sizeof(message), "a word is missing: plumb %s %s", p->usage->name, p->usage->synopsis);
+	return wrong(p, message);
+}
+
 int options_parse(struct options *o, const struct options_usage *u, int argc, char **argv)
 {
 	struct parser p = { .usage = u, .o = o };
@@ -262,12 +270,12 @@ int options_parse(struct options *o, const struct options_usage *u, int argc, ch
 		return 1;
 	}
 	int status = parse_words(&p, argc, argv);
-	if (p.help) {
+	if (status == OPTIONS_GO && p.help) {
 		print_help(u);
 		status = 0;
 	}
 	if (status == OPTIONS_GO && o->nargs < u->min_args)
-		status = wrong(&p, "something is missing");
+		status = missing_word(&p);
 	if (status == OPTIONS_GO)
 		status = load(&p);
 	if (status == OPTIONS_GO)

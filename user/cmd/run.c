@@ -52,6 +52,16 @@ static const char *make_spool(struct session *s, const struct settings *v)
 	return dir;
 }
 
+/* Where spans go, as it may be shown: without the user and password that a URL may hold. */
+static void explain_endpoint(const char *url)
+{
+	const char *scheme = strstr(url, "://"), *host = scheme ? scheme + 3 : url;
+	size_t authority = strcspn(host, "/?#");
+	const char *at = memrchr(host, '@', authority);
+
+	log_info("spans go to %.*s%s", (int)(host - url), url, at ? at + 1 : host);
+}
+
 static void explain(const struct session *s, const struct settings *v, bool otlp)
 {
 	const struct probe_options *p = &s->live.probe;
@@ -59,7 +69,7 @@ static void explain(const struct session *s, const struct settings *v, bool otlp
 
 	log_info("plumb " PLUMB_VERSION " watches %s", p->load.only_targets ? "the processes that were named" : "every process of this machine");
 	if (otlp)
-		log_info("spans go to %s", endpoint[0] ? endpoint : settings_sink_value(v, "otlp", "endpoint"));
+		explain_endpoint(endpoint[0] ? endpoint : settings_sink_value(v, "otlp", "endpoint"));
 	else
 		log_info("spans are printed here; to see them in Jaeger: plumb run --otlp http://127.0.0.1:4318");
 	if (!s->live.metrics_address)

@@ -137,13 +137,8 @@ int session_probe(struct session *s, const struct options *o)
 	const struct settings *v = o->settings;
 	struct probe_options *p = &s->live.probe;
 	const char *rung = settings_str(v, SETTING_SOCKET_DATA), *user = settings_str(v, SETTING_USER);
-	uint64_t ring = settings_number(v, SETTING_RING_SIZE);
 
-	if (ring & (ring - 1)) {
-		log_error("capture.ring_size must be a power of two, such as 1MiB or 4MiB");
-		return 2;
-	}
-	p->load.ring_bytes = (uint32_t)ring;
+	p->load.ring_bytes = number32(v, SETTING_RING_SIZE);
 	p->load.count_cost = settings_bool(v, SETTING_COUNT_COST);
 	p->load.rung = strcmp(rung, "auto") == 0 ? NULL : rung;
 	p->sandbox.user = user[0] ? user : NULL;

@@ -6,30 +6,29 @@
 
 struct variable {
 	const char *name;
-	const char *option;  /* of the otlp sink */
-	const char *choices; /* "a|b|" where the sink would refuse to start with anything else */
+	const char *option; /* of the otlp sink */
 };
 
 /* The variables for traces stand behind the ones for all signals, because they win. */
 static const struct variable otlp_variables[] = {
-	{ "OTEL_EXPORTER_OTLP_ENDPOINT", "endpoint", "" },
-	{ "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "traces_endpoint", "" },
-	{ "OTEL_EXPORTER_OTLP_PROTOCOL", "protocol", "http/protobuf|grpc|" },
-	{ "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "protocol", "http/protobuf|grpc|" },
-	{ "OTEL_EXPORTER_OTLP_HEADERS", "headers", "" },
-	{ "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "headers", "" },
-	{ "OTEL_EXPORTER_OTLP_COMPRESSION", "compression", "gzip|none|" },
-	{ "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "compression", "gzip|none|" },
-	{ "OTEL_EXPORTER_OTLP_TIMEOUT", "timeout", "" },
-	{ "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "timeout", "" },
-	{ "OTEL_EXPORTER_OTLP_CERTIFICATE", "certificate", "" },
-	{ "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "certificate", "" },
-	{ "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "client_certificate", "" },
-	{ "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "client_certificate", "" },
-	{ "OTEL_EXPORTER_OTLP_CLIENT_KEY", "client_key", "" },
-	{ "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "client_key", "" },
-	{ "OTEL_EXPORTER_OTLP_INSECURE", "insecure", "" },
-	{ "OTEL_EXPORTER_OTLP_TRACES_INSECURE", "insecure", "" },
+	{ "OTEL_EXPORTER_OTLP_ENDPOINT", "endpoint" },
+	{ "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "traces_endpoint" },
+	{ "OTEL_EXPORTER_OTLP_PROTOCOL", "protocol" },
+	{ "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "protocol" },
+	{ "OTEL_EXPORTER_OTLP_HEADERS", "headers" },
+	{ "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "headers" },
+	{ "OTEL_EXPORTER_OTLP_COMPRESSION", "compression" },
+	{ "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "compression" },
+	{ "OTEL_EXPORTER_OTLP_TIMEOUT", "timeout" },
+	{ "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "timeout" },
+	{ "OTEL_EXPORTER_OTLP_CERTIFICATE", "certificate" },
+	{ "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "certificate" },
+	{ "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "client_certificate" },
+	{ "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "client_certificate" },
+	{ "OTEL_EXPORTER_OTLP_CLIENT_KEY", "client_key" },
+	{ "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "client_key" },
+	{ "OTEL_EXPORTER_OTLP_INSECURE", "insecure" },
+	{ "OTEL_EXPORTER_OTLP_TRACES_INSECURE", "insecure" },
 };
 
 const char *settings_sink_variable(const char *sink, const char *option)
@@ -43,14 +42,8 @@ const char *settings_sink_variable(const char *sink, const char *option)
 static int apply(struct settings *s, const struct variable *v, const char *key, const char *value, settings_report_fn report, void *ctx)
 {
 	char error[512], message[640];
-	int err = 0;
 
-	if (!settings_is_choice(v->choices, slice_str(value))) {
-		snprintf(message, sizeof(message), "%s is ignored: '%.100s' is not one of %.*s", v->name, value, (int)strlen(v->choices) - 1, v->choices);
-		report(ctx, message);
-		return 0;
-	}
-	err = settings_set_key(s, key, value, ORIGIN_ENVIRONMENT, error, sizeof(error));
+	int err = settings_set_key(s, key, value, ORIGIN_ENVIRONMENT, error, sizeof(error));
 	if (err == -ENOMEM)
 		return err;
 	if (err) {
@@ -66,7 +59,7 @@ int settings_load_environment(struct settings *s, const char *(*get)(void *ctx, 
 	int err = 0;
 
 	for (int i = 0; !err && i < SETTING_COUNT; i++) {
-		const struct variable v = { setting_defs[i].variable, "", "" };
+		const struct variable v = { setting_defs[i].variable, "" };
 		const char *value = v.name[0] ? get(get_ctx, v.name) : NULL;
 		if (value && value[0])
 			err = apply(s, &v, setting_defs[i].key, value, report, ctx);
@@ -78,4 +71,14 @@ int settings_load_environment(struct settings *s, const char *(*get)(void *ctx, 
 			err = apply(s, &otlp_variables[i], key, value, report, ctx);
 	}
 	return err;
+}
+
+int settings_settle(struct settings *s)
+{
+	char error[64];
+	enum setting_origin origin = settings_sink_origin(s, "otlp", "endpoint");
+
+	if (origin <= settings_sink_origin(s, "otlp", "traces_endpoint"))
+		return 0;
+	return settings_set_key(s, "sinks.otlp.traces_endpoint", "", origin, error, sizeof(error));
 }

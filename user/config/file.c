@@ -10,20 +10,22 @@
 
 #include "config/store.h"
 
-enum { FILE_MAX = 1 << 20, KEY_LEN = 160, SEEN_MAX = 512 };
+enum { FILE_MAX = 1 << 20, KEY_LEN = 160, SEEN_MAX = 512, DEPTH_MAX = 16, COMPLAINTS_MAX = 50 };
 
 struct seen {
-	size_t id; /* setting, or SETTING_COUNT and beyond: sinks' options in the order of the tables */
+	char key[KEY_LEN]; /* a known one: at most as many as the tables have, and their groups */
 	size_t line;
 };
 
 struct file {
 	struct settings *settings;
 	const char *name;
+	struct slice text;
 	yaml_document_t *document;
 	settings_report_fn report;
 	void *ctx;
 	int err;
+	size_t complaints;
 	struct seen seen[SEEN_MAX];
 	size_t nseen;
 };
@@ -35,12 +37,21 @@ static void complain(struct file *f, size_t line, const char *format, ...)
 	char sentence[640], message[1024];
 	va_list ap;
 
+	f->err = -EINVAL;
+	if (f->complaints > COMPLAINTS_MAX)
+		return;
 	va_start(ap, format);
 	vsnprintf(sentence, sizeof(sentence), format, ap);
 	va_end(ap);
-	snprintf(message, sizeof(message), "%.300s:%zu: %s", f->name, line, sentence);
+	/* What the file says comes to a terminal: no escape sequences, and one line. */
+	for (char *p = sentence; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	if (f->complaints++ == COMPLAINTS_MAX)
+		snprintf(message, sizeof(message), "%.300s:%zu: and more of this: the rest of the file was not looked at", f->name, line);
+	else
+		snprintf(message, sizeof(message), "%.300s:%zu: %s", f->name, line, sentence);
 	f->report(f->ctx, message);
-	f->err = -EINVAL;
 }
 
 static size_t line_of(const yaml_node_t *node) { return node->start_mark.line + 1; }
@@ -83,7 +94,7 @@ static void set_items(struct file *f, int id, const char *key, const yaml_node_t
 		complain(f, line_of(node), "%s is one value, not a list", key);
 		return;
 	}
-	for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++) {
+	for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top && f->complaints <= COMPLAINTS_MAX; i++) {
 		const yaml_node_t *item = yaml_document_get_node(f->document, *i);
 		const char *text = scalar(f, item);
 		if (text && settings_set(f->settings, (enum setting_id)id, text, ORIGIN_FILE, error, sizeof(error)))
@@ -91,15 +102,18 @@ static void set_items(struct file *f, int id, const char *key, const yaml_node_t
 	}
 }
 
-static bool seen_before(struct file *f, size_t id, const char *key, size_t line)
+static bool seen_before(struct file *f, const char *key, size_t line)
 {
 	for (size_t i = 0; i < f->nseen; i++)
-		if (f->seen[i].id == id) {
+		if (strcmp(f->seen[i].key, key) == 0) {
 			complain(f, line, "%s is given twice, first in line %zu", key, f->seen[i].line);
 			return true;
 		}
-	if (f->nseen < SEEN_MAX)
-		f->seen[f->nseen++] = (struct seen){ id, line };
+	if (f->nseen < SEEN_MAX) {
+		struct seen *seen = &f->seen[f->nseen++];
+		snprintf(seen->key, sizeof(seen->key), "%s", key);
+		seen->line = line;
+	}
 	return false;
 }
 
@@ -134,11 +148,12 @@ static void pair(struct file *f, const char *prefix, const yaml_node_t *key_node
 		return;
 	snprintf(key, sizeof(key), "%s%s%s", prefix, prefix[0] ? "." : "", word);
 	int id = settings_find(key);
-	bool is_option = id < 0 && settings_find_sink_option(key, &sink, &option) == 0;
-	if (id < 0 && !is_option) {
+	if (id < 0 && settings_find_sink_option(key, &sink, &option)) {
 		if (!is_group(key)) {
-			settings_unknown(key, error, sizeof(error));
+			settings_unknown(key, true, error, sizeof(error));
 			complain(f, line, "%s", error);
+		} else if (seen_before(f, key, line)) {
+			return;
 		} else if (value->type == YAML_MAPPING_NODE) {
 			mapping(f, key, value);
 		} else if (!is_null(value)) {
@@ -146,7 +161,7 @@ static void pair(struct file *f, const char *prefix, const yaml_node_t *key_node
 		}
 		return;
 	}
-	if (seen_before(f, is_option ? SETTING_COUNT + sink * 1000 + option : (size_t)id, key, line) || is_null(value))
+	if (seen_before(f, key, line) || is_null(value))
 		return;
 	if (value->type == YAML_MAPPING_NODE)
 		complain(f, line, "%s is a value, not a group", key);
@@ -156,11 +171,50 @@ static void pair(struct file *f, const char *prefix, const yaml_node_t *key_node
 		set(f, key, value);
 }
 
-/* Recursion ends with the known keys: no name below one of theirs is a group. */
+/* Recursion ends with the known keys: no name below one of theirs is a group. Each group is entered once, so that aliases (*name) multiply nothing. */
 static void mapping(struct file *f, const char *prefix, const yaml_node_t *node)
 {
-	for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top; p++)
+	for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top && f->complaints <= COMPLAINTS_MAX; p++)
 		pair(f, prefix, yaml_document_get_node(f->document, p->key), yaml_document_get_node(f->document, p->value));
+}
+
+/* Bytes that are no text at all have an offset, but no line. */
+static void complain_syntax(struct file *f, const yaml_parser_t *parser)
+{
+	size_t line = parser->problem_mark.line + 1;
+
+	if (parser->error == YAML_READER_ERROR) {
+		line = 1;
+		for (size_t i = 0; i < parser->problem_offset && i < f->text.len; i++)
+			line += f->text.ptr[i] == '\n';
+	}
+	complain(f, line, "%s%s%s", parser->problem ? parser->problem : "not YAML", parser->context ? " " : "", parser->context ? parser->context : "");
+}
+
+/*
+ * libyaml's time grows with the square of the depth: minutes for a file of 300,000 brackets. Events are parsed here only as far as they stay flat;
+ * whatever else is wrong shows when the document is loaded.
+ */
+static bool too_deep(struct file *f)
+{
+	yaml_parser_t parser;
+	yaml_event_t event;
+	int depth = 0;
+	bool last = false;
+
+	if (!yaml_parser_initialize(&parser))
+		return false;
+	yaml_parser_set_input_string(&parser, f->text.ptr, f->text.len);
+	while (!last && depth <= DEPTH_MAX && yaml_parser_parse(&parser, &event)) {
+		depth += event.type == YAML_MAPPING_START_EVENT || event.type == YAML_SEQUENCE_START_EVENT;
+		depth -= event.type == YAML_MAPPING_END_EVENT || event.type == YAML_SEQUENCE_END_EVENT;
+		last = event.type == YAML_STREAM_END_EVENT;
+		if (depth > DEPTH_MAX)
+			complain(f, event.start_mark.line + 1, "nested deeper than anything that is configured");
+		yaml_event_delete(&event);
+	}
+	yaml_parser_delete(&parser);
+	return depth > DEPTH_MAX;
 }
 
 static void document(struct file *f, yaml_parser_t *parser)
@@ -175,12 +229,11 @@ static void document(struct file *f, yaml_parser_t *parser)
 	else if (!is_null(root))
 		complain(f, line_of(root), "keys and values were expected (group:, then indented key: value)");
 	if (!yaml_parser_load(parser, &next)) {
-		complain(f, parser->problem_mark.line + 1, "%s", parser->problem ? parser->problem : "not YAML");
+		complain_syntax(f, parser);
 		return;
 	}
-	root = yaml_document_get_root_node(&next);
-	if (root)
-		complain(f, line_of(root), "one document only: remove this '---' and what follows");
+	if (yaml_document_get_root_node(&next))
+		complain(f, next.start_mark.line + 1, "one document only: remove this '---' and what follows");
 	yaml_document_delete(&next);
 }
 
@@ -192,18 +245,21 @@ int settings_load_text(struct settings *s, const char *name, struct slice text, 
 
 	if (!f)
 		return -ENOMEM;
-	*f = (struct file){ .settings = s, .name = name, .document = &doc, .report = report, .ctx = ctx };
+	if (!text.ptr)
+		text = SLICE_LIT("");
+	*f = (struct file){ .settings = s, .name = name, .text = text, .document = &doc, .report = report, .ctx = ctx };
 	if (!yaml_parser_initialize(&parser)) {
 		free(f);
 		return -ENOMEM;
 	}
-	yaml_parser_set_input_string(&parser, text.ptr ? text.ptr : (const uint8_t *)"", text.len);
-	if (yaml_parser_load(&parser, &doc)) {
+	yaml_parser_set_input_string(&parser, text.ptr, text.len);
+	if (too_deep(f)) {
+		/* said */
+	} else if (yaml_parser_load(&parser, &doc)) {
 		document(f, &parser);
 		yaml_document_delete(&doc);
 	} else {
-		complain(f, parser.problem_mark.line + 1, "%s%s%s", parser.problem ? parser.problem : "not YAML", parser.context ? " " : "",
-			 parser.context ? parser.context : "");
+		complain_syntax(f, &parser);
 	}
 	yaml_parser_delete(&parser);
 	int err = f->err;

@@ -161,7 +161,7 @@ static int parse_value(const struct setting_def *d, const char *value, uint64_t 
 		if (d->choices[0])
 			return settings_is_choice(d->choices, text) ? 0 : -EINVAL;
 		/* The default is what it is, and says "not given". */
-		return (text.len == 0 && !d->value[0]  && d->type == SETTING_TYPE_STR) || ((int64_t)text.len >= d->min && (int64_t)text.len <= d->max) ? 0 : -EINVAL;
+		return (text.len == 0 && !d->value[0] && d->type == SETTING_TYPE_STR) || ((int64_t)text.len >= d->min && (int64_t)text.len <= d->max) ? 0 : -EINVAL;
 	case SETTING_TYPE_BOOL: return parse_bool(text, ret_number);
 	case SETTING_TYPE_SHARE: return parse_share(value, ret_share);
 	case SETTING_TYPE_INT:
@@ -171,12 +171,21 @@ static int parse_value(const struct setting_def *d, const char *value, uint64_t 
 		number = (int64_t)*ret_number;
 		break;
 	case SETTING_TYPE_DURATION: err = units_duration_ms(text, &number); break;
-	case SETTING_TYPE_SIZE: err = units_size_bytes(text, &number); break;
+	case SETTING_TYPE_SIZE:
+	case SETTING_TYPE_POWER: err = units_size_bytes(text, &number); break;
 	}
 	if (err || number < d->min || number > d->max)
 		return -EINVAL;
+	if (d->type == SETTING_TYPE_POWER && (number & (number - 1)))
+		return -EINVAL;
 	*ret_number = (uint64_t)number;
 	return 0;
+}
+
+static int out_of_memory(char *ret_error, size_t error_len)
+{
+	snprintf(ret_error, error_len, "out of memory");
+	return -ENOMEM;
 }
 
 static int add_item(struct setting_value *v, const char *value)
@@ -221,11 +230,11 @@ int settings_set(struct settings *s, enum setting_id id, const char *value, enum
 		if (v->origin != origin)
 			clear_items(v);
 		v->origin = origin;
-		return add_item(v, value);
+		return add_item(v, value) ? out_of_memory(ret_error, error_len) : 0;
 	}
 	char *text = strdup(value);
 	if (!text)
-		return -ENOMEM;
+		return out_of_memory(ret_error, error_len);
 	free(v->text);
 	v->text = text;
 	v->number = number;
@@ -258,18 +267,23 @@ static int set_list(struct settings *s, enum setting_id id, const char *value, e
 	return 0;
 }
 
-static int check_sink_value(const struct sink_option *o, const char *value, const char **ret_allowed)
+/* `ret_allowed`: what is allowed, for the error's sentence. */
+static int check_sink_value(const struct sink_option *o, const char *value, char *ret_allowed, size_t allowed_len)
 {
 	struct slice text = slice_str(value);
 	int64_t number;
 	uint64_t unsigned_number;
 
 	switch (o->type) {
-	case SINK_OPT_STR: return 0;
-	case SINK_OPT_BOOL: *ret_allowed = "true or false"; return parse_bool(text, &unsigned_number);
-	case SINK_OPT_INT: *ret_allowed = "a whole number"; return slice_u64(text, &unsigned_number) ? 0 : -EINVAL;
-	case SINK_OPT_DURATION_MS: *ret_allowed = "a duration such as 250ms, 10s, 5m"; return units_duration_ms(text, &number);
-	case SINK_OPT_SIZE_BYTES: *ret_allowed = "a size such as 64KiB, 16MiB"; return units_size_bytes(text, &number);
+	case SINK_OPT_STR:
+		if (!o->choices[0])
+			return 0;
+		settings_print_choices(o->choices, ret_allowed, allowed_len);
+		return settings_is_choice(o->choices, text) ? 0 : -EINVAL;
+	case SINK_OPT_BOOL: snprintf(ret_allowed, allowed_len, "true or false"); return parse_bool(text, &unsigned_number);
+	case SINK_OPT_INT: snprintf(ret_allowed, allowed_len, "a whole number"); return slice_u64(text, &unsigned_number) ? 0 : -EINVAL;
+	case SINK_OPT_DURATION_MS: snprintf(ret_allowed, allowed_len, "a duration such as 250ms, 10s, 5m"); return units_duration_ms(text, &number);
+	case SINK_OPT_SIZE_BYTES: snprintf(ret_allowed, allowed_len, "a size such as 64KiB, 16MiB"); return units_size_bytes(text, &number);
 	}
 	return -EINVAL;
 }
@@ -295,17 +309,17 @@ static int set_sink(struct settings *s, const char *key, size_t sink, size_t opt
 {
 	const struct sink_option *o = &sink_table[sink]->options[option];
 	struct sink_values *v = &s->sinks[sink];
-	const char *allowed = "";
+	char allowed[256] = "";
 
-	if (check_sink_value(o, value, &allowed)) {
-		snprintf(ret_error, error_len, "%s wants %s, not '%.100s'", key, allowed, value);
+	if (check_sink_value(o, value, allowed, sizeof(allowed))) {
+		snprintf(ret_error, error_len, "%s wants %s, not '%.100s'", key, allowed, o->secret ? "***" : value);
 		return -EINVAL;
 	}
 	if (origin < v->origins[option])
 		return 0;
 	char *text = strdup(value);
 	if (!text)
-		return -ENOMEM;
+		return out_of_memory(ret_error, error_len);
 	free(v->texts[option]);
 	v->texts[option] = text;
 	v->origins[option] = origin;
@@ -320,10 +334,31 @@ int settings_find(const char *key)
 	return -ENOENT;
 }
 
-void settings_unknown(const char *key, char *ret_error, size_t error_len)
+/* The groups: what stands before a dot in a key. */
+static void try_groups(struct settings_nearest *nearest)
+{
+	char name[160];
+
+	for (int i = 0; i < SETTING_COUNT; i++) {
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(setting_defs[i].key, "."), setting_defs[i].key);
+		if (name[0])
+			settings_nearest_try(nearest, name);
+	}
+	settings_nearest_try(nearest, "sinks");
+	for (size_t i = 0; sink_table[i]; i++) {
+		snprintf(name, sizeof(name), "sinks.%s", sink_table[i]->name);
+		if (option_count(sink_table[i]))
+			settings_nearest_try(nearest, name);
+	}
+}
+
+void settings_unknown(const char *key, bool groups, char *ret_error, size_t error_len)
 {
 	struct settings_nearest nearest = { .wanted = key };
 	char name[160];
+
+	if (groups)
+		try_groups(&nearest);
 
 	for (int i = 0; i < SETTING_COUNT; i++)
 		if (setting_defs[i].key[0])
@@ -349,7 +384,7 @@ int settings_set_key(struct settings *s, const char *key, const char *value, enu
 						    settings_set(s, (enum setting_id)id, value, origin, ret_error, error_len);
 	if (settings_find_sink_option(key, &sink, &option) == 0)
 		return set_sink(s, key, sink, option, value, origin, ret_error, error_len);
-	settings_unknown(key, ret_error, error_len);
+	settings_unknown(key, false, ret_error, error_len);
 	return -ENOENT;
 }
 

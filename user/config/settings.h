@@ -21,7 +21,7 @@ enum setting_id {
 	SETTING_COUNT,
 };
 
-enum setting_type { SETTING_TYPE_STR, SETTING_TYPE_BOOL, SETTING_TYPE_INT, SETTING_TYPE_SHARE, SETTING_TYPE_DURATION, SETTING_TYPE_SIZE, SETTING_TYPE_LIST, SETTING_TYPE_INTS };
+enum setting_type { SETTING_TYPE_STR, SETTING_TYPE_BOOL, SETTING_TYPE_INT, SETTING_TYPE_SHARE, SETTING_TYPE_DURATION, SETTING_TYPE_SIZE, SETTING_TYPE_POWER, SETTING_TYPE_LIST, SETTING_TYPE_INTS };
 
 /* Commands that have an option: bits. */
 enum { SETTING_RUN = 1, SETTING_TRACE = 2, SETTING_RECORD = 4, SETTING_REPLAY = 8 };
@@ -63,8 +63,13 @@ int settings_set_key(struct settings *s, const char *key, const char *value, enu
 int settings_load_file(struct settings *s, const char *path, settings_report_fn report, void *ctx);
 /* The same for text that is in memory; `name` is the FILE of reports. */
 int settings_load_text(struct settings *s, const char *name, struct slice text, settings_report_fn report, void *ctx);
-/* Reports variables that it ignores. -ENOMEM. */
+/* Reports variables that it ignores; their values are not shown where they may be secrets. -ENOMEM. */
 int settings_load_environment(struct settings *s, const char *(*get)(void *ctx, const char *name), void *get_ctx, settings_report_fn report, void *ctx);
+/*
+ * After the last source: a traces_endpoint that comes from a lower origin than the endpoint is dropped (--otlp wins over OTEL_EXPORTER_OTLP_TRACES_ENDPOINT;
+ * from one and the same origin the special one wins). -ENOMEM.
+ */
+int settings_settle(struct settings *s);
 
 const char *settings_str(const struct settings *s, enum setting_id id);
 bool settings_bool(const struct settings *s, enum setting_id id);

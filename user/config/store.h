@@ -32,7 +32,9 @@ int settings_find_sink_option(const char *key, size_t *ret_sink, size_t *ret_opt
 const char *settings_sink_variable(const char *sink, const char *option);
 /* Is value one of "a|b|"? Anything is of "". */
 bool settings_is_choice(const char *choices, struct slice value);
-/* The sentence for a key that does not exist. */
-void settings_unknown(const char *key, char *ret_error, size_t error_len);
+/* "a|b|c|" as "a, b or c". */
+void settings_print_choices(const char *choices, char *ret_text, size_t len);
+/* The sentence for a key that does not exist. `groups`: the name may have been meant for a group's. */
+void settings_unknown(const char *key, bool groups, char *ret_error, size_t error_len);
 
 #endif

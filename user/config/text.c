@@ -4,8 +4,7 @@
 
 #include "config/store.h"
 
-/* "a|b|c|" as "a, b or c". */
-static void print_choices(const char *choices, char *ret_text, size_t len)
+void settings_print_choices(const char *choices, char *ret_text, size_t len)
 {
 	struct slice all = slice_str(choices);
 	size_t used = 0;
@@ -60,7 +59,7 @@ void settings_print_allowed(const struct setting_def *d, char *ret_text, size_t 
 	case SETTING_TYPE_STR:
 	case SETTING_TYPE_LIST:
 		if (d->choices[0])
-			print_choices(d->choices, ret_text, len);
+			settings_print_choices(d->choices, ret_text, len);
 		else
 			snprintf(ret_text, len, "a text of %lld to %lld characters", (long long)d->min, (long long)d->max);
 		break;
@@ -72,7 +71,9 @@ void settings_print_allowed(const struct setting_def *d, char *ret_text, size_t 
 		snprintf(ret_text, len, "a duration from %s to %s (ms, s, m, h)", duration(d->min, low, sizeof(low)), duration(d->max, high, sizeof(high)));
 		break;
 	case SETTING_TYPE_SIZE:
-		snprintf(ret_text, len, "a size from %s to %s (KiB, MiB, GiB)", size(d->min, low, sizeof(low)), size(d->max, high, sizeof(high)));
+	case SETTING_TYPE_POWER:
+		snprintf(ret_text, len, "a size from %s to %s (KiB, MiB, GiB)%s", size(d->min, low, sizeof(low)), size(d->max, high, sizeof(high)),
+			 d->type == SETTING_TYPE_POWER ? ", a power of two" : "");
 		break;
 	}
 }
@@ -131,9 +132,25 @@ static void print_setting(struct buffer *out, const struct setting_def *d, const
 	buffer_append_byte(out, '\n');
 }
 
+static void sink_allowed(const struct sink_option *o, char *ret_text, size_t len)
+{
+	static const char *const types[] = {
+		[SINK_OPT_STR] = "a text",
+		[SINK_OPT_INT] = "a number",
+		[SINK_OPT_BOOL] = "true or false",
+		[SINK_OPT_DURATION_MS] = "a duration (ms, s, m, h)",
+		[SINK_OPT_SIZE_BYTES] = "a size (KiB, MiB, GiB)",
+	};
+
+	if (o->type == SINK_OPT_STR && o->choices[0])
+		settings_print_choices(o->choices, ret_text, len);
+	else
+		snprintf(ret_text, len, "%s", types[o->type]);
+}
+
 static void print_sink(struct buffer *out, const struct sink_ops *ops)
 {
-	char comment[640];
+	char allowed[256], comment[640];
 
 	if (!ops->options || !ops->options[0].name)
 		return;
@@ -141,7 +158,8 @@ static void print_sink(struct buffer *out, const struct sink_ops *ops)
 	buffer_printf(out, "  %s:\n", ops->name);
 	for (const struct sink_option *o = ops->options; o->name; o++) {
 		const char *variable = settings_sink_variable(ops->name, o->name);
-		snprintf(comment, sizeof(comment), "%s.%s%s", o->help, variable[0] ? " Variable: " : "", variable);
+		sink_allowed(o, allowed, sizeof(allowed));
+		snprintf(comment, sizeof(comment), "%s. Takes %s.%s%s", o->help, allowed, variable[0] ? " Variable: " : "", variable);
 		print_comment(out, "    ", comment);
 		buffer_printf(out, "    %s: ", o->name);
 		if (o->type == SINK_OPT_STR)
@@ -198,18 +216,6 @@ static void print_row(struct buffer *out, const char *key, const char *value, co
 	buffer_append_str(out, " |\n");
 }
 
-static const char *sink_type(enum sink_option_type type)
-{
-	switch (type) {
-	case SINK_OPT_STR: return "a text";
-	case SINK_OPT_INT: return "a number";
-	case SINK_OPT_BOOL: return "true or false";
-	case SINK_OPT_DURATION_MS: return "a duration (ms, s, m, h)";
-	case SINK_OPT_SIZE_BYTES: return "a size (KiB, MiB, GiB)";
-	}
-	return "";
-}
-
 int settings_print_markdown(struct buffer *out)
 {
 	char allowed[256], item[300], key[160];
@@ -226,7 +232,8 @@ int settings_print_markdown(struct buffer *out)
 	for (size_t i = 0; sink_table[i]; i++)
 		for (const struct sink_option *o = sink_table[i]->options; o && o->name; o++) {
 			snprintf(key, sizeof(key), "sinks.%s.%s", sink_table[i]->name, o->name);
-			print_row(out, key, o->value, sink_type(o->type), "", settings_sink_variable(sink_table[i]->name, o->name), o->help);
+			sink_allowed(o, allowed, sizeof(allowed));
+			print_row(out, key, o->value, allowed, "", settings_sink_variable(sink_table[i]->name, o->name), o->help);
 		}
 	return out->failed;
 }

@@ -19,6 +19,7 @@ struct sink_option {
 	const char *value;   /* default, as text */
 	const char *help;    /* feeds --help and the configuration's documentation */
 	bool secret;         /* shown as *** */
+	const char *choices; /* "a|b|" for texts that are words of a list, "" = any */
 };
 
 struct sink;
