@@ -301,7 +301,8 @@ static void probe_engine_ended(struct probe *p, int wait_status)
 	p->progress->processed = p->progress->taken;
 	if (p->stopping || clean) {
 		/* An engine that ends by itself has finished, or has said why it cannot work. */
-		p->status = p->stopping && !clean ? 0 : code;
+		if (!p->status)
+			p->status = p->stopping && !clean ? 0 : code;
 		p->stopping = true;
 		return;
 	}
