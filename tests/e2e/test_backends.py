@@ -56,7 +56,7 @@ def shop(start, postgres, monkeypatch):
 
 def shop_driver(start, shop, count):
     plan = [OrderRequest("GET", "order", 100_001 + i) for i in range(count)]
-    driver = Driver(start.folder(), "driver", ["/usr/bin/env", "OTEL_SERVICE_NAME=driver", go_program("driver"), shop.gateway.port, 1])
+    driver = Driver(start.folder(), "driver", ["/usr/bin/env", "OTEL_SERVICE_NAME=driver", go_program("driver"), shop.gateway.port, 1, 0])
     driver.write("".join(json.dumps({"method": r.method, "path": r.path, "body": 0}) + "\n" for r in plan) + "\n")
     return driver, plan
 
