@@ -9,6 +9,7 @@
 #include "lib/regs.bpf.h"
 #include "lib/sock.bpf.h"
 
+#define PLUMB_RCV_SHUTDOWN 1 /* include/net/sock.h */
 #define PLUMB_MSG_OOB 0x1
 #define PLUMB_MSG_PEEK 0x2
 #define PLUMB_MSG_TRUNC 0x20
@@ -382,7 +383,8 @@ static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int 
 	if (dir == PLUMB_INGRESS && msg_flags & (PLUMB_MSG_PEEK | PLUMB_MSG_OOB | PLUMB_MSG_ERRQUEUE))
 		return 0;
 	__u8 type = sock_type(sk);
-	if (ret == 0 && (dir == PLUMB_EGRESS || type != PLUMB_SOCK_STREAM))
+	/* Nothing moved. That is the end of a stream only if the peer has ended it: a call may also ask for no bytes. */
+	if (ret == 0 && (dir == PLUMB_EGRESS || type != PLUMB_SOCK_STREAM || !(SK(sk, sk_shutdown) & PLUMB_RCV_SHUTDOWN)))
 		return 0;
 	if (st->flags & PLUMB_ST_CLOSED)
 		return 0;

@@ -16,13 +16,17 @@ struct link_ring {
 	uint64_t size;              /* a power of two */
 };
 
-/* Written by the engine, read by the probe after the engine's death: what was taken from the rings but not processed is lost. */
+enum { LINK_RINGS_MAX = 1024 };
+
+/*
+ * Shared memory that outlives the engine. What was taken but not processed is lost; and a record that was being looked at when the engine died is not looked at again
+ * by the next one.
+ */
 struct link_progress {
 	uint64_t taken;
 	uint64_t processed;
+	uint64_t at[LINK_RINGS_MAX]; /* by ring: behind the last record taken */
 };
-
-enum { LINK_RINGS_MAX = 1024 };
 
 struct link {
 	struct link_ring *rings;

@@ -192,6 +192,17 @@ static const char *env_find(const char *env, size_t len, const char *name)
 	return NULL;
 }
 
+/* A process may say what it is for, not who it is: what the probe reads itself cannot be claimed. */
+static bool otel_key_allowed(const char *key, size_t len)
+{
+	static const char *const own[] = { "plumb.", "process.", "container.", "k8s.pod.", "k8s.node.", "host.", "service.name", "telemetry." };
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (strncmp(key, own[i], strlen(own[i])) == 0)
+			return false;
+	return strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789._-") == len;
+}
+
 /* OTEL_RESOURCE_ATTRIBUTES: key=value,key=value; only keys that look like attribute names are taken. */
 static void describe_otel_attributes(struct description *d, const char *list)
 {
@@ -202,7 +213,7 @@ static void describe_otel_attributes(struct description *d, const char *list)
 			copy_part(key, sizeof(key), list, eq);
 			if (strcmp(key, "service.name") == 0)
 				describe_name(d, list + eq + 1, n - eq - 1, "OTEL_RESOURCE_ATTRIBUTES");
-			else if (strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789._") == eq && strncmp(key, "plumb.", 6) != 0)
+			else if (otel_key_allowed(key, eq))
 				describe_add(d, key, list + eq + 1, n - eq - 1);
 		}
 		list += n + (list[n] == ',');
@@ -311,6 +322,13 @@ static void describe_script(struct description *d, uint32_t pid, char *text)
 	}
 }
 
+void describe_comm(uint32_t pid, char *ret_name, size_t len)
+{
+	ssize_t n = proc_read(pid, "comm", ret_name, len);
+
+	ret_name[n > 0 ? strcspn(ret_name, "\n") : 0] = 0;
+}
+
 /*
  * The name under which a program was started, where it goes by several (redis-server is a link to redis-check-rdb on Debian): the first word of its
  * arguments, if the kernel's name for the process agrees.
@@ -318,11 +336,10 @@ static void describe_script(struct description *d, uint32_t pid, char *text)
 static size_t describe_started_as(uint32_t pid, char *text, char *ret_name, size_t len)
 {
 	char comm[PLUMB_COMM_LEN + 1];
-	ssize_t comm_len = proc_read(pid, "comm", comm, sizeof(comm));
 
-	if (comm_len <= 1 || proc_read(pid, "cmdline", text, PROC_TEXT_MAX) <= 0)
+	describe_comm(pid, comm, sizeof(comm));
+	if (!comm[0] || proc_read(pid, "cmdline", text, PROC_TEXT_MAX) <= 0)
 		return 0;
-	comm[strcspn(comm, "\n")] = 0;
 	text[strcspn(text, " :")] = 0;
 	const char *base = base_name(text);
 	if (!*base || strncmp(base, comm, PLUMB_COMM_LEN - 1) != 0)

@@ -20,6 +20,9 @@ enum { DESCRIBE_MAX = sizeof(struct plumb_rec_process) + 3072 };
 int describe_process(uint32_t pid, const struct plumb_rec_exec *exec, void *buf);
 /* Resource use now; -ESRCH when gone. */
 int describe_stat(uint32_t pid, struct plumb_rec_proc_stat *ret);
+/* The kernel's name for the process, at most 15 bytes; "" when it is gone. */
+void describe_comm(uint32_t pid, char *ret_name, size_t len);
+
 /* Parts, for tests. */
 /* Container id (64 hex digits, or what the runtime uses) in a cgroup path; returns its length or 0. */
 size_t describe_container_id(const char *cgroup_path, char *ret_id, size_t len);

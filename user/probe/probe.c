@@ -32,6 +32,7 @@ enum {
 	PROBE_SOCKET_BYTES = 4 * 1024 * 1024,
 	PROBE_RESTART_MAX_MS = 10000,
 	PROBE_COSTS_MAX = 16,
+	PROBE_CONTROL_BATCH = 256,  /* messages of the engine that are looked at before anything else gets its turn */
 	ENGINE_NICE = -5,           /* it must empty the rings even when all CPUs are busy */
 };
 
@@ -260,6 +261,7 @@ static int probe_start_command(struct probe *p)
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		signal(SIGPIPE, SIG_DFL);
 		close(gate[1]);
+		dup2(STDERR_FILENO, STDOUT_FILENO); /* standard output carries spans and nothing else */
 		if (read(gate[0], &go, 1) != 1)
 			_exit(127);
 		execvp(p->o->command[0], p->o->command);
@@ -355,7 +357,7 @@ static void probe_control(struct probe *p)
 {
 	struct plumb_ctl m;
 
-	while (p->control_fd >= 0) {
+	for (int i = 0; i < PROBE_CONTROL_BATCH && p->control_fd >= 0; i++) {
 		ssize_t n = recv(p->control_fd, &m, sizeof(m), MSG_DONTWAIT);
 		if (n != (ssize_t)sizeof(m)) {
 			if (n > 0)
@@ -365,7 +367,7 @@ static void probe_control(struct probe *p)
 		switch (m.type) {
 		case PLUMB_CTL_POLICY: loaded_policy(p->loaded, m.a, (uint32_t)m.b, (uint32_t)(m.b >> 32)); break;
 		case PLUMB_CTL_DESCRIBE: watch_describe(p->watch, (uint32_t)m.a, NULL); break;
-		case PLUMB_CTL_READY: p->backoff_ms = 0; break;
+		case PLUMB_CTL_READY: break; /* it works: nothing to do; how long it works decides how soon it is started again */
 		default: break;
 		}
 	}

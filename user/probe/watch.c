@@ -100,11 +100,10 @@ static bool matches(const char *const *wanted, const char *value, bool whole)
 
 static bool watch_selects(const struct watch *w, const struct plumb_rec_process *r)
 {
-	char comm[PLUMB_COMM_LEN] = "";
 	const char *name = description_find(r, "process.executable.name");
+	char comm[PLUMB_COMM_LEN + 1];
 
-	if (name)
-		snprintf(comm, sizeof(comm), "%s", name);
+	describe_comm(r->pid, comm, sizeof(comm));
 	for (int i = 0; i < LOAD_FILTER_MAX && w->o->load.comms[i]; i++)
 		if (strncmp(comm, w->o->load.comms[i], PLUMB_COMM_LEN - 1) == 0)
 			return true;
@@ -129,13 +128,18 @@ void watch_describe(struct watch *w, uint32_t pid, const struct plumb_rec_exec *
 		r->flags |= PLUMB_PROCESS_TARGET;
 		loaded_target(w->loaded, pid, TARGET_TRACE, w->o->load.follow_children);
 	}
+	int err = w->emit(w->ctx, buf, (size_t)size);
+	if (err == -EAGAIN || err == -ENOBUFS) {
+		if (r->flags & PLUMB_PROCESS_PARTIAL)
+			w->lost++; /* there will be nothing left to read */
+		else
+			watch_later(w, pid, 0);
+		return;
+	}
 	if (r->flags & PLUMB_PROCESS_PARTIAL)
 		w->lost++;
-	else
+	else if (!err)
 		map_put(&w->described, pid, (void *)(uintptr_t)pid);
-	int err = w->emit(w->ctx, buf, (size_t)size);
-	if (err == -EAGAIN || err == -ENOBUFS)
-		watch_later(w, pid, w->now_ns);
 }
 
 void watch_event(struct watch *w, const struct plumb_rec_header *h)
@@ -180,10 +184,12 @@ void watch_tick(struct watch *w, uint64_t now_ns)
 	w->now_ns = now_ns;
 	for (uint32_t done = 0, n = w->count; done < n && done < WATCH_TICK_MAX; done++) {
 		struct pending p = w->pending[w->head];
-		if (p.due_ns > now_ns)
-			return; /* in order of their time, but for those of the start, which come first */
 		w->head = (w->head + 1) % WATCH_PENDING_MAX;
 		w->count--;
+		if (p.due_ns > now_ns) {
+			watch_later(w, p.pid, p.due_ns);
+			continue;
+		}
 		if (p.due_ns && map_get(&w->described, p.pid))
 			continue; /* an exec has described it since */
 		watch_describe(w, p.pid, NULL);
@@ -197,8 +203,9 @@ void watch_stats(struct watch *w)
 
 	while (map_next(&w->described, &at, &pid)) {
 		struct plumb_rec_proc_stat r;
-		if (describe_stat((uint32_t)pid, &r) == 0)
-			w->emit(w->ctx, &r, sizeof(r));
+		/* A full socket costs one reading; the next one has the same totals. */
+		if (describe_stat((uint32_t)pid, &r) == 0 && w->emit(w->ctx, &r, sizeof(r)))
+			break;
 	}
 }
 

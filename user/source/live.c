@@ -25,6 +25,8 @@ struct live_ring {
 	uint64_t at;         /* next record to look at */
 	uint64_t end;        /* producer's position when this batch began */
 	uint64_t committed;
+	struct slice head;   /* the record at `at`, empty while there is none */
+	uint64_t head_ns;    /* its time, UINT64_MAX while there is none */
 };
 
 struct live {
@@ -75,11 +77,30 @@ static struct slice ring_peek(struct live_ring *r)
 	return SLICE_NONE;
 }
 
-static void ring_advance(struct live_ring *r, size_t bytes)
+static uint64_t raw_time(struct slice raw)
 {
-	r->at += (bytes + RING_HEADER + 7) & ~7ull;
+	return ((const struct plumb_rec_header *)(const void *)raw.ptr)->time_ns;
+}
+
+/* Looks for the next record once, so that the merge compares times without touching the rings. */
+static void ring_look(struct live_ring *r)
+{
+	r->head = ring_peek(r);
+	r->head_ns = r->head.len < sizeof(struct plumb_rec_header) ? UINT64_MAX : raw_time(r->head);
+}
+
+/* Takes the head off. Told to the next engine first: should this record be the end of this one, it shall not be the end of that one too. */
+static void ring_take(struct live_ring *r, uint64_t *shared_at)
+{
+	r->at += (r->head.len + RING_HEADER + 7) & ~7ull;
+	__atomic_store_n(shared_at, r->at, __ATOMIC_RELEASE);
+}
+
+static void ring_taken(struct live_ring *r)
+{
 	if (r->at - r->committed >= LIVE_COMMIT_BYTES)
 		ring_commit(r);
+	ring_look(r);
 }
 
 static int live_deliver(struct live *l, struct slice raw, source_record_fn fn, void *ctx)
@@ -124,11 +145,6 @@ static struct slice live_peek_control(struct live *l)
 	return slice_make(l->control, l->control_len);
 }
 
-static uint64_t raw_time(struct slice raw)
-{
-	return ((const struct plumb_rec_header *)(const void *)raw.ptr)->time_ns;
-}
-
 /* START opens the stream, whatever the rings hold from before this engine. Others wait for their turn. */
 static bool control_is_next(struct slice raw, uint64_t ring_ns)
 {
@@ -138,20 +154,15 @@ static bool control_is_next(struct slice raw, uint64_t ring_ns)
 }
 
 /* The ring whose next record is the oldest, if that is not younger than `until`. */
-static struct live_ring *live_oldest(struct live *l, uint64_t until, struct slice *ret_raw)
+static struct live_ring *live_oldest(struct live *l, uint64_t until)
 {
 	struct live_ring *best = NULL;
 
-	for (uint32_t i = 0; i < l->link->nrings; i++) {
-		struct slice raw = ring_peek(&l->rings[i]);
-		if (raw.len < sizeof(struct plumb_rec_header))
-			continue;
-		if (raw_time(raw) <= until) {
-			until = raw_time(raw);
+	for (uint32_t i = 0; i < l->link->nrings; i++)
+		if (l->rings[i].head_ns <= until) {
+			until = l->rings[i].head_ns;
 			best = &l->rings[i];
-			*ret_raw = raw;
 		}
-	}
 	return best;
 }
 
@@ -160,12 +171,14 @@ static int live_merge(struct live *l, int max, uint64_t until, source_record_fn 
 	int n = 0;
 
 	l->control_dry = false;
-	for (uint32_t i = 0; i < l->link->nrings; i++)
+	for (uint32_t i = 0; i < l->link->nrings; i++) {
 		l->rings[i].end = __atomic_load_n(l->rings[i].map.producer_pos, __ATOMIC_ACQUIRE);
+		ring_look(&l->rings[i]);
+	}
 	while (n < max) {
-		struct slice raw = SLICE_NONE, control = live_peek_control(l);
-		struct live_ring *r = live_oldest(l, until, &raw);
-		if (control.len && control_is_next(control, r ? raw_time(raw) : until)) {
+		struct slice control = live_peek_control(l);
+		struct live_ring *r = live_oldest(l, until);
+		if (control.len && control_is_next(control, r ? r->head_ns : until)) {
 			l->control_len = 0;
 			int err = live_deliver(l, control, fn, ctx);
 			if (err)
@@ -175,8 +188,10 @@ static int live_merge(struct live *l, int max, uint64_t until, source_record_fn 
 		}
 		if (!r)
 			break;
+		struct slice raw = r->head;
+		ring_take(r, &l->link->progress->at[r - l->rings]);
 		int err = live_deliver(l, raw, fn, ctx);
-		ring_advance(r, raw.len);
+		ring_taken(r);
 		if (err) {
 			ring_commit(r);
 			return err;
@@ -303,7 +318,11 @@ int live_open(const struct link *link, int wake_fd, struct source **ret_source)
 		err = live_watch(l, wake_fd, EPOLLIN);
 	for (uint32_t i = 0; i < link->nrings && !err; i++) {
 		l->rings[i].map = link->rings[i];
-		l->rings[i].at = l->rings[i].committed = __atomic_load_n(link->rings[i].consumer_pos, __ATOMIC_ACQUIRE);
+		l->rings[i].at = __atomic_load_n(link->rings[i].consumer_pos, __ATOMIC_ACQUIRE);
+		/* An engine that died may have taken more than it gave back. */
+		if (link->progress->at[i] > l->rings[i].at)
+			l->rings[i].at = link->progress->at[i];
+		ring_commit(&l->rings[i]);
 		/* Edge-triggered: a ring with data is always ready; only the kernel side's call for attention counts. */
 		err = live_watch(l, link->rings[i].fd, EPOLLIN | EPOLLET);
 	}
