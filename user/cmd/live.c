@@ -28,6 +28,7 @@ struct engine {
 	struct web *web;
 	int statm_fd;
 	uint32_t restarts;
+	int status;                /* with which the run ends when the recording ends it */
 	uint64_t policy_refused;
 };
 
@@ -40,13 +41,20 @@ static void on_signal(int number)
 	engine_told_to_stop = 1;
 }
 
-static int engine_open_recorder(struct engine *e)
+static int engine_open_recorder(struct engine *e, uint32_t restarts)
 {
 	struct recorder_options o = e->o->record;
-	char error[256];
+	char error[256], numbered[4096];
+	const char *path = e->o->record_path;
 
-	if (!e->o->record_path)
+	if (!path)
 		return 0;
+	/* What the engine before this one wrote shows why it ended: it is kept. */
+	if (restarts && strcmp(path, "-") != 0) {
+		snprintf(numbered, sizeof(numbered), "%s.%u", path, restarts);
+		path = numbered;
+		log_warn("the recording goes on in %s", path);
+	}
 	if (o.redact) {
 		int err = masker_new(0, &e->masker);
 		if (err) {
@@ -56,7 +64,7 @@ static int engine_open_recorder(struct engine *e)
 		o.mask = masker_record;
 		o.mask_ctx = e->masker;
 	}
-	if (recorder_open(e->o->record_path, &o, &e->recorder, error, sizeof(error))) {
+	if (recorder_open(path, &o, &e->recorder, error, sizeof(error))) {
 		log_error("%s", error);
 		return 1;
 	}
@@ -64,7 +72,7 @@ static int engine_open_recorder(struct engine *e)
 }
 
 /* While the process can still open files: outputs, certificates. No thread starts here: it would keep the old root and escape the filter. */
-static int engine_prepare(void *ctx)
+static int engine_prepare(uint32_t restarts, void *ctx)
 {
 	struct engine *e = ctx;
 	char error[256];
@@ -77,7 +85,7 @@ static int engine_prepare(void *ctx)
 			return 1;
 		}
 	}
-	return engine_open_recorder(e);
+	return engine_open_recorder(e, restarts);
 }
 
 static void engine_policy(void *ctx, uint64_t sock, uint32_t ingress, uint32_t egress)
@@ -89,6 +97,23 @@ static void engine_policy(void *ctx, uint64_t sock, uint32_t ingress, uint32_t e
 		e->policy_refused++; /* the socket keeps the default: more is captured than needed, nothing is lost */
 }
 
+/* The recording is full, or cannot be written. Spans matter more, where there are any: they go on without it. */
+static int engine_end_recording(struct engine *e, int err)
+{
+	struct recorder *r = e->recorder;
+
+	e->recorder = NULL;
+	recorder_close(r);
+	if (err == -EFBIG)
+		log_info("the recording has reached its size%s", e->o->nsinks ? "; tracing goes on" : "");
+	else
+		log_error("recording: %s%s", strerror(-err), e->o->nsinks ? "; tracing goes on without it" : "");
+	if (e->o->nsinks)
+		return 0;
+	e->status = err == -EFBIG ? 0 : 1;
+	return -ECANCELED;
+}
+
 static int engine_record(void *ctx, const struct record *rec, struct slice payload)
 {
 	struct engine *e = ctx;
@@ -96,8 +121,9 @@ static int engine_record(void *ctx, const struct record *rec, struct slice paylo
 	if (e->recorder) {
 		int err = recorder_write(e->recorder, rec, payload);
 		if (err) {
-			log_error("recording: %s", strerror(-err));
-			return err;
+			err = engine_end_recording(e, err);
+			if (err)
+				return err;
 		}
 	}
 	return pipeline_record(e->pipeline, rec, payload);
@@ -138,6 +164,8 @@ static int engine_loop(struct engine *e)
 		int n = e->source->ops->read(e->source, READ_BATCH, WAIT_MS, engine_record, e);
 		if (n == -ENODATA || n == -EPIPE)
 			return 0;
+		if (n == -ECANCELED)
+			return e->status;
 		if (n < 0 && n != -EINTR) {
 			log_error("reading records: %s", strerror(-n));
 			return 1;

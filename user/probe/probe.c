@@ -199,7 +199,7 @@ static void engine_main(struct probe *p, int control_fd)
 	setpriority(PRIO_PROCESS, 0, ENGINE_NICE);
 	p->link.control_fd = control_fd;
 	p->link.restarts = p->restarts;
-	int status = p->o->engine_prepare ? p->o->engine_prepare(p->o->engine_ctx) : 0;
+	int status = p->o->engine_prepare ? p->o->engine_prepare(p->restarts, p->o->engine_ctx) : 0;
 	if (status)
 		exit(status);
 	if (sandbox_enter(&p->o->sandbox, &report, error, sizeof(error))) {
