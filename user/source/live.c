@@ -103,7 +103,8 @@ static void ring_taken(struct live_ring *r)
 	ring_look(r);
 }
 
-static int live_deliver(struct live *l, struct slice raw, source_record_fn fn, void *ctx)
+/* `ahead`: of an earlier time than others that follow, and right so. */
+static int live_deliver(struct live *l, struct slice raw, bool ahead, source_record_fn fn, void *ctx)
 {
 	struct record rec;
 	struct slice payload;
@@ -115,12 +116,13 @@ static int live_deliver(struct live *l, struct slice raw, source_record_fn fn, v
 	} else if (size < 0) {
 		l->counts.corrupt++;
 	} else {
-		if (rec.u.h.time_ns < l->last_ns) {
+		if (!ahead && rec.u.h.time_ns < l->last_ns) {
 			/* By more than the slack: a program was held up between stamping its record and writing it. */
 			l->counts.late++;
 			rec.u.h.time_ns = l->last_ns;
 		}
-		l->last_ns = rec.u.h.time_ns;
+		if (!ahead)
+			l->last_ns = rec.u.h.time_ns;
 		l->counts.records++;
 		int err = fn(ctx, &rec, payload);
 		if (err)
@@ -145,12 +147,15 @@ static struct slice live_peek_control(struct live *l)
 	return slice_make(l->control, l->control_len);
 }
 
-/* START opens the stream, whatever the rings hold from before this engine. Others wait for their turn. */
-static bool control_is_next(struct slice raw, uint64_t ring_ns)
+/*
+ * START opens the stream, and who runs already is known before what the rings hold from before this engine.
+ */
+static bool control_goes_ahead(const struct live *l, struct slice raw)
 {
 	if (raw.len < sizeof(struct plumb_rec_header))
 		return raw.len > 0; /* corrupt: delivered to be counted */
-	return raw_time(raw) <= ring_ns || ((const struct plumb_rec_header *)(const void *)raw.ptr)->type == PLUMB_REC_START;
+	uint16_t type = ((const struct plumb_rec_header *)(const void *)raw.ptr)->type;
+	return type == PLUMB_REC_START || (type == PLUMB_REC_PROCESS && !l->tick_ns);
 }
 
 /* The ring whose next record is the oldest, if that is not younger than `until`. */
@@ -178,9 +183,10 @@ static int live_merge(struct live *l, int max, uint64_t until, source_record_fn 
 	while (n < max) {
 		struct slice control = live_peek_control(l);
 		struct live_ring *r = live_oldest(l, until);
-		if (control.len && control_is_next(control, r ? r->head_ns : until)) {
+		bool ahead = control_goes_ahead(l, control);
+		if (ahead || (control.len && raw_time(control) <= (r ? r->head_ns : until))) {
 			l->control_len = 0;
-			int err = live_deliver(l, control, fn, ctx);
+			int err = live_deliver(l, control, ahead, fn, ctx);
 			if (err)
 				return err;
 			n++;
@@ -190,7 +196,7 @@ static int live_merge(struct live *l, int max, uint64_t until, source_record_fn 
 			break;
 		struct slice raw = r->head;
 		ring_take(r, &l->link->progress->at[r - l->rings]);
-		int err = live_deliver(l, raw, fn, ctx);
+		int err = live_deliver(l, raw, false, fn, ctx);
 		ring_taken(r);
 		if (err) {
 			ring_commit(r);
