@@ -664,6 +664,45 @@ static void ends_find_each_other_by_any_family(void **state)
 	assert_root(&b);
 }
 
+/* Sockets whose open record was lost: their addresses are unknown, not equal. */
+static void unknown_addresses_are_not_equal(void **state)
+{
+	enum { UNKNOWN_FAMILY, UNKNOWN_PORTS, UNKNOWN_LOCAL_PORT, UNKNOWN_REMOTE_PORT, CASES };
+
+	(void)state;
+	for (int i = 0; i < CASES; i++) {
+		struct call a, b;
+		struct call *calls[] = { &a, &b };
+		struct fixture f;
+
+		open_default(&f);
+		client(&a, 10, 100, 1000, 5000);
+		server(&b, 11, 101, 1010, 5000);
+		for (int k = 0; k < 2; k++) {
+			struct connection *c = &calls[k]->conn;
+			bool caller = k == 0;
+			if (i == UNKNOWN_FAMILY) {
+				c->family = 0;
+				memset(&c->local, 0, sizeof(c->local));
+				memset(&c->remote, 0, sizeof(c->remote));
+			}
+			if (i == UNKNOWN_PORTS || (i == UNKNOWN_LOCAL_PORT && caller) || (i == UNKNOWN_REMOTE_PORT && !caller))
+				c->local.port = 0;
+			if (i == UNKNOWN_PORTS || (i == UNKNOWN_LOCAL_PORT && !caller) || (i == UNKNOWN_REMOTE_PORT && caller))
+				c->remote.port = 0;
+		}
+		begin(&f, &a);
+		begin(&f, &b);
+		end(&f, &b, 1200);
+		end(&f, &a, 1300);
+		struct correlate_counts n = finish(&f);
+		assert_root(&a);
+		assert_root(&b);
+		assert_int_equal(n.joined_socket, 0);
+		assert_int_equal(n.roots, 2);
+	}
+}
+
 static void samplers(void **state)
 {
 	struct fixture f;
@@ -815,6 +854,7 @@ int main(void)
 		cmocka_unit_test(what_has_ended_makes_no_calls),
 		cmocka_unit_test(no_cycles),
 		cmocka_unit_test(ends_find_each_other_by_any_family),
+		cmocka_unit_test(unknown_addresses_are_not_equal),
 		cmocka_unit_test(samplers),
 		cmocka_unit_test(responses_alone_and_early_release),
 		cmocka_unit_test(without_room_an_exchange_is_a_root),

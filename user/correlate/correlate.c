@@ -277,6 +277,9 @@ static bool place_of(const struct exchange *x, uint8_t role, struct bytes_place 
 		memcpy(p.server, &server_sock, sizeof(server_sock));
 		p.family = AF_UNIX;
 	} else {
+		/* Sockets whose open record was lost have no address yet: they are not all the same socket. */
+		if ((conn->family != AF_INET && conn->family != AF_INET6) || !conn->local.port || !conn->remote.port)
+			return false;
 		const struct endpoint *from = client ? &conn->local : &conn->remote, *to = client ? &conn->remote : &conn->local;
 		place_address(p.client, conn->family, from->addr);
 		place_address(p.server, conn->family, to->addr);
