@@ -333,13 +333,153 @@ static void tuple_finds_mapped_addresses(void **state)
 	fixture_done(&f);
 }
 
+enum { IDLE_S = 60 };
+#define SECOND 1000000000ull
+
+static void process_record(struct fixture *f, uint16_t type, uint32_t pid)
+{
+	struct record r = { 0 };
+
+	if (type == PLUMB_REC_EXIT)
+		r.u.exit.pid = pid;
+	else
+		r.u.exec.pid = pid;
+	r.u.h.type = type;
+	r.u.h.time_ns = f->now += STEP_NS;
+	process_table_record(f->processes, &r, SLICE_NONE);
+}
+
+static void open_unix(struct fixture *f, uint64_t cookie, uint32_t pid)
+{
+	struct record r = { .u.sock = { .sock = cookie, .peer_sock = cookie + 1000, .family = AF_UNIX, .type = SOCK_STREAM, .role = PLUMB_ROLE_SERVER,
+					.pid = pid, .netns = 4099, .flags = PLUMB_SOCK_PREEXISTING, .path = "/run/shop.sock" } };
+
+	r.u.h.type = PLUMB_REC_SOCK_OPEN;
+	r.u.h.time_ns = f->now += STEP_NS;
+	conn_table_record(f->table, &r, SLICE_NONE);
+}
+
+static void datagram(struct fixture *f, uint64_t cookie)
+{
+	struct record r = { .u.dgram = { .d = { .sock = cookie, .pid = 7, .len = 1, .captured = 1 }, .family = AF_INET, .peer_port = 50000 } };
+
+	r.u.h.type = PLUMB_REC_DGRAM;
+	r.u.h.time_ns = f->now += STEP_NS;
+	conn_table_record(f->table, &r, slice_make("x", 1));
+}
+
+static void open_datagram(struct fixture *f, uint64_t cookie, uint8_t role)
+{
+	struct record r = { .u.sock = { .sock = cookie, .family = AF_INET, .type = SOCK_DGRAM, .role = role, .pid = 7, .netns = 4099,
+					.local_port = 53, .local_addr = { 10, 0, 0, 1 } } };
+
+	r.u.h.type = PLUMB_REC_SOCK_OPEN;
+	r.u.h.time_ns = f->now += STEP_NS;
+	conn_table_record(f->table, &r, SLICE_NONE);
+}
+
+/* A Unix socket is announced once, and its close never: a pool's connection must live through the night. */
+static void an_idle_unix_stream_stays_itself(void **state)
+{
+	struct conn_counts n;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct conn_options){ 0 });
+	for (uint32_t pid = 1; pid <= 211; pid++) {
+		process_record(&f, PLUMB_REC_EXEC, pid);
+		open_unix(&f, pid, pid);
+	}
+	for (int i = 0; i < 23; i++)
+		tick(&f, IDLE_S * SECOND);
+	conn_table_counts(f.table, &n);
+	assert_int_equal(n.active, 211);
+	assert_int_equal(n.idle_closed, 0);
+	struct connection *c = conn_table_get(f.table, 101);
+	assert_non_null(c);
+	assert_int_equal(c->family, AF_UNIX);
+	assert_int_equal(c->role, PLUMB_ROLE_SERVER);
+	assert_int_equal(c->peer_sock, 1101);
+	assert_string_equal(c->path, "/run/shop.sock");
+	/* Over: the process has ended, or the peer has. Each tick looks at a part of them. */
+	process_record(&f, PLUMB_REC_EXIT, 97);
+	data(&f, 101, 0, 0, 0, PLUMB_DATA_EOF);
+	tick(&f, SECOND);
+	assert_non_null(conn_table_get(f.table, 101)); /* its response may still be written */
+	for (int i = 0; i < 7; i++)
+		tick(&f, IDLE_S * SECOND);
+	assert_null(conn_table_get(f.table, 97));
+	assert_null(conn_table_get(f.table, 101));
+	conn_table_counts(f.table, &n);
+	assert_int_equal(n.active, 209);
+	assert_int_equal(n.idle_closed, 2);
+	assert_int_equal(f.seen.closes, 2);
+	fixture_done(&f);
+}
+
+static void a_dropped_socket_is_known_again(void **state)
+{
+	struct conn_counts n;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct conn_options){ .max_connections = 13 });
+	open_datagram(&f, 5, PLUMB_ROLE_SERVER);
+	tick(&f, (IDLE_S + 1) * SECOND);
+	assert_null(conn_table_get(f.table, 5));
+	datagram(&f, 5);
+	struct connection *c = conn_table_get(f.table, 5);
+	assert_non_null(c);
+	assert_int_equal(c->local.port, 53);
+	assert_int_equal(c->local.addr[0], 10);
+	assert_int_equal(c->role, PLUMB_ROLE_SERVER);
+	assert_int_equal(c->netns, 4099);
+	assert_int_equal(c->pid, 7);
+	/* Evicted, not idle. */
+	open_unix(&f, 6, 7);
+	for (uint64_t s = 101; s < 101 + 13; s++) {
+		f.now += 100000000;
+		data(&f, s, 0, 10, 10, 0);
+	}
+	assert_null(conn_table_get(f.table, 6));
+	data(&f, 6, 0, 10, 10, 0);
+	c = conn_table_get(f.table, 6);
+	assert_non_null(c);
+	assert_int_equal(c->family, AF_UNIX);
+	assert_int_equal(c->peer_sock, 1006);
+	assert_string_equal(c->path, "/run/shop.sock");
+	fixture_done(&f);
+
+	/* What the memory cannot hold is counted; clients' sockets, one for each look-up of a name, are not held at all. */
+	fixture_init(&f, (struct conn_options){ 0 });
+	for (uint64_t s = 1; s <= 10007; s++)
+		open_datagram(&f, s, PLUMB_ROLE_CLIENT);
+	tick(&f, (IDLE_S + 1) * SECOND);
+	conn_table_counts(f.table, &n);
+	assert_int_equal(n.idle_closed, 10007);
+	assert_int_equal(n.forgotten, 0);
+	for (uint64_t s = 1; s <= 10007; s++)
+		open_datagram(&f, s, PLUMB_ROLE_SERVER);
+	tick(&f, (IDLE_S + 1) * SECOND);
+	uint64_t known = 0;
+	for (uint64_t s = 1; s <= 10007; s++) {
+		datagram(&f, s);
+		known += conn_table_get(f.table, s)->local.port == 53;
+	}
+	conn_table_counts(f.table, &n);
+	assert_true(known > 2000);
+	assert_int_equal(known + n.forgotten, 10007);
+	fixture_done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_order_gives_the_stream),       cmocka_unit_test(jump_at_a_socket_waits_briefly),
 		cmocka_unit_test(holes_in_skipped_bytes_do_not_count), cmocka_unit_test(waiting_bytes_are_bounded),
 		cmocka_unit_test(full_table_evicts_the_oldest),        cmocka_unit_test(closed_sockets_leave_no_ghosts),
-		cmocka_unit_test(tuple_finds_mapped_addresses),
+		cmocka_unit_test(tuple_finds_mapped_addresses),        cmocka_unit_test(an_idle_unix_stream_stays_itself),
+		cmocka_unit_test(a_dropped_socket_is_known_again),
 	};
 	return cmocka_run_group_tests_name("conn", tests, NULL, NULL);
 }

@@ -14,10 +14,12 @@
 enum {
 	CLOSED_SLOTS = 4096,                    /* sockets remembered after their end */
 	CLOSED_NS = 1000 * 1000 * 1000,         /* how long late records of a closed socket are expected */
+	REMEMBERED_SLOTS = 4096,                /* sockets dropped before their end */
+	SWEPT = 64,                             /* Unix streams looked at in one tick */
 	TOUCH_NS = 64 * 1000 * 1000,            /* precision of "least recently used" */
 };
 
-enum { LRU_STREAM, LRU_IDLE, LRU_LISTS }; /* IDLE: sockets whose close is not reported by TCP's state machine */
+enum { LRU_TCP, LRU_UNIX, LRU_DATAGRAM, LRU_LISTS }; /* TCP: what ends with a close record */
 
 struct lru {
 	struct connection *first, *last; /* least recently used first */
@@ -26,6 +28,17 @@ struct lru {
 struct closed {
 	uint64_t sock;
 	uint64_t time_ns;
+};
+
+/* A socket is announced once: who it is must outlast its connection here if the socket does. The process is not kept, every I/O names it. */
+struct remembered {
+	uint64_t sock; /* 0 = none */
+	uint64_t peer_sock;
+	struct endpoint local, remote;
+	uint32_t netns, flags;
+	uint16_t family;
+	uint8_t type, role;
+	char path[108];
 };
 
 struct conn_table {
@@ -39,7 +52,9 @@ struct conn_table {
 	struct conn_counts counts;
 	uint64_t idle_ns;
 	uint64_t now_ns;
-	struct closed closed[CLOSED_SLOTS]; /* by hash of the cookie */
+	struct connection *swept;           /* where the next tick's sweep of Unix streams goes on; NULL: from the first */
+	struct closed closed[CLOSED_SLOTS]; /* by hash of the cookie, as the next */
+	struct remembered remembered[REMEMBERED_SLOTS];
 };
 
 int conn_table_new(const struct conn_options *o, const struct conn_handler *h, struct process_table *processes, struct conn_table **ret_table)
@@ -143,13 +158,15 @@ struct connection *conn_table_by_tuple(struct conn_table *t, uint16_t family, co
 
 static struct lru *lru_of(struct conn_table *t, const struct connection *c)
 {
-	return &t->lru[c->type == SOCK_DGRAM || c->family == AF_UNIX ? LRU_IDLE : LRU_STREAM];
+	return &t->lru[c->type == SOCK_DGRAM ? LRU_DATAGRAM : c->family == AF_UNIX ? LRU_UNIX : LRU_TCP];
 }
 
 static void lru_remove(struct conn_table *t, struct connection *c)
 {
 	struct lru *l = lru_of(t, c);
 
+	if (t->swept == c)
+		t->swept = c->lru_next;
 	*(c->lru_prev ? &c->lru_prev->lru_next : &l->first) = c->lru_next;
 	*(c->lru_next ? &c->lru_next->lru_prev : &l->last) = c->lru_prev;
 	c->lru_prev = c->lru_next = NULL;
@@ -183,6 +200,34 @@ static struct closed *closed_slot(struct conn_table *t, uint64_t sock)
 	return &t->closed[(sock * 0x9e3779b97f4a7c15ull) >> 52 & (CLOSED_SLOTS - 1)];
 }
 
+static struct remembered *remembered_slot(struct conn_table *t, uint64_t sock)
+{
+	return &t->remembered[(sock * 0x9e3779b97f4a7c15ull) >> 52 & (REMEMBERED_SLOTS - 1)];
+}
+
+static void remember(struct conn_table *t, const struct connection *c)
+{
+	struct remembered *m = remembered_slot(t, c->sock);
+
+	/* A datagram names its peer, which is all there is to know of a client's socket; and each look-up of a name leaves one behind. */
+	if (!c->family || (c->type == SOCK_DGRAM && c->family != AF_UNIX && c->role == PLUMB_ROLE_CLIENT))
+		return;
+	t->counts.forgotten += m->sock != 0 && m->sock != c->sock;
+	*m = (struct remembered){
+		.sock = c->sock, .peer_sock = c->peer_sock, .local = c->local, .remote = c->remote, .netns = c->netns, .flags = c->flags,
+		.family = c->family, .type = c->type, .role = c->role,
+	};
+	memcpy(m->path, c->path, sizeof(m->path));
+}
+
+static void forget(struct conn_table *t, uint64_t sock)
+{
+	struct remembered *m = remembered_slot(t, sock);
+
+	if (m->sock == sock)
+		m->sock = 0;
+}
+
 static void drop(struct conn_table *t, struct connection *c, int error, bool evicted, uint64_t time_ns)
 {
 	reassembly_flush(&t->streams, c, time_ns);
@@ -200,13 +245,15 @@ static void drop(struct conn_table *t, struct connection *c, int error, bool evi
 
 static void evict(struct conn_table *t)
 {
-	struct connection *oldest = t->lru[LRU_STREAM].first, *idle = t->lru[LRU_IDLE].first;
+	struct connection *oldest = NULL;
 
-	if (!oldest || (idle && idle->touched_ns < oldest->touched_ns))
-		oldest = idle;
+	for (int l = 0; l < LRU_LISTS; l++)
+		if (t->lru[l].first && (!oldest || t->lru[l].first->touched_ns < oldest->touched_ns))
+			oldest = t->lru[l].first;
 	if (!oldest)
 		return;
 	t->counts.evicted++;
+	remember(t, oldest);
 	drop(t, oldest, 0, true, t->now_ns);
 }
 
@@ -288,12 +335,29 @@ static void identify(struct conn_table *t, struct connection *c, const struct id
 		set_process(t, c, id->pid);
 }
 
+/* The socket of a connection made anew may have been here before. */
+static void recall(struct conn_table *t, struct connection *c)
+{
+	struct remembered *m = remembered_slot(t, c->sock);
+
+	if (m->sock != c->sock || !m->family)
+		return;
+	struct identity id = {
+		.netns = m->netns, .family = m->family, .type = m->type, .role = m->role, .flags = m->flags, .local = m->local, .remote = m->remote,
+	};
+	identify(t, c, &id);
+	c->peer_sock = m->peer_sock;
+	memcpy(c->path, m->path, sizeof(c->path));
+	m->sock = 0;
+}
+
 static void record_open(struct conn_table *t, const struct plumb_rec_sock *r)
 {
 	struct connection *c = conn_table_get(t, r->sock);
 	bool fresh = !c;
 
 	closed_slot(t, r->sock)->sock = 0;
+	forget(t, r->sock);
 	if (fresh)
 		c = make(t, r->sock, r->type, r->h.time_ns);
 	if (!c)
@@ -338,6 +402,7 @@ static void record_close(struct conn_table *t, const struct plumb_rec_sock_stats
 	int error = r->error;
 
 	*closed_slot(t, r->sock) = (struct closed){ r->sock, r->h.time_ns };
+	forget(t, r->sock);
 	if (!c)
 		return;
 	record_stats(t, r);
@@ -363,7 +428,8 @@ struct connection *conn_table_touch(struct conn_table *t, const struct record *r
 		c = make(t, d->sock, d->h.type == PLUMB_REC_DGRAM ? SOCK_DGRAM : SOCK_STREAM, d->h.time_ns);
 		if (!c)
 			return NULL;
-		if (d->h.type == PLUMB_REC_DGRAM)
+		recall(t, c);
+		if (d->h.type == PLUMB_REC_DGRAM && !c->family)
 			c->family = rec->u.dgram.family;
 	}
 	if (d->pid && (d->pid != c->pid || !c->process))
@@ -385,15 +451,36 @@ static void record_datagram(struct conn_table *t, struct connection *c, const st
 	t->streams.handler.datagram(t->streams.handler.ctx, c, dir, slice_head(payload, r->d.len), r);
 }
 
+static void drop_idle(struct conn_table *t, struct connection *c)
+{
+	t->counts.idle_closed++;
+	remember(t, c);
+	drop(t, c, 0, false, t->now_ns);
+}
+
+/* Nothing reports the close of a Unix stream: it is over when its peer or its process has ended and nobody has used it for a while. A pool's idle connection stays. */
+static void sweep_unix(struct conn_table *t)
+{
+	struct connection *c = t->swept ? t->swept : t->lru[LRU_UNIX].first, *next;
+
+	for (int n = 0; c && n < SWEPT; n++, c = next) {
+		next = c->lru_next;
+		if (t->now_ns - c->touched_ns <= t->idle_ns)
+			next = NULL; /* all behind it were used later */
+		else if (c->streams[PLUMB_INGRESS].eof || (c->process && c->process->exit_ns))
+			drop_idle(t, c);
+	}
+	t->swept = c;
+}
+
 static void record_tick(struct conn_table *t)
 {
-	struct lru *idle = &t->lru[LRU_IDLE];
+	struct lru *datagram = &t->lru[LRU_DATAGRAM];
 
 	reassembly_tick(&t->streams, t->now_ns);
-	while (idle->first && t->now_ns - idle->first->touched_ns > t->idle_ns) {
-		t->counts.idle_closed++;
-		drop(t, idle->first, 0, false, t->now_ns);
-	}
+	while (datagram->first && t->now_ns - datagram->first->touched_ns > t->idle_ns)
+		drop_idle(t, datagram->first);
+	sweep_unix(t);
 }
 
 void conn_table_record(struct conn_table *t, const struct record *rec, struct slice payload)

@@ -14,7 +14,7 @@ struct conn_options {
 	uint32_t max_connections;   /* 0 = 65536 */
 	uint64_t max_buffer_bytes;  /* all bytes that wait for the rest of a message; 0 = 16 MiB */
 	uint32_t max_stream_bytes;  /* the same for one direction; 0 = 256 KiB. What exceeds it becomes a hole, counted */
-	uint64_t idle_ns;           /* datagram and Unix sockets unused for so long are closed; 0 = 60 s */
+	uint64_t idle_ns;           /* datagram sockets unused for so long are closed, and Unix streams whose peer or process has ended; 0 = 60 s */
 };
 
 struct conn_handler {
@@ -43,6 +43,7 @@ struct conn_counts {
 	uint64_t reordered;  /* records that came before bytes that precede theirs, and waited */
 	uint64_t late;       /* records of a socket that had just been closed */
 	uint64_t refused;    /* records without a connection: no memory */
+	uint64_t forgotten;  /* sockets dropped before their end that gave way to others: if used again they have no address */
 };
 
 struct conn_table;
