@@ -397,14 +397,23 @@ int loaded_new_session(struct loaded *l)
 	return load_next_generation(l, ((l->generation >> LOAD_SESSION_SHIFT) + 1) << LOAD_SESSION_SHIFT | 1);
 }
 
-int loaded_target(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit)
+static int load_target(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit, uint64_t flags)
 {
 	struct { uint8_t verdict, inherit, pad[6]; } value = { (uint8_t)verdict, inherit, { 0 } };
 	const uint32_t count = (1u << LOAD_SESSION_SHIFT) - 1;
 
-	if (bpf_map_update_elem(load_map_fd(l, "targets"), &pid, &value, BPF_ANY))
+	if (bpf_map_update_elem(load_map_fd(l, "targets"), &pid, &value, flags))
 		return -errno;
 	return load_next_generation(l, (l->generation & ~count) | ((l->generation + 1) & count));
+}
+
+int loaded_target(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit) { return load_target(l, pid, verdict, inherit, BPF_ANY); }
+
+int loaded_target_new(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit)
+{
+	int err = load_target(l, pid, verdict, inherit, BPF_NOEXIST);
+
+	return err == -EEXIST ? 0 : err;
 }
 
 int loaded_cgroup(struct loaded *l, uint64_t cgroup_id, enum target_verdict verdict)

@@ -441,22 +441,28 @@ static int probe_descriptors(struct probe *p)
 
 static int probe_targets(struct probe *p, char *ret_error, size_t error_len)
 {
-	int err = loaded_target(p->loaded, (uint32_t)getpid(), TARGET_IGNORE, true);
+	int err = 0;
 
-	for (int i = 0; !err && i < PROBE_PIDS_MAX && p->o->exclude[i]; i++)
-		err = loaded_target(p->loaded, p->o->exclude[i], TARGET_IGNORE, true);
-	if (err) {
-		snprintf(ret_error, error_len, "cannot set up the targets: %s", strerror(-err));
-		return err;
-	}
 	for (int i = 0; i < PROBE_PIDS_MAX && p->o->pids[i]; i++) {
-		err = watch_target_tree(p->watch, p->o->pids[i]);
+		err = watch_target_tree(p->watch, p->o->pids[i], TARGET_TRACE);
 		if (err) {
 			snprintf(ret_error, error_len, "cannot watch process %u: %s", p->o->pids[i], strerror(-err));
 			return err;
 		}
 	}
-	return 0;
+	/* What is excluded wins over its parents, and nobody traces plumb. An excluded process that has ended excludes nothing. */
+	for (int i = 0; !err && i < PROBE_PIDS_MAX && p->o->exclude[i]; i++) {
+		err = watch_target_tree(p->watch, p->o->exclude[i], TARGET_IGNORE);
+		if (err == -ESRCH)
+			err = 0;
+	}
+	if (!err)
+		err = loaded_target(p->loaded, (uint32_t)getpid(), TARGET_IGNORE, true);
+	if (err)
+		snprintf(ret_error, error_len, "cannot set up the targets: %s", strerror(-err));
+	else
+		watch_select_all(p->watch);
+	return err;
 }
 
 static void probe_loop(struct probe *p)

@@ -126,7 +126,7 @@ void watch_describe(struct watch *w, uint32_t pid, const struct plumb_rec_exec *
 	struct plumb_rec_process *r = (struct plumb_rec_process *)buf;
 	if (w->select && watch_selects(w, r)) {
 		r->flags |= PLUMB_PROCESS_TARGET;
-		loaded_target(w->loaded, pid, TARGET_TRACE, w->o->load.follow_children);
+		loaded_target_new(w->loaded, pid, TARGET_TRACE, w->o->load.follow_children);
 	}
 	int err = w->emit(w->ctx, buf, (size_t)size);
 	if (err == -EAGAIN || err == -ENOBUFS) {
@@ -171,6 +171,20 @@ static void each_process(struct watch *w, void (*fn)(struct watch *w, uint32_t p
 	closedir(dir);
 }
 
+static void select_now(struct watch *w, uint32_t pid)
+{
+	alignas(8) uint8_t buf[DESCRIBE_MAX];
+
+	if (describe_process(pid, NULL, buf) > 0 && watch_selects(w, (const struct plumb_rec_process *)buf))
+		loaded_target_new(w->loaded, pid, TARGET_TRACE, w->o->load.follow_children);
+}
+
+void watch_select_all(struct watch *w)
+{
+	if (w->select)
+		each_process(w, select_now);
+}
+
 static void describe_later(struct watch *w, uint32_t pid) { watch_later(w, pid, 0); }
 
 void watch_describe_all(struct watch *w)
@@ -209,7 +223,7 @@ void watch_stats(struct watch *w)
 	}
 }
 
-int watch_target_tree(struct watch *w, uint32_t root)
+int watch_target_tree(struct watch *w, uint32_t root, enum target_verdict verdict)
 {
 	/* Children are found by their parents: repeat until a walk adds none, so that order in /proc does not matter. */
 	uint32_t chosen[1024];
@@ -254,7 +268,7 @@ int watch_target_tree(struct watch *w, uint32_t root)
 		closedir(dir);
 	} while (n > before);
 	for (size_t i = 0; i < n; i++) {
-		int err = loaded_target(w->loaded, chosen[i], TARGET_TRACE, true);
+		int err = loaded_target(w->loaded, chosen[i], verdict, true);
 		if (err)
 			return err;
 	}
