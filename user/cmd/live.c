@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,13 +155,21 @@ static int engine_render(void *ctx, bool openmetrics, struct buffer *out)
 	return pipeline_metrics(e->pipeline, &self, openmetrics, out);
 }
 
+/* A pipe or socket whose other end is closed; a file or terminal never is. */
+static bool engine_reader_gone(const struct engine *e)
+{
+	struct pollfd p = { .fd = STDOUT_FILENO };
+
+	return e->o->ends_with_reader && poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLNVAL));
+}
+
 static int engine_loop(struct engine *e)
 {
 	/* The control socket is level: ready tells the probe that a restart succeeded. */
 	struct plumb_ctl ready = { .type = PLUMB_CTL_READY };
 
 	live_control(e->source, &ready);
-	while (!engine_told_to_stop && !pipeline_done(e->pipeline)) {
+	while (!engine_told_to_stop && !pipeline_done(e->pipeline) && !engine_reader_gone(e)) {
 		int n = e->source->ops->read(e->source, READ_BATCH, WAIT_MS, engine_record, e);
 		if (n == -ENODATA || n == -EPIPE)
 			return 0;
@@ -216,6 +225,8 @@ static void engine_announce(const struct engine *e, const struct sandbox_report 
 {
 	if (!e->o->announce || e->restarts)
 		return;
+	if (e->o->explain)
+		e->o->explain(e->o->explain_ctx);
 	log_info("attached; the engine runs as %s with%s%s%s%s", s->user, s->own_root ? " a root of its own," : "", s->landlock ? " Landlock," : "",
 		 s->seccomp ? " seccomp," : "", s->no_capabilities ? " no capabilities" : " no capabilities but in its bounding set (CAP_SETPCAP is missing)");
 	if (e->web)

@@ -24,6 +24,9 @@ struct live_options {
 	const char *metrics_address;      /* "127.0.0.1:9464", NULL = no web server */
 	const char *record_path;          /* every record is written there too, NULL = none */
 	struct recorder_options record;
+	void (*explain)(void *ctx);       /* said with the announcement, once it is known to work; NULL = nothing */
+	void *explain_ctx;
+	bool ends_with_reader;            /* when nobody reads standard output any more, the session is over */
 	bool announce;                    /* say on standard error what was started and where to look */
 };
 

@@ -28,12 +28,13 @@ static void print_option(const struct setting_def *d)
 		size_t space = slice_find(rest, ' ', 0);
 		struct slice word = slice_head(rest, space == SIZE_MAX ? rest.len : space);
 		rest = slice_from(rest, word.len + 1);
-		if (column + word.len > 99) {
+		bool first = column <= indent, fold = !first && column + 1 + word.len > 99;
+		if (fold)
 			printf("\n%*s", (int)indent, "");
-			column = indent;
-		}
-		printf("%.*s%s", (int)word.len, (const char *)word.ptr, rest.len ? " " : "");
-		column += word.len + 1;
+		else if (!first)
+			putchar(' ');
+		column = (fold ? indent : column + !first) + word.len;
+		printf("%.*s", (int)word.len, (const char *)word.ptr);
 	}
 	putchar('\n');
 }
@@ -47,7 +48,7 @@ static void print_help(const struct options_usage *u)
 	printf("      --config FILE          read settings from this file%s\n"
 	       "      --set KEY=VALUE        any setting of the file (`plumb config defaults` lists them)\n"
 	       "  -h, --help                 this text\n\nExamples:\n%s",
-	       u->ambient ? " (without: " PLUMB_CONFIG_FILE ", if it exists)" : "", u->examples);
+	       u->ambient ? " instead of " PLUMB_CONFIG_FILE : "", u->examples);
 }
 
 static int wrong(const struct parser *p, const char *message)

@@ -22,7 +22,7 @@ static const struct options_usage usage = {
 		    "  plumb run --otlp http://127.0.0.1:4318       to Jaeger or a collector\n"
 		    "  plumb run --exe nginx --exe postgres --metrics 0.0.0.0:9464\n"
 		    "  OTEL_EXPORTER_OTLP_ENDPOINT=https://collector:4318 plumb run\n"
-		    "  plumb run --config ./plumb.yaml --set sampling.sampler=parentbased_traceidratio --set sampling.ratio=0.1\n",
+		    "  plumb run --config ./plumb.yaml --set sampling.sampler=traceidratio --set sampling.ratio=0.1\n",
 	.ambient = true,
 };
 
@@ -62,13 +62,22 @@ static void explain_endpoint(const char *url)
 	log_info("spans go to %.*s%s", (int)(host - url), url, at ? at + 1 : host);
 }
 
-static void explain(const struct session *s, const struct settings *v, bool otlp)
+struct explanation {
+	const struct session *s;
+	const struct settings *v;
+	bool otlp;
+};
+
+static void explain(void *ctx)
 {
+	const struct explanation *e = ctx;
+	const struct session *s = e->s;
+	const struct settings *v = e->v;
 	const struct probe_options *p = &s->live.probe;
 	const char *endpoint = settings_sink_value(v, "otlp", "traces_endpoint");
 
 	log_info("plumb " PLUMB_VERSION " watches %s", p->load.only_targets ? "the processes that were named" : "every process of this machine");
-	if (otlp)
+	if (e->otlp)
 		explain_endpoint(endpoint[0] ? endpoint : settings_sink_value(v, "otlp", "endpoint"));
 	else
 		log_info("spans are printed here; to see them in Jaeger: plumb run --otlp http://127.0.0.1:4318");
@@ -101,7 +110,9 @@ int cmd_run(int argc, char **argv)
 		s->live.announce = true;
 		s->live.probe.restart = true;
 		signal(SIGPIPE, SIG_IGN);
-		explain(s, v, otlp);
+		struct explanation explanation = { .s = s, .v = v, .otlp = otlp };
+		s->live.explain = explain;
+		s->live.explain_ctx = &explanation;
 		status = live_run(&s->live);
 	}
 	free(s);

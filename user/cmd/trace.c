@@ -44,7 +44,8 @@ int cmd_trace(int argc, char **argv)
 		s->live.record_path = record[0] ? record : NULL;
 		s->live.record.redact = settings_bool(v, SETTING_REDACT);
 		s->live.announce = true;
-		signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error of write(2), which ends the run */
+		s->live.ends_with_reader = true;
+		signal(SIGPIPE, SIG_IGN);
 		status = live_run(&s->live);
 	}
 	free(s);
