@@ -16,7 +16,7 @@
 #include "source/live.h"
 #include "web/server.h"
 
-enum { READ_BATCH = 8192, WAIT_MS = 1000, FLUSH_MS = 3000 };
+enum { READ_BATCH = 8192, WAIT_MS = 1000, DRAIN_MS = 10, DRAIN_BATCHES = 128, FLUSH_MS = 3000 };
 
 /* The engine's side of a session. Made in its own process. */
 struct engine {
@@ -163,6 +163,32 @@ static bool engine_reader_gone(const struct engine *e)
 	return e->o->ends_with_reader && poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLNVAL));
 }
 
+static int64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/*
+ * What is in the rings already belongs to this run. The source gives out records once they have a certain age, so "none" means something only when the
+ * youngest of them have reached it.
+ */
+static void engine_drain(struct engine *e)
+{
+	int64_t start_ms = monotonic_ms();
+
+	for (int i = 0; i < DRAIN_BATCHES && !pipeline_done(e->pipeline); i++) {
+		int64_t waited_ms = monotonic_ms() - start_ms;
+		int n = e->source->ops->read(e->source, READ_BATCH, 1, engine_record, e);
+		if ((n < 0 && n != -EINTR) || (n == 0 && waited_ms >= DRAIN_MS))
+			break;
+		if (n == 0)
+			poll(NULL, 0, 1);
+	}
+}
+
 static int engine_loop(struct engine *e)
 {
 	/* The control socket is level: ready tells the probe that a restart succeeded. */
@@ -182,26 +208,20 @@ static int engine_loop(struct engine *e)
 		if (e->web)
 			web_serve_pending(e->web, engine_render, e);
 	}
-	/* What is in the rings already belongs to this run. */
-	for (int i = 0; i < 64 && !pipeline_done(e->pipeline); i++)
-		if (e->source->ops->read(e->source, READ_BATCH, 10, engine_record, e) <= 0)
-			break;
+	engine_drain(e);
 	return 0;
 }
 
 static int engine_finish(struct engine *e, int status)
 {
-	struct timespec now;
 	int64_t deadline_ms;
 
 	web_stop(e->web);
 	pipeline_finish(e->pipeline);
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	deadline_ms = now.tv_sec * 1000 + now.tv_nsec / 1000000 + FLUSH_MS;
+	deadline_ms = monotonic_ms() + FLUSH_MS;
 	for (uint32_t i = 0; i < e->o->nsinks; i++) {
 		struct sink *s = e->sinks[i];
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		int64_t left = deadline_ms - (now.tv_sec * 1000 + now.tv_nsec / 1000000);
+		int64_t left = deadline_ms - monotonic_ms();
 		uint64_t undelivered = s->ops->flush ? s->ops->flush(s, left > 0 ? (int)left : 0) : 0;
 		if (undelivered)
 			log_warn("sink %s: %llu spans were not delivered and are lost", s->ops->name, (unsigned long long)undelivered);
