@@ -175,6 +175,16 @@ static void on_process(struct pipeline *p, const struct record *rec, struct slic
 	process_table_unref(p->processes, process);
 }
 
+/* Before the connection goes, and after it comes. */
+static void on_socket_metrics(struct pipeline *p, const struct record *rec, uint64_t sock, uint32_t pid)
+{
+	const struct connection *c = conn_table_get(p->conns, sock);
+	struct process *owner = pid && !(c && c->process) ? process_table_ref(p->processes, pid) : NULL;
+
+	metrics_socket(p->metrics, c, owner, rec);
+	process_table_unref(p->processes, owner);
+}
+
 static void on_start(struct pipeline *p, const struct plumb_rec_start *r)
 {
 	p->realtime_offset_ns = r->realtime_offset_ns;
@@ -192,11 +202,11 @@ int pipeline_record(void *ctx, const struct record *rec, struct slice payload)
 	case PLUMB_REC_DGRAM: on_io(p, rec, payload); break;
 	case PLUMB_REC_SOCK_OPEN:
 		conn_table_record(p->conns, rec, payload);
-		metrics_socket(p->metrics, conn_table_get(p->conns, rec->u.sock.sock), rec);
+		on_socket_metrics(p, rec, rec->u.sock.sock, rec->u.sock.pid);
 		break;
 	case PLUMB_REC_SOCK_CLOSE:
 	case PLUMB_REC_SOCK_STATS:
-		metrics_socket(p->metrics, conn_table_get(p->conns, rec->u.sock_stats.sock), rec);
+		on_socket_metrics(p, rec, rec->u.sock_stats.sock, rec->u.sock_stats.pid);
 		conn_table_record(p->conns, rec, payload);
 		break;
 	case PLUMB_REC_FORK:

@@ -140,16 +140,16 @@ static void tcp_totals_count_once(void **state)
 	struct record r;
 
 	(void)state;
-	r = opened(1, PLUMB_ROLE_CLIENT, 0), metrics_socket(m, &c, &r);
-	r = opened(1, PLUMB_ROLE_CLIENT, 0), metrics_socket(m, &c, &r); /* told twice */
-	r = opened(2, PLUMB_ROLE_SERVER, 0), metrics_socket(m, &c, &r);
-	r = opened(3, PLUMB_ROLE_CLIENT, PLUMB_SOCK_PREEXISTING), metrics_socket(m, &c, &r);
-	r = stats(PLUMB_REC_SOCK_STATS, 1, 101, 7, 0, 2), metrics_socket(m, &c, &r);
-	r = stats(PLUMB_REC_SOCK_STATS, 1, 103, 7, 0, 3), metrics_socket(m, &c, &r);
-	r = stats(PLUMB_REC_SOCK_STATS, 1, 102, 7, 0, 3), metrics_socket(m, &c, &r); /* late */
-	r = stats(PLUMB_REC_SOCK_CLOSE, 1, 211, 13, PLUMB_SOCK_RESET, 4), metrics_socket(m, &c, &r);
-	r = stats(PLUMB_REC_SOCK_STATS, 1, 150, 9, 0, 4), metrics_socket(m, &c, &r); /* after its close */
-	r = stats(PLUMB_REC_SOCK_CLOSE, 9, 17, 19, 0, 5), metrics_socket(m, NULL, &r); /* never opened here */
+	r = opened(1, PLUMB_ROLE_CLIENT, 0), metrics_socket(m, &c, NULL, &r);
+	r = opened(1, PLUMB_ROLE_CLIENT, 0), metrics_socket(m, &c, NULL, &r); /* told twice */
+	r = opened(2, PLUMB_ROLE_SERVER, 0), metrics_socket(m, &c, NULL, &r);
+	r = opened(3, PLUMB_ROLE_CLIENT, PLUMB_SOCK_PREEXISTING), metrics_socket(m, &c, NULL, &r);
+	r = stats(PLUMB_REC_SOCK_STATS, 1, 101, 7, 0, 2), metrics_socket(m, &c, NULL, &r);
+	r = stats(PLUMB_REC_SOCK_STATS, 1, 103, 7, 0, 3), metrics_socket(m, &c, NULL, &r);
+	r = stats(PLUMB_REC_SOCK_STATS, 1, 102, 7, 0, 3), metrics_socket(m, &c, NULL, &r); /* late */
+	r = stats(PLUMB_REC_SOCK_CLOSE, 1, 211, 13, PLUMB_SOCK_RESET, 4), metrics_socket(m, &c, NULL, &r);
+	r = stats(PLUMB_REC_SOCK_STATS, 1, 150, 9, 0, 4), metrics_socket(m, &c, NULL, &r); /* after its close */
+	r = stats(PLUMB_REC_SOCK_CLOSE, 9, 17, 19, 0, 5), metrics_socket(m, NULL, NULL, &r); /* never opened here */
 	assert_true(sum(m, "plumb_tcp_sent_bytes_total", "") == 211 + 17);
 	assert_true(sum(m, "plumb_tcp_received_bytes_total", "") == 13 + 19);
 	assert_true(sum(m, "plumb_tcp_connects_total", "") == 1);
@@ -158,9 +158,76 @@ static void tcp_totals_count_once(void **state)
 	assert_true(sum(m, "plumb_tcp_active_connections", "") == 2);
 	r = stats(PLUMB_REC_SOCK_CLOSE, 11, 0, 0, PLUMB_SOCK_CONNECT_FAILED, 6);
 	r.u.sock_stats.error = ECONNREFUSED;
-	metrics_socket(m, &c, &r);
+	metrics_socket(m, &c, NULL, &r);
 	assert_true(sum(m, "plumb_tcp_connect_failures_total{service_name=\"web\",network_peer_address=\"10.0.0.7\",server_port=\"5432\",error_type=\"ECONNREFUSED\"}", "") == 1);
 	assert_true(sum(m, "plumb_tcp_active_connections", "") == 2);
+	metrics_free(m);
+}
+
+/* connect() fails twice, then succeeds, on one socket. */
+static void a_socket_may_be_connected_again(void **state)
+{
+	struct metrics *m = make(0, 0);
+	struct connection c = { .process = &web };
+	struct record r;
+
+	(void)state;
+	for (uint64_t at = 2; at <= 3; at++) {
+		r = stats(PLUMB_REC_SOCK_CLOSE, 1, 0, 0, PLUMB_SOCK_CONNECT_FAILED, at);
+		r.u.sock_stats.error = ECONNREFUSED;
+		metrics_socket(m, NULL, &web, &r);
+	}
+	r = opened(1, PLUMB_ROLE_CLIENT, 0);
+	r.u.h.time_ns = 4 * SECOND;
+	metrics_socket(m, &c, NULL, &r);
+	r = stats(PLUMB_REC_SOCK_STATS, 1, 101, 7, 0, 5), metrics_socket(m, &c, NULL, &r);
+	assert_true(sum(m, "plumb_tcp_connect_failures_total", "service_name=\"web\"") == 2);
+	assert_true(sum(m, "plumb_tcp_connect_failures_total", "") == 2);
+	assert_true(sum(m, "plumb_tcp_connects_total", "") == 1);
+	assert_true(sum(m, "plumb_tcp_active_connections", "") == 1);
+	assert_true(sum(m, "plumb_tcp_sent_bytes_total", "") == 101);
+	r = stats(PLUMB_REC_SOCK_CLOSE, 1, 211, 13, 0, 6), metrics_socket(m, &c, NULL, &r);
+	r = opened(1, PLUMB_ROLE_CLIENT, 0), metrics_socket(m, &c, NULL, &r); /* from before the close, and late */
+	assert_true(sum(m, "plumb_tcp_active_connections", "") == 0);
+	assert_true(sum(m, "plumb_tcp_connects_total", "") == 1);
+	assert_true(sum(m, "plumb_tcp_sent_bytes_total", "") == 211);
+	metrics_free(m);
+}
+
+/* The kernel's totals go on from where the engine before this one left them. */
+static void totals_before_the_engine_do_not_count(void **state)
+{
+	struct metrics *m = make(0, 0);
+	struct connection c = { .process = &web };
+	struct record r;
+
+	(void)state;
+	r = opened(1, PLUMB_ROLE_CLIENT, PLUMB_SOCK_PREEXISTING), metrics_socket(m, &c, NULL, &r);
+	c.streams[PLUMB_EGRESS].bytes = 31; /* seen by this engine */
+	c.streams[PLUMB_INGRESS].bytes = 37;
+	r = stats(PLUMB_REC_SOCK_STATS, 1, 1000031, 2000037, PLUMB_SOCK_PREEXISTING, 2);
+	r.u.sock_stats.retransmits = 97;
+	metrics_socket(m, &c, NULL, &r);
+	assert_true(sum(m, "plumb_tcp_sent_bytes_total", "") == 31);
+	assert_true(sum(m, "plumb_tcp_received_bytes_total", "") == 37);
+	assert_true(sum(m, "plumb_tcp_retransmits_total", "") == 0);
+	r = stats(PLUMB_REC_SOCK_STATS, 1, 1000131, 2000138, PLUMB_SOCK_PREEXISTING, 3);
+	r.u.sock_stats.retransmits = 98;
+	metrics_socket(m, &c, NULL, &r);
+	assert_true(sum(m, "plumb_tcp_sent_bytes_total", "") == 131);
+	assert_true(sum(m, "plumb_tcp_received_bytes_total", "") == 138);
+	assert_true(sum(m, "plumb_tcp_retransmits_total", "") == 1);
+	/* Its statistics are the first that is heard of it. */
+	r = stats(PLUMB_REC_SOCK_STATS, 2, 1000000, 1000000, PLUMB_SOCK_PREEXISTING, 3), metrics_socket(m, NULL, NULL, &r);
+	r = stats(PLUMB_REC_SOCK_CLOSE, 2, 1000007, 1000000, PLUMB_SOCK_PREEXISTING, 4), metrics_socket(m, NULL, NULL, &r);
+	assert_true(sum(m, "plumb_tcp_sent_bytes_total", "") == 138);
+	assert_true(sum(m, "plumb_tcp_received_bytes_total", "") == 138);
+	/* As many as were seen: joined before its first byte. */
+	c.streams[PLUMB_EGRESS].bytes = 43;
+	c.streams[PLUMB_INGRESS].bytes = 0;
+	r = opened(3, PLUMB_ROLE_CLIENT, PLUMB_SOCK_PREEXISTING), metrics_socket(m, &c, NULL, &r);
+	r = stats(PLUMB_REC_SOCK_CLOSE, 3, 43, 0, PLUMB_SOCK_PREEXISTING, 4), metrics_socket(m, &c, NULL, &r);
+	assert_true(sum(m, "plumb_tcp_sent_bytes_total", "") == 138 + 43);
 	metrics_free(m);
 }
 
@@ -172,10 +239,10 @@ static void renamed_process_moves_its_connections(void **state)
 	struct record r = opened(1, PLUMB_ROLE_CLIENT, 0);
 
 	(void)state;
-	metrics_socket(m, &c, &r);
+	metrics_socket(m, &c, NULL, &r);
 	p.service = SLICE_LIT("shop");
 	p.generation = 2;
-	r = stats(PLUMB_REC_SOCK_STATS, 1, 31, 0, 0, 2), metrics_socket(m, &c, &r);
+	r = stats(PLUMB_REC_SOCK_STATS, 1, 31, 0, 0, 2), metrics_socket(m, &c, NULL, &r);
 	assert_true(sum(m, "plumb_tcp_active_connections", "service_name=\"shop\"") == 1);
 	assert_true(sum(m, "plumb_tcp_active_connections", "unknown") == 0);
 	assert_true(sum(m, "plumb_tcp_sent_bytes_total", "shop") == 31);
@@ -214,6 +281,8 @@ int main(void)
 		cmocka_unit_test(overflow_keeps_totals),
 		cmocka_unit_test(idle_series_expire),
 		cmocka_unit_test(tcp_totals_count_once),
+		cmocka_unit_test(a_socket_may_be_connected_again),
+		cmocka_unit_test(totals_before_the_engine_do_not_count),
 		cmocka_unit_test(renamed_process_moves_its_connections),
 		cmocka_unit_test(processes_end),
 	};

@@ -66,9 +66,9 @@ static struct metrics *busy(void)
 		add_span(m, f, SPAN_CLIENT, 12 * SECOND);
 	}
 	metrics_process(m, &shop);
-	metrics_socket(m, NULL, &open);
-	metrics_socket(m, NULL, &stats);
-	metrics_socket(m, NULL, &failed);
+	metrics_socket(m, NULL, NULL, &open);
+	metrics_socket(m, NULL, NULL, &stats);
+	metrics_socket(m, NULL, NULL, &failed);
 	metrics_self_record(m, &program);
 	return m;
 }

@@ -133,8 +133,9 @@ void metrics_span(struct metrics *m, const struct span *s)
 	series_exemplar(m->series, series, bucket, &e);
 }
 
-void metrics_socket(struct metrics *m, const struct connection *c, const struct record *rec)
+void metrics_socket(struct metrics *m, const struct connection *c, const struct process *owner, const struct record *rec)
 {
+	const uint64_t seen[2] = { c ? c->streams[0].bytes : 0, c ? c->streams[1].bytes : 0 };
 	bool open = rec->u.h.type == PLUMB_REC_SOCK_OPEN;
 	uint8_t role = open ? rec->u.sock.role : rec->u.sock_stats.role;
 	struct slice service = SLICE_NONE;
@@ -143,15 +144,17 @@ void metrics_socket(struct metrics *m, const struct connection *c, const struct 
 	advance(m, rec->u.h.time_ns);
 	if (role == PLUMB_ROLE_UNKNOWN && c)
 		role = c->role;
-	if (c && c->process) {
-		service = service_of(c->process);
-		generation = c->process->generation;
+	if (c && c->process)
+		owner = c->process;
+	if (owner) {
+		service = service_of(owner);
+		generation = owner->generation;
 	} else {
 		service = targets_service(m->targets, open ? rec->u.sock.pid : rec->u.sock_stats.pid, &generation);
 	}
 	if (!service.len)
 		service = service_of(NULL);
-	sockets_record(m->sockets, rec, service, generation, role);
+	sockets_record(m->sockets, rec, service, generation, role, seen);
 }
 
 void metrics_process(struct metrics *m, const struct process *p)

@@ -38,8 +38,11 @@ struct metrics;
 int metrics_new(const struct metrics_options *o, struct metrics **ret_metrics);
 void metrics_free(struct metrics *m);
 void metrics_span(struct metrics *m, const struct span *s); /* sampled or not */
-/* SOCK_OPEN, SOCK_CLOSE, SOCK_STATS with the connection they belong to (NULL unknown). */
-void metrics_socket(struct metrics *m, const struct connection *c, const struct record *rec);
+/*
+ * SOCK_OPEN, SOCK_CLOSE, SOCK_STATS with the connection they belong to (NULL unknown). owner: the process that the record names, for sockets without a
+ * connection, such as those whose connect failed; NULL unknown.
+ */
+void metrics_socket(struct metrics *m, const struct connection *c, const struct process *owner, const struct record *rec);
 void metrics_process(struct metrics *m, const struct process *p); /* after PROC_STAT and at exit */
 void metrics_self_record(struct metrics *m, const struct plumb_rec_self *r);
 /* Name of an enum plumb_loss as the label `reason` has it. */

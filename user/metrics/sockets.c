@@ -19,6 +19,7 @@ struct tracked {
 	struct tracked *newer, *older;
 	uint32_t retransmits;
 	bool closed;
+	bool midway;             /* what the totals held before this engine heard of the socket is still to be left out */
 };
 
 struct sockets {
@@ -219,11 +220,27 @@ static void count_totals(struct sockets *t, struct tracked *k, const struct seri
 	}
 }
 
+/*
+ * The totals of a socket that was open before the engine begin before it did: a restarted engine would count once more what its predecessor had. What it saw
+ * pass itself is the share that counts.
+ */
+static void leave_out_earlier(struct tracked *k, const struct plumb_rec_sock_stats *r, const uint64_t seen[2])
+{
+	k->midway = false;
+	k->sent = r->bytes_sent > seen[PLUMB_EGRESS] ? r->bytes_sent - seen[PLUMB_EGRESS] : 0;
+	k->received = r->bytes_received > seen[PLUMB_INGRESS] ? r->bytes_received - seen[PLUMB_INGRESS] : 0;
+	k->retransmits = r->retransmits;
+}
+
 static void on_open(struct sockets *t, const struct plumb_rec_sock *r, struct slice service, uint64_t generation, uint8_t role)
 {
 	struct identity id = { r->family, r->local_port, r->remote_port, r->type, role, r->remote_addr };
+	struct tracked *known = map_get(&t->map, r->sock);
 
-	if (map_get(&t->map, r->sock)) /* told again after an engine restart, or its statistics came first */
+	/* Connected once more after a failure or a disconnect; but an older record that comes late opens nothing. */
+	if (known && known->closed && r->h.time_ns > known->touched_ns)
+		forget(t, known);
+	else if (known) /* told again after an engine restart, or its statistics came first */
 		return;
 	struct series *s = series_of(t, &id, role, service, r->h.time_ns);
 	struct tracked *k = NULL;
@@ -238,21 +255,26 @@ static void on_open(struct sockets *t, const struct plumb_rec_sock *r, struct sl
 	}
 	k->touched_ns = r->h.time_ns;
 	k->generation = generation;
+	k->midway = r->flags & PLUMB_SOCK_PREEXISTING;
 	attach(t, k, s);
 }
 
-static void on_stats(struct sockets *t, const struct plumb_rec_sock_stats *r, struct slice service, uint64_t generation, uint8_t role)
+static void on_stats(struct sockets *t, const struct plumb_rec_sock_stats *r, struct slice service, uint64_t generation, uint8_t role, const uint64_t seen[2])
 {
 	struct identity id = { r->family, r->local_port, r->remote_port, r->type, role, r->remote_addr };
 	uint64_t now_ns = r->h.time_ns;
 	bool closing = r->h.type == PLUMB_REC_SOCK_CLOSE;
+	bool failed = closing && (r->flags & PLUMB_SOCK_CONNECT_FAILED);
 	struct tracked *k = map_get(&t->map, r->sock);
 
+	if (k && k->closed && failed && now_ns > k->touched_ns) { /* tried again on the same socket */
+		forget(t, k);
+		k = NULL;
+	}
 	if (k && k->closed)
 		return;
-	if (closing && (r->flags & PLUMB_SOCK_CONNECT_FAILED)) {
+	if (failed)
 		count_failure(t, &id, service, r->error < 0 ? -r->error : r->error, now_ns);
-	}
 	if (!k) {
 		k = track(t, r->sock, now_ns);
 		if (!k) {
@@ -260,6 +282,7 @@ static void on_stats(struct sockets *t, const struct plumb_rec_sock_stats *r, st
 			return;
 		}
 		k->generation = generation;
+		k->midway = r->flags & PLUMB_SOCK_PREEXISTING;
 	} else {
 		unlink_tracked(t, k);
 		link_newest(t, k);
@@ -277,6 +300,8 @@ static void on_stats(struct sockets *t, const struct plumb_rec_sock_stats *r, st
 		struct series *s = k->series;
 		if (now_ns > s->touched_ns)
 			s->touched_ns = now_ns;
+		if (k->midway)
+			leave_out_earlier(k, r, seen);
 		count_totals(t, k, s, r);
 		if (r->srtt_us)
 			series_observe(t->series, s, FAMILY_TCP_RTT, r->srtt_us);
@@ -289,7 +314,7 @@ static void on_stats(struct sockets *t, const struct plumb_rec_sock_stats *r, st
 	}
 }
 
-void sockets_record(struct sockets *t, const struct record *rec, struct slice service, uint64_t generation, uint8_t role)
+void sockets_record(struct sockets *t, const struct record *rec, struct slice service, uint64_t generation, uint8_t role, const uint64_t seen[2])
 {
 	bool open = rec->u.h.type == PLUMB_REC_SOCK_OPEN;
 
@@ -302,5 +327,5 @@ void sockets_record(struct sockets *t, const struct record *rec, struct slice se
 	if (open)
 		on_open(t, &rec->u.sock, service, generation, role);
 	else
-		on_stats(t, &rec->u.sock_stats, service, generation, role);
+		on_stats(t, &rec->u.sock_stats, service, generation, role, seen);
 }
