@@ -24,7 +24,11 @@ static const char *const errors[] = {
 
 bool mask_redis_begins(struct slice in)
 {
-	return in.len >= 4 && strchr("*$+-:>%~", in.ptr[0]) && in.ptr[0] && slice_find(slice_head(in, 64), '\r', 1) != SIZE_MAX;
+	if (in.len < 4 || !in.ptr[0] || !strchr("*$+-:>%~", in.ptr[0]))
+		return false;
+	/* Lengths and numbers are short; a server's error is a sentence (WRONGTYPE's has 68 bytes). */
+	bool sentence = in.ptr[0] == '-' || in.ptr[0] == '+';
+	return slice_find(slice_head(in, sentence ? 512 : 64), '\r', 1) != SIZE_MAX;
 }
 
 static uint8_t at_type(struct mask_way *y, uint8_t b)
