@@ -245,6 +245,7 @@ int pipeline_metrics(struct pipeline *p, const struct metrics_self *outside, boo
 {
 	struct metrics_self self = *outside;
 
+	process_table_counts(p->processes, &self.processes);
 	conn_table_counts(p->conns, &self.conn);
 	proto_engine_counts(p->proto, &self.proto);
 	span_builder_counts(p->builder, &self.span);

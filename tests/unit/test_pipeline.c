@@ -71,6 +71,7 @@ static void failures_have_their_service(void **state)
 			.remote_addr = { 10, 0, 0, 7 } } }, PLUMB_REC_SOCK_CLOSE, SLICE_NONE);
 	assert_true(sample(&f, "plumb_tcp_connect_failures_total{service_name=\"shop\",") == 7);
 	assert_true(sample(&f, "plumb_tcp_connect_failures_total{service_name=\"unknown_service\",") == -1);
+	assert_true(sample(&f, "plumb_processes_total{event=\"made\"}") == 1);
 	pipeline_free(f.p);
 }
 

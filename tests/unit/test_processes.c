@@ -131,9 +131,40 @@ static void table_is_bounded(void **state)
 	process_table_free(t);
 }
 
+/* The probe describes up to 16384 processes: all of them have room, and the one that has none is counted. */
+static void as_many_as_the_probe_follows(void **state)
+{
+	static struct process *held[16384];
+	struct process_table *t;
+	struct process_counts n;
+
+	(void)state;
+	assert_int_equal(process_table_new(0, &t), 0);
+	for (uint32_t i = 0; i < 16384; i++) {
+		held[i] = process_table_ref(t, i + 1);
+		assert_non_null(held[i]);
+	}
+	assert_null(process_table_ref(t, 16385));
+	process_table_counts(t, &n);
+	assert_int_equal(n.made, 16384);
+	assert_int_equal(n.refused, 1);
+	assert_int_equal(n.evicted + n.expired, 0);
+	for (uint32_t i = 0; i < 16384; i++)
+		process_table_unref(t, held[i]);
+	/* What has ended goes in time, which is no loss. */
+	for (uint32_t i = 0; i < 23; i++)
+		exit_of(t, i + 1, SECOND);
+	feed(t, (struct record){ 0 }, PLUMB_REC_TICK, 100 * SECOND, SLICE_NONE);
+	process_table_counts(t, &n);
+	assert_int_equal(n.expired, 23);
+	assert_int_equal(n.evicted, 0);
+	process_table_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(as_many_as_the_probe_follows),
 		cmocka_unit_test(descriptions_follow_fork_and_exec),
 		cmocka_unit_test(ended_ones_stay_while_needed),
 		cmocka_unit_test(table_is_bounded),

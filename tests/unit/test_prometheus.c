@@ -173,6 +173,42 @@ static void units_end_names(void **state)
 	}
 }
 
+/* Whatever a stage counts as lost, refused or cut is rendered, each under a name of its own. */
+static void every_loss_is_rendered(void **state)
+{
+	static const struct metrics_self self = {
+		.conn = { .late = 11, .refused = 13, .forgotten = 17 },
+		.processes = { .made = 19, .expired = 23, .evicted = 29, .refused = 31, .text_cut = 37, .active = 41 },
+		.correlate = { .joined_process = 43, .contradicted = 47, .refused = 53 },
+		.proto = { .attrs_cut = 59, .adopted = 61, .policy_raised = 67, .oneway = 71 },
+	};
+	struct metrics *m = busy();
+	struct buffer b;
+
+	(void)state;
+	buffer_init(&b, 1 << 20);
+	assert_int_equal(metrics_render(m, &self, false, 2 * SECOND, &b), 0);
+	assert_int_equal(buffer_append_byte(&b, 0), 0);
+	has(&b, "plumb_records_skipped_total{reason=\"socket_closed\"} 11\n");
+	has(&b, "plumb_records_skipped_total{reason=\"no_connection\"} 13\n");
+	has(&b, "plumb_connections_total{event=\"forgotten\"} 17\n");
+	has(&b, "plumb_processes_total{event=\"made\"} 19\n");
+	has(&b, "plumb_processes_total{event=\"expired\"} 23\n");
+	has(&b, "plumb_processes_total{event=\"evicted\"} 29\n");
+	has(&b, "plumb_processes_total{event=\"refused\"} 31\n");
+	has(&b, "plumb_processes_total{event=\"text_cut\"} 37\n");
+	has(&b, "plumb_processes_active 41\n");
+	has(&b, "plumb_spans_joined_total{evidence=\"process\"} 43\n");
+	has(&b, "plumb_joins_contradicted_total 47\n");
+	has(&b, "plumb_spans_unplaced_total 53\n");
+	has(&b, "plumb_span_cuts_total{reason=\"exchange_full\"} 59\n");
+	has(&b, "plumb_early_responses_total 61\n");
+	has(&b, "plumb_capture_raised_total 67\n");
+	has(&b, "plumb_oneway_messages_total 71\n");
+	buffer_done(&b);
+	metrics_free(m);
+}
+
 static void full_buffer_is_an_error(void **state)
 {
 	static const struct metrics_self self;
@@ -225,6 +261,7 @@ int main(void)
 		cmocka_unit_test(openmetrics_format),
 		cmocka_unit_test(families_are_whole),
 		cmocka_unit_test(units_end_names),
+		cmocka_unit_test(every_loss_is_rendered),
 		cmocka_unit_test(full_buffer_is_an_error),
 		cmocka_unit_test(documentation_is_current),
 	};

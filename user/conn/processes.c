@@ -8,6 +8,8 @@
 #include "lib/map.h"
 #include "lib/slab.h"
 
+enum { PROCESSES_MAX = 16384 }; /* as many as the probe follows */
+
 #define LINGER_NS (30ull * 1000 * 1000 * 1000) /* an ended process is kept so long: late records may speak of it */
 
 /* What the table adds to a process. Unreferenced entries are in one of two lists, in the order in which they became so. */
@@ -34,7 +36,7 @@ struct process_table {
 int process_table_new(uint32_t max_processes, struct process_table **ret_table)
 {
 	struct process_table *t = calloc(1, sizeof(*t));
-	uint32_t max = max_processes ? max_processes : 4096;
+	uint32_t max = max_processes ? max_processes : PROCESSES_MAX;
 
 	if (!t)
 		return -ENOMEM;
@@ -342,7 +344,7 @@ static void record_stat(struct process_table *t, const struct plumb_rec_proc_sta
 static void expire(struct process_table *t)
 {
 	while (t->ended.first && t->now_ns - t->ended.first->p.exit_ns > LINGER_NS) {
-		t->counts.evicted++;
+		t->counts.expired++;
 		entry_free(t, t->ended.first);
 	}
 }

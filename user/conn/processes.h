@@ -9,11 +9,15 @@
 struct process_table;
 
 struct process_counts {
-	uint64_t made, evicted, refused, text_cut;
-	uint64_t active; /* in memory, ended ones included */
+	uint64_t made;
+	uint64_t expired;  /* ended so long ago that no record can speak of them */
+	uint64_t evicted;  /* unused ones that gave way to others at the maximum */
+	uint64_t refused;  /* not described: at the maximum all were in use */
+	uint64_t text_cut; /* attributes that did not fit */
+	uint64_t active;   /* in memory, ended ones included */
 };
 
-/* max_processes 0 = 4096. */
+/* max_processes 0 = 16384. */
 int process_table_new(uint32_t max_processes, struct process_table **ret_table);
 void process_table_free(struct process_table *t);
 void process_table_record(struct process_table *t, const struct record *rec, struct slice payload);

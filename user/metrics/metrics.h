@@ -24,6 +24,7 @@ struct metrics_options {
 /* What other stages count about themselves; filled by the pipeline when somebody asks for the metrics. */
 struct metrics_self {
 	struct source_counts source;
+	struct process_counts processes;
 	struct conn_counts conn;
 	struct proto_counts proto;
 	struct span_counts span;

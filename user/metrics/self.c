@@ -111,10 +111,14 @@ static void render_cost(const struct prom *p, const struct metrics_self *self, c
 static void render_stages(const struct prom *p, const struct metrics_self *s)
 {
 	single(p, FAMILY_RECORDS, s->source.records);
-	SEVERAL(p, FAMILY_RECORDS_SKIPPED, { "unknown", s->source.unknown }, { "corrupt", s->source.corrupt });
+	SEVERAL(p, FAMILY_RECORDS_SKIPPED, { "unknown", s->source.unknown }, { "corrupt", s->source.corrupt },
+		{ "socket_closed", s->conn.late }, { "no_connection", s->conn.refused });
 	single(p, FAMILY_RECORDS_LATE, s->source.late);
+	SEVERAL(p, FAMILY_PROCESSES, { "made", s->processes.made }, { "expired", s->processes.expired }, { "evicted", s->processes.evicted },
+		{ "refused", s->processes.refused }, { "text_cut", s->processes.text_cut });
+	single(p, FAMILY_PROCESSES_ACTIVE, s->processes.active);
 	SEVERAL(p, FAMILY_CONNECTIONS, { "opened", s->conn.opened }, { "closed", s->conn.closed }, { "evicted", s->conn.evicted },
-		{ "idle_closed", s->conn.idle_closed }, { "opaque", s->proto.opaque });
+		{ "idle_closed", s->conn.idle_closed }, { "forgotten", s->conn.forgotten }, { "opaque", s->proto.opaque });
 	single(p, FAMILY_CONNECTIONS_ACTIVE, s->conn.active);
 	SEVERAL(p, FAMILY_STREAM_BYTES, { "ingress", s->conn.bytes[PLUMB_INGRESS] }, { "egress", s->conn.bytes[PLUMB_EGRESS] });
 	single(p, FAMILY_STREAM_HOLES, s->conn.holes);
@@ -128,15 +132,21 @@ static void render_stages(const struct prom *p, const struct metrics_self *s)
 	by_protocol(p, FAMILY_RESYNC_BYTES, s->proto.resync_bytes);
 	by_protocol(p, FAMILY_UNANSWERED, s->proto.unanswered);
 	by_protocol(p, FAMILY_UNMATCHED, s->proto.unmatched);
+	single(p, FAMILY_ONEWAY, s->proto.oneway);
+	single(p, FAMILY_EARLY_RESPONSES, s->proto.adopted);
+	single(p, FAMILY_CAPTURE_RAISED, s->proto.policy_raised);
 	single(p, FAMILY_EXCHANGES_REFUSED, s->proto.exchanges_refused);
 	single(p, FAMILY_EXCHANGES_OPEN, s->proto.exchanges_open);
 	single(p, FAMILY_SPANS, s->span.built);
 	SEVERAL(p, FAMILY_SPAN_CUTS, { "route_overflow", s->span.route_overflow }, { "attribute_dropped", s->span.attrs_dropped },
-		{ "text_cut", s->span.text_cut });
+		{ "text_cut", s->span.text_cut }, { "exchange_full", s->proto.attrs_cut });
 	SEVERAL(p, FAMILY_JOINED, { "wire", s->correlate.joined_wire }, { "socket", s->correlate.joined_socket },
-		{ "thread", s->correlate.joined_thread }, { "flow", s->correlate.joined_flow });
+		{ "thread", s->correlate.joined_thread }, { "flow", s->correlate.joined_flow },
+		{ "process", s->correlate.joined_process });
 	single(p, FAMILY_ROOTS, s->correlate.roots);
 	single(p, FAMILY_AMBIGUOUS, s->correlate.ambiguous);
+	single(p, FAMILY_CONTRADICTED, s->correlate.contradicted);
+	single(p, FAMILY_UNPLACED, s->correlate.refused);
 	single(p, FAMILY_HELD, s->correlate.held);
 	single(p, FAMILY_RELEASED_EARLY, s->correlate.released_early);
 }
