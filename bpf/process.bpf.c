@@ -7,9 +7,10 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile bool follow_children = false; /* children of traced processes are traced */
 
 /* An exec must be described while its environment can be read; forks and exits can wait for the probe's next tick (BPF_RB_NO_WAKEUP). */
-static __always_inline void process_emit(struct plumb_percpu *pc, void *record, __u32 size, __u64 wake)
+static __always_inline void process_emit(struct plumb_percpu *pc, void *record, __u32 size, __u64 wake, bool wanted)
 {
-	if (plumb_emit(pc, record, size))
+	/* What is not watched is nobody's business but the probe's, which may yet choose it. */
+	if (wanted && plumb_emit(pc, record, size))
 		plumb_lost(pc, PLUMB_LOSS_RING_FULL_EVENT, 1);
 	if (bpf_ringbuf_output(&process_ring, record, size, wake))
 		plumb_lost(pc, PLUMB_LOSS_DESCRIBE, 1);
@@ -32,7 +33,7 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	plumb_header(&r.h, PLUMB_REC_FORK, sizeof(r));
 	r.parent_pid = parent_pid;
 	r.pid = pid;
-	process_emit(pc, &r, sizeof(r), BPF_RB_NO_WAKEUP);
+	process_emit(pc, &r, sizeof(r), BPF_RB_NO_WAKEUP, target_wanted(pid));
 	return 0;
 }
 
@@ -64,7 +65,7 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, pid_t old_pid, struct
 		struct plumb_target t = { .verdict = PLUMB_VERDICT_TRACE, .inherit = follow_children };
 		bpf_map_update_elem(&targets, &pid, &t, BPF_NOEXIST);
 	}
-	process_emit(pc, r, sizeof(*r), BPF_RB_FORCE_WAKEUP);
+	process_emit(pc, r, sizeof(*r), BPF_RB_FORCE_WAKEUP, target_wanted(pid));
 	plumb_scratch_put(pc, level);
 	return 0;
 }
@@ -79,10 +80,11 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	/* The last thread ends the process: do_exit() has counted it out of signal->live before the tracepoint. */
 	if (!pc || task->signal->live.counter != 0)
 		return 0;
+	bool wanted = target_wanted(pid);
 	bpf_map_delete_elem(&targets, &pid);
 	plumb_header(&r.h, PLUMB_REC_EXIT, sizeof(r));
 	r.pid = pid;
 	r.code = task->exit_code;
-	process_emit(pc, &r, sizeof(r), BPF_RB_NO_WAKEUP);
+	process_emit(pc, &r, sizeof(r), BPF_RB_NO_WAKEUP, wanted);
 	return 0;
 }

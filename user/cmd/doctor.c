@@ -134,8 +134,7 @@ static size_t take_body(char *data, size_t size, size_t n, void *ctx)
 /* Samples that tell of loss, and are not 0. */
 static void take_losses(struct doctor *d, char *text)
 {
-	static const char *const families[] = { "plumb_lost_total{", "plumb_sink_dropped", "plumb_otlp_", "plumb_exchanges_refused", "plumb_connections_evicted",
-						"plumb_engine_restarts" };
+	static const char *const words[] = { "plumb_lost_total", "_dropped", "_skipped", "_late", "_refused", "_overflow", "_unseen", "_restarts", "_errors", "_cuts" };
 
 	for (char *line = text, *next; line && d->nlosses < LOSSES_MAX; line = next) {
 		next = strchr(line, '\n');
@@ -144,8 +143,9 @@ static void take_losses(struct doctor *d, char *text)
 		const char *value = strrchr(line, ' ');
 		if (line[0] == '#' || !value || strcmp(value, " 0") == 0)
 			continue;
-		for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
-			if (strncmp(line, families[i], strlen(families[i])) == 0) {
+		size_t name_len = strcspn(line, "{ ");
+		for (size_t i = 0; strncmp(line, "plumb_", 6) == 0 && i < sizeof(words) / sizeof(words[0]); i++)
+			if (memmem(line, name_len, words[i], strlen(words[i]))) {
 				snprintf(d->losses[d->nlosses++], sizeof(d->losses[0]), "%s", line);
 				break;
 			}

@@ -416,6 +416,13 @@ int loaded_target_new(struct loaded *l, uint32_t pid, enum target_verdict verdic
 	return err == -EEXIST ? 0 : err;
 }
 
+bool loaded_is_target(const struct loaded *l, uint32_t pid)
+{
+	uint8_t value[8];
+
+	return bpf_map_lookup_elem(load_map_fd(l, "targets"), &pid, value) == 0 && value[0] == TARGET_TRACE;
+}
+
 int loaded_cgroup(struct loaded *l, uint64_t cgroup_id, enum target_verdict verdict)
 {
 	uint8_t value = (uint8_t)verdict;

@@ -50,6 +50,7 @@ int loaded_new_session(struct loaded *l);
 int loaded_target(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit);
 /* The same unless the process has an entry already: what was excluded, or descends from it, stays so. */
 int loaded_target_new(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit);
+bool loaded_is_target(const struct loaded *l, uint32_t pid);
 int loaded_cgroup(struct loaded *l, uint64_t cgroup_id, enum target_verdict verdict);
 void loaded_policy(struct loaded *l, uint64_t sock, uint32_t ingress, uint32_t egress);
 /* Cumulative, summed over CPUs. */

@@ -128,6 +128,8 @@ void watch_describe(struct watch *w, uint32_t pid, const struct plumb_rec_exec *
 		r->flags |= PLUMB_PROCESS_TARGET;
 		loaded_target_new(w->loaded, pid, TARGET_TRACE, w->o->load.follow_children);
 	}
+	if (w->o->load.only_targets && !loaded_is_target(w->loaded, pid))
+		return;
 	int err = w->emit(w->ctx, buf, (size_t)size);
 	if (err == -EAGAIN || err == -ENOBUFS) {
 		if (r->flags & PLUMB_PROCESS_PARTIAL)

@@ -71,6 +71,7 @@ static void mask_exec(struct plumb_rec_exec *e)
 	clear_tail(e->comm, sizeof(e->comm));
 	clear_tail(e->filename, sizeof(e->filename));
 	clear_tail(e->cgroup, sizeof(e->cgroup));
+	mask_text(e->cgroup, strlen(e->cgroup)); /* names a container, a pod or a unit */
 	char *base = strrchr(e->filename, '/');
 	if (base)
 		mask_text(e->filename, (size_t)(base - e->filename));
