@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proto/postgres: pairing, names, loss, detection and masking on built messages. Recorded sessions are tests/proto/postgres. */
+/* proto/postgres: pairing, names, loss, and detection on built messages. Recorded sessions are tests/proto/postgres. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -439,44 +439,6 @@ static void finds_the_next_message(void **state)
 	session_done(&s);
 }
 
-static void masks(void **state)
-{
-	static const char *const secrets[] = { "hunter2", "ann", "12345" };
-	struct session s;
-
-	(void)state;
-	session_init(&s);
-	msg(0, "4sss1", 3 << 16, "user", "me", "options", 0);
-	proto_postgres.mask(PROTO_TO_SERVER, built.data, built.len);
-	assert_non_null(memmem(built.data, built.len, "user\0me", 7));
-	buffer_clear(&built);
-	msg('p', "s", "hunter2");
-	msg('Q', "s", "SELECT a FROM t WHERE b = 'ann' OR c = 12345");
-	msg('P', "ss2", "n", "SELECT 'ann', $1", 0);
-	msg('B', "ss224b2", "", "n", 0, 1, 5, "12345", 0);
-	msg('d', "b", "ann");
-	size_t n = built.len;
-	proto_postgres.mask(PROTO_TO_SERVER, built.data, n);
-	for (size_t i = 0; i < 3; i++)
-		assert_null(memmem(built.data, n, secrets[i], strlen(secrets[i])));
-	flush_to(&s, PROTO_TO_SERVER);
-	expect(&s, "q0+- [SELECT a FROM t WHERE b = 'xxx' OR c = 00000]\nq1+\n");
-	assert_int_equal(s.bad, 0);
-	msg('D', "24b", 1, 3, "ann");
-	msg('E', "sss1", "SERROR", "C23505", "Mhunter2", 0);
-	msg('C', "s", "SELECT 1");
-	proto_postgres.mask(PROTO_TO_CLIENT, built.data, built.len);
-	assert_null(memmem(built.data, built.len, "ann", 3));
-	assert_null(memmem(built.data, built.len, "hunter2", 7));
-	assert_non_null(memmem(built.data, built.len, "C23505", 7));
-	assert_non_null(memmem(built.data, built.len, "SELECT 1", 9));
-	buffer_clear(&built);
-	uint8_t junk[] = "no message at all";
-	proto_postgres.mask(PROTO_TO_CLIENT, junk, sizeof(junk) - 1);
-	assert_memory_equal(junk, "xxxxxxxxxxxxxxxxx", sizeof(junk) - 1);
-	session_done(&s);
-}
-
 /* Any bytes, in any direction: never out of bounds, never a standstill. */
 static void survives_garbage(void **state)
 {
@@ -503,7 +465,6 @@ static void survives_garbage(void **state)
 				buffer_consume(&s.bytes[side], at);
 				s.bad = 0;
 			}
-			proto_postgres.mask(side, bytes, sizeof(bytes));
 			proto_postgres.detect(slice_make(bytes, sizeof(bytes)), side);
 		}
 		session_done(&s);
@@ -537,7 +498,6 @@ int main(void)
 		cmocka_unit_test(long_statement),
 		cmocka_unit_test(detects),
 		cmocka_unit_test(finds_the_next_message),
-		cmocka_unit_test(masks),
 		cmocka_unit_test(survives_garbage),
 	};
 	return cmocka_run_group_tests_name("postgres", tests, set_up, tear_down);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cuts SQL text into tokens, for redaction, summaries and masking. No allocation, no failure: every byte of the input belongs to exactly one
+ * Cuts SQL text into tokens, for redaction and summaries. No allocation, no failure: every byte of the input belongs to exactly one
  * token. When it is in doubt where a literal ends, the literal takes everything that is left: what looks like a token never is part of a value.
  *
  * Follows PostgreSQL 15 documentation, chapter 4.1 (lexical structure) and MySQL 8.0 reference manual, chapter 9.1 (literals), 9.7 (comments).
@@ -47,10 +47,5 @@ static inline struct slice sql_token_slice(const struct sql_lex *l, struct sql_t
 {
 	return slice_make(l->in.ptr + t.start, t.len);
 }
-
-/*
- * Overwrites the contents of literals and comments in place, lengths, quotes and everything else kept, so that the text still has the same tokens.
- */
-void sql_mask(uint8_t *text, size_t len, enum sql_dialect dialect);
 
 #endif

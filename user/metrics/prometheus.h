@@ -13,9 +13,6 @@ struct prom {
 	bool openmetrics;
 };
 
-#define PROM_TYPE_TEXT "text/plain; version=0.0.4; charset=utf-8"
-#define PROM_TYPE_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
-
 /* HELP, TYPE and UNIT of a family; its samples must follow before another family's. */
 void prom_family(const struct prom *p, const struct metric_family *f);
 /* The same for a family that is not in families.def (sinks' own). `name` is without _total. */

@@ -412,56 +412,6 @@ static size_t dns_resync(void *state, enum proto_side side, struct slice in)
 	return in.len;
 }
 
-/* Masks the letters of the name at `at`, its pointers kept. Returns the offset behind it, or len when it is not a name. */
-static size_t mask_name(uint8_t *p, size_t len, size_t at)
-{
-	while (at < len) {
-		uint8_t n = p[at];
-		if (n == 0)
-			return at + 1;
-		if (n >= 0xc0)
-			return at + 2 < len ? at + 2 : len;
-		if (n > 63 || at + 1 + n > len)
-			break;
-		memset(p + at + 1, 'x', n);
-		at += n + 1u;
-	}
-	if (at < len)
-		memset(p + at, 0, len - at);
-	return len;
-}
-
-/* Names and record data are masked; types, classes, codes, counts and lengths stay. */
-static void dns_mask(enum proto_side side, uint8_t *bytes, size_t len)
-{
-	(void)side;
-	if (len >= 2 + DNS_HEADER && load_be16(bytes) == len - 2) {
-		bytes += 2;
-		len -= 2;
-	}
-	if (len < DNS_HEADER) {
-		memset(bytes, 0, len);
-		return;
-	}
-	struct dns_header h = header_read(bytes);
-	size_t at = DNS_HEADER;
-	for (unsigned i = 0; i < h.questions && at < len; i++)
-		at = mask_name(bytes, len, at) + 4;
-	while (at < len) {
-		at = mask_name(bytes, len, at);
-		if (at + 10 > len)
-			break;
-		size_t data = load_be16(bytes + at + 8);
-		at += 10;
-		if (data > len - at)
-			data = len - at;
-		memset(bytes + at, 0, data);
-		at += data;
-	}
-	if (at < len)
-		memset(bytes + at, 0, len - at);
-}
-
 const struct proto_ops proto_dns = {
 	.name = "dns",
 	.id = PLUMB_PROTO_DNS,
@@ -471,6 +421,5 @@ const struct proto_ops proto_dns = {
 	.parse = dns_parse,
 	.resync = dns_resync,
 	.resync_keep = 2 + DNS_HEADER + DNS_NAME_WIRE_MAX + 4,
-	.mask = dns_mask,
 	.want = { DNS_STREAM_HEAD, DNS_STREAM_HEAD },
 };

@@ -752,6 +752,5 @@ const struct proto_ops proto_http1 = {
 	.resync = http1_resync,
 	.resync_keep = HTTP1_METHOD_MAX,
 	.finish = http1_finish,
-	.mask = http1_mask,
 	.want = { HEAD_WANTED, REPLY_WANTED },
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the files of the HTTP/1 parser: http1.c (framing), http1_detect.c (start lines), http1_mask.c. Specification: RFC 9112, RFC 9110. */
+/* Shared by the files of the HTTP/1 parser: http1.c (framing), http1_detect.c (start lines). Specification: RFC 9112, RFC 9110. */
 #ifndef PLUMB_PROTO_HTTP1_H
 #define PLUMB_PROTO_HTTP1_H
 
@@ -14,9 +14,6 @@ enum {
 int http1_detect(struct slice in, enum proto_side side);
 /* Offset of the first start line for `side`, whole or cut by the end of `in`, or in.len. */
 size_t http1_find(struct slice in, enum proto_side side);
-
-/* proto_ops.mask */
-void http1_mask(enum proto_side side, uint8_t *bytes, size_t len);
 
 static inline bool http1_is_blank(uint8_t c)
 {

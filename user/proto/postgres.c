@@ -744,7 +744,6 @@ const struct proto_ops proto_postgres = {
 	.parse = postgres_parse,
 	.resync = postgres_resync,
 	.resync_keep = POSTGRES_RESYNC_KEEP,
-	.mask = postgres_mask,
 	.open = postgres_open,
 	.close = postgres_close,
 	/* A response ends with its last bytes, so that a head is not enough. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Framing of the PostgreSQL frontend/backend protocol 3: lengths, and how messages must look for detection, resynchronisation and masking.
+ * Framing of the PostgreSQL frontend/backend protocol 3: lengths, and how messages must look for detection and resynchronisation.
  * Follows https://www.postgresql.org/docs/current/protocol-message-formats.html. No state.
  */
 #ifndef PLUMB_PROTO_POSTGRES_WIRE_H
@@ -30,6 +30,5 @@ bool postgres_string(struct slice in, size_t *at, struct slice *ret_text);
 int postgres_detect(struct slice in, enum proto_side side);
 /* Offset of the first run of messages that fit each other, or in.len. */
 size_t postgres_find(struct slice in, enum proto_side side);
-void postgres_mask(enum proto_side side, uint8_t *bytes, size_t len);
 
 #endif

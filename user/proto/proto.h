@@ -65,21 +65,16 @@ struct proto_ops {
 	/* Optional: what the stream's end means (a close-delimited message ends). Fills a message and returns true, or returns false. */
 	bool (*finish)(void *state, enum proto_side side, struct message *ret_message);
 
-	/* Optional: masks secrets in a whole message in place, lengths kept, for recordings that are shared; without it all payload is masked. */
-	void (*mask)(enum proto_side side, uint8_t *bytes, size_t len);
-
 	/* Optional pair: state that must be allocated (bounded, and counted by the engine). open fails with NULL. */
 	void *(*open)(void);
 	void (*close)(void *external); /* the engine passes what open returned; parse() finds it at the first pointer of its state */
 
-	/* Capture policy once detected: bytes wanted of each burst by side, PLUMB_POLICY_ALL for all (records.h). */
+	/* Capture policy once detected: bytes wanted of each I/O call by side, PLUMB_POLICY_ALL for all (records.h). */
 	uint32_t want[2];
 };
 
 /* registry.c: by PLUMB_PROTO_*; NULL for none. */
 const struct proto_ops *proto_get(uint16_t id);
-const char *proto_name(uint16_t id);           /* "unknown" for none */
-enum proto_family proto_family(uint16_t id);
 uint16_t proto_port_hint(uint16_t id);
 bool proto_on_stream(uint16_t id);
 bool proto_on_datagram(uint16_t id);

@@ -11,15 +11,14 @@ enum { TRANSPORT_T = 1, TRANSPORT_U = 2, TRANSPORT_TU = 3 };
 struct protocol {
 	const struct proto_ops *ops;
 	const char *name;
-	uint8_t family;
 	uint8_t transports;
 	uint16_t port;
 };
 
 static const struct protocol protocols[PLUMB_PROTO_COUNT] = {
-	[PLUMB_PROTO_NONE] = { NULL, "unknown", PROTO_FAMILY_NONE, 0, 0 },
+	[PLUMB_PROTO_NONE] = { NULL, "unknown", 0, 0 },
 #define PROTOCOL(id, symbol, name, family, transports, port, what) \
-	[PLUMB_PROTO_##id] = { &proto_##symbol, name, PROTO_FAMILY_##family, TRANSPORT_##transports, port },
+	[PLUMB_PROTO_##id] = { &proto_##symbol, name, TRANSPORT_##transports, port },
 #include "../../bpf/abi/protocols.def"
 #undef PROTOCOL
 };
@@ -27,8 +26,6 @@ static const struct protocol protocols[PLUMB_PROTO_COUNT] = {
 static const struct protocol *get(uint16_t id) { return &protocols[id < PLUMB_PROTO_COUNT ? id : PLUMB_PROTO_NONE]; }
 
 const struct proto_ops *proto_get(uint16_t id) { return get(id)->ops; }
-const char *proto_name(uint16_t id) { return get(id)->name; }
-enum proto_family proto_family(uint16_t id) { return (enum proto_family)get(id)->family; }
 uint16_t proto_port_hint(uint16_t id) { return get(id)->port; }
 bool proto_on_stream(uint16_t id) { return get(id)->transports & TRANSPORT_T; }
 bool proto_on_datagram(uint16_t id) { return get(id)->transports & TRANSPORT_U; }

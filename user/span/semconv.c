@@ -348,7 +348,7 @@ static struct slice db_read_long(struct semconv *s, struct slice raw, enum sql_d
 {
 	char *out = (char *)s->text->base + s->text->used;
 	size_t room = s->text->cap - s->text->used;
-	size_t len = sql_redact_dialect(raw, dialect, out, room < STATEMENT_MAX ? room : STATEMENT_MAX);
+	size_t len = sql_redact(raw, dialect, out, room < STATEMENT_MAX ? room : STATEMENT_MAX);
 
 	s->text->used += (uint32_t)len;
 	sql_describe(raw, dialect, ret);

@@ -157,7 +157,7 @@ static void redact_punct(struct redactor *r, struct slice s)
 	}
 }
 
-size_t sql_redact_dialect(struct slice sql, enum sql_dialect dialect, char *out, size_t cap)
+size_t sql_redact(struct slice sql, enum sql_dialect dialect, char *out, size_t cap)
 {
 	struct redactor r = { .out = out, .cap = cap };
 	struct sql_lex l;
@@ -188,9 +188,4 @@ size_t sql_redact_dialect(struct slice sql, enum sql_dialect dialect, char *out,
 		}
 	}
 	return r.len;
-}
-
-size_t sql_redact(struct slice sql, char *out, size_t cap)
-{
-	return sql_redact_dialect(sql, SQL_ANSI, out, cap);
 }

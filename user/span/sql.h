@@ -16,8 +16,7 @@ enum { SQL_SUMMARY_MAX = 255 };
  * Writes at most cap bytes, no NUL, never half a UTF-8 character, and returns how many. Literals become ?, comments go, white space becomes one
  * blank, placeholders stay. Literals in a row become one ? in IN (…), VALUES (…) and […], and equal rows of VALUES one row.
  */
-size_t sql_redact(struct slice sql, char *out, size_t cap);
-size_t sql_redact_dialect(struct slice sql, enum sql_dialect dialect, char *out, size_t cap);
+size_t sql_redact(struct slice sql, enum sql_dialect dialect, char *out, size_t cap);
 
 struct sql_description {
 	struct slice operation;  /* first command in the text as it is written there: SELECT; empty if there is none */
@@ -29,10 +28,5 @@ struct sql_description {
 
 /* One walk for everything; views into sql. */
 void sql_describe(struct slice sql, enum sql_dialect dialect, struct sql_description *ret);
-
-/* The same one by one, ANSI. */
-size_t sql_summary(struct slice sql, char *out, size_t cap);
-struct slice sql_operation(struct slice sql);
-struct slice sql_collection(struct slice sql);
 
 #endif

@@ -383,32 +383,3 @@ void sql_describe(struct slice sql, enum sql_dialect dialect, struct sql_descrip
 	ret->summary[SQL_SUMMARY_MAX] = 0;
 	ret->summary[ret->summary_len] = 0;
 }
-
-size_t sql_summary(struct slice sql, char *out, size_t cap)
-{
-	struct sql_description d;
-
-	sql_describe(sql, SQL_ANSI, &d);
-	size_t n = d.summary_len;
-	if (n > cap) /* down to the last whole name that fits */
-		for (n = cap; n > 0 && d.summary[n] != ' '; n--)
-			;
-	memcpy(out, d.summary, n);
-	return n;
-}
-
-struct slice sql_operation(struct slice sql)
-{
-	struct sql_description d;
-
-	sql_describe(sql, SQL_ANSI, &d);
-	return d.operation;
-}
-
-struct slice sql_collection(struct slice sql)
-{
-	struct sql_description d;
-
-	sql_describe(sql, SQL_ANSI, &d);
-	return d.collection;
-}

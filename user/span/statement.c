@@ -20,6 +20,6 @@ const struct statement *statement_get(struct statement_cache *c, struct slice sq
 	memcpy(s->raw, sql.ptr, sql.len);
 	known.len = sql.len;
 	sql_describe(known, dialect, &s->description);
-	s->text_len = (uint16_t)sql_redact_dialect(known, dialect, s->text, sizeof(s->text));
+	s->text_len = (uint16_t)sql_redact(known, dialect, s->text, sizeof(s->text));
 	return s;
 }
