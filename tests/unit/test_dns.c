@@ -141,9 +141,47 @@ static void header_limits(void **state)
 	assert_int_equal(proto_dns.detect_datagram(slice_make(b, 600), PROTO_TO_CLIENT), DETECT_NO);
 }
 
+/*
+ * Pieces of 25 bytes: each begins a message of 250 records, and the first record's data is the next piece's beginning, so that each can be read for 250 steps.
+ * Then a message whose last record is none. Returns the whole length.
+ */
+static size_t pieces_then_a_bad_message(uint8_t *out, size_t pieces)
+{
+	static const uint8_t piece[] = "\xff\xff" "\x12\x34\x81\x80\0\0\0\xfa\0\0\0\0" "\0\0\1\0\1\0\0\0\0\0\xe";
+	static const uint8_t head[] = "\x09\xb6" "\x12\x34\x81\x80\0\1\0\xdf\0\0\0\0" QUESTION;
+	static const uint8_t good[] = "\0\0\1\0\1\0\0\0\0\0\0", bad[] = "\0\0\1\0\x63\0\0\0\0\0\0";
+	uint8_t *at = out;
+
+	for (size_t i = 0; i < pieces; i++, at += sizeof(piece) - 1)
+		memcpy(at, piece, sizeof(piece) - 1);
+	memcpy(at, head, sizeof(head) - 1);
+	at += sizeof(head) - 1;
+	for (int i = 0; i < 223; i++, at += sizeof(good) - 1)
+		memcpy(at, i < 222 ? good : bad, sizeof(good) - 1);
+	return (size_t)(at - out);
+}
+
+/* A search reads so many records that the wrong last one is found, as long as not every byte could begin a message: then it stops reading that far. */
+static void a_search_reads_a_bounded_number_of_records(void **state)
+{
+	static uint8_t bytes[64 * 1024];
+	uint64_t s[CONNECTION_PARSER_BYTES / 8] = { 0 };
+
+	(void)state;
+	for (size_t pieces = 0; pieces <= 2003; pieces += 2003) {
+		size_t len = pieces_then_a_bad_message(bytes, pieces), begin = pieces * 25;
+		size_t message = len;
+		assert_int_equal(len - begin, 2 + 0x09b6);
+		memcpy(bytes + len, nxdomain, sizeof(nxdomain) - 1);
+		len += sizeof(nxdomain) - 1;
+		assert_int_equal(proto_dns.resync(s, PROTO_TO_CLIENT, slice_make(bytes, len)), pieces ? begin : message);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(reads_both_transports), cmocka_unit_test(random_bytes_are_not_dns),
-					    cmocka_unit_test(one_wrong_field_is_not_dns), cmocka_unit_test(header_limits) };
+					    cmocka_unit_test(one_wrong_field_is_not_dns), cmocka_unit_test(header_limits),
+					    cmocka_unit_test(a_search_reads_a_bounded_number_of_records) };
 	return cmocka_run_group_tests_name("dns", tests, NULL, NULL);
 }

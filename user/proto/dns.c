@@ -17,6 +17,7 @@ enum {
 	DNS_NAME_WIRE_MAX = 255, /* RFC 1035 section 2.3.4 */
 	DNS_TEXT = 253,          /* the longest legal name without escapes */
 	DNS_RECORDS_WALKED = 256,
+	DNS_RESYNC_RECORDS = 1024, /* read in one search, and one more for every four bytes searched */
 	DNS_POINTERS_MAX = 16,
 	/* A message on a stream is awaited up to here; the rest of a larger one is skipped. Holds any header and question. */
 	DNS_STREAM_HEAD = 4096,
@@ -196,14 +197,20 @@ static enum walk question_read(struct slice msg, size_t at, bool update, struct 
 	return ret->type != 0 && class_known(ret->class, update) ? WALK_OK : WALK_BAD;
 }
 
-/* Reads all questions and records from `at`. WALK_OK: the message ends where they do. ret_extended: upper bits of the response code, by EDNS. */
-static enum walk records_walk(struct slice msg, const struct dns_header *h, uint16_t *ret_extended)
+/*
+ * Reads all questions and records. WALK_OK: the message ends where they do. ret_extended: upper bits of the response code, by EDNS. Each takes one from *budget;
+ * what that does not reach is as good as cut off.
+ */
+static enum walk records_walk(struct slice msg, const struct dns_header *h, size_t *budget, uint16_t *ret_extended)
 {
 	size_t at = DNS_HEADER;
 	size_t records = (size_t)h->answers + h->authorities + h->additionals;
 
 	for (unsigned i = 0; i < h->questions; i++) {
 		struct dns_question q;
+		if (*budget == 0)
+			return WALK_CUT;
+		--*budget;
 		enum walk w = question_read(msg, at, h->opcode == DNS_OPCODE_UPDATE, &q);
 		if (w != WALK_OK)
 			return w;
@@ -212,6 +219,9 @@ static enum walk records_walk(struct slice msg, const struct dns_header *h, uint
 	if (records > DNS_RECORDS_WALKED)
 		return WALK_CUT;
 	for (size_t i = 0; i < records; i++) {
+		if (*budget == 0)
+			return WALK_CUT;
+		--*budget;
 		enum walk w = name_skip(msg, at, &at);
 		if (w != WALK_OK)
 			return w;
@@ -230,7 +240,7 @@ static enum walk records_walk(struct slice msg, const struct dns_header *h, uint
 }
 
 /* `msg` is the part of a message of `len` bytes that is at hand. */
-static int detect_message(struct slice msg, size_t len, enum proto_side side)
+static int detect_message(struct slice msg, size_t len, enum proto_side side, size_t *budget)
 {
 	struct dns_header h;
 	uint16_t extended = 0;
@@ -242,7 +252,7 @@ static int detect_message(struct slice msg, size_t len, enum proto_side side)
 	h = header_read(msg.ptr);
 	if (h.response != (side == PROTO_TO_CLIENT) || !header_plausible(msg.ptr, len))
 		return DETECT_NO;
-	switch (records_walk(msg, &h, &extended)) {
+	switch (records_walk(msg, &h, budget, &extended)) {
 	case WALK_OK: return msg.len > DNS_HEADER ? DNS_SCORE_WHOLE : DETECT_WEAK;
 	case WALK_BAD: return DETECT_NO;
 	case WALK_CUT: break;
@@ -253,17 +263,25 @@ static int detect_message(struct slice msg, size_t len, enum proto_side side)
 	return msg.len < len ? DETECT_MORE : DETECT_NO;
 }
 
-static int dns_detect(struct slice in, enum proto_side side)
+static int detect_stream(struct slice in, enum proto_side side, size_t *budget)
 {
 	if (in.len < 2)
 		return DETECT_MORE;
 	size_t len = load_be16(in.ptr);
-	return detect_message(slice_head(slice_from(in, 2), len), len, side);
+	return detect_message(slice_head(slice_from(in, 2), len), len, side, budget);
+}
+
+static int dns_detect(struct slice in, enum proto_side side)
+{
+	size_t budget = SIZE_MAX;
+
+	return detect_stream(in, side, &budget);
 }
 
 static int dns_detect_datagram(struct slice in, enum proto_side side)
 {
-	int score = detect_message(in, in.len, side);
+	size_t budget = SIZE_MAX;
+	int score = detect_message(in, in.len, side, &budget);
 
 	return score == DETECT_MORE ? DETECT_NO : score; /* no more will come */
 }
@@ -320,9 +338,10 @@ static void request_fill(struct dns_state *s, struct slice msg, const struct dns
 
 static void response_fill(struct dns_state *s, struct slice msg, const struct dns_header *h, struct message *m)
 {
+	size_t budget = SIZE_MAX;
 	uint16_t extended = 0;
 
-	records_walk(msg, h, &extended); /* a cut message has lost its EDNS record: the lower bits stand */
+	records_walk(msg, h, &budget, &extended); /* a cut message has lost its EDNS record: the lower bits stand */
 	const char *name = rcode_name((unsigned)extended | h->rcode);
 	message_add_int(m, ATTR_DNS_ANSWERS, h->answers);
 	message_add_str(m, ATTR_DNS_RESPONSE_CODE, slice_str(name));
@@ -403,11 +422,13 @@ static enum parse_status dns_parse(void *state, enum proto_side side, struct sli
 static size_t dns_resync(void *state, enum proto_side side, struct slice in)
 {
 	struct dns_state *s = state;
+	/* Bytes can be made such that a message may begin everywhere, with records to the end: all reading together must be linear in them. */
+	size_t budget = DNS_RESYNC_RECORDS + in.len / 4;
 
 	if (side == PROTO_TO_SERVER) /* the next request of that id may be another one */
 		s->transfer = TRANSFER_NONE;
 	for (size_t at = 0; at + 2 + DNS_HEADER <= in.len; at++)
-		if (dns_detect(slice_from(in, at), side) >= DETECT_LIKELY)
+		if (detect_stream(slice_from(in, at), side, &budget) >= DETECT_LIKELY)
 			return at;
 	return in.len;
 }
