@@ -187,6 +187,14 @@ static void reads_resource_use(void **state)
 	assert_int_equal(describe_stat((uint32_t)getpid(), &r), 0);
 	assert_int_equal(r.threads, 1);
 	assert_true(r.rss_bytes >= 1 << 20 && r.rss_bytes <= r.vms_bytes);
+	uint32_t before = r.fds;
+	assert_true(before >= 3);
+	int more[2];
+	assert_int_equal(pipe(more), 0);
+	assert_int_equal(describe_stat((uint32_t)getpid(), &r), 0);
+	assert_int_equal(r.fds, before + 2);
+	close(more[0]);
+	close(more[1]);
 }
 
 int main(void)

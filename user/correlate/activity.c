@@ -238,26 +238,31 @@ static struct trace_node *thread_choose(const struct handler_thread *t, const st
 	return t->runnable == 0 ? t->current : NULL;
 }
 
+enum activity_answer activity_find_alone(struct activity *a, uint32_t pid, uint64_t start_ns, struct trace_node **ret_node)
+{
+	struct handler_process *p = map_get(&a->processes, pid);
+
+	if (!p || p->active == 0)
+		return ACTIVITY_NONE;
+	if (p->active != 1 || !p->first->alone || p->first->start_ns > start_ns)
+		return ACTIVITY_AMBIGUOUS;
+	*ret_node = p->first;
+	return ACTIVITY_FOUND;
+}
+
 enum activity_answer activity_find(struct activity *a, struct activity_caller by, uint64_t start_ns, const struct trace_context *wire,
 				   struct trace_node **ret_node, enum join *ret_join)
 {
 	struct handler_thread *t = thread_find(a, by);
-	struct handler_process *p = t ? NULL : map_get(&a->processes, by.pid);
-	struct trace_node *n = NULL;
 
-	if (t)
-		n = thread_choose(t, wire);
-	else if (p && p->active == 1 && p->first->alone)
-		n = p->first;
-	if (!t && !p)
-		return ACTIVITY_NONE;
+	*ret_join = !t ? JOIN_PROCESS : by.flow ? JOIN_FLOW : JOIN_THREAD;
+	if (!t)
+		return activity_find_alone(a, by.pid, start_ns, ret_node);
+	struct trace_node *n = thread_choose(t, wire);
 	if (!n || n->start_ns > start_ns)
 		return ACTIVITY_AMBIGUOUS;
-	if (t) {
-		set_runnable(n, false);
-		t->current = n;
-	}
+	set_runnable(n, false);
+	t->current = n;
 	*ret_node = n;
-	*ret_join = !t ? JOIN_PROCESS : by.flow ? JOIN_FLOW : JOIN_THREAD;
 	return ACTIVITY_FOUND;
 }

@@ -44,6 +44,8 @@ void activity_resume(struct trace_node *n);
 /*
  * The request that makes a call at start_ns. wire: the context that the call carries, or NULL; among several requests it picks the one that came with the same.
  */
+/* The one request that the process is handling, if it has handled no other meanwhile: for callers whose thread says nothing. */
+enum activity_answer activity_find_alone(struct activity *a, uint32_t pid, uint64_t start_ns, struct trace_node **ret_node);
 enum activity_answer activity_find(struct activity *a, struct activity_caller by, uint64_t start_ns, const struct trace_context *wire,
 				   struct trace_node **ret_node, enum join *ret_join);
 

@@ -320,16 +320,28 @@ static void socket_join(struct correlate *c, struct trace_node *n)
 
 /* --- evidence 3: who is handling what --- */
 
+/*
+ * Goroutines, and the tasks of other runtimes, go on in whatever thread is free: there the thread is no evidence. Go is known by its executable, others by what they do.
+ */
+static bool tasks_move(const struct process *p, uint64_t flow)
+{
+	return p && !flow && (p->tasks_move || p->flags & PLUMB_PROCESS_GOLANG);
+}
+
 static void thread_join(struct correlate *c, struct trace_node *n)
 {
 	const struct exchange *x = n->x;
 	struct activity_caller by = { x->process ? x->process->pid : 0, x->request.tid, x->request.flow };
 	struct trace_node *request;
-	enum join join;
+	enum join join = JOIN_PROCESS;
+	enum activity_answer answer;
 
 	if (by.tid == 0 && by.flow == 0)
 		return;
-	enum activity_answer answer = activity_find(&c->activity, by, n->start_ns, n->has_wire ? &n->wire : NULL, &request, &join);
+	if (tasks_move(x->process, by.flow))
+		answer = activity_find_alone(&c->activity, by.pid, n->start_ns, &request);
+	else
+		answer = activity_find(&c->activity, by, n->start_ns, n->has_wire ? &n->wire : NULL, &request, &join);
 	c->counts.ambiguous += answer == ACTIVITY_AMBIGUOUS;
 	/* A context on the wire names another parent, unless it is the one that the request came with, merely handed on. */
 	if (answer == ACTIVITY_FOUND && (!n->has_wire || same_wire(n, request)))
@@ -357,8 +369,12 @@ void correlate_io(struct correlate *c, const struct connection *conn, const stru
 	if (io->h.time_ns > c->now_ns)
 		c->now_ns = io->h.time_ns;
 	if (io->direction == PLUMB_EGRESS) {
-		if (n && n->role == PLUMB_ROLE_SERVER)
+		if (n && n->role == PLUMB_ROLE_SERVER) {
+			/* Answered by another thread than the one that read it. */
+			if (!io->flow && n->x && n->x->process && conn->streams[PLUMB_INGRESS].tid && conn->streams[PLUMB_INGRESS].tid != io->tid)
+				n->x->process->tasks_move = true;
 			activity_turn(&c->activity, by);
+		}
 		return;
 	}
 	activity_turn(&c->activity, by);

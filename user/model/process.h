@@ -20,6 +20,7 @@ struct process {
 	uint64_t generation; /* changes whenever the description does, so that sinks can cache an encoded resource; never reused */
 	uint32_t refs;       /* exchanges and connections that point here */
 	uint32_t flags;      /* PLUMB_PROCESS_* */
+	bool tasks_move;     /* requests were seen to change threads: which one makes a call says nothing. correlate/ only */
 	struct slice service; /* service.name; never empty: falls back to the executable's name, then "unknown_service" */
 	struct process_attr attrs[PROCESS_ATTRS_MAX]; /* service.name among them */
 	uint32_t nattrs;

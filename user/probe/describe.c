@@ -2,12 +2,16 @@
 #include "probe/describe.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gelf.h>
+#include <libelf.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -394,6 +398,30 @@ static int describe_stat_fields(uint32_t pid, char *text, uint64_t ret_fields[52
 	return 0;
 }
 
+/* Go's linker leaves this section in every program, stripped or not. */
+static bool is_go(uint32_t pid)
+{
+	char path[64];
+	bool found = false;
+
+	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	elf_version(EV_CURRENT);
+	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
+	size_t names;
+	if (elf && elf_kind(elf) == ELF_K_ELF && elf_getshdrstrndx(elf, &names) == 0)
+		for (Elf_Scn *scn = NULL; !found && (scn = elf_nextscn(elf, scn));) {
+			GElf_Shdr header;
+			const char *name = gelf_getshdr(scn, &header) ? elf_strptr(elf, names, header.sh_name) : NULL;
+			found = name && strcmp(name, ".go.buildinfo") == 0;
+		}
+	elf_end(elf);
+	close(fd);
+	return found;
+}
+
 int describe_process(uint32_t pid, const struct plumb_rec_exec *exec, void *buf)
 {
 	struct plumb_rec_process *r = buf;
@@ -422,7 +450,7 @@ int describe_process(uint32_t pid, const struct plumb_rec_exec *exec, void *buf)
 	r->pid = pid;
 	r->ppid = gone ? exec->ppid : (uint32_t)fields[3];
 	r->start_ns = exec ? exec->start_ns : fields[21] * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
-	r->flags = gone ? PLUMB_PROCESS_PARTIAL : 0;
+	r->flags = gone ? PLUMB_PROCESS_PARTIAL : is_go(pid) ? PLUMB_PROCESS_GOLANG : 0;
 
 	char number[16];
 	snprintf(number, sizeof(number), "%u", pid);
@@ -452,6 +480,27 @@ int describe_process(uint32_t pid, const struct plumb_rec_exec *exec, void *buf)
 	return (int)size;
 }
 
+/* The folder's size is the number of open descriptors (since 6.2); older kernels say 0 there, and they are counted. */
+static uint32_t describe_fds(uint32_t pid)
+{
+	char path[64];
+	struct stat st;
+	uint32_t n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%u/fd", pid);
+	if (stat(path, &st))
+		return 0;
+	if (st.st_size > 0)
+		return (uint32_t)st.st_size;
+	DIR *dir = opendir(path);
+	if (!dir)
+		return 0;
+	for (const struct dirent *e; (e = readdir(dir));)
+		n += e->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
 int describe_stat(uint32_t pid, struct plumb_rec_proc_stat *ret)
 {
 	uint64_t f[52], tick_ns = 1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK);
@@ -471,6 +520,7 @@ int describe_stat(uint32_t pid, struct plumb_rec_proc_stat *ret)
 		.vms_bytes = f[22],
 		.rss_bytes = f[23] * (uint64_t)sysconf(_SC_PAGESIZE),
 	};
+	ret->fds = describe_fds(pid);
 	if (proc_read(pid, "io", text, sizeof(text)) > 0) {
 		const char *p = strstr(text, "\nread_bytes: ");
 		if (p)
