@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The engine: the only place that wires the stages. Records in, spans to sinks and aggregates; a pure function of its records (no clock, no /proc).
+ * The engine: the only place that wires the stages. Records in, spans to sinks and aggregates; a pure function of
+ * its records (no clock, no /proc).
  */
 #ifndef PLUMB_PIPELINE_H
 #define PLUMB_PIPELINE_H

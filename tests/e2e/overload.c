@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Overload with a known sum: one connection over loopback, on which a writer sends rounds of I/O that no consumer of tiny rings can keep up with, and a
- * reader in another process takes each whole. Reads commands from standard input, one a line: "flood N SIZE" does N writes and the reads that take them;
- * "quit" ends. Answers each flood with a line of JSON: calls and bytes of both ends, errors. Each call moves SIZE bytes or is an error.
+ * Overload with a known sum: one connection over loopback, on which a writer sends rounds of I/O that no consumer of tiny rings
+ * can keep up with, and a reader in another process takes each whole. Reads commands from standard input, one a line: "flood N
+ * SIZE" does N writes and the reads that take them; "quit" ends. Answers each flood with a line of JSON: calls and bytes of both
+ * ends, errors. Each call moves SIZE bytes or is an error.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Client and server in one: sends a known HTTP exchange, its path named after the case, over each way that bytes can enter and leave a socket, over each kind of
- * socket and descriptor. Standard output: one JSON object a line for each exchange, the truth. Standard input: a line starts the cases; what must be open
- * before plumb is (connections, listeners) is opened before "ready" is written to standard error. 32-bit programs are not covered.
+ * Client and server in one: sends a known HTTP exchange, its path named after the case, over each way that bytes can enter and
+ * leave a socket, over each kind of socket and descriptor. Standard output: one JSON object a line for each exchange, the truth.
+ * Standard input: a line starts the cases; what must be open before plumb is (connections, listeners) is opened before "ready" is
+ * written to standard error. 32-bit programs are not covered.
  */
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -89,7 +90,10 @@ static int status_of(int index)
 static size_t request_body(const struct path_case *c) { return c->request_body ? c->request_body : REQUEST_BODY; }
 static size_t response_body(const struct path_case *c) { return c->response_body ? c->response_body : RESPONSE_BODY; }
 
-/* Messages of a case, malloc'ed. Bodies are zeros: what a hole would look like if it were taken for data, and what untouched pages hold. */
+/*
+ * Messages of a case, malloc'ed. Bodies are zeros: what a hole would look like if it were taken for data,
+ * and what untouched pages hold.
+ */
 static char *request_of(int index, int turn, size_t *ret_len)
 {
 	const struct path_case *c = &cases[index];

@@ -41,7 +41,10 @@ static size_t moved(ssize_t n, const char *what)
 	return (size_t)n;
 }
 
-/* Cuts a message into `n` segments of nearly equal size with an empty one after each of the first three. Returns how many there are. */
+/*
+ * Cuts a message into `n` segments of nearly equal size with an empty one after each of the first
+ * three. Returns how many there are.
+ */
 static int cut(struct iovec *v, const char *data, size_t len, int n)
 {
 	size_t at = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libFuzzer over all parsers: `make fuzz`, then build/fuzz/fuzz_proto [CORPUS]. The first byte selects parser and transport; then come steps of
- * one control byte (bit 0: direction, bit 1: a hole, bits 2..7: length / 4) and that many bytes. Each parse sees an exact heap copy, so that
- * ASan knows its end. Breaking the contract aborts.
+ * libFuzzer over all parsers: `make fuzz`, then build/fuzz/fuzz_proto [CORPUS]. The first byte selects parser and transport; then
+ * come steps of one control byte (bit 0: direction, bit 1: a hole, bits 2..7: length / 4) and that many bytes. Each parse sees an
+ * exact heap copy, so that ASan knows its end. Breaking the contract aborts.
  */
 #include <stdlib.h>
 

@@ -425,7 +425,10 @@ static void run_lines(const struct run *r, struct fixture_lines ret_lines[2])
 		fixture_lines_add(&ret_lines[r->msg[i].side], message_line(&r->msg[i]));
 }
 
-/* How a run cuts the input: into I/Os of the lines, or of `chunk` bytes, or at one offset of all bytes, or with a hole in one direction. */
+/*
+ * How a run cuts the input: into I/Os of the lines, or of `chunk` bytes, or at one offset of all bytes,
+ * or with a hole in one direction.
+ */
 struct cut {
 	bool lines;
 	size_t chunk;

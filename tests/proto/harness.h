@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs fixtures through a parser, cut and holed in every way that the contract in proto/proto.h allows. tests/proto/test_fixtures.c
- * finds tests/proto/<symbol>/<name>.fix for every line of protocols.def; `test_fixtures FILE.fix` runs one and prints what was parsed.
+ * Runs fixtures through a parser, cut and holed in every way that the contract in proto/proto.h allows.
+ * tests/proto/test_fixtures.c finds tests/proto/<symbol>/<name>.fix for every line of protocols.def; `test_fixtures FILE.fix`
+ * runs one and prints what was parsed.
  *
  * A fixture is text, one statement a line:
  *
@@ -16,18 +17,20 @@
  *   => request RAW_TARGET="/"          expected from the bytes towards the server, in order
  *   =< response key=5 DB_RESPONSE_RETURNED_ROWS=2
  *
- * Input items, concatenated: "text" with \r \n \t \0 \\ \" \xHH, hex:00ff, repeat:5"ab", be16:7, be32:7, be64:7, and lengths in front of
- * what they count: len16( items ) and len32( items ) without themselves, pglen( items ) four bytes that count themselves.
+ * Input items, concatenated: "text" with \r \n \t \0 \\ \" \xHH, hex:00ff, repeat:5"ab", be16:7, be32:7, be64:7,
+ * and lengths in front of what they count: len16( items ) and len32( items ) without themselves, pglen( items )
+ * four bytes that count themselves.
  *
- * An expected line is one message, all of its events put together: request, response or oneway, then in any order the words interim,
- * no_response, switch, until_close, flush, unfinished (its END never came), then key=N, error_type="…" and attributes by their names
- * in attribute.def; string values are items joined by "+". Everything that the parser gives must be listed; "=> repeat:7 request …" stands for seven such lines. `lost` stands for bytes that
- * the parser called bad, or a hole in what it wanted; several in a row count once.
+ * An expected line is one message, all of its events put together: request, response or oneway, then in any order the words
+ * interim, no_response, switch, until_close, flush, unfinished (its END never came), then key=N, error_type="…" and attributes by
+ * their names in attribute.def; string values are items joined by "+". Everything that the parser gives must be listed; "=>
+ * repeat:7 request …" stands for seven such lines. `lost` stands for bytes that the parser called bad, or a hole in what it
+ * wanted; several in a row count once.
  *
- * How it runs: each line an I/O; each direction's neighbouring lines as one; byte by byte; cut in two at each offset, all with the same messages as
- * result. Then with holes of several sizes at each offset: messages before the hole must stay the same, and those behind it which resync() finds
- * from a fresh state must begin at the same offset. The input always ends at an unreadable page, and under ASan what lies before it is
- * poisoned. In all runs the parser must make progress and keep to the contract.
+ * How it runs: each line an I/O; each direction's neighbouring lines as one; byte by byte; cut in two at each offset, all with
+ * the same messages as result. Then with holes of several sizes at each offset: messages before the hole must stay the same, and
+ * those behind it which resync() finds from a fresh state must begin at the same offset. The input always ends at an unreadable
+ * page, and under ASan what lies before it is poisoned. In all runs the parser must make progress and keep to the contract.
  */
 #ifndef PLUMB_TESTS_HARNESS_H
 #define PLUMB_TESTS_HARNESS_H
@@ -45,7 +48,10 @@ struct harness_parser {
 extern const struct harness_parser harness_parsers[];
 extern const size_t harness_nparsers;
 
-/* Parses the fixture as it stands and returns the messages of both directions as canonical lines. False with a reason if the contract is broken. */
+/*
+ * Parses the fixture as it stands and returns the messages of both directions as canonical lines. False with a
+ * reason if the contract is broken.
+ */
 bool harness_parse(const struct fixture *f, struct fixture_lines ret_lines[2], char why[HARNESS_WHY]);
 /* All runs described above. */
 bool harness_check(const struct fixture *f, char why[HARNESS_WHY]);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every fixture of every protocol through its parser, one test each. With a path as argument: only that one, and prints its messages. */
+/*
+ * Every fixture of every protocol through its parser, one test each. With a path as argument: only
+ * that one, and prints its messages.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Detection: a parser knows its own fixtures from their first byte on, and neither another protocol's, nor what is common on the wire,
- * nor random bytes. A protocol on both transports is asked by the transport of the fixture.
+ * Detection: a parser knows its own fixtures from their first byte on, and neither another protocol's, nor what is common on the
+ * wire, nor random bytes. A protocol on both transports is asked by the transport of the fixture.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -118,7 +118,10 @@ static void knows_no_others(void **state)
 	visit_all(check_others);
 }
 
-/* On a stream, by every parser, for both sides. Returns how many said more than "too few bytes to tell", which is all right up to `most`. */
+/*
+ * On a stream, by every parser, for both sides. Returns how many said more than "too few bytes to tell",
+ * which is all right up to `most`.
+ */
 static unsigned refuse(struct slice in, int most, const char *what)
 {
 	unsigned weak = 0;
@@ -136,7 +139,10 @@ static unsigned refuse(struct slice in, int most, const char *what)
 	return weak;
 }
 
-/* Formats whose first bytes may be anything behind a type and a length (PostgreSQL's copy data) cannot refuse all: three in a thousand may be weak. */
+/*
+ * Formats whose first bytes may be anything behind a type and a length (PostgreSQL's copy data) cannot refuse all:
+ * three in a thousand may be weak.
+ */
 static void refuses_random_bytes(void **state)
 {
 	uint8_t bytes[RANDOM_MAX];

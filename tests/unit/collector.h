@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A collector in a thread: plain sockets, HTTP/1.1 or HTTP/2 with prior knowledge, scripted answers. It counts how often it has kept each span by the
- * number in its span id. Independent of the code under test: it frames by itself and decodes with protobuf-c and zlib.
+ * A collector in a thread: plain sockets, HTTP/1.1 or HTTP/2 with prior knowledge, scripted answers. It counts how
+ * often it has kept each span by the number in its span id. Independent of the code under test: it frames by itself
+ * and decodes with protobuf-c and zlib.
  */
 #ifndef PLUMB_TESTS_COLLECTOR_H
 #define PLUMB_TESTS_COLLECTOR_H

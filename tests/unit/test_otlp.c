@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The otlp sink against a collector in this process: same spans at the other end, exactly once, and books that add up whatever the collector does. */
+/*
+ * The otlp sink against a collector in this process: same spans at the other end, exactly once, and books that
+ * add up whatever the collector does.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -274,7 +274,10 @@ static void early_response_finds_its_request(void **state)
 	fixture_done(&f);
 }
 
-/* A message that goes on behind bytes that the parser skips: they need not be captured, and what comes behind them is parsed as its rest. */
+/*
+ * A message that goes on behind bytes that the parser skips: they need not be captured, and what comes
+ * behind them is parsed as its rest.
+ */
 static void skips_within_a_message_are_no_holes(void **state)
 {
 	static const char head[] = "*5\r\n$4\r\nMSET\r\n$3\r\nkey\r\n$5003\r\nbeginning", tail[] = "\r\n$1\r\nk\r\n$1\r\nv\r\n";

@@ -281,7 +281,9 @@ static void flush_ends_a_prepare(void **state)
 	session_done(&s);
 }
 
-/* Joined in the middle: a foreign response passes first; an unknown name gives no text, but the server's tag tells the command. */
+/*
+ * Joined in the middle: a foreign response passes first; an unknown name gives no text, but the server's tag tells the command.
+ */
 static void joins_in_the_middle(void **state)
 {
 	struct session s;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two text formats, word for word, and docs/metrics.md against the table it is made of: PLUMB_UPDATE=1 writes the table anew. With PLUMB_DUMP=file the
- * text of a busy engine is written for `promtool check metrics`.
+ * The two text formats, word for word, and docs/metrics.md against the table it is made of: PLUMB_UPDATE=1 writes the table anew.
+ * With PLUMB_DUMP=file the text of a busy engine is written for `promtool check metrics`.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -31,7 +31,10 @@ static void log_message(struct side_log *l, const struct message *m)
 		l->len += (size_t)snprintf(l->text + l->len, sizeof(l->text) - l->len, "%s;", m->flags & MESSAGE_NO_RESPONSE ? "~" : "");
 }
 
-/* Offers `bytes` in growing prefixes that end `step` bytes apart; each from a buffer of its exact size, so that ASan sees any overread. */
+/*
+ * Offers `bytes` in growing prefixes that end `step` bytes apart; each from a buffer of its exact size,
+ * so that ASan sees any overread.
+ */
 static void feed(void *state, enum proto_side side, const char *bytes, size_t len, size_t step, struct side_log *l)
 {
 	size_t at = 0;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Redis and DNS from records to exchanges: which response belongs to which request, told by statements and errors that are known beforehand. */
+/*
+ * Redis and DNS from records to exchanges: which response belongs to which request, told by statements and
+ * errors that are known beforehand.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -176,7 +179,10 @@ static void messages_between_replies_are_nobodys(void **state)
 	fixture_done(&f);
 }
 
-/* More multi-channel SUBSCRIBEs than are followed: none of the replies is given to the wrong request, and the next turn pairs again. */
+/*
+ * More multi-channel SUBSCRIBEs than are followed: none of the replies is given to the wrong request,
+ * and the next turn pairs again.
+ */
 static void too_many_expectations_pair_nothing_wrongly(void **state)
 {
 	struct fixture f;
@@ -201,7 +207,10 @@ static void too_many_expectations_pair_nothing_wrongly(void **state)
 	fixture_done(&f);
 }
 
-/* The tail of an array is lost, then come elements that look like replies: they answer nothing, nor does what follows in the same burst. */
+/*
+ * The tail of an array is lost, then come elements that look like replies: they answer nothing, nor does
+ * what follows in the same burst.
+ */
 static void elements_behind_a_hole_answer_nothing(void **state)
 {
 	struct proto_counts n;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the engine can still do once sandbox_enter() has returned: each attempt in a child of its own, asserted by its exact errno. Each attempt is first
- * made outside of the sandbox where that is harmless, so that a refusal is known to be the sandbox's. Needs root; without it every test is skipped.
+ * What the engine can still do once sandbox_enter() has returned: each attempt in a child of its own, asserted by its exact
+ * errno. Each attempt is first made outside of the sandbox where that is harmless, so that a refusal is known to be the
+ * sandbox's. Needs root; without it every test is skipped.
  */
 #include <setjmp.h>
 #include <stdarg.h>

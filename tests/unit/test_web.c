@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server against a client in this process: negotiation, refusals, many at once, an engine that does not answer, a client that does not read. */
+/*
+ * The server against a client in this process: negotiation, refusals, many at once, an engine that does not
+ * answer, a client that does not read.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A growing byte buffer that names its maximum at birth. Appending past the maximum or without memory returns -ENOBUFS or -ENOMEM and
- * leaves the contents as they were; `failed` then stays set until buffer_clear(), so that a writer may check once at the end.
+ * A growing byte buffer that names its maximum at birth. Appending past the maximum or without memory returns -ENOBUFS or -ENOMEM
+ * and leaves the contents as they were; `failed` then stays set until buffer_clear(), so that a writer may check once at the end.
  */
 #ifndef PLUMB_LIB_BUFFER_H
 #define PLUMB_LIB_BUFFER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes JSON (RFC 8259) into a buffer: commas and nesting are kept here, so a writer cannot produce unbalanced text by forgetting one.
- * Strings that are not UTF-8 get U+FFFD for each bad byte. Errors are the buffer's (`failed`).
+ * Writes JSON (RFC 8259) into a buffer: commas and nesting are kept here, so a writer cannot produce unbalanced text by
+ * forgetting one. Strings that are not UTF-8 get U+FFFD for each bad byte. Errors are the buffer's (`failed`).
  */
 #ifndef PLUMB_LIB_JSON_H
 #define PLUMB_LIB_JSON_H

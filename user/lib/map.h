@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hash map from a 64-bit key to a pointer: open addressing, linear probing, deletion by back-shift, at most `max` entries. The map does
- * not own what it points to. Compound keys are hashed to 64 bits by the caller (lib/hash.h) and verified in the object.
+ * Hash map from a 64-bit key to a pointer: open addressing, linear probing, deletion by back-shift, at most `max` entries. The
+ * map does not own what it points to. Compound keys are hashed to 64 bits by the caller (lib/hash.h) and verified in the object.
  */
 #ifndef PLUMB_LIB_MAP_H
 #define PLUMB_LIB_MAP_H

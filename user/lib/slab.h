@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Objects of one size, handed out and taken back in O(1), at most `max` of them. Memory comes in blocks on demand and is kept until
- * slab_done(). slab_get() returns zeroed memory, or NULL at the maximum or without memory; the caller evicts or counts.
+ * Objects of one size, handed out and taken back in O(1), at most `max` of them. Memory comes in blocks on demand and is kept
+ * until slab_done(). slab_get() returns zeroed memory, or NULL at the maximum or without memory; the caller evicts or counts.
  */
 #ifndef PLUMB_LIB_SLAB_H
 #define PLUMB_LIB_SLAB_H

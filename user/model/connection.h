@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One socket and the state of both its directions. Made and freed by conn/; parser state and open exchanges are kept by proto/. */
+/*
+ * One socket and the state of both its directions. Made and freed by conn/; parser state and open exchanges are kept by proto/.
+ */
 #ifndef PLUMB_MODEL_CONNECTION_H
 #define PLUMB_MODEL_CONNECTION_H
 
@@ -97,7 +99,10 @@ struct connection {
 	struct connection *tuple_next; /* conn/ only: same hash of addresses */
 	struct connection *lru_prev, *lru_next; /* conn/ only */
 	void *correlate;         /* correlate/ only */
-	/* State that parsers keep between messages, zero at the start. proto_ops.state_size bytes count; external is proto_ops.open()'s. */
+	/*
+	 * State that parsers keep between messages, zero at the start. proto_ops.state_size bytes count;
+	 * external is proto_ops.open()'s.
+	 */
 	void *external;
 	uint64_t parser[CONNECTION_PARSER_BYTES / 8];
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request and its response on one connection, as seen at one end. Made by proto/pairing when the first byte of the request (or, for
- * a response without one, of the response) is seen; handed to the pipeline at begin and at end; freed after end.
+ * A request and its response on one connection, as seen at one end. Made by proto/pairing when the first byte of the request (or,
+ * for a response without one, of the response) is seen; handed to the pipeline at begin and at end; freed after end.
  */
 #ifndef PLUMB_MODEL_EXCHANGE_H
 #define PLUMB_MODEL_EXCHANGE_H
@@ -22,8 +22,8 @@ struct exchange_side {
 };
 
 /*
- * Where the exchange took place. A held exchange may outlive its connection, so correlate_end() copies this from `conn` and clears `conn`; what comes
- * after (span builder, sinks) reads nothing else.
+ * Where the exchange took place. A held exchange may outlive its connection, so correlate_end() copies this from `conn` and
+ * clears `conn`; what comes after (span builder, sinks) reads nothing else.
  */
 struct exchange_ends {
 	struct endpoint local, remote; /* remote: exchange.peer for datagrams */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the probe hands to the engine before the engine drops its privileges: mapped rings, one end of the socketpair, and a page that both see.
+ * What the probe hands to the engine before the engine drops its privileges: mapped rings, one end of the
+ * socketpair, and a page that both see.
  */
 #ifndef PLUMB_MODEL_LINK_H
 #define PLUMB_MODEL_LINK_H
@@ -19,8 +20,8 @@ struct link_ring {
 enum { LINK_RINGS_MAX = 1024 };
 
 /*
- * Shared memory that outlives the engine. What was taken but not processed is lost; and a record that was being looked at when the engine died is not looked at again
- * by the next one.
+ * Shared memory that outlives the engine. What was taken but not processed is lost; and a record that was being looked at when
+ * the engine died is not looked at again by the next one.
  */
 struct link_progress {
 	uint64_t taken;

@@ -14,8 +14,9 @@ enum message_kind {
 };
 
 /*
- * A logical message is one or several of these events: BEGIN once, then any number of parts, END once; a short message has both bits
- * in one event. Between BEGIN and END the parser may return PARSE_SKIP for bytes that nobody needs. Attributes may come with any event.
+ * A logical message is one or several of these events: BEGIN once, then any number of parts, END once; a short message
+ * has both bits in one event. Between BEGIN and END the parser may return PARSE_SKIP for bytes that nobody needs.
+ * Attributes may come with any event.
  */
 #define MESSAGE_BEGIN 1u
 #define MESSAGE_END 2u
@@ -27,13 +28,15 @@ enum message_kind {
 #define MESSAGE_ERROR 16u
 /* The request expects no response (HTTP/2 push, PostgreSQL Terminate …); the exchange ends with it. */
 #define MESSAGE_NO_RESPONSE 32u
-/* From now on the stream is another protocol (HTTP 101 or CONNECT 2xx, SSLRequest accepted): both directions stop being parsed. */
+/*
+ * From now on the stream is another protocol (HTTP 101 or CONNECT 2xx, SSLRequest accepted): both directions stop being parsed.
+ */
 #define MESSAGE_SWITCH 64u
 /* The message lasts until the stream ends (HTTP close-delimited body). */
 #define MESSAGE_UNTIL_CLOSE 128u
 /*
- * A response that also answers every older request without a response of its own (PostgreSQL ReadyForQuery after an error). With BEGIN of a request: the
- * parser has met a loss, and starts pairing afresh here; what is older will not be answered any more.
+ * A response that also answers every older request without a response of its own (PostgreSQL ReadyForQuery after an error). With
+ * BEGIN of a request: the parser has met a loss, and starts pairing afresh here; what is older will not be answered any more.
  */
 #define MESSAGE_FLUSH 256u
 

@@ -7,7 +7,9 @@
 
 #include "lib/slice.h"
 
-/* Any record; `h.type` says which member counts. Made by source/decode.c, which has checked sizes and zero-extended short bodies. */
+/*
+ * Any record; `h.type` says which member counts. Made by source/decode.c, which has checked sizes and zero-extended short bodies.
+ */
 struct record {
 	union {
 		struct plumb_rec_header h;

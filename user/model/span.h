@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A finished span, ready for sinks. Strings are views into memory that lives until the sink callback returns; a sink that keeps a span
- * encodes or copies it.
+ * A finished span, ready for sinks. Strings are views into memory that lives until the sink callback returns; a sink that
+ * keeps a span encodes or copies it.
  */
 #ifndef PLUMB_MODEL_SPAN_H
 #define PLUMB_MODEL_SPAN_H

@@ -17,8 +17,8 @@ struct detection {
 };
 
 /*
- * in[] are the first bytes by enum plumb_direction, empty where none came. `last` says that no more will come of what would be waited for: a weak
- * guess is then taken only if the port agrees.
+ * in[] are the first bytes by enum plumb_direction, empty where none came. `last` says that no more will come of what would be
+ * waited for: a weak guess is then taken only if the port agrees.
  */
 enum detect_outcome detect(const struct connection *c, const bool *enabled, const struct slice in[2], bool datagram, bool last, struct detection *ret);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Detection, parsing and pairing of connections: ordered bytes in, exchanges out. The same for every protocol: what differs is in proto_ops.
+ * Detection, parsing and pairing of connections: ordered bytes in, exchanges out. The same for every
+ * protocol: what differs is in proto_ops.
  */
 #ifndef PLUMB_PROTO_ENGINE_H
 #define PLUMB_PROTO_ENGINE_H
@@ -18,9 +19,15 @@ struct proto_engine_options {
 };
 
 struct proto_engine_handler {
-	/* The request's first message event was parsed: identity, attributes so far. May be called at end only for responses without request. */
+	/*
+	 * The request's first message event was parsed: identity, attributes so far. May be called at end only
+	 * for responses without request.
+	 */
 	void (*begin)(void *ctx, struct exchange *x);
-	/* The exchange is complete or has failed. The callee owns x from now on and gives it back with proto_engine_free_exchange(). */
+	/*
+	 * The exchange is complete or has failed. The callee owns x from now on and gives it back
+	 * with proto_engine_free_exchange().
+	 */
 	void (*end)(void *ctx, struct exchange *x);
 	/* Capture policy wish for a socket (records.h): bytes of each burst wanted per direction. */
 	void (*policy)(void *ctx, uint64_t sock, uint32_t ingress, uint32_t egress);

@@ -2,10 +2,11 @@
 /*
  * HTTP/1.0 and 1.1: RFC 9112 (messages), RFC 9110 (semantics).
  *
- * A header block that comes in one piece gives one event. One that is longer than EARLY_BYTES, or not all captured, is given as it comes, so
- * that a request with a hole in its headers is still a request. Bodies are skipped: by Content-Length with the same event, by chunks, or until
- * the stream ends. Bounds: targets and header values are cut at VALUE_MAX bytes; header lines and blocks may be of any length, but a framing
- * header's line, a status line and a chunk's size line have at most EARLY_BYTES. Obsolete line folding counts for framing headers only.
+ * A header block that comes in one piece gives one event. One that is longer than EARLY_BYTES, or not all captured, is given as
+ * it comes, so that a request with a hole in its headers is still a request. Bodies are skipped: by Content-Length with the same
+ * event, by chunks, or until the stream ends. Bounds: targets and header values are cut at VALUE_MAX bytes; header lines and
+ * blocks may be of any length, but a framing header's line, a status line and a chunk's size line have at most EARLY_BYTES.
+ * Obsolete line folding counts for framing headers only.
  */
 #include "proto/http1.h"
 
@@ -56,7 +57,10 @@ struct http1_side {
 	uint64_t body;    /* bytes of chunks so far */
 };
 
-/* Methods of the requests whose responses are due, run-length encoded, as only HEAD and CONNECT matter: 10,000 pipelined GETs are one run. */
+/*
+ * Methods of the requests whose responses are due, run-length encoded, as only HEAD and CONNECT matter:
+ * 10,000 pipelined GETs are one run.
+ */
 struct http1_state {
 	struct http1_side side[2];
 	uint32_t run[RUNS_MAX]; /* length << 2 | kind */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the files of the HTTP/1 parser: http1.c (framing), http1_detect.c (start lines). Specification: RFC 9112, RFC 9110. */
+/*
+ * Shared by the files of the HTTP/1 parser: http1.c (framing), http1_detect.c (start lines). Specification: RFC 9112, RFC 9110.
+ */
 #ifndef PLUMB_PROTO_HTTP1_H
 #define PLUMB_PROTO_HTTP1_H
 
@@ -10,7 +12,10 @@ enum {
 	HTTP1_VERSION_LEN = 8, /* HTTP/1.1 */
 };
 
-/* DETECT_NO, DETECT_MORE, DETECT_WEAK (a long target, not yet ended) or DETECT_CERTAIN for a request line or status line at the start of `in`. */
+/*
+ * DETECT_NO, DETECT_MORE, DETECT_WEAK (a long target, not yet ended) or DETECT_CERTAIN for a request line or
+ * status line at the start of `in`.
+ */
 int http1_detect(struct slice in, enum proto_side side);
 /* Offset of the first start line for `side`, whole or cut by the end of `in`, or in.len. */
 size_t http1_find(struct slice in, enum proto_side side);

@@ -143,7 +143,9 @@ int http1_detect(struct slice in, enum proto_side side)
 	return side == PROTO_TO_SERVER ? detect_request(in) : detect_response(in);
 }
 
-/* Start of the longest method that ends before the blank at `at`, or SIZE_MAX. What stands before it may be a body's last byte. */
+/*
+ * Start of the longest method that ends before the blank at `at`, or SIZE_MAX. What stands before it may be a body's last byte.
+ */
 static size_t method_before(struct slice in, size_t at)
 {
 	size_t longest = 0;

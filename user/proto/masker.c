@@ -110,7 +110,9 @@ static void run(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 		memset(p, 'x', n);
 }
 
-/* n bytes that were not captured. Inside a body of known length they are stepped over by masking as many; else the place is lost. */
+/*
+ * n bytes that were not captured. Inside a body of known length they are stepped over by masking as many; else the place is lost.
+ */
 static void hole(struct mask_conn *c, struct mask_way *y, uint64_t n)
 {
 	uint8_t nothing[256] = { 0 };

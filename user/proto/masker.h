@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Masks payloads for recordings that are shared (recorder_options.mask): a byte stays only if it is framing or a word of a fixed list, so a secret
- * cannot survive anywhere; every other byte becomes 'x' in place. Works byte by byte over any cut of the stream, as records are written when
- * they come. What is not understood, or follows a hole whose end is not known, is masked whole.
+ * Masks payloads for recordings that are shared (recorder_options.mask): a byte stays only if it is framing or a word
+ * of a fixed list, so a secret cannot survive anywhere; every other byte becomes 'x' in place. Works byte by byte
+ * over any cut of the stream, as records are written when they come. What is not understood, or follows a hole whose
+ * end is not known, is masked whole.
  *
  *   HTTP/1      methods, `/?&=:.*` of targets (letters become x, digits 0), version, status, names and values of Content-Length,
  *               Transfer-Encoding, Connection and Upgrade as far as they are known words, chunk sizes, line ends
- *   Redis       type bytes, lengths, names of commands and pushes, first words of errors, OK, PONG and QUEUED, numbers of subscriptions
- *   PostgreSQL  types, lengths, NULs, start-up keys, the first keyword of statements, SQLSTATE, severity, command tags, transaction status
+ *   Redis       type bytes, lengths, names of commands and pushes, first words of errors, OK, PONG and QUEUED, numbers of
+ *               subscriptions
+ *   PostgreSQL  types, lengths, NULs, start-up keys, the first keyword of statements, SQLSTATE, severity, command tags,
+ *               transaction status
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol and DNS over TCP: nothing.
@@ -19,7 +22,10 @@
 
 struct masker;
 
-/* At most max_connections at once, 0 = 65536; beyond, the oldest one is forgotten and what it still says is masked whole unless it begins anew. */
+/*
+ * At most max_connections at once, 0 = 65536; beyond, the oldest one is forgotten and what it still says is
+ * masked whole unless it begins anew.
+ */
 int masker_new(uint32_t max_connections, struct masker **ret_masker);
 void masker_free(struct masker *m);
 /* A recorder_options.mask; ctx is the masker. Must see every record in order. */

@@ -7,7 +7,10 @@
 
 enum { MASK_WORD = 32, MASK_METHODS = 64, MASK_OPAQUE = 255, MASK_LOST = 254 };
 
-/* One direction. state 0 is the start of a message; MASK_LOST waits for one at the start of a record; MASK_OPAQUE masks all that comes. */
+/*
+ * One direction. state 0 is the start of a message; MASK_LOST waits for one at the start of a record;
+ * MASK_OPAQUE masks all that comes.
+ */
 struct mask_way {
 	uint64_t next;   /* offset expected */
 	uint64_t remain; /* bytes of the body under way, 0 elsewhere: a hole may lie there */
@@ -44,7 +47,10 @@ void mask_dns(uint8_t *p, size_t n);
 
 static inline void word_clear(struct mask_way *y) { y->word_len = 0; }
 
-/* Adds c to the word being read. True while it begins a word of the NULL-terminated list (in lower case); a word that left the list never returns to it. */
+/*
+ * Adds c to the word being read. True while it begins a word of the NULL-terminated list (in lower case); a word that
+ * left the list never returns to it.
+ */
 static inline bool word_feed(struct mask_way *y, uint8_t c, const char *const *list)
 {
 	if (y->word_len >= MASK_WORD - 1) {

@@ -111,8 +111,8 @@ static void key_remove(struct pairing *p, struct exchange *x)
 }
 
 /*
- * The peer of a datagram that a socket without a fixed peer receives is often not known (its address is copied out after the record is written), so a key
- * is looked up alone, and a peer tells exchanges apart only where both sides know it.
+ * The peer of a datagram that a socket without a fixed peer receives is often not known (its address is copied out after the
+ * record is written), so a key is looked up alone, and a peer tells exchanges apart only where both sides know it.
  */
 static bool peer_known(const struct endpoint *e) { return e && e->port != 0; }
 
@@ -255,7 +255,10 @@ static void keep_attrs(struct pairing *p, struct exchange *x, const struct messa
 		struct attr a = m->attrs[i];
 		uint32_t slot = 0;
 
-		/* Once each: a later part of a message knows better than an earlier one, and a request knows better than its response. */
+		/*
+		 * Once each: a later part of a message knows better than an earlier one, and a request
+		 * knows better than its response.
+		 */
 		while (slot < before && x->attrs[slot].id != a.id)
 			slot++;
 		if (slot < before && repeats)
@@ -452,8 +455,9 @@ static bool may_be_answered(const struct exchange *x, uint64_t time_ns)
 }
 
 /*
- * Bytes were lost from where a response was to begin; now, at time_ns, another one begins. At least the first one's head was among them, so what comes now
- * must not be given to the same request. If the client never pipelined, all that were open by now but the newest were answered in there, too.
+ * Bytes were lost from where a response was to begin; now, at time_ns, another one begins. At least the first one's head was
+ * among them, so what comes now must not be given to the same request. If the client never pipelined, all that were open by now
+ * but the newest were answered in there, too.
  */
 static void responses_lost(struct pairing *p, struct connection *c, uint64_t time_ns)
 {
@@ -486,7 +490,10 @@ static struct exchange *begin_response(struct pairing *p, struct connection *c, 
 	struct exchange *x = find_request(p, c, m, at);
 	if (x && x->state & RESPONSE_BEGUN)
 		return x; /* keyed: a further part that begins again */
-	/* Only now: a request behind an unanswered one may also mean that a response was lost, which shows when the next one comes. */
+	/*
+	 * Only now: a request behind an unanswered one may also mean that a response was lost, which
+	 * shows when the next one comes.
+	 */
 	if (x && c->synced && may_be_answered(x->next, at->start_ns))
 		c->pipelines = true;
 	if (!x && c->ghosts && !m->keyed) {

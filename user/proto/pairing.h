@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Message events to exchanges. Responses are paired by the parser's key or first in, first out; every request ends in exactly one exchange, answered or with
- * a reason.
+ * Message events to exchanges. Responses are paired by the parser's key or first in, first out; every request ends in exactly one
+ * exchange, answered or with a reason.
  *
- * After a loss the number of missed requests or responses is unknown. A connection is `synced` while no request can have been missed. An unsynced one
- * is synced again when a request begins and none is open; a client that was never seen to pipeline has none open when it sends the next request, so what
- * is open then lost its response.
+ * After a loss the number of missed requests or responses is unknown. A connection is `synced` while no request can have been
+ * missed. An unsynced one is synced again when a request begins and none is open; a client that was never seen to pipeline has
+ * none open when it sends the next request, so what is open then lost its response.
  */
 #ifndef PLUMB_PROTO_PAIRING_H
 #define PLUMB_PROTO_PAIRING_H

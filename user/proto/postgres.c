@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PostgreSQL frontend/backend protocol 3 (https://www.postgresql.org/docs/current/protocol.html): which messages make an exchange, and which response
- * belongs to which request. Framing is postgres_wire.c, prepared statements are postgres_names.c.
+ * PostgreSQL frontend/backend protocol 3 (https://www.postgresql.org/docs/current/protocol.html): which messages make an
+ * exchange, and which response belongs to which request. Framing is postgres_wire.c, prepared statements are postgres_names.c.
  *
  * Exchanges:
  *   start-up         StartupMessage .. ReadyForQuery or the error that refuses it; operation CONNECT. Passwords are skipped.
@@ -12,12 +12,13 @@
  *   function call    FunctionCall .. ReadyForQuery; operation CALL
  * Close, Sync, Terminate, SSLRequest and what the server sends unasked are no exchanges.
  *
- * The response of an Execute ends with CommandComplete, unless its Sync has been sent already: then with ReadyForQuery, because the commit, and its
- * failure, come between the two. Requests are numbered, and the number is the key: after an error the server answers nothing up to the Sync, and
- * only the parser knows which of the requests lie before it. Those end with error.type "pipeline_aborted".
+ * The response of an Execute ends with CommandComplete, unless its Sync has been sent already: then with ReadyForQuery,
+ * because the commit, and its failure, come between the two. Requests are numbered, and the number is the key: after an error
+ * the server answers nothing up to the Sync, and only the parser knows which of the requests lie before it. Those end with
+ * error.type "pipeline_aborted".
  *
- * After a loss of bytes: requests that may have been answered in the hole end as incomplete when the next response comes, and pairing is marked as
- * uncertain until the connection has been idle once.
+ * After a loss of bytes: requests that may have been answered in the hole end as incomplete when the next response comes, and
+ * pairing is marked as uncertain until the connection has been idle once.
  */
 #include "proto/postgres_due.h"
 #include "proto/postgres_wire.h"
@@ -422,7 +423,8 @@ static void end_response(struct postgres_state *s, struct message *m)
 }
 
 /*
- * Requests up to and with `key` get no response: it was never sent, or never seen. One message for all of them, because there may be thousands.
+ * Requests up to and with `key` get no response: it was never sent, or never seen. One message for all of them,
+ * because there may be thousands.
  */
 static void end_unseen(struct message *m, uint64_t from, uint64_t key, const char *error)
 {
@@ -438,7 +440,10 @@ static void end_unseen(struct message *m, uint64_t from, uint64_t key, const cha
 	}
 }
 
-/* What was given up by postgres_due_forget(): one by one, so that each says what is missing, unless there are many. Nothing is consumed. */
+/*
+ * What was given up by postgres_due_forget(): one by one, so that each says what is missing, unless there
+ * are many. Nothing is consumed.
+ */
 static enum parse_status end_given_up(struct postgres_state *s, struct parse_result *ret)
 {
 	uint64_t to = s->answered - s->unanswered > GIVEN_UP_SINGLY ? s->answered : s->unanswered + 1;

@@ -49,8 +49,8 @@ void postgres_due_pop(struct postgres_state *s)
 }
 
 /*
- * A Sync that went out while the server was waiting for COPY data was ignored by it; the client sends another behind CopyDone. libpq does so for
- * every COPY of the extended protocol.
+ * A Sync that went out while the server was waiting for COPY data was ignored by it; the client sends another behind CopyDone.
+ * libpq does so for every COPY of the extended protocol.
  */
 void postgres_due_unpush_sync(struct postgres_state *s)
 {

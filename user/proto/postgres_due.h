@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * State of a PostgreSQL connection, and the ReadyForQuery that are due on it: each simple query and each Sync is answered by one, in order, and closes
- * the requests before it. Kept as runs of equal ones, so that ten thousand pipelined queries take one entry.
+ * State of a PostgreSQL connection, and the ReadyForQuery that are due on it: each simple query and each Sync is answered by one,
+ * in order, and closes the requests before it. Kept as runs of equal ones, so that ten thousand pipelined queries take one entry.
  */
 #ifndef PLUMB_PROTO_POSTGRES_DUE_H
 #define PLUMB_PROTO_POSTGRES_DUE_H

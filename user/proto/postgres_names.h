@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a PostgreSQL connection has prepared: statement names to their texts, portals to statements, and the database's name. Fixed size, least recently
- * used first out. One allocation by postgres_names_new(), none afterwards.
+ * What a PostgreSQL connection has prepared: statement names to their texts, portals to statements, and the database's name.
+ * Fixed size, least recently used first out. One allocation by postgres_names_new(), none afterwards.
  */
 #ifndef PLUMB_PROTO_POSTGRES_NAMES_H
 #define PLUMB_PROTO_POSTGRES_NAMES_H

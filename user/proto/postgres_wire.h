@@ -19,9 +19,15 @@ enum {
 
 enum postgres_fit { POSTGRES_NO, POSTGRES_SHORT, POSTGRES_WHOLE };
 
-/* The head of a typed message. WHOLE: *ret_total is the size of the whole message in bytes, which may go beyond `in`. SHORT: fewer than 5 bytes. */
+/*
+ * The head of a typed message. WHOLE: *ret_total is the size of the whole message in bytes, which may go beyond
+ * `in`. SHORT: fewer than 5 bytes.
+ */
 enum postgres_fit postgres_head(enum proto_side side, struct slice in, size_t *ret_total);
-/* The same of an untyped packet, the first of the client: *ret_code is the version or one of the request codes. SHORT: fewer than 8 bytes. */
+/*
+ * The same of an untyped packet, the first of the client: *ret_code is the version or one of the request
+ * codes. SHORT: fewer than 8 bytes.
+ */
 enum postgres_fit postgres_startup_head(struct slice in, size_t *ret_total, uint32_t *ret_code);
 
 /* A NUL-terminated string at *at; moves *at behind it. False if it does not end in `in`. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The parser's contract. A parser is a set of functions over slices: no allocation, no logging, no I/O; results are views into the
- * input or fixed-size fields in its state. What it must hold is tested for every parser by tests/proto: any fixture, cut anywhere
- * and with holes anywhere, ends at an unreadable page and gives the same messages.
+ * The parser's contract. A parser is a set of functions over slices: no allocation, no logging, no I/O; results are views into
+ * the input or fixed-size fields in its state. What it must hold is tested for every parser by tests/proto: any fixture, cut
+ * anywhere and with holes anywhere, ends at an unreadable page and gives the same messages.
  */
 #ifndef PLUMB_PROTO_PROTO_H
 #define PLUMB_PROTO_PROTO_H
@@ -43,26 +43,36 @@ struct proto_ops {
 	size_t state_size; /* <= CONNECTION_PARSER_BYTES; zeroed at the start */
 
 	/*
-	 * How well `in`, the first bytes seen in one direction (maybe mid-stream), fit this protocol going to `side`. Must be strict: bytes of other protocols,
-	 * TLS records and random bytes give DETECT_NO. The engine asks for both sides and both directions, prefers agreement, and breaks ties by score, then port.
+	 * How well `in`, the first bytes seen in one direction (maybe mid-stream), fit this protocol going to `side`. Must be
+	 * strict: bytes of other protocols, TLS records and random bytes give DETECT_NO. The engine asks for both sides and both
+	 * directions, prefers agreement, and breaks ties by score, then port.
 	 */
 	int (*detect)(struct slice in, enum proto_side side);
 	/* The same for one datagram, whole or its captured head. NULL: detect() serves both transports. */
 	int (*detect_datagram)(struct slice in, enum proto_side side);
 
-	/* Parses at the start of `in`. Called again with the rest until NEED_MORE or no input is left. `state` is shared by both sides of the connection. */
+	/*
+	 * Parses at the start of `in`. Called again with the rest until NEED_MORE or no input is left. `state` is shared
+	 * by both sides of the connection.
+	 */
 	enum parse_status (*parse)(void *state, enum proto_side side, struct slice in, struct parse_result *ret);
 
 	/*
-	 * After a hole or PARSE_BAD: offset in `in` of the next plausible message start, or `in.len` if there is none (the engine then drops all but the last
-	 * resync_keep bytes). May change `state` to what is safe after loss.
+	 * After a hole or PARSE_BAD: offset in `in` of the next plausible message start, or `in.len` if there is none (the engine
+	 * then drops all but the last resync_keep bytes). May change `state` to what is safe after loss.
 	 */
 	size_t (*resync)(void *state, enum proto_side side, struct slice in);
-	/* Optional: told of a hole or PARSE_BAD when it is met, before any more bytes of either direction; resync() comes later, with them. */
+	/*
+	 * Optional: told of a hole or PARSE_BAD when it is met, before any more bytes of either direction;
+	 * resync() comes later, with them.
+	 */
 	void (*lost)(void *state, enum proto_side side);
 	size_t resync_keep; /* bytes that a message start may straddle */
 
-	/* Optional: what the stream's end means (a close-delimited message ends). Fills a message and returns true, or returns false. */
+	/*
+	 * Optional: what the stream's end means (a close-delimited message ends). Fills a message and
+	 * returns true, or returns false.
+	 */
 	bool (*finish)(void *state, enum proto_side side, struct message *ret_message);
 
 	/* Optional pair: state that must be allocated (bounded, and counted by the engine). open fails with NULL. */

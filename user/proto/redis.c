@@ -2,16 +2,18 @@
 /*
  * Redis: RESP2, RESP3 and inline commands (https://redis.io/docs/latest/develop/reference/protocol-spec/).
  *
- * Both directions are parsed element by element, nothing is read twice and values are skipped. A reply's nesting needs no stack: one
- * counter says how many elements are still to come; only aggregates of unknown length (RESP3 streams) save it.
- * Statements are redacted by construction: the command, its first key, and "?" for all else.
+ * Both directions are parsed element by element, nothing is read twice and values are skipped. A reply's nesting needs no stack:
+ * one counter says how many elements are still to come; only aggregates of unknown length (RESP3 streams) save it. Statements are
+ * redacted by construction: the command, its first key, and "?" for all else.
  *
- * Server messages without a request (pushes, pub/sub messages, MONITOR lines) are one-way. The first confirmation of a SUBSCRIBE is its response,
- * the further ones are one-way. The database is known only after a SELECT or RESET that the server confirmed outside a transaction.
+ * Server messages without a request (pushes, pub/sub messages, MONITOR lines) are one-way. The first confirmation of a
+ * SUBSCRIBE is its response, the further ones are one-way. The database is known only after a SELECT or RESET that the server
+ * confirmed outside a transaction.
  *
- * Loss: an element of an array looks like a reply, and how many requests or replies were lost is not known, so after a hole in either direction nothing
- * is taken for a reply until the next turn: a request that follows reply bytes. Its replies are the first of a new count (MESSAGE_FLUSH ends what is older).
- * A client that sends while replies are due has no such turns; its next one is a request after QUIET_NS without a byte. A wrong pair is worse than none.
+ * Loss: an element of an array looks like a reply, and how many requests or replies were lost is not known, so after a hole in
+ * either direction nothing is taken for a reply until the next turn: a request that follows reply bytes. Its replies are the
+ * first of a new count (MESSAGE_FLUSH ends what is older). A client that sends while replies are due has no such turns; its next
+ * one is a request after QUIET_NS without a byte. A wrong pair is worse than none.
  */
 #include "proto/proto.h"
 #include "proto/redis_commands.h"
@@ -35,7 +37,10 @@ enum expect_kind {
 	EXPECT_SYNC,
 };
 
-/* A request whose answer cannot be understood without it. RESET, MONITOR and a SUBSCRIBE to one channel have answers that speak for themselves. */
+/*
+ * A request whose answer cannot be understood without it. RESET, MONITOR and a SUBSCRIBE to one channel have
+ * answers that speak for themselves.
+ */
 struct expect {
 	uint16_t seq;   /* of the request: `sent`, its low bits */
 	uint16_t kind;  /* enum expect_kind */
@@ -519,7 +524,10 @@ static void error_fill(struct slice text, struct message *m)
 	message_add_str(m, ATTR_DB_RESPONSE_STATUS_CODE, slice_make(text.ptr, n));
 }
 
-/* The head of the reply's own value: what kind of message it is. `line` is what follows the type byte, `word` an aggregate's first string. */
+/*
+ * The head of the reply's own value: what kind of message it is. `line` is what follows the type byte,
+ * `word` an aggregate's first string.
+ */
 static void top_take(struct redis_state *s, char type, struct slice line, struct slice word, struct message *m)
 {
 	enum redis_confirm confirm = type == '*' || type == '>' ? redis_word_confirms(word) : REDIS_CONFIRM_NONE;
@@ -790,8 +798,9 @@ const struct proto_ops proto_redis = {
 	.resync = redis_resync,
 	.resync_keep = 2 * REDIS_HEAD_MAX + REDIS_NAME_MAX,
 	/*
-	 * A pipeline is one burst whose heads are spread over all of it, and a hole costs the pairs of the whole burst. Its replies are a burst, too, of
-	 * about as many bytes; of a lone large reply the tail stays in the kernel. The engine raises what is cut too often.
+	 * A pipeline is one burst whose heads are spread over all of it, and a hole costs the pairs of the whole burst.
+	 * Its replies are a burst, too, of about as many bytes; of a lone large reply the tail stays in the kernel. The
+	 * engine raises what is cut too often.
 	 */
 	.want = { 65536, 32768 },
 };

@@ -42,7 +42,10 @@ bool redis_name_plausible(struct slice s)
 
 static bool blank(uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r') || c == '\0'; }
 
-/* The next argument at *at, which moves behind it. *ret_plain: the view is the argument as it is, without escapes in it. MORE: there is none. */
+/*
+ * The next argument at *at, which moves behind it. *ret_plain: the view is the argument as it is, without
+ * escapes in it. MORE: there is none.
+ */
 static enum redis_scan inline_next(struct slice line, size_t *at, struct slice *ret_arg, bool *ret_plain)
 {
 	size_t i = *at;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How RESP looks (https://redis.io/docs/latest/develop/reference/protocol-spec/): heads with a length, inline commands, and what may be the start of a
- * request or a reply. No state.
+ * How RESP looks (https://redis.io/docs/latest/develop/reference/protocol-spec/): heads with a length, inline commands, and what
+ * may be the start of a request or a reply. No state.
  */
 #ifndef PLUMB_PROTO_REDIS_WIRE_H
 #define PLUMB_PROTO_REDIS_WIRE_H
@@ -36,9 +36,10 @@ bool redis_name_char(uint8_t c);
 bool redis_name_plausible(struct slice s);
 
 /*
- * Splits an inline command as the server does: blanks separate, "..." takes escapes, '...' only \'. Gives the first REDIS_INLINE_ARGS arguments and the number
- * of all; ret_plain says that a view holds the argument as it is, else it has escapes and only its extent is known.
- * REDIS_SCAN_BAD: quotes are not balanced, the server refuses the line; what stands before them is given. Else REDIS_SCAN_MORE.
+ * Splits an inline command as the server does: blanks separate, "..." takes escapes, '...' only \'. Gives the first
+ * REDIS_INLINE_ARGS arguments and the number of all; ret_plain says that a view holds the argument as it is, else it has
+ * escapes and only its extent is known. REDIS_SCAN_BAD: quotes are not balanced, the server refuses the line; what stands
+ * before them is given. Else REDIS_SCAN_MORE.
  */
 enum redis_scan redis_inline_split(struct slice line, struct slice *ret_args, bool *ret_plain, uint32_t *ret_n);
 

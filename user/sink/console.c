@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Spans for people: one line each, columns that stay where they are, at most 100 columns unless the terminal is wider. What came from the
- * wire may hold escape sequences and other control characters; none reaches the terminal.
+ * Spans for people: one line each, columns that stay where they are, at most 100 columns unless the terminal is wider. What came
+ * from the wire may hold escape sequences and other control characters; none reaches the terminal.
  */
 #include <errno.h>
 #include <inttypes.h>

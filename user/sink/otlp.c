@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * OTLP to a collector: this file is the engine's side, which encodes spans into a batch of its own and hands it over when it is full or old enough. What
- * then happens to it is otlp_export.c's. Opened after the last fork: it starts a thread.
+ * OTLP to a collector: this file is the engine's side, which encodes spans into a batch of its own and hands it over when it is
+ * full or old enough. What then happens to it is otlp_export.c's. Opened after the last fork: it starts a thread.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -92,7 +92,9 @@ void otlp_batch_clear(struct otlp_batch *b)
 	b->nspans = b->ngroups = 0;
 }
 
-/* A view of s that is UTF-8: s itself, or a copy in the scratch with U+FFFD for each bad byte, cut if the scratch is too small. */
+/*
+ * A view of s that is UTF-8: s itself, or a copy in the scratch with U+FFFD for each bad byte, cut if the scratch is too small.
+ */
 static ProtobufCBinaryData otlp_text(struct otlp_encoder *e, struct slice s)
 {
 	size_t at = utf8_valid(s);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Spans as protobuf (user/sink/otlp.proto), collected in batches and grouped by the process they belong to. The engine's thread encodes spans into a
- * batch; the exporter's thread makes an ExportTraceServiceRequest of it.
+ * Spans as protobuf (user/sink/otlp.proto), collected in batches and grouped by the process they belong to. The engine's thread
+ * encodes spans into a batch; the exporter's thread makes an ExportTraceServiceRequest of it.
  */
 #ifndef PLUMB_SINK_OTLP_ENCODE_H
 #define PLUMB_SINK_OTLP_ENCODE_H

@@ -163,7 +163,9 @@ void otlp_export_counts(struct otlp_export *e, struct otlp_export_counts *ret)
 	pthread_mutex_unlock(&e->lock);
 }
 
-/* --- the books: each of these moves spans from one place to another in one step ----------------------------------------------- */
+/*
+ * --- the books: each of these moves spans from one place to another in one step -----------------------------------------------
+ */
 
 static void books_spool(struct otlp_export *e)
 {

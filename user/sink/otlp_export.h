@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exporter's thread: takes full batches from the engine, sends them, tries again with exponential back-off and full jitter, and keeps them on disk
- * while the collector does not answer. The engine hands over whole batches under a lock that is never held during I/O.
+ * The exporter's thread: takes full batches from the engine, sends them, tries again with exponential back-off and full
+ * jitter, and keeps them on disk while the collector does not answer. The engine hands over whole batches under a lock
+ * that is never held during I/O.
  *
  * A span is in exactly one place: accepted + found = exported + dropped + queued + spooled, at any moment.
  *

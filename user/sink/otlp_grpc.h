@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What gRPC adds to HTTP/2 (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), for one unary call: the prefix of a message, and the
- * status in trailers. Pure functions over bytes.
+ * What gRPC adds to HTTP/2 (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), for one unary call: the prefix of a
+ * message, and the status in trailers. Pure functions over bytes.
  */
 #ifndef PLUMB_SINK_OTLP_GRPC_H
 #define PLUMB_SINK_OTLP_GRPC_H

@@ -15,8 +15,8 @@
 #define OTLP_FLAG_IS_REMOTE 0x200u
 
 /*
- * A parent found by correlation may be in this process or in another: only one that came with the wire's trace context is known to
- * be remote, so for the rest both bits stay clear ("unknown").
+ * A parent found by correlation may be in this process or in another: only one that came with the wire's trace context is known
+ * to be remote, so for the rest both bits stay clear ("unknown").
  */
 static inline uint32_t otlp_span_flags(const struct span *s)
 {

@@ -199,7 +199,9 @@ static bool easy_init(struct otlp_transport *t, const struct otlp_transport_opti
 	ok &= curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK; /* the end does not wait for a name server */
 	ok &= curl_easy_setopt(c, CURLOPT_POST, 1L) == CURLE_OK;
 	ok &= curl_easy_setopt(c, CURLOPT_HTTP_VERSION, version) == CURLE_OK;
-	/* libcurl 7.88 (Debian 12) begins HTTP/2 again on a connection it reuses with prior knowledge, and fails; 8.x does not. */
+	/*
+	 * libcurl 7.88 (Debian 12) begins HTTP/2 again on a connection it reuses with prior knowledge, and fails; 8.x does not.
+	 */
 	if (version == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE && curl_version_info(CURLVERSION_NOW)->version_num < CURL_8)
 		ok &= curl_easy_setopt(c, CURLOPT_FORBID_REUSE, 1L) == CURLE_OK;
 	ok &= curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)o->timeout_ms) == CURLE_OK;

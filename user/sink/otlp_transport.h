@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One OTLP call at a time, over HTTP (protobuf) or gRPC, by libcurl's multi interface: started, then polled, so that its thread can do other things
- * while a collector is slow. https://opentelemetry.io/docs/specs/otlp/
+ * One OTLP call at a time, over HTTP (protobuf) or gRPC, by libcurl's multi interface: started, then polled, so that its thread
+ * can do other things while a collector is slow. https://opentelemetry.io/docs/specs/otlp/
  */
 #ifndef PLUMB_SINK_OTLP_TRANSPORT_H
 #define PLUMB_SINK_OTLP_TRANSPORT_H

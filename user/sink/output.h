@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lines to a descriptor, for the sinks that print. A line is written at once when the last write is older than OUTPUT_INTERVAL_NS, so that a quiet
- * terminal is never behind; a busy one is written in blocks, by the next tick at the latest. A reader that went away (EPIPE) or a failing
- * disk ends the output: what comes later is counted as dropped. The caller of the engine ignores SIGPIPE.
+ * Lines to a descriptor, for the sinks that print. A line is written at once when the last write is older than
+ * OUTPUT_INTERVAL_NS, so that a quiet terminal is never behind; a busy one is written in blocks, by the next tick at the
+ * latest. A reader that went away (EPIPE) or a failing disk ends the output: what comes later is counted as dropped. The
+ * caller of the engine ignores SIGPIPE.
  */
 #ifndef PLUMB_SINK_OUTPUT_H
 #define PLUMB_SINK_OUTPUT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What of a process is exported as an OpenTelemetry resource: its attributes but plumb's own, service.name in any case, numbers where the
- * semantic conventions want numbers (https://opentelemetry.io/docs/specs/semconv/resource/process/).
+ * What of a process is exported as an OpenTelemetry resource: its attributes but plumb's own, service.name in any case, numbers
+ * where the semantic conventions want numbers (https://opentelemetry.io/docs/specs/semconv/resource/process/).
  */
 #ifndef PLUMB_SINK_RESOURCE_H
 #define PLUMB_SINK_RESOURCE_H

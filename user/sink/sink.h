@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sink's contract. A sink is a few callbacks, one table of options and one struct (see docs/adding-a-sink.md). All callbacks but those of a sink's own
- * threads run on the engine's thread and must not block: a sink that talks to a network queues.
+ * The sink's contract. A sink is a few callbacks, one table of options and one struct (see docs/adding-a-sink.md). All callbacks
+ * but those of a sink's own threads run on the engine's thread and must not block: a sink that talks to a network queues.
  */
 #ifndef PLUMB_SINK_SINK_H
 #define PLUMB_SINK_SINK_H
@@ -41,14 +41,18 @@ struct sink_ops {
 	const struct sink_option *options; /* ends with name == NULL */
 	int (*open)(const struct sink_config *c, struct sink **ret_sink, char *ret_error, size_t error_len);
 	/*
-	 * Optional, once, before the first span: the process is now as it will stay (user, root directory, system call filter). Threads start and directories that
-	 * belong to the engine's user are opened here; what needs privileges, such as private keys, was read by open().
+	 * Optional, once, before the first span: the process is now as it will stay (user, root directory, system call
+	 * filter). Threads start and directories that belong to the engine's user are opened here; what needs privileges,
+	 * such as private keys, was read by open().
 	 */
 	int (*start)(struct sink *s, char *ret_error, size_t error_len);
 	/* Spans come in the order in which they ended; only sampled ones. */
 	enum sink_result (*span)(struct sink *s, const struct span *span);
 	void (*tick)(struct sink *s, uint64_t time_ns); /* optional: record time advanced; flush what is due */
-	/* Optional: everything accepted so far goes out; waits at most timeout_ms; returns what is left undelivered and not spooled. */
+	/*
+	 * Optional: everything accepted so far goes out; waits at most timeout_ms; returns what is
+	 * left undelivered and not spooled.
+	 */
 	uint64_t (*flush)(struct sink *s, int timeout_ms);
 	void (*stats)(const struct sink *s, sink_stat_fn fn, void *ctx); /* optional */
 	void (*close)(struct sink *s); /* frees s; without flush what is queued goes to the spool */

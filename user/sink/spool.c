@@ -247,8 +247,8 @@ static int spool_write_all(int fd, const void *data, size_t len)
 }
 
 /*
- * No fsync: the file must survive the end of this process, which the page cache does; after a power cut the CRC finds what the disk
- * did not get, and waiting for the disk would hold up the exporter.
+ * No fsync: the file must survive the end of this process, which the page cache does; after a power cut the CRC finds what the
+ * disk did not get, and waiting for the disk would hold up the exporter.
  */
 static int spool_write_file(struct spool *s, const char *name, const struct spool_header *h, struct slice body)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Batches on disk, oldest first, for a collector that does not answer. One file a batch, written under a temporary name and renamed, so a
- * file that is there is whole unless the disk lies; its CRC tells. Survives a restart: what the directory holds is found again by name
- * (<sequence>-<spans>.batch) without reading it. A batch leaves by spool_pop(), after it was delivered. At the maximum the oldest
- * batches are dropped and their spans counted. One process owns a spool (flock). Not thread-safe.
+ * Batches on disk, oldest first, for a collector that does not answer. One file a batch, written under a temporary name and
+ * renamed, so a file that is there is whole unless the disk lies; its CRC tells. Survives a restart: what the directory holds is
+ * found again by name (<sequence>-<spans>.batch) without reading it. A batch leaves by spool_pop(), after it was delivered. At
+ * the maximum the oldest batches are dropped and their spans counted. One process owns a spool (flock). Not thread-safe.
  */
 #ifndef PLUMB_SINK_SPOOL_H
 #define PLUMB_SINK_SPOOL_H
@@ -34,7 +34,10 @@ void spool_close(struct spool *s); /* keeps the files */
 int spool_put(struct spool *s, struct slice body, uint32_t spans, uint32_t flags);
 /* Reads the oldest batch into body (cleared first). Corrupt ones are set aside on the way. -ENOENT when empty. */
 int spool_peek(struct spool *s, struct buffer *body, uint32_t *ret_spans, uint32_t *ret_flags);
-/* Removes the batch that spool_peek() returned; if newer ones have pushed it out meanwhile, nothing. Returns whether it was still there. */
+/*
+ * Removes the batch that spool_peek() returned; if newer ones have pushed it out meanwhile, nothing.
+ * Returns whether it was still there.
+ */
 bool spool_pop(struct spool *s);
 void spool_counts(const struct spool *s, struct spool_counts *ret);
 

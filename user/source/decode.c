@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Raw bytes to checked records. Everything that a later stage indexes, adds up or prints is checked here, because the bytes may come from a
- * damaged or hostile file as well as from the ring.
+ * Raw bytes to checked records. Everything that a later stage indexes, adds up or prints is checked here, because the bytes may
+ * come from a damaged or hostile file as well as from the ring.
  */
 #include "source/source.h"
 

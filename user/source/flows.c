@@ -22,8 +22,8 @@ struct flow_key {
 };
 
 /*
- * A segment that came before the first bytes of its stream. conn/ takes the first record of a direction for its beginning, so this one case of
- * disorder is mended here; the place of the first bytes is known from the SYN.
+ * A segment that came before the first bytes of its stream. conn/ takes the first record of a direction for its beginning, so
+ * this one case of disorder is mended here; the place of the first bytes is known from the SYN.
  */
 struct held {
 	struct held *next;
@@ -358,7 +358,10 @@ static int tcp_fin(struct flows *f, struct flow *w, uint8_t from, uint64_t offse
 	return f->emit(f->ctx, &rec, SLICE_NONE);
 }
 
-/* Who called whom, at the first sight of a connection. Without handshake the lower port is taken for the server's, the engine may know better. */
+/*
+ * Who called whom, at the first sight of a connection. Without handshake the lower port is taken for the
+ * server's, the engine may know better.
+ */
 static void tcp_ends(struct flow *w, uint8_t from, const struct packet *p)
 {
 	if (p->tcp_flags & PACKET_SYN) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TCP connections and UDP conversations of a capture, and the records that tell of them as a socket at the client's end would. Segments are passed on as they
- * come, with their place in the stream: putting them in order is conn/'s work.
+ * TCP connections and UDP conversations of a capture, and the records that tell of them as a socket at the client's end would.
+ * Segments are passed on as they come, with their place in the stream: putting them in order is conn/'s work.
  *
  * At most FLOWS_MAX at once; the one unused for longest is given up and counted.
  */

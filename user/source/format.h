@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Recording files, format 1, as docs/records.md specifies it: file header, blocks, trailer. All integers little-endian. A reader trusts
- * nothing but what its CRC-32 (zlib's) confirms, and allocates nothing by what a file claims.
+ * Recording files, format 1, as docs/records.md specifies it: file header, blocks, trailer. All integers little-endian. A reader
+ * trusts nothing but what its CRC-32 (zlib's) confirms, and allocates nothing by what a file claims.
  */
 #ifndef PLUMB_SOURCE_FORMAT_H
 #define PLUMB_SOURCE_FORMAT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * IP fragments put together (RFC 791, RFC 8200 4.5): at most FRAGMENTS_MAX datagrams at a time, each at most 64 KiB, none older than 30 s. The
- * first byte to arrive at a place stays, so a later overlap cannot rewrite it.
+ * IP fragments put together (RFC 791, RFC 8200 4.5): at most FRAGMENTS_MAX datagrams at a time, each at most 64 KiB, none older
+ * than 30 s. The first byte to arrive at a place stays, so a later overlap cannot rewrite it.
  */
 #ifndef PLUMB_SOURCE_FRAGMENTS_H
 #define PLUMB_SOURCE_FRAGMENTS_H

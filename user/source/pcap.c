@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packet captures, pcap and pcapng, by libpcap. A capture names no processes and no sockets: each connection gets a socket cookie, seen
- * from the client's end. Time stamps keep their nanoseconds; a packet stamped earlier than one before it is taken as simultaneous with that.
+ * Packet captures, pcap and pcapng, by libpcap. A capture names no processes and no sockets: each connection gets a socket
+ * cookie, seen from the client's end. Time stamps keep their nanoseconds; a packet stamped earlier than one before it is
+ * taken as simultaneous with that.
  *
  * The records of one packet are delivered together, so a read may exceed its maximum by those of the last packet.
  */

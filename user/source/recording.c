@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads recordings. Everything before damage is delivered, what damage swallowed is counted, and reading goes on at the next sound block. */
+/*
+ * Reads recordings. Everything before damage is delivered, what damage swallowed is counted, and reading
+ * goes on at the next sound block.
+ */
 #include "source/source.h"
 
 #include <errno.h>
@@ -41,7 +44,9 @@ struct recording {
 	uint8_t raw[FORMAT_RAW_MAX];
 };
 
-/* Makes at least `want` bytes available unless the input ends before. 0, -EAGAIN when the wait is over, or the error of read(2). */
+/*
+ * Makes at least `want` bytes available unless the input ends before. 0, -EAGAIN when the wait is over, or the error of read(2).
+ */
 static int fill(struct recording *r, size_t want, int wait_ms)
 {
 	if (r->end - r->pos >= want || r->input_end)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "source/redact.h"
 
-/* Values that cannot come from a command line, an environment or a label. Everything else is masked, so a new fact is masked until listed. */
+/*
+ * Values that cannot come from a command line, an environment or a label. Everything else is masked, so a
+ * new fact is masked until listed.
+ */
 static const char *const kept_keys[] = {
 	"process.pid", "process.parent_pid", "process.executable.name", "process.runtime.name", "container.id",
 	"plumb.service.name.source",

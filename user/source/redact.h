@@ -6,8 +6,8 @@
 #include "model/record.h"
 
 /*
- * Host name, boot id, directories of executables, paths of Unix sockets and values of process facts are overwritten in place, lengths kept. Kept are
- * addresses and ports, names of programs, container ids, and the process facts in the list of redact.c.
+ * Host name, boot id, directories of executables, paths of Unix sockets and values of process facts are overwritten in place,
+ * lengths kept. Kept are addresses and ports, names of programs, container ids, and the process facts in the list of redact.c.
  */
 void redact_record(struct record *rec, uint8_t *payload, size_t len);
 

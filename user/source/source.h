@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where records come from: live rings, a recording, a packet capture. All give the same stream: START first, records in order of time (within
- * the merge window), TICK whenever time has advanced without other records, so that nothing behind this interface needs a clock.
+ * Where records come from: live rings, a recording, a packet capture. All give the same stream: START first, records
+ * in order of time (within the merge window), TICK whenever time has advanced without other records, so that nothing
+ * behind this interface needs a clock.
  */
 #ifndef PLUMB_SOURCE_SOURCE_H
 #define PLUMB_SOURCE_SOURCE_H
@@ -23,12 +24,16 @@ struct source_counts {
 struct source_ops {
 	const char *name;
 	/*
-	 * Delivers what is available, at most `max` records; waits at most wait_ms when nothing is. Returns the number delivered, 0 when the wait ended
-	 * without any, -ENODATA at the end of a file, other negative errno on failure (source_error() then has a sentence).
+	 * Delivers what is available, at most `max` records; waits at most wait_ms when nothing is. Returns the number
+	 * delivered, 0 when the wait ended without any, -ENODATA at the end of a file, other negative errno on failure
+	 * (source_error() then has a sentence).
 	 */
 	int (*read)(struct source *s, int max, int wait_ms, source_record_fn fn, void *ctx);
 	void (*close)(struct source *s); /* frees s */
-	/* A sentence about what went wrong, or NULL. May be set although the input was read to its end: a cut or damaged file was replayed as far as it goes. */
+	/*
+	 * A sentence about what went wrong, or NULL. May be set although the input was read to its end: a cut or damaged file
+	 * was replayed as far as it goes.
+	 */
 	const char *(*error)(const struct source *s);
 	void (*counts)(const struct source *s, struct source_counts *ret);
 };
@@ -38,15 +43,19 @@ struct source {
 	const struct source_ops *ops;
 };
 
-/* Files. *ret_source is untouched on failure; ret_error (256 bytes) then says what is wrong and what to do. path "-" is standard input. */
+/*
+ * Files. *ret_source is untouched on failure; ret_error (256 bytes) then says what is wrong and what to
+ * do. path "-" is standard input.
+ */
 int recording_open(const char *path, struct source **ret_source, char *ret_error, size_t error_len);
 int pcap_source_open(const char *path, struct source **ret_source, char *ret_error, size_t error_len);
 /* Looks at the first bytes and opens as what it is. */
 int source_open_file(const char *path, struct source **ret_source, char *ret_error, size_t error_len);
 
 /*
- * Checks one raw record in `in` (at most PLUMB_RECORD_MAX bytes) and copies its fixed part, zero-extended. Returns the record's size in bytes, or -EBADMSG if its
- * size or payload length is impossible, -EAGAIN if `in` is shorter than the record, -ENOTSUP for an unknown type (*ret_rec.u.h is valid then).
+ * Checks one raw record in `in` (at most PLUMB_RECORD_MAX bytes) and copies its fixed part, zero-extended. Returns the record's
+ * size in bytes, or -EBADMSG if its size or payload length is impossible, -EAGAIN if `in` is shorter than the record, -ENOTSUP
+ * for an unknown type (*ret_rec.u.h is valid then).
  */
 int record_decode(struct slice in, struct record *ret_rec, struct slice *ret_payload);
 /* Bytes of a type's header and body as this build knows them; 0 for an unknown type. */
@@ -61,8 +70,9 @@ struct recorder_options {
 	int level;     /* zlib level, 0 = default (1) */
 	uint64_t max_bytes; /* stop with -EFBIG beyond, 0 = none: the file never grows larger and is complete up to there */
 	/*
-	 * With redact: masks the payload of a DATA or DGRAM record in place, seeing every record in order (payload NULL where it has none). NULL masks
-	 * every byte, so that the file keeps times, sizes and connections but no exchange; proto/masker.h keeps what the parsers need.
+	 * With redact: masks the payload of a DATA or DGRAM record in place, seeing every record in order (payload NULL where
+	 * it has none). NULL masks every byte, so that the file keeps times, sizes and connections but no exchange;
+	 * proto/masker.h keeps what the parsers need.
 	 */
 	void (*mask)(void *ctx, const struct record *rec, uint8_t *payload, size_t len);
 	void *mask_ctx;

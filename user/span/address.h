@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Socket addresses as text: dotted IPv4, IPv6 by RFC 5952; an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is shown as the IPv4 address it is. */
+/*
+ * Socket addresses as text: dotted IPv4, IPv6 by RFC 5952; an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is
+ * shown as the IPv4 address it is.
+ */
 #ifndef PLUMB_SPAN_ADDRESS_H
 #define PLUMB_SPAN_ADDRESS_H
 

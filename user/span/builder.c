@@ -64,7 +64,9 @@ static void set_times(struct span *s, const struct exchange *x)
 	s->response_bytes = x->response.bytes;
 }
 
-/* Parsers may repeat a number as they learn more (sizes, interim status), and then the last one counts; a string they give once. */
+/*
+ * Parsers may repeat a number as they learn more (sizes, interim status), and then the last one counts; a string they give once.
+ */
 static void index_attrs(struct semconv *s)
 {
 	for (uint32_t i = 0; i < s->x->nattrs && i < EXCHANGE_ATTRS_MAX; i++) {

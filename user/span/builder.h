@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exchange to span: kind, name, attributes by the OpenTelemetry semantic conventions, redaction, route templates. Ids and parents are correlate/'s. */
+/*
+ * Exchange to span: kind, name, attributes by the OpenTelemetry semantic conventions, redaction, route templates.
+ * Ids and parents are correlate/'s.
+ */
 #ifndef PLUMB_SPAN_BUILDER_H
 #define PLUMB_SPAN_BUILDER_H
 

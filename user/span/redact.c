@@ -10,7 +10,10 @@ static bool is_word(uint8_t c)
 	return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || c == '_' || c >= 0x80;
 }
 
-/* Index behind the quoted text that starts at `from`; an apostrophe within a word (can't) opens none, a missing end hides the rest. */
+/*
+ * Index behind the quoted text that starts at `from`; an apostrophe within a word (can't) opens
+ * none, a missing end hides the rest.
+ */
 static size_t quoted_end(struct slice s, size_t from)
 {
 	uint8_t quote = s.ptr[from];

@@ -2,9 +2,10 @@
 /*
  * Learns http.route: concrete request paths in, templates of low cardinality out. Two means:
  *  - shape: a segment that reads like a number, UUID, hash, date, token, e-mail … becomes {id}, {uuid}, {hash} … at first sight;
- *  - count: where more than ROUTE_FANOUT different words have stood at one place (ROUTE_FANOUT_ROOT for the first segment), that place becomes {param}.
- * A pure function of the paths in their order, so a replay learns the same. Everything is bounded: services, templates per service, segments, text;
- * what does not fit has no route, and the caller counts it.
+ *  - count: where more than ROUTE_FANOUT different words have stood at one place (ROUTE_FANOUT_ROOT for the first segment), that
+ *    place becomes {param}.
+ * A pure function of the paths in their order, so a replay learns the same. Everything is bounded: services, templates per
+ * service, segments, text; what does not fit has no route, and the caller counts it.
  */
 #ifndef PLUMB_SPAN_ROUTE_H
 #define PLUMB_SPAN_ROUTE_H
@@ -27,8 +28,9 @@ int route_learner_new(uint32_t per_service, struct route_learner **ret_learner);
 void route_learner_free(struct route_learner *l);
 
 /*
- * The template of `path` (from its slash, without query). doubtful: the server answered that there is nothing here (404), so that scans may not use up more than a
- * quarter of the service's templates. Empty when a bound is reached or the path is not one. Valid until the next call.
+ * The template of `path` (from its slash, without query). doubtful: the server answered that there is nothing here (404), so
+ * that scans may not use up more than a quarter of the service's templates. Empty when a bound is reached or the path is not
+ * one. Valid until the next call.
  */
 struct slice route_learn(struct route_learner *l, struct slice service, struct slice path, bool doubtful);
 

@@ -155,7 +155,9 @@ static size_t file_stem(struct slice s)
 	return s.len;
 }
 
-/* A build's fingerprint in a file name: any part between dots or hyphens that reads like a value (app.3f2a9c1b, chunk-5f7bd2a9). */
+/*
+ * A build's fingerprint in a file name: any part between dots or hyphens that reads like a value (app.3f2a9c1b, chunk-5f7bd2a9).
+ */
 static bool has_fingerprint(struct slice stem)
 {
 	for (size_t from = 0; from < stem.len;) {

@@ -313,7 +313,9 @@ static void semconv_http(struct semconv *s)
 
 /* --- Databases: https://opentelemetry.io/docs/specs/semconv/database/database-spans/ --- */
 
-/* "{db.query.summary}", else "{operation} {target}", else the system. The namespace of Redis is a number and left out of names. */
+/*
+ * "{db.query.summary}", else "{operation} {target}", else the system. The namespace of Redis is a number and left out of names.
+ */
 static struct slice db_name(struct semconv *s, struct slice system, struct slice summary, struct slice operation, struct slice collection)
 {
 	if (summary.len)
@@ -403,7 +405,7 @@ static void semconv_db(struct semconv *s)
 	put_server_socket(s, put_peer(s));
 }
 
-/* --- DNS: attributes and error types of https://opentelemetry.io/docs/specs/semconv/dns/; no span is defined, so its name is ours --- */
+/* --- DNS: as in https://opentelemetry.io/docs/specs/semconv/dns/; no span is defined there, so its name is ours --- */
 
 static void semconv_dns(struct semconv *s)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Summary of a SQL statement: commands and the tables they name, in the order of the text. A walk over tokens, not a grammar: what it does not
- * understand it leaves out.
+ * Summary of a SQL statement: commands and the tables they name, in the order of the text. A walk over tokens, not a grammar:
+ * what it does not understand it leaves out.
  */
 #include "span/sql.h"
 

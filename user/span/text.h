@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Puts one string together at the end of an arena. What does not fit is cut and remembered, so that a writer checks once; only one
- * string is written at a time.
+ * Puts one string together at the end of an arena. What does not fit is cut and remembered, so that a writer checks once; only
+ * one string is written at a time.
  */
 #ifndef PLUMB_SPAN_TEXT_H
 #define PLUMB_SPAN_TEXT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Request targets (RFC 9112, 3.2) and authorities (RFC 3986, 3.2) taken apart, and what of them may be shown. Parts are views into the input; redacted text is
- * written to an arena. Hostile input yields odd parts, never an error.
+ * Request targets (RFC 9112, 3.2) and authorities (RFC 3986, 3.2) taken apart, and what of them may be shown. Parts are views
+ * into the input; redacted text is written to an arena. Hostile input yields odd parts, never an error.
  */
 #ifndef PLUMB_SPAN_URL_H
 #define PLUMB_SPAN_URL_H
@@ -28,8 +28,8 @@ struct authority {
 void url_parse_authority(struct slice authority, struct authority *ret_authority);
 
 /*
- * The query with values masked as REDACTED. show: only the values of keys that are known to carry secrets are (the OpenTelemetry list and the usual
- * names of credentials).
+ * The query with values masked as REDACTED. show: only the values of keys that are known to carry secrets are (the OpenTelemetry
+ * list and the usual names of credentials).
  */
 void url_add_query(struct text *t, struct slice query, bool show);
 /* The path with the values of matrix parameters (;jsessionid=…) masked. */

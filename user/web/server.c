@@ -308,7 +308,10 @@ static int expire(struct web *w)
 			resume(k, NULL);
 		else if (k->waiting && k->wait_until_ms < next)
 			next = k->wait_until_ms;
-		/* libmicrohttpd's own timeout begins anew with each byte, so a client that sends or reads one a second would stay forever. */
+		/*
+		 * libmicrohttpd's own timeout begins anew with each byte, so a client that sends or reads
+		 * one a second would stay forever.
+		 */
 		if (!k->waiting && now >= k->deadline_ms && k->fd >= 0) {
 			shutdown(k->fd, SHUT_RDWR);
 			k->fd = -1;
@@ -346,7 +349,10 @@ void web_serve_pending(struct web *w, web_render_fn fn, void *ctx)
 {
 	if (!atomic_load_explicit(&w->wanted, memory_order_relaxed) && !atomic_load_explicit(&w->signalled, memory_order_relaxed))
 		return;
-	/* Before `wanted` is taken: a wish made after that sets the event again. The flag, because a wish may be taken before its event is set. */
+	/*
+	 * Before `wanted` is taken: a wish made after that sets the event again. The flag, because a wish may be
+	 * taken before its event is set.
+	 */
 	atomic_store(&w->signalled, false);
 	event_clear(w->engine_fd);
 	unsigned int wanted = atomic_exchange(&w->wanted, 0);

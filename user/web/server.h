@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * plumb's HTTP server: GET /metrics (Prometheus text or OpenMetrics, by Accept), /healthz and / on a thread of its own. The engine's state is not locked for it:
- * a request is posted, the engine's loop answers between two batches with web_serve_pending(), and a request that waits longer than wait_ms gets 503.
- * Requests for the same format that wait together share one rendering. Connections are bounded in number and in age.
+ * plumb's HTTP server: GET /metrics (Prometheus text or OpenMetrics, by Accept), /healthz and / on a thread of its own. The
+ * engine's state is not locked for it: a request is posted, the engine's loop answers between two batches with
+ * web_serve_pending(), and a request that waits longer than wait_ms gets 503. Requests for the same format that wait together
+ * share one rendering. Connections are bounded in number and in age.
  *
- * The thread may start before or after privileges are dropped (it needs none). System calls, for a seccomp allow-list. web_start(): socket,
- * setsockopt, bind, listen, getsockname, eventfd2, epoll_create1, clone3 or clone, mmap, mprotect, set_robust_list, rseq, sched_getaffinity. The thread:
- * epoll_ctl, epoll_wait, poll, ppoll, accept4, recvfrom, sendto, sendmsg, read, write, close, shutdown, setsockopt, fcntl, getpeername, futex,
- * clock_gettime, madvise, munmap, mmap, mprotect, brk, rt_sigprocmask, exit.
+ * The thread may start before or after privileges are dropped (it needs none). System calls, for a seccomp allow-list.
+ * web_start(): socket, setsockopt, bind, listen, getsockname, eventfd2, epoll_create1, clone3 or clone, mmap, mprotect,
+ * set_robust_list, rseq, sched_getaffinity. The thread: epoll_ctl, epoll_wait, poll, ppoll, accept4, recvfrom, sendto,
+ * sendmsg, read, write, close, shutdown, setsockopt, fcntl, getpeername, futex, clock_gettime, madvise, munmap, mmap,
+ * mprotect, brk, rt_sigprocmask, exit.
  */
 #ifndef PLUMB_WEB_SERVER_H
 #define PLUMB_WEB_SERVER_H
