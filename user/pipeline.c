@@ -66,7 +66,9 @@ static void on_release(void *ctx, struct exchange *x)
 	span_build(p->builder, x, s);
 	s->realtime_offset_ns = p->realtime_offset_ns;
 	correlate_settle(p->correlate, x, s);
-	metrics_span(p->metrics, s);
+	/* A response whose request was not seen has no duration, and its request may have been counted: it is in plumb_unmatched_responses_total. */
+	if (!(x->flags & EXCHANGE_NO_REQUEST))
+		metrics_span(p->metrics, s);
 	if (s->sampled && wanted(p, s)) {
 		p->spans++;
 		for (struct sink *const *sink = p->sinks; sink && *sink; sink++)

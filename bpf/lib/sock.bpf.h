@@ -406,6 +406,9 @@ static __always_inline void sock_catch_up(struct plumb_percpu *pc, struct sock *
 
 static __always_inline void sock_closed(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, __u32 flags)
 {
+	/* An engine that does not know the socket must not take its totals for new. */
+	if ((st->generation ^ target_gen()) >> PLUMB_SESSION_SHIFT)
+		st->flags &= ~PLUMB_ST_FRESH;
 	if (st->flags & PLUMB_ST_WANTED && (flags || st->flags & PLUMB_ST_OPENED)) {
 		sock_catch_up(pc, sk, st);
 		sock_emit_stats(pc, sk, st, PLUMB_REC_SOCK_CLOSE, flags);

@@ -158,6 +158,22 @@ static void names_a_script_not_its_interpreter(void **state)
 	}
 }
 
+/* Program text on a command line may hold secrets: it never becomes a name. */
+static void takes_no_program_text(void **state)
+{
+	static const char *const options[] = { "-c", "-lc", "-ec" };
+	alignas(8) uint8_t buf[DESCRIBE_MAX];
+	struct plumb_rec_process *r = (struct plumb_rec_process *)buf;
+	char *none[] = { NULL };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		char *argv[] = { "/bin/bash", (char *)(uintptr_t)options[i], "echo x; : hunter2secret; read y", NULL };
+		describe_child(none, argv, r);
+		assert_null(memmem(buf, r->h.size, "hunter2", 7));
+	}
+}
+
 static void tells_what_is_gone(void **state)
 {
 	alignas(8) uint8_t buf[DESCRIBE_MAX];
@@ -205,6 +221,7 @@ int main(void)
 		cmocka_unit_test(finds_the_workload_of_a_pod),
 		cmocka_unit_test(names_a_service_by_the_documented_order),
 		cmocka_unit_test(names_a_script_not_its_interpreter),
+		cmocka_unit_test(takes_no_program_text),
 		cmocka_unit_test(tells_what_is_gone),
 		cmocka_unit_test(reads_resource_use),
 	};

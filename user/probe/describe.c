@@ -293,37 +293,52 @@ static bool is_interpreter(const char *name)
 	return false;
 }
 
+/*
+ * An option after which an interpreter takes program text, or anything else that is no file: -c, -lc, -e, -we, -p, --eval … Such text may hold secrets. -m and -jar are followed by
+ * a name.
+ */
+static bool option_takes_text(const char *arg)
+{
+	if (strcmp(arg, "-m") == 0 || strcmp(arg, "-jar") == 0)
+		return false;
+	return strncmp(arg, "--eval", 6) == 0 || strncmp(arg, "--print", 7) == 0 || (arg[0] == '-' && arg[1] != '-' && strpbrk(arg + 1, "cepErn"));
+}
+
+/* A name that says what runs: nothing that looks like program text. */
+static bool is_plain_name(const char *s, size_t len)
+{
+	return len > 0 && len <= 64 && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") >= len;
+}
+
 /* The script, module or class that an interpreter runs: its first argument that is no option. Arguments may hold secrets: no more of them is taken. */
 static void describe_script(struct description *d, uint32_t pid, char *text)
 {
+	static const char *const suffixes[] = { ".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".pl", ".php", ".jar", ".sh" };
 	ssize_t len = proc_read(pid, "cmdline", text, PROC_TEXT_MAX);
-	size_t at = len > 0 ? strlen(text) + 1 : 0;
-	bool module = false;
+	const char *arg = NULL;
 
-	while (len > 0 && at < (size_t)len) {
-		const char *arg = text + at;
-		at += strlen(arg) + 1;
-		if (strcmp(arg, "-m") == 0 || strcmp(arg, "-jar") == 0) {
-			module = true;
-			continue;
-		}
-		if (strcmp(arg, "-c") == 0 || strcmp(arg, "-e") == 0)
+	for (size_t at = len > 0 ? strlen(text) + 1 : 0; len > 0 && at < (size_t)len; at += strlen(arg) + 1) {
+		arg = text + at;
+		if (option_takes_text(arg))
 			return;
-		if (arg[0] == '-' && !module)
-			continue;
-		const char *base = base_name(arg);
-		size_t n = strlen(base);
-		static const char *const suffixes[] = { ".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".pl", ".php", ".jar", ".sh" };
-		for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-			size_t s = strlen(suffixes[i]);
-			if (n > s && strcmp(base + n - s, suffixes[i]) == 0) {
-				n -= s;
-				break;
-			}
-		}
-		describe_name(d, base, n, "script");
-		return;
+		if (arg[0] != '-')
+			break;
+		arg = text + at;
 	}
+	if (!arg || arg[0] == '-')
+		return;
+	const char *base = base_name(arg);
+	size_t n = strlen(base);
+	if (!is_plain_name(base, n))
+		return;
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		size_t suffix = strlen(suffixes[i]);
+		if (n > suffix && strcmp(base + n - suffix, suffixes[i]) == 0) {
+			n -= suffix;
+			break;
+		}
+	}
+	describe_name(d, base, n, "script");
 }
 
 void describe_comm(uint32_t pid, char *ret_name, size_t len)
@@ -346,7 +361,7 @@ static size_t describe_started_as(uint32_t pid, char *text, char *ret_name, size
 		return 0;
 	text[strcspn(text, " :")] = 0;
 	const char *base = base_name(text);
-	if (!*base || strncmp(base, comm, PLUMB_COMM_LEN - 1) != 0)
+	if (!is_plain_name(base, strlen(base)) || strncmp(base, comm, PLUMB_COMM_LEN - 1) != 0)
 		return 0;
 	return copy_part(ret_name, len, base, strlen(base));
 }

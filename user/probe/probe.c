@@ -286,7 +286,7 @@ static void probe_stop(struct probe *p)
 	if (p->engine > 0) {
 		probe_report_loss(p);
 		/* Without CAP_KILL a process of another user cannot be told; it ends as well when its probe is gone. */
-		if (kill(p->engine, SIGTERM))
+		if (kill(p->engine, SIGTERM) && p->control_fd >= 0)
 			shutdown(p->control_fd, SHUT_RDWR);
 	}
 }
@@ -297,9 +297,11 @@ static void probe_engine_ended(struct probe *p, int wait_status)
 	int code = clean ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
 
 	p->engine = 0;
-	close(p->control_fd);
+	if (p->control_fd >= 0)
+		close(p->control_fd);
 	p->control_fd = -1;
-	p->lost_restart += p->progress->taken - p->progress->processed;
+	/* The engine wrote these and is not trusted: at most one record is being processed at a time. */
+	p->lost_restart += p->progress->taken != p->progress->processed;
 	p->progress->processed = p->progress->taken;
 	if (p->stopping || clean) {
 		/* An engine that ends by itself has finished, or has said why it cannot work. */
@@ -359,11 +361,18 @@ static void probe_control(struct probe *p)
 
 	for (int i = 0; i < PROBE_CONTROL_BATCH && p->control_fd >= 0; i++) {
 		ssize_t n = recv(p->control_fd, &m, sizeof(m), MSG_DONTWAIT);
-		if (n != (ssize_t)sizeof(m)) {
-			if (n > 0)
-				continue;
+		if (n == 0) {
+			/* It has closed its end and yet runs: of no use, and this end would be readable for ever. */
+			close(p->control_fd);
+			p->control_fd = -1;
+			if (p->engine > 0 && !p->stopping)
+				kill(p->engine, SIGKILL);
 			return;
 		}
+		if (n < 0)
+			return;
+		if (n != (ssize_t)sizeof(m))
+			continue;
 		switch (m.type) {
 		case PLUMB_CTL_POLICY: loaded_policy(p->loaded, m.a, (uint32_t)m.b, (uint32_t)(m.b >> 32)); break;
 		case PLUMB_CTL_DESCRIBE: watch_describe(p->watch, (uint32_t)m.a, NULL); break;

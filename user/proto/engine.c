@@ -500,7 +500,7 @@ void proto_engine_finish(struct proto_engine *e, uint64_t time_ns)
 
 	for (int i = 0; i < 2; i++)
 		while (lists[i]->oldest)
-			pairing_close(&e->pairing, lists[i]->oldest->conn, "", EXCHANGE_UNFINISHED | EXCHANGE_HOLE, time_ns);
+			pairing_close(&e->pairing, lists[i]->oldest->conn, "", EXCHANGE_UNFINISHED, time_ns);
 }
 
 void proto_engine_free_exchange(struct proto_engine *e, struct exchange *x) { pairing_free_exchange(&e->pairing, x); }

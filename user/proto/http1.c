@@ -18,7 +18,7 @@ enum {
 	NAME_MAX_BYTES = 256, /* where a header line's colon must be */
 	VERSION_TAIL = 16,    /* end of a long request line that is kept for its version */
 	RUNS_MAX = 32,
-	HEAD_WANTED = 8192,   /* of each call to the server: nginx's and Node's usual limits of a header line */
+	HEAD_WANTED = 16384,   /* of each call to the server: nginx's and Node's usual limits of a header line */
 	REPLY_WANTED = 4096,
 };
 

@@ -674,9 +674,10 @@ void pairing_close(struct pairing *p, struct connection *c, const char *error_ty
 	for (struct exchange *x = c->first, *next; x; x = next) {
 		next = x->next;
 		if (!(x->state & RESPONSE_ENDED)) {
-			struct exchange_side *s = x->state & RESPONSE_BEGUN ? &x->response : &x->request;
-			if (!s->end_ns || s == &x->response)
-				s->end_ns = time_ns;
+			/* It lasted until there was no hope for an answer any more. */
+			if (!x->request.end_ns)
+				x->request.end_ns = time_ns;
+			x->response.end_ns = time_ns;
 			x->flags |= flags;
 			set_error(x, error_type);
 		}

@@ -165,6 +165,9 @@ static struct slice console_status(const struct span *s, char *text, size_t text
 
 	if (error.len)
 		return error;
+	const struct attr *incomplete = attr_find(s->attrs, s->nattrs, ATTR_PLUMB_INCOMPLETE);
+	if (incomplete && slice_eq(incomplete->str, SLICE_LIT("unanswered")))
+		return incomplete->str;
 	if (s->status == SPAN_STATUS_ERROR)
 		return s->status_message.len ? s->status_message : SLICE_LIT("error");
 	if (console_attr_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, &code)) {

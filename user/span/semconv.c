@@ -130,6 +130,8 @@ static void put_common(struct semconv *s)
 		put_int(s, ATTR_PLUMB_TTFB_NS, (int64_t)(x->response.start_ns - x->request.end_ns));
 	if (x->flags & EXCHANGE_NO_REQUEST)
 		put_str(s, ATTR_PLUMB_INCOMPLETE, SLICE_LIT("request_not_seen"));
+	else if (x->flags & EXCHANGE_UNFINISHED)
+		put_str(s, ATTR_PLUMB_INCOMPLETE, SLICE_LIT("unanswered")); /* when plumb ended, or its input */
 	else if (x->flags & EXCHANGE_HOLE)
 		put_str(s, ATTR_PLUMB_INCOMPLETE, SLICE_LIT("bytes_lost"));
 	else if (x->flags & EXCHANGE_TRUNCATED)
