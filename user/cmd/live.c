@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cmd/delivery.h"
 #include "lib/log.h"
 #include "proto/masker.h"
 #include "source/live.h"
@@ -24,6 +25,7 @@ struct engine {
 	struct pipeline *pipeline;
 	struct source *source;
 	struct sink *sinks[LIVE_SINKS_MAX + 1];
+	struct delivery deliveries[LIVE_SINKS_MAX];
 	struct recorder *recorder;
 	struct masker *masker;
 	struct web *web;
@@ -207,6 +209,8 @@ static int engine_loop(struct engine *e)
 		}
 		if (e->web)
 			web_serve_pending(e->web, engine_render, e);
+		for (uint32_t i = 0; i < e->o->nsinks; i++)
+			delivery_watch(&e->deliveries[i], e->sinks[i], (uint64_t)monotonic_ms());
 	}
 	engine_drain(e);
 	return 0;
@@ -225,6 +229,7 @@ static int engine_finish(struct engine *e, int status)
 		uint64_t undelivered = s->ops->flush ? s->ops->flush(s, left > 0 ? (int)left : 0) : 0;
 		if (undelivered)
 			log_warn("sink %s: %llu spans were not delivered and are lost", s->ops->name, (unsigned long long)undelivered);
+		delivery_report(s);
 	}
 	pipeline_free(e->pipeline);
 	for (uint32_t i = 0; i < e->o->nsinks; i++)

@@ -76,7 +76,8 @@ static void explain(void *ctx)
 	const struct probe_options *p = &s->live.probe;
 	const char *endpoint = settings_sink_value(v, "otlp", "traces_endpoint");
 
-	log_info("plumb " PLUMB_VERSION " watches %s", p->load.only_targets ? "the processes that were named" : "every process of this machine");
+	log_info(PLUMB_VERSION " watches %s%s", p->load.only_targets ? "the processes that were named" : "every process of this machine",
+		 p->load.ports[0] ? ", connections of the ports that were named" : "");
 	if (e->otlp)
 		explain_endpoint(endpoint[0] ? endpoint : settings_sink_value(v, "otlp", "endpoint"));
 	else
