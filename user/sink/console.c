@@ -28,8 +28,7 @@ struct console_columns { /* widths of the fields that vary with the terminal's *
 };
 
 struct console_sink {
-	struct sink sink;
-	struct output out;
+	struct output_sink base;
 	struct console_columns columns;
 	bool color;
 };
@@ -190,7 +189,7 @@ static const char *console_arrow(uint8_t kind)
 
 static void console_line(struct console_sink *c, const struct span *s)
 {
-	struct buffer *out = &c->out.text;
+	struct buffer *out = &c->base.out.text;
 	bool error = s->status == SPAN_STATUS_ERROR;
 	char peer[160], status[24];
 
@@ -216,7 +215,7 @@ static void console_line(struct console_sink *c, const struct span *s)
 
 static void console_heading(struct console_sink *c)
 {
-	struct buffer *out = &c->out.text;
+	struct buffer *out = &c->base.out.text;
 
 	if (c->color)
 		buffer_append_str(out, "\033[1m");
@@ -231,7 +230,7 @@ static void console_heading(struct console_sink *c)
 	if (c->color)
 		buffer_append_str(out, "\033[0m");
 	buffer_append_byte(out, '\n');
-	output_text(&c->out);
+	output_text(&c->base.out);
 }
 
 static struct console_columns console_columns(int fd)
@@ -255,12 +254,12 @@ static int console_open(const struct sink_config *c, struct sink **ret_sink, cha
 	(void)error_len;
 	if (!s)
 		return -ENOMEM;
-	s->sink.ops = &sink_console;
+	s->base.sink.ops = &sink_console;
 	s->color = c->color;
 	s->columns = console_columns(c->out_fd);
-	output_init(&s->out, sink_console.name, c->out_fd);
+	output_init(&s->base.out, sink_console.name, c->out_fd);
 	console_heading(s);
-	*ret_sink = &s->sink;
+	*ret_sink = &s->base.sink;
 	return 0;
 }
 
@@ -269,31 +268,7 @@ static enum sink_result console_span(struct sink *sink, const struct span *span)
 	struct console_sink *s = (struct console_sink *)sink;
 
 	console_line(s, span);
-	return output_span(&s->out);
-}
-
-static void console_tick(struct sink *sink, uint64_t time_ns)
-{
-	(void)time_ns;
-	output_tick(&((struct console_sink *)sink)->out);
-}
-
-static uint64_t console_flush(struct sink *sink, int timeout_ms)
-{
-	return output_flush(&((struct console_sink *)sink)->out, timeout_ms);
-}
-
-static void console_stats(const struct sink *sink, sink_stat_fn fn, void *ctx)
-{
-	output_stats(&((const struct console_sink *)sink)->out, fn, ctx);
-}
-
-static void console_close(struct sink *sink)
-{
-	struct console_sink *s = (struct console_sink *)sink;
-
-	output_done(&s->out);
-	free(s);
+	return output_span(&s->base.out);
 }
 
 static const struct sink_option console_options[] = { { .name = NULL } };
@@ -304,8 +279,8 @@ const struct sink_ops sink_console = {
 	.options = console_options,
 	.open = console_open,
 	.span = console_span,
-	.tick = console_tick,
-	.flush = console_flush,
-	.stats = console_stats,
-	.close = console_close,
+	.tick = output_sink_tick,
+	.flush = output_sink_flush,
+	.stats = output_sink_stats,
+	.close = output_sink_close,
 };

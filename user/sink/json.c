@@ -13,11 +13,6 @@
 #include "sink/resource.h"
 #include "sink/sinks.h"
 
-struct json_sink {
-	struct sink sink;
-	struct output out;
-};
-
 static const char *json_protocol(uint16_t protocol)
 {
 	static const char *const names[PLUMB_PROTO_COUNT] = {
@@ -131,7 +126,7 @@ static void json_span(struct buffer *out, const struct span *s)
 
 static int json_sink_open(const struct sink_config *c, struct sink **ret_sink, char *ret_error, size_t error_len)
 {
-	struct json_sink *s = calloc(1, sizeof(*s));
+	struct output_sink *s = calloc(1, sizeof(*s));
 
 	(void)ret_error;
 	(void)error_len;
@@ -145,35 +140,11 @@ static int json_sink_open(const struct sink_config *c, struct sink **ret_sink, c
 
 static enum sink_result json_sink_span(struct sink *sink, const struct span *span)
 {
-	struct json_sink *s = (struct json_sink *)sink;
+	struct output_sink *s = (struct output_sink *)sink;
 
 	json_span(&s->out.text, span);
 	buffer_append_byte(&s->out.text, '\n');
 	return output_span(&s->out);
-}
-
-static void json_sink_tick(struct sink *sink, uint64_t time_ns)
-{
-	(void)time_ns;
-	output_tick(&((struct json_sink *)sink)->out);
-}
-
-static uint64_t json_sink_flush(struct sink *sink, int timeout_ms)
-{
-	return output_flush(&((struct json_sink *)sink)->out, timeout_ms);
-}
-
-static void json_sink_stats(const struct sink *sink, sink_stat_fn fn, void *ctx)
-{
-	output_stats(&((const struct json_sink *)sink)->out, fn, ctx);
-}
-
-static void json_sink_close(struct sink *sink)
-{
-	struct json_sink *s = (struct json_sink *)sink;
-
-	output_done(&s->out);
-	free(s);
 }
 
 static const struct sink_option json_options[] = { { .name = NULL } };
@@ -184,8 +155,8 @@ const struct sink_ops sink_json = {
 	.options = json_options,
 	.open = json_sink_open,
 	.span = json_sink_span,
-	.tick = json_sink_tick,
-	.flush = json_sink_flush,
-	.stats = json_sink_stats,
-	.close = json_sink_close,
+	.tick = output_sink_tick,
+	.flush = output_sink_flush,
+	.stats = output_sink_stats,
+	.close = output_sink_close,
 };

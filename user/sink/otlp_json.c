@@ -8,11 +8,6 @@
 #include "sink/resource.h"
 #include "sink/sinks.h"
 
-struct otlp_json_sink {
-	struct sink sink;
-	struct output out;
-};
-
 static void otlp_json_key_value(struct json *j, struct slice key)
 {
 	json_object(j);
@@ -168,7 +163,7 @@ void otlp_json_request(struct buffer *out, const struct span *s)
 
 static int otlp_json_open(const struct sink_config *c, struct sink **ret_sink, char *ret_error, size_t error_len)
 {
-	struct otlp_json_sink *s = calloc(1, sizeof(*s));
+	struct output_sink *s = calloc(1, sizeof(*s));
 
 	(void)ret_error;
 	(void)error_len;
@@ -182,35 +177,11 @@ static int otlp_json_open(const struct sink_config *c, struct sink **ret_sink, c
 
 static enum sink_result otlp_json_sink_span(struct sink *sink, const struct span *span)
 {
-	struct otlp_json_sink *s = (struct otlp_json_sink *)sink;
+	struct output_sink *s = (struct output_sink *)sink;
 
 	otlp_json_request(&s->out.text, span);
 	buffer_append_byte(&s->out.text, '\n');
 	return output_span(&s->out);
-}
-
-static void otlp_json_tick(struct sink *sink, uint64_t time_ns)
-{
-	(void)time_ns;
-	output_tick(&((struct otlp_json_sink *)sink)->out);
-}
-
-static uint64_t otlp_json_flush(struct sink *sink, int timeout_ms)
-{
-	return output_flush(&((struct otlp_json_sink *)sink)->out, timeout_ms);
-}
-
-static void otlp_json_stats(const struct sink *sink, sink_stat_fn fn, void *ctx)
-{
-	output_stats(&((const struct otlp_json_sink *)sink)->out, fn, ctx);
-}
-
-static void otlp_json_close(struct sink *sink)
-{
-	struct otlp_json_sink *s = (struct otlp_json_sink *)sink;
-
-	output_done(&s->out);
-	free(s);
 }
 
 static const struct sink_option otlp_json_options[] = { { .name = NULL } };
@@ -221,8 +192,8 @@ const struct sink_ops sink_otlp_json = {
 	.options = otlp_json_options,
 	.open = otlp_json_open,
 	.span = otlp_json_sink_span,
-	.tick = otlp_json_tick,
-	.flush = otlp_json_flush,
-	.stats = otlp_json_stats,
-	.close = otlp_json_close,
+	.tick = output_sink_tick,
+	.flush = output_sink_flush,
+	.stats = output_sink_stats,
+	.close = output_sink_close,
 };

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -120,4 +121,28 @@ void output_stats(const struct output *o, sink_stat_fn fn, void *ctx)
 	fn(ctx, "plumb_output_spans_dropped_total", "Spans not printed: reader gone, write error, or reader too slow.", "sink", o->name,
 	   (double)o->dropped, true);
 	fn(ctx, "plumb_output_spans_pending", "Spans waiting to be printed.", "sink", o->name, (double)o->pending, false);
+}
+
+void output_sink_tick(struct sink *sink, uint64_t time_ns)
+{
+	(void)time_ns;
+	output_tick(&((struct output_sink *)sink)->out);
+}
+
+uint64_t output_sink_flush(struct sink *sink, int timeout_ms)
+{
+	return output_flush(&((struct output_sink *)sink)->out, timeout_ms);
+}
+
+void output_sink_stats(const struct sink *sink, sink_stat_fn fn, void *ctx)
+{
+	output_stats(&((const struct output_sink *)sink)->out, fn, ctx);
+}
+
+void output_sink_close(struct sink *sink)
+{
+	struct output_sink *s = (struct output_sink *)sink;
+
+	output_done(&s->out);
+	free(s);
 }

@@ -33,4 +33,15 @@ void output_tick(struct output *o);
 uint64_t output_flush(struct output *o, int timeout_ms); /* spans left */
 void output_stats(const struct output *o, sink_stat_fn fn, void *ctx);
 
+/* What a sink that prints begins with; output_sink_close() frees the whole of it. The rest are callbacks of sink_ops as they are. */
+struct output_sink {
+	struct sink sink;
+	struct output out;
+};
+
+void output_sink_tick(struct sink *sink, uint64_t time_ns);
+uint64_t output_sink_flush(struct sink *sink, int timeout_ms);
+void output_sink_stats(const struct sink *sink, sink_stat_fn fn, void *ctx);
+void output_sink_close(struct sink *sink);
+
 #endif
