@@ -43,6 +43,12 @@ static void fill(uint8_t *raw, uint16_t type, uint32_t size)
 	memset(raw, 0, PLUMB_RECORD_MAX);
 	memset(raw + sizeof(h), 0xee, size > sizeof(h) ? size - sizeof(h) : 0);
 	memcpy(raw, &h, sizeof(h));
+
+	uint64_t offset_ns = 0xee; /* a wall clock of 0xeeeeeeeeeeeeeeee is none */
+	if (type == PLUMB_REC_START && size >= offsetof(struct plumb_rec_start, abi_version))
+		memcpy(raw + offsetof(struct plumb_rec_start, realtime_offset_ns), &offset_ns, sizeof(offset_ns));
+	if (type == PLUMB_REC_CLOCK && size >= sizeof(struct plumb_rec_clock))
+		memcpy(raw + offsetof(struct plumb_rec_clock, realtime_offset_ns), &offset_ns, sizeof(offset_ns));
 }
 
 static bool carries(uint16_t type)
@@ -203,12 +209,52 @@ static void strings_end(void **state)
 	assert_int_equal(record_decode(slice_make(raw, 56), &rec, &payload), -EBADMSG);
 }
 
+static int decode_time(uint16_t type, uint64_t time_ns, uint64_t offset_ns)
+{
+	static uint8_t raw[PLUMB_RECORD_MAX];
+	uint32_t size = (uint32_t)record_fixed_bytes(type);
+	struct record rec;
+	struct slice payload;
+	struct plumb_rec_header h = { .size = size, .type = type, .time_ns = time_ns };
+
+	memset(raw, 0, sizeof(raw));
+	if (type == PLUMB_REC_START)
+		memcpy(raw + offsetof(struct plumb_rec_start, realtime_offset_ns), &offset_ns, sizeof(offset_ns));
+	if (type == PLUMB_REC_CLOCK)
+		memcpy(raw + offsetof(struct plumb_rec_clock, realtime_offset_ns), &offset_ns, sizeof(offset_ns));
+	memcpy(raw, &h, sizeof(h));
+	int size_or_error = record_decode(slice_make(raw, size), &rec, &payload);
+	return size_or_error == (int)size ? 0 : size_or_error;
+}
+
+/* Sums of times must not wrap: a TICK at the end of time once kept the engine busy for ever. */
+static void times_leave_room(void **state)
+{
+	const uint64_t max = UINT64_C(1) << 62;
+
+	(void)state;
+	for (uint16_t type = 1; type < PLUMB_REC_TYPES; type++) {
+		if (record_fixed_bytes(type) == 0)
+			continue;
+		assert_int_equal(decode_time(type, max, 0), 0);
+		assert_int_equal(decode_time(type, max + 1, 0), -EBADMSG);
+		assert_int_equal(decode_time(type, UINT64_MAX, 0), -EBADMSG);
+	}
+	static const uint16_t clocks[] = { PLUMB_REC_START, PLUMB_REC_CLOCK };
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(decode_time(clocks[i], 1009, max - 1009), 0);
+		assert_int_equal(decode_time(clocks[i], 1009, max - 1008), -EBADMSG);
+		assert_int_equal(decode_time(clocks[i], 1009, UINT64_MAX), 0); /* the wall clock was set back: 1008 */
+		assert_int_equal(decode_time(clocks[i], 1009, UINT64_MAX - 1009), -EBADMSG); /* before 1970 */
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(short_bodies_are_zero_extended), cmocka_unit_test(impossible_sizes_are_refused),
 		cmocka_unit_test(unknown_types_keep_their_header), cmocka_unit_test(payload_lies_inside_its_record),
-		cmocka_unit_test(strings_end),
+		cmocka_unit_test(strings_end), cmocka_unit_test(times_leave_room),
 	};
 	return cmocka_run_group_tests_name("decode", tests, NULL, NULL);
 }

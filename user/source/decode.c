@@ -57,6 +57,23 @@ static bool data_is_sound(const struct plumb_rec_data *d)
 	       d->offset <= UINT64_MAX - d->len;
 }
 
+/*
+ * Every time, and its sum with the wall clock's offset, stays below a bound (146 years) that leaves room above: what a later
+ * stage adds to a time cannot wrap. The offset is "negative" (wraps) where the wall clock was set back behind the boot.
+ */
+static bool times_are_sound(const struct record *rec)
+{
+	uint64_t time_ns = rec->u.h.time_ns;
+
+	if (time_ns > RECORD_TIME_MAX_NS)
+		return false;
+	switch (rec->u.h.type) {
+	case PLUMB_REC_START: return time_ns + rec->u.start.realtime_offset_ns <= RECORD_TIME_MAX_NS;
+	case PLUMB_REC_CLOCK: return time_ns + rec->u.clock.realtime_offset_ns <= RECORD_TIME_MAX_NS;
+	default: return true;
+	}
+}
+
 /* `count` strings, each NUL-terminated, so that a reader never runs over the end. */
 static bool strings_are_sound(struct slice s, uint16_t count)
 {
@@ -117,6 +134,8 @@ int record_decode(struct slice in, struct record *ret_rec, struct slice *ret_pay
 	memcpy(&rec, in.ptr, have);
 	memset((uint8_t *)&rec + have, 0, fixed - have);
 
+	if (!times_are_sound(&rec))
+		return -EBADMSG;
 	bool is_data = h.type == PLUMB_REC_DATA || h.type == PLUMB_REC_DGRAM;
 	if (is_data && !data_is_sound(&rec.u.data))
 		return -EBADMSG;

@@ -52,10 +52,12 @@ int pcap_source_open(const char *path, struct source **ret_source, char *ret_err
 /* Looks at the first bytes and opens as what it is. */
 int source_open_file(const char *path, struct source **ret_source, char *ret_error, size_t error_len);
 
+/* Bound of time_ns and of time_ns + realtime_offset_ns; later stages add to times unchecked. */
+#define RECORD_TIME_MAX_NS (UINT64_C(1) << 62)
 /*
  * Checks one raw record in `in` (at most PLUMB_RECORD_MAX bytes) and copies its fixed part, zero-extended. Returns the record's
- * size in bytes, or -EBADMSG if its size or payload length is impossible, -EAGAIN if `in` is shorter than the record, -ENOTSUP
- * for an unknown type (*ret_rec.u.h is valid then).
+ * size in bytes, or -EBADMSG if its size, payload length or time is impossible, -EAGAIN if `in` is shorter than the record,
+ * -ENOTSUP for an unknown type (*ret_rec.u.h is valid then).
  */
 int record_decode(struct slice in, struct record *ret_rec, struct slice *ret_payload);
 /* Bytes of a type's header and body as this build knows them; 0 for an unknown type. */
