@@ -266,6 +266,33 @@ static void database_sql(void **state)
 	assert_slice(f->span.status_message, "invalid input syntax for type integer: ? at ?; Key (email)=?");
 }
 
+/* PostgreSQL and MySQL do not escape what they quote: quote marks within a value must not bring the value's rest to light. */
+static void quoted_values_cannot_break_out(void **state)
+{
+	static const struct {
+		const char *message;
+		const char *want;
+	} cases[] = {
+		{ "invalid input syntax for type integer: \"a\" canary \"b\"", "invalid input syntax for type integer: ?" },
+		{ "Key (email)=(o)canary) already exists.", "Key (email)=? already exists." },
+		{ "Key (a, b)=(1, x)=(canary), y) is not present in table \"t\".", "Key (a, b)=? is not present in table ?." },
+		{ "Duplicate entry 'o' canary' for key 'users.email'", "Duplicate entry ?" },
+		{ "near `a` canary ` can't 17", "near ? can't ?" },
+		{ "unterminated quoted string at or near \"canary", "unterminated quoted string at or near ?" },
+		{ "ends with \"", "ends with ?" },
+		{ "ends with =(", "ends with =?" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		begin(f, PLUMB_PROTO_POSTGRES, PLUMB_ROLE_CLIENT);
+		add_str(&f->x, ATTR_RAW_STATUS_MESSAGE, cases[i].message);
+		memcpy(f->x.error_type, "22P02", 6);
+		build(f);
+		assert_slice(f->span.status_message, cases[i].want);
+	}
+}
+
 /* More different statements than the cache has slots, short and long, each twice in a row: never another one's text. */
 static void statements_are_not_mixed_up(void **state)
 {
@@ -424,6 +451,7 @@ int main(void)
 		cmocka_unit_test(nothing_sensitive_passes),
 		cmocka_unit_test(database_sql),
 		cmocka_unit_test(statements_are_not_mixed_up),
+		cmocka_unit_test(quoted_values_cannot_break_out),
 		cmocka_unit_test(database_names),
 		cmocka_unit_test(dns),
 		cmocka_unit_test(addresses),

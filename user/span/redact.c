@@ -11,8 +11,10 @@ static bool is_word(uint8_t c)
 }
 
 /*
- * Index behind the quoted text that starts at `from`; an apostrophe within a word (can't) opens
- * none, a missing end hides the rest.
+/*
+ * Index behind the quoted text that starts at `from`; an apostrophe within a word (can't) opens none, a missing end hides the
+ * rest. Servers do not escape what they quote, so that a quote mark may belong to the value: only the last one is sure to be
+ * behind it.
  */
 static size_t quoted_end(struct slice s, size_t from)
 {
@@ -28,8 +30,9 @@ static size_t quoted_end(struct slice s, size_t from)
 	} else if (quote != '\'' && quote != '"' && quote != '`') {
 		return from;
 	}
-	end = slice_find(s, quote, from + 1);
-	return end == SIZE_MAX ? s.len : end + 1;
+	for (end = s.len; end > from + 1 && s.ptr[end - 1] != quote;)
+		end--;
+	return end > from + 1 ? end : s.len;
 }
 
 struct slice redact_message(struct arena *a, struct slice message)
