@@ -7,7 +7,7 @@
 #define PLUMB_PAYLOAD_MAX 16384
 /* Most data records that one system call yields in capture mode ALL. */
 #define PLUMB_PAYLOAD_CHUNKS 4
-/* Head of each message burst that is captured before the engine has said what it needs. */
+/* Bytes of each I/O call that the engine asks for when it finds that it needs some after all. */
 #define PLUMB_HEAD_DEFAULT 4096
 /* iovec segments that are read of one vectored call; the rest is a hole. */
 #define PLUMB_IOV_MAX 128

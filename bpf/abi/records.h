@@ -272,7 +272,7 @@ struct plumb_ctl {
 
 /*
  * Capture policy word of a socket: for each direction (ingress in the low half, egress in the high half) the bytes captured of each
- * burst; a burst is a run of I/Os in one direction. 0 = lengths only, PLUMB_POLICY_ALL = every byte.
+ * I/O call. 0 = lengths only, PLUMB_POLICY_ALL = every byte, up to PLUMB_PAYLOAD_CHUNKS records.
  * The kernel looks it up in an array at (sock & (PLUMB_POLICY_SLOTS - 1)); a slot whose tag is another socket's means the default.
  */
 #define PLUMB_POLICY_ALL 0xffffffffu

@@ -27,18 +27,9 @@ struct {
 	__type(value, struct plumb_target);
 } targets SEC(".maps");
 
-/* By cgroup v2 id: verdict. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
-	__type(key, __u64);
-	__type(value, __u8);
-} target_cgroups SEC(".maps");
-
 const volatile __u8 default_verdict = PLUMB_VERDICT_TRACE;
 const volatile __u32 filter_comms = 0; /* used entries of filter_comm */
 const volatile char filter_comm[PLUMB_FILTER_MAX][PLUMB_COMM_LEN];
-const volatile bool filter_by_cgroup = false;
 
 /*
  * Raised by the probe whenever targets change, so that verdicts cached in sockets are looked up anew. Never 0. The high bits count engines: when they change,
@@ -87,12 +78,6 @@ static __always_inline bool target_wanted(__u32 tgid)
 
 	if (t && t->verdict != PLUMB_VERDICT_NONE)
 		return t->verdict == PLUMB_VERDICT_TRACE;
-	if (filter_by_cgroup) {
-		__u64 id = bpf_get_current_cgroup_id();
-		__u8 *v = bpf_map_lookup_elem(&target_cgroups, &id);
-		if (v)
-			return *v == PLUMB_VERDICT_TRACE;
-	}
 	return default_verdict == PLUMB_VERDICT_TRACE;
 }
 

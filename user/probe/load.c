@@ -104,7 +104,6 @@ static int load_map_fd(const struct loaded *l, const char *name)
 #define LOAD_TARGETS(skel, o)                                                                                     \
 	do {                                                                                                      \
 		(skel)->rodata->default_verdict = (o)->only_targets ? TARGET_IGNORE : TARGET_TRACE;               \
-		(skel)->rodata->filter_by_cgroup = (o)->by_cgroup;                                                \
 	} while (0)
 
 #define LOAD_PORTS(skel, o)                                                                                       \
@@ -421,13 +420,6 @@ bool loaded_is_target(const struct loaded *l, uint32_t pid)
 	uint8_t value[8];
 
 	return bpf_map_lookup_elem(load_map_fd(l, "targets"), &pid, value) == 0 && value[0] == TARGET_TRACE;
-}
-
-int loaded_cgroup(struct loaded *l, uint64_t cgroup_id, enum target_verdict verdict)
-{
-	uint8_t value = (uint8_t)verdict;
-
-	return bpf_map_update_elem(load_map_fd(l, "target_cgroups"), &cgroup_id, &value, BPF_ANY) ? -errno : 0;
 }
 
 void loaded_policy(struct loaded *l, uint64_t sock, uint32_t ingress, uint32_t egress)

@@ -21,7 +21,6 @@ struct load_options {
 	bool follow_children;    /* of processes that match comms */
 	const char *comms[LOAD_FILTER_MAX]; /* NULL-terminated unless full */
 	uint16_t ports[LOAD_FILTER_MAX];    /* 0-terminated unless full */
-	bool by_cgroup;
 	bool count_cost;         /* BPF_ENABLE_STATS: run time per program; itself costs about 80 ns a run */
 	const char *rung;        /* use this way for socket data and no other; NULL = the best that works */
 };
@@ -51,7 +50,6 @@ int loaded_target(struct loaded *l, uint32_t pid, enum target_verdict verdict, b
 /* The same unless the process has an entry already: what was excluded, or descends from it, stays so. */
 int loaded_target_new(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit);
 bool loaded_is_target(const struct loaded *l, uint32_t pid);
-int loaded_cgroup(struct loaded *l, uint64_t cgroup_id, enum target_verdict verdict);
 void loaded_policy(struct loaded *l, uint64_t sock, uint32_t ingress, uint32_t egress);
 /* Cumulative, summed over CPUs. */
 void loaded_losses(struct loaded *l, uint64_t ret_losses[PLUMB_LOSS_REASONS]);
