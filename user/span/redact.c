@@ -11,7 +11,6 @@ static bool is_word(uint8_t c)
 }
 
 /*
-/*
  * Index behind the quoted text that starts at `from`; an apostrophe within a word (can't) opens none, a missing end hides the
  * rest. Servers do not escape what they quote, so that a quote mark may belong to the value: only the last one is sure to be
  * behind it.
