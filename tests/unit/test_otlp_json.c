@@ -7,9 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sink/output.h"
@@ -22,15 +26,21 @@ struct printed {
 	const struct sink_ops *ops;
 };
 
-static void printed_open(struct printed *p, const char *name)
+/* On p->fds, which are open. */
+static void printed_open_on(struct printed *p, const char *name, bool patient)
 {
 	char error[128] = "";
 
-	assert_int_equal(pipe2(p->fds, O_CLOEXEC), 0);
 	p->ops = sink_find(name);
 	assert_non_null(p->ops);
-	struct sink_config c = { .spool_dir = "", .out_fd = p->fds[1] };
+	struct sink_config c = { .spool_dir = "", .out_fd = p->fds[1], .patient = patient };
 	assert_int_equal(p->ops->open(&c, &p->sink, error, sizeof(error)), 0);
+}
+
+static void printed_open(struct printed *p, const char *name)
+{
+	assert_int_equal(pipe2(p->fds, O_CLOEXEC), 0);
+	printed_open_on(p, name, false);
 }
 
 static size_t printed_read(struct printed *p, char *text, size_t size)
@@ -198,18 +208,17 @@ static void reader_gone_is_counted(void **state)
 	close(p.fds[1]);
 }
 
-/* A reader that does not read, on a descriptor that does not block: bounded, counted, and whole lines only. */
-static void slow_reader_is_bounded(void **state)
+enum { SPANS = 5003 };
+
+/* A reader that does not read: bounded, counted, and whole lines only. A hang ends the test. */
+static void slow_reader(struct printed p)
 {
-	enum { SPANS = 5003 };
-	struct printed p;
 	struct process process;
 	struct span span;
 	static char got[SPANS * 1024];
 
-	(void)state;
-	printed_open(&p, "json");
-	fcntl(p.fds[1], F_SETFL, O_NONBLOCK);
+	alarm(61);
+	printed_open_on(&p, "json", false);
 	sample_process(&process, 1, "shop");
 	uint64_t taken = 0;
 	for (uint64_t i = 0; i < SPANS; i++) {
@@ -234,6 +243,81 @@ static void slow_reader_is_bounded(void **state)
 			lines++;
 		}
 	assert_int_equal(lines, taken);
+	alarm(0);
+}
+
+static void slow_reader_is_bounded(void **state)
+{
+	struct printed p;
+
+	(void)state;
+	assert_int_equal(pipe2(p.fds, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(fcntl(p.fds[0], F_SETFL, 0), 0);
+	slow_reader(p);
+	assert_int_equal(pipe2(p.fds, O_CLOEXEC), 0);
+	slow_reader(p);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p.fds), 0);
+	slow_reader(p);
+}
+
+/* Returns how many lines came; reads nothing before the pipe is so full that it takes no more. */
+static uint64_t count_lines(int fd, int full)
+{
+	static char text[4099];
+	struct pollfd p = { .fd = full, .events = POLLOUT };
+	uint64_t lines = 0;
+	ssize_t n;
+
+	while (poll(&p, 1, 0) == 1)
+		sched_yield();
+	close(full);
+	while ((n = read(fd, text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			lines += text[i] == '\n';
+	return lines;
+}
+
+static void patient_output_waits(void **state)
+{
+	struct printed p;
+	struct process process;
+	struct span span;
+	int answer[2];
+
+	(void)state;
+	assert_int_equal(pipe2(p.fds, O_CLOEXEC), 0);
+	assert_int_equal(fcntl(p.fds[1], F_SETFL, O_NONBLOCK), 0); /* whoever shares the pipe may have set it */
+	assert_int_equal(fcntl(p.fds[1], F_SETPIPE_SZ, 65536), 65536);
+	assert_int_equal(pipe2(answer, O_CLOEXEC), 0);
+	pid_t pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		alarm(61);
+		uint64_t lines = count_lines(p.fds[0], p.fds[1]);
+		_exit(write(answer[1], &lines, sizeof(lines)) != sizeof(lines));
+	}
+	close(p.fds[0]);
+	alarm(61);
+	printed_open_on(&p, "json", true);
+	sample_process(&process, 1, "shop");
+	for (uint64_t i = 0; i < SPANS; i++) {
+		sample_span(&span, &process, i);
+		assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
+	}
+	assert_int_equal(p.ops->flush(p.sink, 0), 0);
+	assert_true(printed_stat(&p, "plumb_output_spans_dropped_total") == 0);
+	assert_true(printed_stat(&p, "plumb_output_spans_written_total") == SPANS);
+	p.ops->close(p.sink);
+	close(p.fds[1]);
+
+	uint64_t lines = 0;
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(read(answer[0], &lines, sizeof(lines)), sizeof(lines));
+	assert_int_equal(lines, SPANS);
+	alarm(0);
+	close(answer[0]);
+	close(answer[1]);
 }
 
 static void table_is_complete(void **state)
@@ -251,7 +335,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(otlp_json_is_exact),     cmocka_unit_test(otlp_json_root_without_process), cmocka_unit_test(json_is_exact),
 		cmocka_unit_test(console_columns_stay),   cmocka_unit_test(reader_gone_is_counted),	      cmocka_unit_test(slow_reader_is_bounded),
-		cmocka_unit_test(table_is_complete),
+		cmocka_unit_test(patient_output_waits),   cmocka_unit_test(table_is_complete),
 	};
 	return cmocka_run_group_tests_name("printing sinks", tests, NULL, NULL);
 }

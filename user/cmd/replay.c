@@ -119,6 +119,7 @@ static int open_and_replay(struct session *s, const struct options *o)
 
 	session_pipeline(s, o->settings, true);
 	session_sink(s, o->settings, settings_str(o->settings, SETTING_OUTPUT), "");
+	s->live.sinks[0].config.patient = true; /* a file can wait */
 	if (s->live.sinks[0].ops->open(&s->live.sinks[0].config, &sink, error, sizeof(error)) < 0) {
 		log_error("replay: %s: %s", s->live.sinks[0].ops->name, error);
 		return 1;

@@ -257,7 +257,7 @@ static int console_open(const struct sink_config *c, struct sink **ret_sink, cha
 	s->base.sink.ops = &sink_console;
 	s->color = c->color;
 	s->columns = console_columns(c->out_fd);
-	output_init(&s->base.out, sink_console.name, c->out_fd);
+	output_init(&s->base.out, sink_console.name, c);
 	console_heading(s);
 	*ret_sink = &s->base.sink;
 	return 0;

@@ -133,7 +133,7 @@ static int json_sink_open(const struct sink_config *c, struct sink **ret_sink, c
 	if (!s)
 		return -ENOMEM;
 	s->sink.ops = &sink_json;
-	output_init(&s->out, sink_json.name, c->out_fd);
+	output_init(&s->out, sink_json.name, c);
 	*ret_sink = &s->sink;
 	return 0;
 }

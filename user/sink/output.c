@@ -2,8 +2,10 @@
 #include "sink/output.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,9 +19,21 @@ static uint64_t output_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-void output_init(struct output *o, const char *name, int fd)
+void output_init(struct output *o, const char *name, const struct sink_config *c)
 {
-	*o = (struct output){ .name = name, .fd = fd };
+	struct stat st;
+	bool file = fstat(c->out_fd, &st) == 0 && S_ISREG(st.st_mode);
+
+	/*
+	 * The descriptor may block, and is shared with other programs, so that its flags are not ours to set. A pipe or socket that
+	 * poll calls writable takes PIPE_BUF bytes at once.
+	 */
+	*o = (struct output){
+		.name = name,
+		.fd = c->out_fd,
+		.patient = c->patient,
+		.write_max = file || c->patient ? SIZE_MAX : PIPE_BUF,
+	};
 	buffer_init(&o->text, OUTPUT_BUFFER_MAX);
 }
 
@@ -32,15 +46,31 @@ static void output_end(struct output *o, int error)
 	o->mark = 0;
 }
 
+/* True if a write is worth it: there is room, or it will say what is wrong. A patient output waits for that. */
+static bool output_ready(const struct output *o)
+{
+	struct pollfd p = { .fd = o->fd, .events = POLLOUT };
+	int n;
+
+	do
+		n = poll(&p, 1, o->patient ? -1 : 0);
+	while (n < 0 && errno == EINTR && o->patient);
+	return n > 0;
+}
+
 /* Writes until nothing is left, the descriptor would block, or a signal came. */
 static void output_write(struct output *o)
 {
 	size_t done = 0;
 
-	while (done < o->mark) {
-		ssize_t n = write(o->fd, o->text.data + done, o->mark - done);
-		if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
+	while (done < o->mark && output_ready(o)) {
+		size_t len = o->mark - done;
+		ssize_t n = write(o->fd, o->text.data + done, len < o->write_max ? len : o->write_max);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) {
+			if (o->patient)
+				continue;
 			break;
+		}
 		if (n <= 0) {
 			output_end(o, n < 0 ? -errno : -EIO);
 			return;
@@ -49,6 +79,7 @@ static void output_write(struct output *o)
 	}
 	buffer_consume(&o->text, done);
 	o->mark -= done;
+	o->blocked = o->mark != 0;
 	if (o->mark == 0) {
 		o->written += o->pending;
 		o->pending = 0;
@@ -67,7 +98,8 @@ enum sink_result output_span(struct output *o)
 	o->pending++;
 
 	uint64_t now_ns = output_now_ns();
-	if (o->mark >= OUTPUT_BLOCK || now_ns - o->last_write_ns >= OUTPUT_INTERVAL_NS) {
+	uint64_t since_ns = now_ns - o->last_write_ns;
+	if (since_ns >= OUTPUT_INTERVAL_NS || (o->mark >= OUTPUT_BLOCK && (!o->blocked || since_ns >= OUTPUT_RETRY_NS))) {
 		o->last_write_ns = now_ns;
 		output_write(o);
 	}

@@ -30,6 +30,7 @@ struct sink_config {
 	const char *spool_dir; /* "" = no spool */
 	int out_fd;            /* for sinks that print: standard output */
 	bool color;
+	bool patient;          /* sinks that print: wait for a slow reader instead of dropping lines; for input that can wait too */
 };
 
 /* One self metric, named as Prometheus wants it. */
