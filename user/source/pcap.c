@@ -81,7 +81,7 @@ static int advance(struct pcap_source *s, const struct pcap_pkthdr *h)
 	uint64_t unix_ns = (uint64_t)h->ts.tv_sec * 1000000000u + (uint64_t)h->ts.tv_usec;
 	uint64_t now = unix_ns > s->offset_ns ? unix_ns - s->offset_ns : 0;
 
-	if (h->ts.tv_sec < 0 || now < s->last_ns) {
+	if (now < s->last_ns) {
 		s->counts.late++;
 		return 0;
 	}
@@ -136,6 +136,11 @@ static int read_packet(struct pcap_source *s)
 			err = start(s, NULL, NULL);
 		int end = finish(s, rc);
 		return err ? err : end;
+	}
+	/* A time that no clock shows would overflow what is reckoned with it. */
+	if (h->ts.tv_sec < 0 || (uint64_t)h->ts.tv_sec >= RECORD_TIME_MAX_NS / 1000000000u) {
+		s->counts.corrupt++;
+		return 0;
 	}
 	if (!s->started)
 		err = start(s, h, bytes);
