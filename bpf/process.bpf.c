@@ -7,13 +7,23 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile bool follow_children = false; /* children of traced processes are traced */
 
 /* An exec must be described while its environment can be read; forks and exits can wait for the probe's next tick (BPF_RB_NO_WAKEUP). */
-static __always_inline void process_emit(struct plumb_percpu *pc, void *record, __u32 size, __u64 wake, bool wanted)
+static __always_inline void process_tell(struct plumb_percpu *pc, __u32 level, void *record, __u32 size, __u64 wake, bool wanted)
 {
 	/* What is not watched is nobody's business but the probe's, which may yet choose it. */
-	if (wanted && plumb_emit(pc, record, size))
-		plumb_lost(pc, PLUMB_LOSS_RING_FULL_EVENT, 1);
+	if (wanted)
+		plumb_emit(pc, level, record, size);
 	if (bpf_ringbuf_output(&process_ring, record, size, wake))
 		plumb_lost(pc, PLUMB_LOSS_DESCRIBE, 1);
+}
+
+static __always_inline void process_emit(struct plumb_percpu *pc, void *record, __u32 size, bool wanted)
+{
+	__u32 level;
+
+	if (!plumb_enter(pc, &level))
+		return;
+	process_tell(pc, level, record, size, BPF_RB_NO_WAKEUP, wanted);
+	plumb_leave(pc, level);
 }
 
 SEC("tp_btf/sched_process_fork")
@@ -33,7 +43,7 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	plumb_header(&r.h, PLUMB_REC_FORK, sizeof(r));
 	r.parent_pid = parent_pid;
 	r.pid = pid;
-	process_emit(pc, &r, sizeof(r), BPF_RB_NO_WAKEUP, target_wanted(pid));
+	process_emit(pc, &r, sizeof(r), target_wanted(pid));
 	return 0;
 }
 
@@ -43,12 +53,12 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, pid_t old_pid, struct
 	struct plumb_percpu *pc = plumb_percpu_get();
 	__u32 level, pid = task->tgid;
 
-	if (!pc)
+	if (!pc || !plumb_enter(pc, &level))
 		return 0;
-	struct plumb_scratch *s = plumb_scratch_get(pc, &level);
+	struct plumb_scratch *s = plumb_scratch_get(level);
 	if (!s)
-		return 0;
-	struct plumb_rec_exec *r = &s->rec.exec;
+		goto out;
+	struct plumb_rec_exec *r = &s->exec;
 	__builtin_memset(r, 0, sizeof(*r));
 	plumb_header(&r->h, PLUMB_REC_EXEC, sizeof(*r));
 	r->pid = pid;
@@ -65,8 +75,9 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, pid_t old_pid, struct
 		struct plumb_target t = { .verdict = PLUMB_VERDICT_TRACE, .inherit = follow_children };
 		bpf_map_update_elem(&targets, &pid, &t, BPF_NOEXIST);
 	}
-	process_emit(pc, r, sizeof(*r), BPF_RB_FORCE_WAKEUP, target_wanted(pid));
-	plumb_scratch_put(pc, level);
+	process_tell(pc, level, r, sizeof(*r), BPF_RB_FORCE_WAKEUP, target_wanted(pid));
+out:
+	plumb_leave(pc, level);
 	return 0;
 }
 
@@ -85,6 +96,6 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	plumb_header(&r.h, PLUMB_REC_EXIT, sizeof(r));
 	r.pid = pid;
 	r.code = task->exit_code;
-	process_emit(pc, &r, sizeof(r), BPF_RB_NO_WAKEUP, wanted);
+	process_emit(pc, &r, sizeof(r), wanted);
 	return 0;
 }

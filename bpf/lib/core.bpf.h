@@ -12,22 +12,30 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "abi/records.h"
+#include "abi/ring.h"
 
-/* Nesting levels on one CPU: a program may be interrupted by a soft interrupt that runs another. */
-#define PLUMB_SCRATCH_LEVELS 2
-#define PLUMB_RINGS_MAX 1024
-
-/* One ring per CPU: writers never share a lock, and the reader merges by time. Inner maps are made by the loader. */
+/* One element of each CPU; made by the loader, which knows how many there are and how large a ring is. */
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, PLUMB_RINGS_MAX); /* set to the number of CPUs */
-	__type(key, __u32);
-	__array(values, struct {
-		__uint(type, BPF_MAP_TYPE_RINGBUF);
-		__uint(max_entries, 4096);
-	});
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, 4096);
 } rings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* set to CPUs * levels */
+	__type(key, __u32);
+	__type(value, struct plumb_ring_ends);
+} ring_ends SEC(".maps");
+
+/* Calls the reader: a byte in it wakes whoever polls it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096); /* set to a page */
+} doorbell SEC(".maps");
 
 /* Copies of exec, exit and fork records for the probe, which describes processes: an exec wakes it, the rest waits for its next tick. */
 struct {
@@ -47,24 +55,17 @@ struct plumb_gather {
 	bool readable;             /* false: length only */
 };
 
-/*
- * A record under construction. Twice the payload, so that a bounded offset plus a bounded length stays inside for the verifier. Loop
- * variables live here too: the verifier then knows nothing of them and need not follow each value.
- */
+/* What does not fit on the stack. Loop variables live here too: the verifier then knows nothing of them and need not follow each value. */
 struct plumb_scratch {
 	__u32 copied, to_skip;
 	struct plumb_gather gather;
 	union {
-		struct plumb_rec_dgram dgram;
-		struct plumb_rec_data data;
-		struct plumb_rec_sock sock;
-		struct plumb_rec_sock_stats stats;
+		struct plumb_rec_data head; /* of an I/O that makes several records */
 		struct plumb_rec_exec exec;
-	} rec;
-	__u8 room[2 * PLUMB_PAYLOAD_MAX]; /* payload goes behind the record, whichever it is, and ends in here */
+	};
 };
 
-/* Indexed by cpu * PLUMB_SCRATCH_LEVELS + level. Not a per-CPU array: those are limited to 32 KiB a value. */
+/* Indexed by cpu * PLUMB_RING_LEVELS + level. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1); /* set to CPUs * levels */
@@ -74,8 +75,7 @@ struct {
 
 struct plumb_percpu {
 	__u64 loss[PLUMB_LOSS_REASONS];
-	__u64 unread_bytes; /* put into the ring since the reader was last woken */
-	__u8 busy[8];       /* by level: the scratch buffer is in use */
+	__u8 busy[8]; /* by level: its ring and scratch are in use */
 };
 
 struct {
@@ -85,21 +85,8 @@ struct {
 	__type(value, struct plumb_percpu);
 } percpu SEC(".maps");
 
-/* Written by the reader: it sleeps long and wants to be woken by the next record. Shared memory, so no call is needed. */
-struct plumb_shared {
-	__u32 reader_idle;
-	__u32 pad;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct plumb_shared);
-} shared SEC(".maps");
-
-/* A ring that holds this much wakes its reader before the timer does. */
+const volatile __u32 ring_bytes = 4096; /* of the first level, a power of two; set by the loader to what `rings` was made for */
+/* A ring that holds this much more than when the reader was last called calls it before its timer does. */
 const volatile __u32 wake_bytes = 256 * 1024;
 
 static __always_inline struct plumb_percpu *plumb_percpu_get(void)
@@ -114,35 +101,81 @@ static __always_inline void plumb_lost(struct plumb_percpu *pc, enum plumb_loss 
 	pc->loss[reason] += count;
 }
 
-/*
- * Takes a scratch buffer of this CPU and its level, or NULL (counted). Flags by level rather than a depth: where tracepoints run
- * preemptibly, buffers are not given back in the order in which they were taken.
- */
-static __always_inline __u32 plumb_scratch_at(__u32 level)
+static __always_inline __u32 plumb_level_at(__u32 level)
 {
-	return bpf_get_smp_processor_id() * PLUMB_SCRATCH_LEVELS + level;
+	return bpf_get_smp_processor_id() * PLUMB_RING_LEVELS + level;
 }
 
-static __always_inline struct plumb_scratch *plumb_scratch_get(struct plumb_percpu *pc, __u32 *ret_level)
+/*
+ * Takes a level of this CPU, with its ring and scratch; false if none is free (counted). Flags by level rather than a depth: where tracepoints run preemptibly,
+ * levels are not given back in the order in which they were taken.
+ */
+static __always_inline bool plumb_enter(struct plumb_percpu *pc, __u32 *ret_level)
 {
-	__u32 level = pc->busy[0] ? 1 : 0;
-	__u32 at = plumb_scratch_at(level);
+	__u32 level = pc->busy[0] & (PLUMB_RING_LEVELS - 1);
 
 	if (pc->busy[level]) {
 		plumb_lost(pc, PLUMB_LOSS_NESTED, 1);
-		return NULL;
+		return false;
 	}
-	struct plumb_scratch *s = bpf_map_lookup_elem(&scratches, &at);
-	if (s) {
-		pc->busy[level] = 1;
-		*ret_level = level;
-	}
-	return s;
+	pc->busy[level] = 1;
+	*ret_level = level;
+	return true;
 }
 
-static __always_inline void plumb_scratch_put(struct plumb_percpu *pc, __u32 level)
+static __always_inline void plumb_leave(struct plumb_percpu *pc, __u32 level)
 {
-	pc->busy[level & (PLUMB_SCRATCH_LEVELS - 1)] = 0;
+	pc->busy[level & (PLUMB_RING_LEVELS - 1)] = 0;
+}
+
+static __always_inline struct plumb_scratch *plumb_scratch_get(__u32 level)
+{
+	__u32 at = plumb_level_at(level);
+
+	return bpf_map_lookup_elem(&scratches, &at);
+}
+
+/*
+ * Room for a record of up to `max` bytes in the ring of a level that was entered, or NULL when it is full; counting is the caller's, who knows what is lost.
+ * Nothing is taken until plumb_commit().
+ */
+static __always_inline void *plumb_reserve(__u32 level, __u32 max, struct plumb_ring_ends **ret_ends)
+{
+	__u32 cpu = bpf_get_smp_processor_id(), at = plumb_level_at(level);
+	struct plumb_ring_ends *ends = bpf_map_lookup_elem(&ring_ends, &at);
+	__u8 *data = bpf_map_lookup_elem(&rings, &cpu);
+
+	if (!ends || !data)
+		return NULL;
+	__u32 mask = (ring_bytes - 1) >> (level * PLUMB_RING_LEVEL_SHIFT);
+	__u64 head = ends->head;
+	if (head - ends->tail + max > (__u64)mask + 1)
+		return NULL;
+	__u32 offset = PLUMB_RING_BASE(ring_bytes, level) + ((__u32)head & mask);
+	/* What the arithmetic says already, in words that every verifier understands. */
+	if (offset >= PLUMB_RINGS_SPAN(ring_bytes) - PLUMB_RING_SLACK)
+		return NULL;
+	*ret_ends = ends;
+	return data + offset;
+}
+
+/* The record that was built there is `size` bytes long, a multiple of 8: from now on it is the reader's. */
+static __always_inline void plumb_commit(struct plumb_ring_ends *ends, __u32 size)
+{
+	__u64 head = ends->head + size;
+
+#if defined(__TARGET_ARCH_x86)
+	barrier(); /* stores stay in order */
+	*(volatile __u64 *)&ends->head = head;
+#else
+	__sync_lock_test_and_set(&ends->head, head);
+#endif
+	if (head - ends->rung >= wake_bytes || ends->idle) {
+		__u64 call = 0;
+		ends->rung = head;
+		ends->idle = 0;
+		bpf_ringbuf_output(&doorbell, &call, sizeof(call), BPF_RB_FORCE_WAKEUP);
+	}
 }
 
 static __always_inline void plumb_header(struct plumb_rec_header *h, __u16 type, __u32 size)
@@ -153,26 +186,18 @@ static __always_inline void plumb_header(struct plumb_rec_header *h, __u16 type,
 	h->time_ns = bpf_ktime_get_boot_ns();
 }
 
-/*
- * Copies a finished record into this CPU's ring: one helper call, exactly as long as the record, which beats reserve and submit for records
- * of some hundred bytes. Returns 0 or a negative errno (ring full); counting is the caller's, who knows what was lost.
- */
-static __always_inline long plumb_emit(struct plumb_percpu *pc, const void *record, __u32 size)
+/* Copies a record of an event that was built elsewhere; counts it if it cannot go out. Returns whether it did. */
+static __always_inline bool plumb_emit(struct plumb_percpu *pc, __u32 level, const void *record, __u32 size)
 {
-	__u32 cpu = bpf_get_smp_processor_id(), zero = 0;
-	void *ring = bpf_map_lookup_elem(&rings, &cpu);
-	struct plumb_shared *sh = bpf_map_lookup_elem(&shared, &zero);
-	__u64 flags = BPF_RB_NO_WAKEUP;
+	struct plumb_ring_ends *ends;
+	void *to = plumb_reserve(level, size, &ends);
 
-	if (!ring || !sh)
-		return -2; /* ENOENT */
-	pc->unread_bytes += size;
-	if (pc->unread_bytes >= wake_bytes || sh->reader_idle) {
-		pc->unread_bytes = 0;
-		sh->reader_idle = 0;
-		flags = BPF_RB_FORCE_WAKEUP;
+	if (!to || bpf_probe_read_kernel(to, size, record)) {
+		plumb_lost(pc, PLUMB_LOSS_RING_FULL_EVENT, 1);
+		return false;
 	}
-	return bpf_ringbuf_output(ring, (void *)record, size, flags);
+	plumb_commit(ends, size);
+	return true;
 }
 
 #endif

@@ -105,23 +105,23 @@ vector:
 }
 
 /*
- * Copies up to `want` (<= PLUMB_PAYLOAD_MAX) bytes that stand `skip` bytes into the gathered buffers behind a record of `head` bytes in scratch `at`. Returns
- * how many were copied: fewer when segments ran out or memory could not be read. A function of its own that takes
- * numbers only (pointers to structs need kernel 5.12), so that the verifier walks it once.
+ * Copies up to `want` (<= PLUMB_PAYLOAD_MAX) bytes that stand `skip` bytes into the array of buffers in the level's scratch, behind the `head` bytes of a record
+ * that is being built in the level's ring. Returns how many were copied: fewer when segments ran out or memory could not be read. A function of its own that
+ * takes numbers only (pointers to structs need kernel 5.12), so that the verifier walks it once; the place is the one that its caller has reserved.
  */
-__noinline int gather_copy(__u32 at, __u32 head, __u32 skip, __u32 want)
+__noinline int gather_copy(__u32 level, __u32 head, __u32 skip, __u32 want)
 {
-	struct plumb_scratch *s = bpf_map_lookup_elem(&scratches, &at);
+	struct plumb_ring_ends *ends;
 
-	if (!s || head > sizeof(s->rec))
+	level &= PLUMB_RING_LEVELS - 1;
+	if (want > PLUMB_PAYLOAD_MAX || head > sizeof(struct plumb_rec_dgram))
+		return 0;
+	struct plumb_scratch *s = plumb_scratch_get(level);
+	__u8 *to = plumb_reserve(level, head + want, &ends);
+	if (!s || !to)
 		return 0;
 	const struct plumb_gather *g = &s->gather;
-	if (want > PLUMB_PAYLOAD_MAX)
-		want = PLUMB_PAYLOAD_MAX;
-	__u8 *to = (__u8 *)&s->rec + head;
-	if (g->base)
-		return bpf_probe_read_user(to, want, g->base + skip) ? 0 : (int)want;
-
+	to += head;
 	s->copied = 0;
 	s->to_skip = skip;
 	for (__u32 i = 0; i < PLUMB_IOV_MAX; i++) {
@@ -149,6 +149,14 @@ __noinline int gather_copy(__u32 at, __u32 head, __u32 skip, __u32 want)
 	return (int)s->copied;
 }
 
+/* The same for whichever way the bytes lie; `to` is where they go, behind `head` bytes of the record. An array of buffers is in the scratch by now. */
+static __always_inline __u32 io_copy(void *to, const struct plumb_gather *g, __u32 level, __u32 head, __u32 skip, __u32 want)
+{
+	if (g->base)
+		return bpf_probe_read_user(to, want, g->base + skip) ? 0 : want;
+	return (__u32)gather_copy(level, head, skip, want);
+}
+
 /* Offset of the first of `len` bytes that have just passed; the low 32 bits are TCP's sequence number, holes of unseen paths included. */
 static __always_inline __u64 io_offset(struct sock *sk, struct plumb_sock_state *st, int dir, __u32 len, __u32 behind)
 {
@@ -173,8 +181,9 @@ static __always_inline __u64 io_offset(struct sock *sk, struct plumb_sock_state 
 	return at;
 }
 
-static __always_inline void io_fill(struct plumb_rec_data *r, const struct plumb_sock_state *st, __u64 pid_tgid, int dir, __u32 path)
+static __always_inline void io_head(struct plumb_rec_data *r, const struct plumb_sock_state *st, __u16 type, __u64 pid_tgid, int dir, __u32 path)
 {
+	plumb_header(&r->h, type, 0);
 	r->sock = st->cookie;
 	r->flow = 0;
 	r->pid = (__u32)(pid_tgid >> 32);
@@ -185,33 +194,82 @@ static __always_inline void io_fill(struct plumb_rec_data *r, const struct plumb
 	r->pad = 0;
 }
 
-/* One record of a stream I/O from scratch `at`: `len` bytes at offset, of which up to want, `skip` bytes into the buffers, are copied. */
-__noinline int io_emit_stream(__u32 at, __u64 offset, __u32 skip, __u64 len_want)
+static __always_inline void io_lost(struct plumb_percpu *pc, __u32 len)
 {
-	struct plumb_scratch *s = bpf_map_lookup_elem(&scratches, &at);
-	struct plumb_percpu *pc = plumb_percpu_get();
-	__u32 len = (__u32)(len_want >> 32), want = (__u32)len_want, got = 0;
+	plumb_lost(pc, PLUMB_LOSS_RING_FULL, 1);
+	plumb_lost(pc, PLUMB_LOSS_RING_FULL_BYTES, len);
+}
 
-	if (!s || !pc)
-		return 0;
-	struct plumb_rec_data *r = &s->rec.data;
-	if (want)
-		got = (__u32)gather_copy(at, sizeof(*r), skip, want);
+/* Counts what was wanted and could not be had, and gives the record to the reader. */
+static __always_inline void io_commit(struct plumb_percpu *pc, struct plumb_ring_ends *ends, struct plumb_rec_data *r, __u32 head, __u32 got, __u32 want)
+{
 	if (got < want)
 		plumb_lost(pc, got ? PLUMB_LOSS_TRUNCATED : PLUMB_LOSS_FAULT, 1);
+	r->captured = got;
+	r->h.size = (head + got + 7) & ~7u;
+	plumb_commit(ends, r->h.size);
+}
+
+/* One record of a stream I/O: `len` bytes at offset, of which up to want (<= PLUMB_PAYLOAD_MAX), `skip` bytes into the buffers, are copied. */
+static __always_inline void io_emit_stream(struct plumb_percpu *pc, __u32 level, const struct plumb_rec_data *head, const struct plumb_gather *g, __u64 offset,
+					   __u32 skip, __u32 len, __u32 want)
+{
+	struct plumb_ring_ends *ends;
+	struct plumb_rec_data *r = plumb_reserve(level, sizeof(*r) + want + 7, &ends);
+
+	if (!r) {
+		io_lost(pc, len);
+		return;
+	}
+	*r = *head;
 	r->offset = offset;
 	r->len = len;
-	r->captured = got;
 	r->flags = !len ? PLUMB_DATA_EOF : skip ? PLUMB_DATA_CONTINUED : 0;
-	__u32 size = (sizeof(*r) + got + 7) & ~7u;
-	if (size > sizeof(*r) + PLUMB_PAYLOAD_MAX)
-		return 0;
-	r->h.size = size;
-	if (plumb_emit(pc, r, size)) {
-		plumb_lost(pc, PLUMB_LOSS_RING_FULL, 1);
-		plumb_lost(pc, PLUMB_LOSS_RING_FULL_BYTES, len);
-	}
+	io_commit(pc, ends, r, sizeof(*r), want ? io_copy(r + 1, g, level, sizeof(*r), skip, want) : 0, want);
+}
+
+/* A part of a long I/O, whose head and buffers are in the scratch. */
+__noinline int io_emit_part(__u32 level, __u64 offset, __u32 skip, __u64 len_want)
+{
+	struct plumb_percpu *pc = plumb_percpu_get();
+	__u32 want = (__u32)len_want;
+
+	level &= PLUMB_RING_LEVELS - 1;
+	struct plumb_scratch *s = plumb_scratch_get(level);
+	if (pc && s && want <= PLUMB_PAYLOAD_MAX)
+		io_emit_stream(pc, level, &s->head, &s->gather, offset, skip, (__u32)(len_want >> 32), want);
 	return 0;
+}
+
+/* Long I/O: full records, the last of which stands for all that is left. */
+static __always_inline void io_emit_parts(struct plumb_percpu *pc, __u32 level, __u64 offset, __u32 len, __u32 want)
+{
+	__u32 done = 0;
+
+	for (int i = 0; i < PLUMB_PAYLOAD_CHUNKS; i++) {
+		__u32 left = want - done;
+		bool last = i == PLUMB_PAYLOAD_CHUNKS - 1 || left <= PLUMB_PAYLOAD_MAX;
+		__u32 part = left > PLUMB_PAYLOAD_MAX ? PLUMB_PAYLOAD_MAX : left;
+
+		io_emit_part(level, offset + done, done, (__u64)(last ? len - done : part) << 32 | part);
+		done += part;
+		if (last)
+			break;
+	}
+	if (done < want)
+		plumb_lost(pc, PLUMB_LOSS_TRUNCATED, 1);
+}
+
+/* How many bytes of an I/O are wanted; counts one whose bytes cannot be read. */
+static __always_inline __u32 io_want(struct plumb_percpu *pc, const struct plumb_sock_state *st, const struct plumb_gather *g, int dir, __u32 len)
+{
+	if (!g->readable) {
+		if (len)
+			plumb_lost(pc, PLUMB_LOSS_UNREADABLE, 1);
+		return 0;
+	}
+	__u32 want = sock_capture(st->cookie, dir);
+	return want > len ? len : want;
 }
 
 /* Returns the record's time. */
@@ -219,44 +277,27 @@ static __always_inline __u64 io_stream(struct plumb_percpu *pc, struct sock *sk,
 				      __u64 pid_tgid, int dir, __u32 len)
 {
 	__u64 offset = io_offset(sk, st, dir, len, g->behind);
-	__u32 want = 0, level;
-	struct plumb_scratch *s = plumb_scratch_get(pc, &level);
+	struct plumb_rec_data head;
+	__u32 level;
 
-	if (!s)
+	if (!plumb_enter(pc, &level))
 		return st->stats_ns;
-	s->gather = *g;
-	if (g->readable) {
-		want = sock_capture(st->cookie, dir);
-		if (want > len)
-			want = len;
-	} else if (len) {
-		plumb_lost(pc, PLUMB_LOSS_UNREADABLE, 1);
+	io_head(&head, st, PLUMB_REC_DATA, pid_tgid, dir, g->path);
+	__u32 want = io_want(pc, st, g, dir, len);
+	if (want > PLUMB_PAYLOAD_MAX || g->iov) {
+		struct plumb_scratch *s = plumb_scratch_get(level);
+		if (!s)
+			goto out;
+		s->gather = *g;
+		s->head = head;
 	}
-	plumb_header(&s->rec.data.h, PLUMB_REC_DATA, 0);
-	__u64 now = s->rec.data.h.time_ns;
-	io_fill(&s->rec.data, st, pid_tgid, dir, g->path);
-	__u32 at = plumb_scratch_at(level);
-	if (want <= PLUMB_PAYLOAD_MAX) {
-		io_emit_stream(at, offset, 0, (__u64)len << 32 | want);
-		goto out;
-	}
-	/* Long I/O: full records, the last of which stands for all that is left. */
-	__u32 done = 0;
-	for (int i = 0; i < PLUMB_PAYLOAD_CHUNKS; i++) {
-		__u32 left = want - done;
-		bool last = i == PLUMB_PAYLOAD_CHUNKS - 1 || left <= PLUMB_PAYLOAD_MAX;
-		__u32 part = left > PLUMB_PAYLOAD_MAX ? PLUMB_PAYLOAD_MAX : left;
-
-		io_emit_stream(at, offset + done, done, (__u64)(last ? len - done : part) << 32 | part);
-		done += part;
-		if (last)
-			break;
-	}
-	if (done < want)
-		plumb_lost(pc, PLUMB_LOSS_TRUNCATED, 1);
+	if (want > PLUMB_PAYLOAD_MAX)
+		io_emit_parts(pc, level, offset, len, want);
+	else
+		io_emit_stream(pc, level, &head, g, offset, 0, len, want);
 out:
-	plumb_scratch_put(pc, level);
-	return now;
+	plumb_leave(pc, level);
+	return head.h.time_ns;
 }
 
 static __always_inline void io_dgram_peer(struct sock *sk, const struct plumb_gather *g, int dir, struct plumb_rec_dgram *r)
@@ -294,42 +335,34 @@ static __always_inline void io_dgram(struct plumb_percpu *pc, struct sock *sk, s
 				     __u64 pid_tgid, int dir, __u32 len)
 {
 	__u64 offset = io_offset(sk, st, dir, len, g->behind);
-	__u32 want = 0, got = 0, level;
-	struct plumb_scratch *s = plumb_scratch_get(pc, &level);
+	__u32 level, want = io_want(pc, st, g, dir, len);
+	struct plumb_ring_ends *ends;
 
-	if (!s)
+	/* MSG_TRUNC returns the datagram's length, which may be more than the buffer holds. */
+	if (g->base && want > g->len)
+		want = (__u32)g->len;
+	if (want > PLUMB_PAYLOAD_MAX)
+		want = PLUMB_PAYLOAD_MAX;
+	if (!plumb_enter(pc, &level))
 		return;
-	s->gather = *g;
-	struct plumb_rec_dgram *r = &s->rec.dgram;
-	if (g->readable) {
-		want = sock_capture(st->cookie, dir);
-		if (want > len)
-			want = len;
-		/* MSG_TRUNC returns the datagram's length, which may be more than the buffer holds. */
-		if (g->base && want > g->len)
-			want = (__u32)g->len;
-		if (want > PLUMB_PAYLOAD_MAX)
-			want = PLUMB_PAYLOAD_MAX;
-	} else if (len) {
-		plumb_lost(pc, PLUMB_LOSS_UNREADABLE, 1);
+	struct plumb_rec_dgram *r = plumb_reserve(level, sizeof(*r) + want + 7, &ends);
+	if (!r) {
+		io_lost(pc, len);
+		goto out;
 	}
-	plumb_header(&r->d.h, PLUMB_REC_DGRAM, 0);
-	io_fill(&r->d, st, pid_tgid, dir, g->path);
+	if (g->iov) {
+		struct plumb_scratch *s = plumb_scratch_get(level);
+		if (!s)
+			goto out;
+		s->gather = *g;
+	}
+	io_head(&r->d, st, PLUMB_REC_DGRAM, pid_tgid, dir, g->path);
 	io_dgram_peer(sk, g, dir, r);
-	if (want)
-		got = (__u32)gather_copy(plumb_scratch_at(level), sizeof(*r), 0, want);
-	if (got < want)
-		plumb_lost(pc, got ? PLUMB_LOSS_TRUNCATED : PLUMB_LOSS_FAULT, 1);
 	r->d.offset = offset;
 	r->d.len = len;
-	r->d.captured = got;
-	__u32 size = (sizeof(*r) + got + 7) & ~7u;
-	r->d.h.size = size;
-	if (size <= sizeof(*r) + PLUMB_PAYLOAD_MAX && plumb_emit(pc, r, size)) {
-		plumb_lost(pc, PLUMB_LOSS_RING_FULL, 1);
-		plumb_lost(pc, PLUMB_LOSS_RING_FULL_BYTES, len);
-	}
-	plumb_scratch_put(pc, level);
+	io_commit(pc, ends, &r->d, sizeof(*r), want ? io_copy(r + 1, g, level, sizeof(*r), 0, want) : 0, want);
+out:
+	plumb_leave(pc, level);
 }
 
 /* The state of a socket that moves bytes, made when it is first seen. */

@@ -252,12 +252,17 @@ static __always_inline void sock_unix(struct sock *sk, struct plumb_rec_sock *r)
 static __always_inline bool sock_emit_open(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st)
 {
 	struct plumb_sock_identity id;
+	struct plumb_ring_ends *ends;
 	__u32 level;
-	struct plumb_scratch *s = plumb_scratch_get(pc, &level);
 
-	if (!s)
+	if (!plumb_enter(pc, &level))
 		return false;
-	struct plumb_rec_sock *r = &s->rec.sock;
+	struct plumb_rec_sock *r = plumb_reserve(level, sizeof(*r), &ends);
+	if (!r) {
+		plumb_lost(pc, PLUMB_LOSS_RING_FULL_EVENT, 1);
+		plumb_leave(pc, level);
+		return false;
+	}
 	__builtin_memset(r, 0, sizeof(*r));
 	sock_identity(sk, &id);
 	plumb_header(&r->h, PLUMB_REC_SOCK_OPEN, sizeof(*r));
@@ -275,12 +280,8 @@ static __always_inline bool sock_emit_open(struct plumb_percpu *pc, struct sock 
 	r->connect_us = st->connect_us;
 	if (id.family == PLUMB_AF_UNIX)
 		sock_unix(sk, r);
-	long err = plumb_emit(pc, r, sizeof(*r));
-	plumb_scratch_put(pc, level);
-	if (err) {
-		plumb_lost(pc, PLUMB_LOSS_RING_FULL_EVENT, 1);
-		return false;
-	}
+	plumb_commit(ends, sizeof(*r));
+	plumb_leave(pc, level);
 	st->flags |= PLUMB_ST_OPENED;
 	return true;
 }
@@ -288,12 +289,16 @@ static __always_inline bool sock_emit_open(struct plumb_percpu *pc, struct sock 
 static __always_inline void sock_emit_stats(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, __u16 type, __u32 flags)
 {
 	struct plumb_sock_identity id;
+	struct plumb_ring_ends *ends;
 	__u32 level;
-	struct plumb_scratch *s = plumb_scratch_get(pc, &level);
 
-	if (!s)
+	if (!plumb_enter(pc, &level))
 		return;
-	struct plumb_rec_sock_stats *r = &s->rec.stats;
+	struct plumb_rec_sock_stats *r = plumb_reserve(level, sizeof(*r), &ends);
+	if (!r) {
+		plumb_lost(pc, PLUMB_LOSS_RING_FULL_EVENT, 1);
+		goto out;
+	}
 	__builtin_memset(r, 0, sizeof(*r));
 	sock_identity(sk, &id);
 	plumb_header(&r->h, type, sizeof(*r));
@@ -320,9 +325,9 @@ static __always_inline void sock_emit_stats(struct plumb_percpu *pc, struct sock
 	r->netns = id.netns;
 	__builtin_memcpy(r->local_addr, id.local_addr, 16);
 	__builtin_memcpy(r->remote_addr, id.remote_addr, 16);
-	if (plumb_emit(pc, r, sizeof(*r)))
-		plumb_lost(pc, PLUMB_LOSS_RING_FULL_EVENT, 1);
-	plumb_scratch_put(pc, level);
+	plumb_commit(ends, sizeof(*r));
+out:
+	plumb_leave(pc, level);
 }
 
 /* The socket's state, made when it is first seen; NULL without memory (counted). */
@@ -377,6 +382,7 @@ static __always_inline void sock_begin(struct sock *sk, struct plumb_sock_state 
 static __always_inline void sock_catch_up(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st)
 {
 	struct tcp_sock *tp = sock_tcp(sk);
+	struct plumb_ring_ends *ends;
 	__u32 level;
 
 	if (!tp || !(st->flags & PLUMB_ST_BEGUN_IN) || st->role == PLUMB_ROLE_SERVER)
@@ -384,24 +390,27 @@ static __always_inline void sock_catch_up(struct plumb_percpu *pc, struct sock *
 	__u32 unseen = sock_tcp_read(sk, tp) - (__u32)st->next[PLUMB_INGRESS];
 	if (!unseen || unseen >> 31)
 		return;
-	struct plumb_scratch *s = plumb_scratch_get(pc, &level);
-	if (!s)
+	__u64 offset = st->next[PLUMB_INGRESS];
+	st->next[PLUMB_INGRESS] = offset + unseen;
+	plumb_lost(pc, PLUMB_LOSS_UNREADABLE, 1);
+	if (!plumb_enter(pc, &level))
 		return;
-	struct plumb_rec_data *r = &s->rec.data;
+	struct plumb_rec_data *r = plumb_reserve(level, sizeof(*r), &ends);
+	if (!r) {
+		plumb_lost(pc, PLUMB_LOSS_RING_FULL, 1);
+		plumb_lost(pc, PLUMB_LOSS_RING_FULL_BYTES, unseen);
+		goto out;
+	}
 	__builtin_memset(r, 0, sizeof(*r));
 	plumb_header(&r->h, PLUMB_REC_DATA, sizeof(*r));
 	r->sock = st->cookie;
-	r->offset = st->next[PLUMB_INGRESS];
+	r->offset = offset;
 	r->pid = r->tid = st->tgid;
 	r->len = unseen;
 	r->direction = PLUMB_INGRESS;
-	st->next[PLUMB_INGRESS] += unseen;
-	plumb_lost(pc, PLUMB_LOSS_UNREADABLE, 1);
-	if (plumb_emit(pc, r, sizeof(*r))) {
-		plumb_lost(pc, PLUMB_LOSS_RING_FULL, 1);
-		plumb_lost(pc, PLUMB_LOSS_RING_FULL_BYTES, unseen);
-	}
-	plumb_scratch_put(pc, level);
+	plumb_commit(ends, sizeof(*r));
+out:
+	plumb_leave(pc, level);
 }
 
 static __always_inline void sock_closed(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, __u32 flags)

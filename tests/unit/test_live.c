@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The live source over rings made by hand, as the kernel lays them out: merged by time, unfinished records waited for, the probe's records in their place. */
+/* The live source over rings made by hand, as the kernel side writes them: merged by time, late ones counted, the probe's records in their place. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,10 +18,11 @@ enum { RINGS = 3, RING_BYTES = 4096, SEEN_MAX = 4096 };
 
 struct rig {
 	struct link_ring rings[RINGS];
-	uint64_t positions[RINGS][2]; /* consumer, producer */
+	struct plumb_ring_ends ends[RINGS];
+	uint8_t *data[RINGS];
+	uint64_t bell[2]; /* consumer, producer */
 	struct link link;
 	struct link_progress progress;
-	uint32_t idle;
 	int pair[2];
 	struct source *source;
 	uint64_t base_ns;
@@ -46,17 +46,18 @@ static int setup(void **state)
 
 	assert_non_null(r);
 	for (int i = 0; i < RINGS; i++) {
-		int fd = memfd_create("ring", 0);
-		assert_int_equal(ftruncate(fd, RING_BYTES), 0);
-		uint8_t *data = mmap(NULL, 2 * RING_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		for (int half = 0; half < 2; half++)
-			assert_true(mmap(data + half * RING_BYTES, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED);
-		close(fd);
-		r->rings[i] = (struct link_ring){ .fd = eventfd(0, EFD_NONBLOCK), .consumer_pos = &r->positions[i][0], .producer_pos = &r->positions[i][1],
-						  .data = data, .size = RING_BYTES };
+		r->data[i] = calloc(1, RING_BYTES + PLUMB_RING_SLACK);
+		assert_non_null(r->data[i]);
+		r->rings[i] = (struct link_ring){ .ends = &r->ends[i], .data = r->data[i], .size = RING_BYTES };
 	}
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, r->pair), 0);
-	r->link = (struct link){ .rings = r->rings, .nrings = RINGS, .control_fd = r->pair[1], .reader_idle = &r->idle, .progress = &r->progress };
+	r->link = (struct link){
+		.rings = r->rings,
+		.nrings = RINGS,
+		.doorbell = { .fd = eventfd(0, EFD_NONBLOCK), .consumer_pos = &r->bell[0], .producer_pos = &r->bell[1] },
+		.control_fd = r->pair[1],
+		.progress = &r->progress,
+	};
 	r->base_ns = boot_ns() - 1000000000u;
 	r->fail_at = -1;
 	assert_int_equal(live_open(&r->link, -1, &r->source), 0);
@@ -69,10 +70,9 @@ static int teardown(void **state)
 	struct rig *r = *state;
 
 	r->source->ops->close(r->source);
-	for (int i = 0; i < RINGS; i++) {
-		close(r->rings[i].fd);
-		munmap((void *)(uintptr_t)r->rings[i].data, 2 * RING_BYTES);
-	}
+	for (int i = 0; i < RINGS; i++)
+		free(r->data[i]);
+	close(r->link.doorbell.fd);
 	close(r->pair[0]);
 	close(r->pair[1]);
 	free(r);
@@ -84,26 +84,22 @@ static struct plumb_rec_exit record_at(struct rig *r, uint64_t at)
 	return (struct plumb_rec_exit){ .h = { .size = sizeof(struct plumb_rec_exit), .type = PLUMB_REC_EXIT, .time_ns = r->base_ns + at }, .pid = 1 };
 }
 
-/* Puts a record behind the others of a ring. flags: the busy and discard bits of the kernel. */
-static uint64_t put(struct rig *r, int ring, uint64_t at, uint32_t flags)
+/* Puts a record behind the others of a ring; it is there for the reader once finish() has moved the head. */
+static void put_unfinished(struct rig *r, int ring, uint64_t at)
 {
 	struct plumb_rec_exit rec = record_at(r, at);
-	uint64_t pos = r->positions[ring][1];
-	uint8_t *to = (uint8_t *)(uintptr_t)r->rings[ring].data + (pos & (RING_BYTES - 1));
-	uint32_t head[2] = { (uint32_t)sizeof(rec) | flags, 0 };
+	struct plumb_ring_ends *e = &r->ends[ring];
 
-	assert_true(pos - r->positions[ring][0] + sizeof(rec) + 8 <= RING_BYTES);
-	memcpy(to + 8, &rec, sizeof(rec));
-	memcpy(to, head, 8);
-	r->positions[ring][1] = pos + ((sizeof(rec) + 8 + 7) & ~7ull);
-	return pos;
+	assert_true(e->head - e->tail + sizeof(rec) <= RING_BYTES);
+	memcpy(r->data[ring] + (e->head & (RING_BYTES - 1)), &rec, sizeof(rec));
 }
 
-static void finish_busy(struct rig *r, int ring, uint64_t pos)
-{
-	uint32_t len = sizeof(struct plumb_rec_exit);
+static void finish(struct rig *r, int ring) { r->ends[ring].head += sizeof(struct plumb_rec_exit); }
 
-	memcpy((uint8_t *)(uintptr_t)r->rings[ring].data + (pos & (RING_BYTES - 1)), &len, sizeof(len));
+static void put(struct rig *r, int ring, uint64_t at)
+{
+	put_unfinished(r, ring, at);
+	finish(r, ring);
 }
 
 static int take(void *ctx, const struct record *rec, struct slice payload)
@@ -140,37 +136,36 @@ static void merges_rings_by_time(void **state)
 	static const uint64_t expected[] = { 1, 2, 20, 50, 99 };
 	struct rig *r = *state;
 
-	for (int round = 0; round < 40; round++) { /* more than the rings hold: room must come back, records must wrap */
+	for (int round = 0; round < 120; round++) { /* more than the rings hold: room must come back, records must wrap */
 		r->base_ns = boot_ns();
-		put(r, 0, 1, 0);
-		put(r, 0, 50, 0);
-		put(r, 1, 20, 0);
-		put(r, 2, 2, 0);
-		put(r, 2, 99, 0);
+		put(r, 0, 1);
+		put(r, 0, 50);
+		put(r, 1, 20);
+		put(r, 2, 2);
+		put(r, 2, 99);
 		r->n = 0;
 		read_until(r, 5);
 		assert_memory_equal(r->seen, expected, sizeof(expected));
 		for (int i = 0; i < RINGS; i++)
-			assert_int_equal(r->positions[i][0], r->positions[i][1]);
+			assert_int_equal(r->ends[i].tail, r->ends[i].head);
 	}
 	assert_true(r->ticks > 0);
 	struct source_counts counts;
 	r->source->ops->counts(r->source, &counts);
-	assert_int_equal(counts.records, 200);
+	assert_int_equal(counts.records, 600);
 	assert_int_equal(counts.late, 0);
 }
 
-static void waits_for_unfinished_and_skips_discarded(void **state)
+static void counts_what_comes_too_late(void **state)
 {
 	struct rig *r = *state;
 
-	put(r, 0, 10, 1u << 30);
-	uint64_t busy = put(r, 0, 20, 1u << 31);
-	put(r, 0, 30, 0);
-	put(r, 1, 25, 0);
+	put_unfinished(r, 0, 20);
+	put(r, 1, 25);
 	assert_int_equal(read_once(r), 1);
 	assert_int_equal(r->seen[0], 25);
-	finish_busy(r, 0, busy);
+	finish(r, 0);
+	put(r, 0, 30);
 	assert_int_equal(read_once(r), 2);
 	/* Both come after a tick that had gone past them: counted, and their times are raised so that order is kept. */
 	assert_true(r->seen[1] > 25 && r->seen[2] >= r->seen[1]);
@@ -179,13 +174,64 @@ static void waits_for_unfinished_and_skips_discarded(void **state)
 	assert_int_equal(counts.late, 2);
 }
 
+/* A ring that makes no sense is given up to its head, counted, and serves again. */
+static void skips_what_cannot_be_a_record(void **state)
+{
+	static const uint32_t sizes[] = { 0, 8, sizeof(struct plumb_rec_exit) + 4, PLUMB_RECORD_MAX + 8, RING_BYTES };
+	struct rig *r = *state;
+	struct source_counts counts;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		put_unfinished(r, 0, i);
+		memcpy(r->data[0] + (r->ends[0].head & (RING_BYTES - 1)), &sizes[i], sizeof(sizes[i]));
+		finish(r, 0);
+		put(r, 0, i);
+		assert_int_equal(read_once(r), 0);
+		put(r, 0, 10 + i);
+		assert_int_equal(read_once(r), 1);
+	}
+	r->source->ops->counts(r->source, &counts);
+	assert_int_equal(counts.corrupt, sizeof(sizes) / sizeof(sizes[0]));
+	assert_int_equal(counts.records, sizeof(sizes) / sizeof(sizes[0]));
+}
+
+/* The kernel side calls by a record in the doorbell's ring; what was heard is told, or the descriptor would stay readable. */
+static void hears_the_doorbell(void **state)
+{
+	struct rig *r = *state;
+	uint64_t one = 1, began = boot_ns();
+
+	r->bell[1] = 16;
+	assert_int_equal(write(r->link.doorbell.fd, &one, sizeof(one)), sizeof(one));
+	assert_int_equal(r->source->ops->read(r->source, 1000, 60000, take, r), 0);
+	assert_true(boot_ns() - began < 30000000000ull);
+	assert_int_equal(r->bell[0], 16);
+}
+
+/* What is in the ring when the reader goes to sleep for long is seen soon, and what comes then finds the flag set. */
+static void sleeps_long_when_nothing_comes(void **state)
+{
+	struct rig *r = *state;
+	uint64_t deadline = boot_ns() + 5000000000ull;
+
+	assert_int_equal(r->ends[0].idle, 0);
+	while (boot_ns() < deadline) {
+		uint64_t began = boot_ns();
+		assert_int_equal(r->source->ops->read(r->source, 1000, 1000, take, r), 0);
+		if (boot_ns() - began >= 50000000)
+			break; /* no longer every few milliseconds */
+	}
+	assert_true(boot_ns() < deadline);
+	assert_int_equal(r->ends[0].idle, 0);
+}
+
 static void holds_back_what_may_be_overtaken(void **state)
 {
 	struct rig *r = *state;
 	uint64_t future = boot_ns() - r->base_ns + 50000000;
 
-	put(r, 0, 5, 0);
-	put(r, 0, future, 0);
+	put(r, 0, 5);
+	put(r, 0, future);
 	assert_int_equal(read_once(r), 1);
 	read_until(r, 2);
 	assert_true(boot_ns() >= r->base_ns + future);
@@ -197,8 +243,8 @@ static void puts_the_probes_records_in_their_place(void **state)
 	struct plumb_rec_start start = { .h = { .size = sizeof(start), .type = PLUMB_REC_START, .time_ns = r->base_ns + 500 } };
 	struct plumb_rec_loss loss = { .h = { .size = sizeof(loss), .type = PLUMB_REC_LOSS, .time_ns = r->base_ns + 15 } };
 
-	put(r, 0, 10, 0);
-	put(r, 0, 20, 0);
+	put(r, 0, 10);
+	put(r, 0, 20);
 	assert_int_equal(send(r->pair[0], &start, sizeof(start), 0), sizeof(start));
 	assert_int_equal(send(r->pair[0], &loss, sizeof(loss), 0), sizeof(loss));
 	assert_int_equal(read_once(r), 4);
@@ -214,7 +260,7 @@ static void counts_what_was_taken_but_not_processed(void **state)
 	struct rig *r = *state;
 
 	for (uint64_t t = 0; t < 5; t++)
-		put(r, 0, t, 0);
+		put(r, 0, t);
 	r->fail_at = 3;
 	assert_int_equal(read_once(r), -EIO);
 	assert_int_equal(r->progress.taken, 4);
@@ -229,7 +275,7 @@ static void survives_nonsense(void **state)
 	assert_int_equal(send(r->pair[0], "x", 1, 0), 1);
 	struct plumb_rec_header lie = { .size = PLUMB_RECORD_MAX * 2, .type = PLUMB_REC_EXIT, .time_ns = 1 };
 	assert_int_equal(send(r->pair[0], &lie, sizeof(lie), 0), sizeof(lie));
-	put(r, 0, 1, 0);
+	put(r, 0, 1);
 	uint64_t deadline = boot_ns() + 5000000000ull;
 	while (r->progress.taken < 3 && boot_ns() < deadline)
 		read_once(r);
@@ -242,7 +288,7 @@ static void ends_when_the_probe_is_gone(void **state)
 {
 	struct rig *r = *state;
 
-	put(r, 0, 1, 0);
+	put(r, 0, 1);
 	shutdown(r->pair[0], SHUT_RDWR);
 	assert_int_equal(read_once(r), 1); /* what is there comes first */
 	assert_int_equal(read_once(r), -ENODATA);
@@ -254,7 +300,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		LIVE_TEST(merges_rings_by_time),
-		LIVE_TEST(waits_for_unfinished_and_skips_discarded),
+		LIVE_TEST(counts_what_comes_too_late),
+		LIVE_TEST(skips_what_cannot_be_a_record),
+		LIVE_TEST(hears_the_doorbell),
+		LIVE_TEST(sleeps_long_when_nothing_comes),
 		LIVE_TEST(holds_back_what_may_be_overtaken),
 		LIVE_TEST(puts_the_probes_records_in_their_place),
 		LIVE_TEST(counts_what_was_taken_but_not_processed),

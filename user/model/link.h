@@ -8,16 +8,23 @@
 
 #include <stdint.h>
 
-/* A BPF ring buffer as the kernel lays it out (kernel/bpf/ringbuf.c); positions grow for ever. */
+#include "../../bpf/abi/ring.h"
+
+/* One ring of bpf/abi/ring.h as it is mapped here; the reader writes `tail` and `idle`, nothing else. */
 struct link_ring {
-	int fd;                     /* for epoll: readable when the kernel side asks for attention */
-	uint64_t *consumer_pos;     /* written by the reader */
-	const uint64_t *producer_pos;
-	const uint8_t *data;        /* mapped twice in a row, so that no record wraps */
-	uint64_t size;              /* a power of two */
+	struct plumb_ring_ends *ends;
+	const uint8_t *data; /* `size` bytes and slack: no record wraps */
+	uint64_t size;       /* a power of two */
 };
 
-enum { LINK_RINGS_MAX = 1024 };
+/* A BPF ring buffer of which only its call counts: the descriptor is readable until both positions are the same. */
+struct link_doorbell {
+	int fd;
+	uint64_t *consumer_pos;
+	const uint64_t *producer_pos;
+};
+
+enum { LINK_RINGS_MAX = PLUMB_RINGS_MAX * PLUMB_RING_LEVELS };
 
 /*
  * Shared memory that outlives the engine. What was taken but not processed is lost; and a record that was being looked at when
@@ -32,8 +39,8 @@ struct link_progress {
 struct link {
 	struct link_ring *rings;
 	uint32_t nrings;
+	struct link_doorbell doorbell;
 	int control_fd;             /* SOCK_SEQPACKET: records come, struct plumb_ctl goes */
-	uint32_t *reader_idle;      /* set to 1: the next record wakes the reader */
 	struct link_progress *progress; /* shared memory */
 	uint32_t restarts;          /* engines that died before this one */
 };

@@ -24,7 +24,6 @@ enum {
 	RING_BYTES_MAX = 4 * 1024 * 1024,
 	RING_BYTES_MIN = 128 * 1024,
 	LOAD_OBJECTS = 2,
-	SCRATCH_LEVELS = 2,
 	LOAD_SESSION_SHIFT = 24, /* bpf/lib/target.bpf.h: PLUMB_SESSION_SHIFT */
 };
 
@@ -34,19 +33,19 @@ struct loaded {
 	struct bpf_object *base;     /* the object of that one; owns the maps that all share */
 	struct process_bpf *process;
 	struct ring_buffer *process_ring;
-	struct link_ring *rings;
+	struct link_ring *rings; /* by CPU and level, mapped */
 	uint32_t ncpus;
 	uint32_t ring_bytes;
 	uint32_t generation;
+	int rings_fd; /* made before the objects that use it */
 	int stats_fd;
 	struct plumb_policy_slot *policies; /* mapped */
-	uint32_t *shared;                   /* mapped; first word: reader_idle */
 	void (*process_fn)(void *ctx, const struct plumb_rec_header *h);
 	void *process_ctx;
 	size_t percpu_bytes;
 };
 
-/* A power of two and whole pages, as the kernel wants it. */
+/* A power of two and whole pages. */
 static uint32_t load_ring_bytes(uint32_t wanted, uint32_t ncpus)
 {
 	uint32_t most = wanted ? wanted : RINGS_BUDGET_BYTES / ncpus, bytes = (uint32_t)sysconf(_SC_PAGESIZE);
@@ -58,6 +57,28 @@ static uint32_t load_ring_bytes(uint32_t wanted, uint32_t ncpus)
 	while (bytes <= most / 2)
 		bytes *= 2;
 	return bytes;
+}
+
+/* Of one CPU, in whole pages, as each is mapped for itself. */
+static uint32_t load_span(uint32_t ring_bytes)
+{
+	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
+
+	return (uint32_t)((PLUMB_RINGS_SPAN((uint64_t)ring_bytes) + page - 1) / page * page);
+}
+
+/* The memory of all rings. Kernels before 6.13 allow 4 MiB a CPU (E2BIG), and there may be less to have: then half of it is tried. */
+static int load_make_rings(struct loaded *l)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+
+	for (;; l->ring_bytes /= 2) {
+		l->rings_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "plumb_rings", sizeof(uint32_t), load_span(l->ring_bytes), l->ncpus, &opts);
+		if (l->rings_fd >= 0)
+			return 0;
+		if ((l->rings_fd != -E2BIG && l->rings_fd != -ENOMEM) || l->ring_bytes <= RING_BYTES_MIN)
+			return l->rings_fd;
+	}
 }
 
 /* The last complaint of libbpf, for the reason of a failed trial. Set by the library's only way to talk. */
@@ -112,51 +133,50 @@ static int load_map_fd(const struct loaded *l, const char *name)
 		(skel)->rodata->filter_ports = i_ + 1;                                                            \
 	}
 
+#define LOAD_RINGS(skel, l)                                                                                       \
+	do {                                                                                                      \
+		(skel)->rodata->ring_bytes = (l)->ring_bytes;                                                     \
+		(skel)->rodata->wake_bytes = (l)->ring_bytes / 8;                                                 \
+	} while (0)
+
 static int load_size_maps(struct loaded *l, struct bpf_object *object)
 {
-	struct bpf_map *rings = bpf_object__find_map_by_name(object, "rings");
-	struct bpf_map *scratches = bpf_object__find_map_by_name(object, "scratches");
-	int err = 0;
+	static const char *const by_level[] = { "ring_ends", "scratches" };
+	int err = bpf_map__reuse_fd(bpf_object__find_map_by_name(object, "rings"), l->rings_fd);
 
-	if (rings)
-		err = bpf_map__set_max_entries(rings, l->ncpus);
-	if (!err && scratches)
-		err = bpf_map__set_max_entries(scratches, l->ncpus * SCRATCH_LEVELS);
+	for (size_t i = 0; i < sizeof(by_level) / sizeof(by_level[0]) && !err; i++)
+		err = bpf_map__set_max_entries(bpf_object__find_map_by_name(object, by_level[i]), l->ncpus * PLUMB_RING_LEVELS);
+	if (!err)
+		err = bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "doorbell"), (uint32_t)sysconf(_SC_PAGESIZE));
 	return err;
 }
 
-static int load_make_rings(struct loaded *l)
+/* Maps rings and doorbell into this process. The memory of the rings can be read only; the ends are the reader's to move. */
+static int load_map_rings(struct loaded *l, struct link_doorbell *ret_doorbell)
 {
-	int outer = load_map_fd(l, "rings");
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), span = load_span(l->ring_bytes);
+	uint32_t n = l->ncpus * PLUMB_RING_LEVELS;
+	size_t ends_bytes = (n * sizeof(struct plumb_ring_ends) + page - 1) / page * page;
+	const uint8_t *data = mmap(NULL, span * l->ncpus, PROT_READ, MAP_SHARED, l->rings_fd, 0);
+	struct plumb_ring_ends *ends = mmap(NULL, ends_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, load_map_fd(l, "ring_ends"), 0);
+	struct link_doorbell bell = { .fd = load_map_fd(l, "doorbell") };
 
-	l->rings = calloc(l->ncpus, sizeof(*l->rings));
+	bell.consumer_pos = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, bell.fd, 0);
+	bell.producer_pos = mmap(NULL, page, PROT_READ, MAP_SHARED, bell.fd, (off_t)page);
+	if (data == MAP_FAILED || ends == MAP_FAILED || bell.consumer_pos == MAP_FAILED || bell.producer_pos == MAP_FAILED)
+		return -errno; /* the process ends */
+	l->rings = calloc(n, sizeof(*l->rings));
 	if (!l->rings)
 		return -ENOMEM;
-	for (uint32_t cpu = 0; cpu < l->ncpus; cpu++) {
-		struct link_ring *r = &l->rings[cpu];
-		r->size = l->ring_bytes;
-		r->fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "plumb_ring", 0, 0, l->ring_bytes, NULL);
-		if (r->fd < 0)
-			return r->fd;
-		if (bpf_map_update_elem(outer, &cpu, &r->fd, BPF_ANY))
-			return -errno;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t level = i % PLUMB_RING_LEVELS;
+		l->rings[i] = (struct link_ring){
+			.ends = &ends[i],
+			.data = data + span * (i / PLUMB_RING_LEVELS) + PLUMB_RING_BASE((size_t)l->ring_bytes, level),
+			.size = l->ring_bytes >> level * PLUMB_RING_LEVEL_SHIFT,
+		};
 	}
-	return 0;
-}
-
-static int load_map_ring(struct link_ring *r)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	void *consumer = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
-
-	if (consumer == MAP_FAILED)
-		return -errno;
-	r->consumer_pos = consumer;
-	uint8_t *producer = mmap(NULL, page + 2 * (size_t)r->size, PROT_READ, MAP_SHARED, r->fd, (off_t)page);
-	if (producer == MAP_FAILED)
-		return -errno;
-	r->producer_pos = (const uint64_t *)(const void *)producer;
-	r->data = producer + page;
+	*ret_doorbell = bell;
 	return 0;
 }
 
@@ -167,10 +187,6 @@ static int load_map_memory(struct loaded *l)
 	if (p == MAP_FAILED)
 		return -errno;
 	l->policies = p;
-	p = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, load_map_fd(l, "shared"), 0);
-	if (p == MAP_FAILED)
-		return -errno;
-	l->shared = p;
 	return 0;
 }
 
@@ -179,7 +195,7 @@ static int load_map_memory(struct loaded *l)
 	do {                                                                                                      \
 		LOAD_TARGETS(skel, o);                                                                            \
 		LOAD_PORTS(skel, o);                                                                              \
-		(skel)->rodata->wake_bytes = l->ring_bytes / 8;                                                   \
+		LOAD_RINGS(skel, l);                                                                              \
 	} while (0)
 
 static int load_rung_lengths(struct loaded *l, const struct load_options *o)
@@ -247,7 +263,7 @@ static int load_process(struct loaded *l, const struct load_options *o)
 		return -errno;
 	LOAD_TARGETS(l->process, o);
 	l->process->rodata->follow_children = o->follow_children;
-	l->process->rodata->wake_bytes = l->ring_bytes / 8;
+	LOAD_RINGS(l->process, l);
 	for (uint32_t i = 0; i < LOAD_FILTER_MAX && o->comms[i]; i++) {
 		snprintf((char *)l->process->rodata->filter_comm[i], PLUMB_COMM_LEN, "%s", o->comms[i]);
 		l->process->rodata->filter_comms = i + 1;
@@ -289,20 +305,24 @@ int loaded_new(const struct load_options *o, struct loaded **ret_loaded, struct 
 	if (!l)
 		return -ENOMEM;
 	l->stats_fd = -1;
+	l->rings_fd = -1;
 	l->ncpus = (uint32_t)libbpf_num_possible_cpus();
 	l->ring_bytes = load_ring_bytes(o->ring_bytes, l->ncpus);
 	libbpf_set_print(load_print);
 
-	int err = load_socket(l, o, ret_caps);
+	int err = load_make_rings(l);
+	if (err) {
+		load_fail(err, "cannot make the rings", ret_error, error_len);
+		goto fail;
+	}
+	err = load_socket(l, o, ret_caps);
 	if (err) {
 		load_fail(err, "cannot load the socket programs", ret_error, error_len);
 		goto fail;
 	}
-	err = load_make_rings(l);
-	if (!err)
-		err = load_map_memory(l);
+	err = load_map_memory(l);
 	if (err) {
-		load_fail(err, "cannot make the ring buffers", ret_error, error_len);
+		load_fail(err, "cannot map the capture policies", ret_error, error_len);
 		goto fail;
 	}
 	err = load_process(l, o);
@@ -333,20 +353,15 @@ void loaded_free(struct loaded *l)
 {
 	if (!l)
 		return;
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	ring_buffer__free(l->process_ring);
 	process_bpf__destroy(l->process);
 	syscall_bpf__destroy(l->syscall);
 	socket_bpf__destroy(l->socket);
-	for (uint32_t i = 0; l->rings && i < l->ncpus; i++) {
-		if (l->rings[i].fd > 0)
-			close(l->rings[i].fd);
-	}
 	free(l->rings);
+	if (l->rings_fd >= 0)
+		close(l->rings_fd);
 	if (l->policies)
 		munmap(l->policies, sizeof(*l->policies) * PLUMB_POLICY_SLOTS);
-	if (l->shared)
-		munmap(l->shared, page);
 	if (l->stats_fd >= 0)
 		close(l->stats_fd);
 	free(l);
@@ -369,16 +384,13 @@ int loaded_attach(struct loaded *l, struct caps *caps, char *ret_error, size_t e
 
 int loaded_link(struct loaded *l, struct link *ret_link)
 {
-	int err = 0;
+	int err = load_map_rings(l, &ret_link->doorbell);
 
-	for (uint32_t cpu = 0; cpu < l->ncpus && !err; cpu++)
-		err = load_map_ring(&l->rings[cpu]);
 	/* Policies are the probe's to write. */
 	munmap(l->policies, sizeof(*l->policies) * PLUMB_POLICY_SLOTS);
 	l->policies = NULL;
 	ret_link->rings = l->rings;
-	ret_link->nrings = l->ncpus;
-	ret_link->reader_idle = l->shared;
+	ret_link->nrings = l->ncpus * PLUMB_RING_LEVELS;
 	return err;
 }
 
@@ -532,8 +544,6 @@ uint64_t loaded_map_bytes(struct loaded *l)
 			if (i == 0 || bpf_map__is_internal(map) || !bpf_object__find_map_by_name(l->base, bpf_map__name(map)))
 				bytes += load_map_memlock(bpf_map__fd(map));
 	}
-	for (uint32_t i = 0; i < l->ncpus; i++)
-		bytes += load_map_memlock(l->rings[i].fd);
 	return bytes;
 }
 

@@ -172,7 +172,7 @@ static void engine_main(struct probe *p, int control_fd)
 	struct sandbox_report report;
 	char error[256];
 	sigset_t none;
-	int *keep;
+	int keep[32];
 	size_t n = 0;
 
 	log_set_name("plumb engine");
@@ -181,16 +181,11 @@ static void engine_main(struct probe *p, int control_fd)
 		log_error("cannot map the rings: %s", strerror(-err));
 		_exit(1);
 	}
-	keep = calloc(p->link.nrings + 32, sizeof(int));
-	if (!keep)
-		_exit(1);
-	for (uint32_t i = 0; i < p->link.nrings; i++)
-		keep[n++] = p->link.rings[i].fd;
+	keep[n++] = p->link.doorbell.fd;
 	keep[n++] = control_fd;
-	for (const int *fd = p->o->keep_fds; fd && *fd >= 0 && n < p->link.nrings + 31; fd++)
+	for (const int *fd = p->o->keep_fds; fd && *fd >= 0 && n < sizeof(keep) / sizeof(keep[0]); fd++)
 		keep[n++] = *fd;
 	close_others(keep, n);
-	free(keep);
 
 	signal(SIGINT, SIG_IGN); /* the terminal tells both; the probe decides */
 	signal(SIGPIPE, SIG_IGN);

@@ -9,16 +9,16 @@
 #include <unistd.h>
 
 enum {
-	LIVE_PERIOD_MS = 5,       /* rings are read this often while records come; a ring that fills wakes the reader before */
-	LIVE_IDLE_MS = 100,       /* longest sleep when nothing comes: the next record then ends it */
+	LIVE_PERIOD_MAX_US = 4000, /* rings are read this often while few records come; a ring that fills calls the reader before */
+	LIVE_PERIOD_MIN_US = 500,  /* and this often while many do */
+	LIVE_BATCH_FEW = 48,       /* records of one reading, about half a microsecond's work each */
+	LIVE_BATCH_MANY = 192,
+	LIVE_TICK_NS = 5000000,   /* time is told this often */
+	LIVE_IDLE_US = 100000,    /* longest sleep when nothing comes: the next record then ends it */
 	LIVE_IDLE_AFTER_MS = 200,
 	LIVE_SLACK_NS = 500000,   /* a record is stamped before it is put into its ring; no program takes so long in between */
 	LIVE_COMMIT_BYTES = 65536, /* room is given back to the kernel this often */
 };
-
-#define RING_BUSY (1u << 31) /* BPF_RINGBUF_BUSY_BIT */
-#define RING_DISCARD (1u << 30)
-#define RING_HEADER 8
 
 struct live_ring {
 	struct link_ring map;
@@ -38,6 +38,8 @@ struct live {
 	uint64_t tick_ns;
 	uint64_t drained_ns; /* when the rings were last found empty */
 	uint64_t active_ns;  /* when a record was last delivered */
+	uint64_t period_us;
+	bool coarse;         /* the kernel waits for whole milliseconds only */
 	bool gone;           /* the probe closed its end */
 	const char *error;
 	bool control_dry;    /* nothing more came in this batch */
@@ -54,26 +56,24 @@ static uint64_t boot_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
 static void ring_commit(struct live_ring *r)
 {
-	__atomic_store_n(r->map.consumer_pos, r->at, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->map.ends->tail, r->at, __ATOMIC_RELEASE);
 	r->committed = r->at;
 }
 
-/* The next complete record of a ring, or an empty slice. Skips discarded ones. */
-static struct slice ring_peek(struct live_ring *r)
+/* The next record of a ring, or an empty slice. One that cannot be makes all behind it unreadable: `corrupt` counts it. */
+static struct slice ring_peek(struct live_ring *r, uint64_t *corrupt)
 {
-	while (r->at < r->end) {
-		const uint8_t *head = r->map.data + (r->at & (r->map.size - 1));
-		uint32_t len = __atomic_load_n((const uint32_t *)head, __ATOMIC_ACQUIRE);
-
-		if (len & RING_BUSY)
-			return SLICE_NONE;
-		uint32_t bytes = len & ~RING_DISCARD;
-		if (!(len & RING_DISCARD))
-			return slice_make(head + RING_HEADER, bytes);
-		r->at += (bytes + RING_HEADER + 7) & ~7ull;
-	}
+	if (r->at >= r->end)
+		return SLICE_NONE;
+	const struct plumb_rec_header *h = (const void *)(r->map.data + (r->at & (r->map.size - 1)));
+	if (h->size >= sizeof(*h) && h->size % 8 == 0 && h->size <= PLUMB_RECORD_MAX && h->size <= r->end - r->at)
+		return slice_make((const uint8_t *)h, h->size);
+	(*corrupt)++;
+	r->at = r->end;
 	return SLICE_NONE;
 }
 
@@ -83,24 +83,24 @@ static uint64_t raw_time(struct slice raw)
 }
 
 /* Looks for the next record once, so that the merge compares times without touching the rings. */
-static void ring_look(struct live_ring *r)
+static void ring_look(struct live_ring *r, uint64_t *corrupt)
 {
-	r->head = ring_peek(r);
-	r->head_ns = r->head.len < sizeof(struct plumb_rec_header) ? UINT64_MAX : raw_time(r->head);
+	r->head = ring_peek(r, corrupt);
+	r->head_ns = r->head.len ? raw_time(r->head) : UINT64_MAX;
 }
 
 /* Takes the head off. Told to the next engine first: should this record be the end of this one, it shall not be the end of that one too. */
 static void ring_take(struct live_ring *r, uint64_t *shared_at)
 {
-	r->at += (r->head.len + RING_HEADER + 7) & ~7ull;
+	r->at += r->head.len;
 	__atomic_store_n(shared_at, r->at, __ATOMIC_RELEASE);
 }
 
-static void ring_taken(struct live_ring *r)
+static void ring_taken(struct live_ring *r, uint64_t *corrupt)
 {
 	if (r->at - r->committed >= LIVE_COMMIT_BYTES)
 		ring_commit(r);
-	ring_look(r);
+	ring_look(r, corrupt);
 }
 
 /* `ahead`: of an earlier time than others that follow, and right so. */
@@ -177,8 +177,8 @@ static int live_merge(struct live *l, int max, uint64_t until, source_record_fn 
 
 	l->control_dry = false;
 	for (uint32_t i = 0; i < l->link->nrings; i++) {
-		l->rings[i].end = __atomic_load_n(l->rings[i].map.producer_pos, __ATOMIC_ACQUIRE);
-		ring_look(&l->rings[i]);
+		l->rings[i].end = __atomic_load_n(&l->rings[i].map.ends->head, __ATOMIC_ACQUIRE);
+		ring_look(&l->rings[i], &l->counts.corrupt);
 	}
 	while (n < max) {
 		struct slice control = live_peek_control(l);
@@ -197,7 +197,7 @@ static int live_merge(struct live *l, int max, uint64_t until, source_record_fn 
 		struct slice raw = r->head;
 		ring_take(r, &l->link->progress->at[r - l->rings]);
 		int err = live_deliver(l, raw, false, fn, ctx);
-		ring_taken(r);
+		ring_taken(r, &l->counts.corrupt);
 		if (err) {
 			ring_commit(r);
 			return err;
@@ -214,34 +214,65 @@ static int live_tick(struct live *l, uint64_t time_ns, source_record_fn fn, void
 {
 	struct record tick = { .u.h = { .size = sizeof(tick.u.h), .type = PLUMB_REC_TICK, .cpu = UINT16_MAX, .time_ns = time_ns } };
 
-	if (time_ns <= l->last_ns || time_ns - l->tick_ns < LIVE_PERIOD_MS * 1000000ull)
+	if (time_ns <= l->last_ns || time_ns - l->tick_ns < LIVE_TICK_NS)
 		return 0;
 	l->tick_ns = l->last_ns = time_ns;
 	return fn(ctx, &tick, SLICE_NONE);
 }
 
+/* Until something calls or the time is over. epoll_pwait2() came with Linux 5.11; before it a wait is whole milliseconds. */
+static void live_sleep(struct live *l, uint64_t us)
+{
+	struct timespec ts = { .tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000 * 1000) };
+	struct epoll_event events[8];
+
+	if (us && !l->coarse && epoll_pwait2(l->epoll_fd, events, 8, &ts, NULL) < 0 && errno != EINTR)
+		l->coarse = true;
+	else if (us && l->coarse)
+		epoll_wait(l->epoll_fd, events, 8, (int)((us + 999) / 1000));
+}
+
+static void live_set_idle(struct live *l, uint32_t idle)
+{
+	for (uint32_t i = 0; i < l->link->nrings; i++)
+		__atomic_store_n(&l->rings[i].map.ends->idle, idle, __ATOMIC_SEQ_CST);
+}
+
+/* Nothing has come for a while: the next record ends the sleep, however long. */
+static void live_wait_idle(struct live *l, uint64_t us)
+{
+	live_set_idle(l, 1);
+	/* What came before the flag was set called nobody. */
+	for (uint32_t i = 0; i < l->link->nrings; i++)
+		if (__atomic_load_n(&l->rings[i].map.ends->head, __ATOMIC_ACQUIRE) != l->rings[i].at)
+			us = least(us, LIVE_PERIOD_MAX_US);
+	live_sleep(l, least(us, LIVE_IDLE_US));
+	live_set_idle(l, 0);
+}
+
 static void live_wait(struct live *l, int wait_ms)
 {
-	struct epoll_event events[8];
-	uint64_t now = boot_ns();
+	const struct link_doorbell *bell = &l->link->doorbell;
+	uint64_t now = boot_ns(), wait_us = (uint64_t)wait_ms * 1000, since_us = (now - l->drained_ns) / 1000;
 
-	if (now - l->active_ns > LIVE_IDLE_AFTER_MS * 1000000ull) {
-		__atomic_store_n(l->link->reader_idle, 1, __ATOMIC_SEQ_CST);
-		if (wait_ms > LIVE_IDLE_MS)
-			wait_ms = LIVE_IDLE_MS;
-		/* What came before the flag was set woke nobody. */
-		for (uint32_t i = 0; i < l->link->nrings; i++)
-			if (__atomic_load_n(l->rings[i].map.producer_pos, __ATOMIC_ACQUIRE) != l->rings[i].at)
-				wait_ms = wait_ms < LIVE_PERIOD_MS ? wait_ms : LIVE_PERIOD_MS;
-	} else {
-		uint64_t since_ms = (now - l->drained_ns) / 1000000u;
-		int left = since_ms >= LIVE_PERIOD_MS ? 0 : LIVE_PERIOD_MS - (int)since_ms;
-		if (wait_ms > left)
-			wait_ms = left;
-	}
-	if (wait_ms > 0)
-		epoll_wait(l->epoll_fd, events, 8, wait_ms);
-	__atomic_store_n(l->link->reader_idle, 0, __ATOMIC_RELAXED);
+	if (now - l->active_ns > LIVE_IDLE_AFTER_MS * 1000000ull)
+		live_wait_idle(l, wait_us);
+	else
+		live_sleep(l, least(wait_us, since_us >= l->period_us ? 0 : l->period_us - since_us));
+	__atomic_store_n(bell->consumer_pos, __atomic_load_n(bell->producer_pos, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
+}
+
+/*
+ * The rings are empty again, after `n` records. Whoever is traced waits while this process has the CPU, and may make others wait, so it shall take it for a
+ * tenth of a millisecond at a time: the more comes, the more often it looks.
+ */
+static void live_drained(struct live *l, int n, uint64_t now)
+{
+	l->drained_ns = now;
+	if (n > LIVE_BATCH_MANY && l->period_us > LIVE_PERIOD_MIN_US)
+		l->period_us /= 2;
+	else if (n < LIVE_BATCH_FEW && l->period_us < LIVE_PERIOD_MAX_US)
+		l->period_us *= 2;
 }
 
 static int live_read(struct source *s, int max, int wait_ms, source_record_fn fn, void *ctx)
@@ -257,7 +288,7 @@ static int live_read(struct source *s, int max, int wait_ms, source_record_fn fn
 	if (n > 0)
 		l->active_ns = now;
 	if (n < max) {
-		l->drained_ns = now;
+		live_drained(l, n, now);
 		int err = live_tick(l, until, fn, ctx);
 		if (err)
 			return err;
@@ -322,21 +353,22 @@ int live_open(const struct link *link, int wake_fd, struct source **ret_source)
 	err = live_watch(l, link->control_fd, EPOLLIN);
 	if (!err)
 		err = live_watch(l, wake_fd, EPOLLIN);
+	if (!err)
+		err = live_watch(l, link->doorbell.fd, EPOLLIN);
 	for (uint32_t i = 0; i < link->nrings && !err; i++) {
 		l->rings[i].map = link->rings[i];
-		l->rings[i].at = __atomic_load_n(link->rings[i].consumer_pos, __ATOMIC_ACQUIRE);
+		l->rings[i].at = __atomic_load_n(&link->rings[i].ends->tail, __ATOMIC_ACQUIRE);
 		/* An engine that died may have taken more than it gave back. */
 		if (link->progress->at[i] > l->rings[i].at)
 			l->rings[i].at = link->progress->at[i];
 		ring_commit(&l->rings[i]);
-		/* Edge-triggered: a ring with data is always ready; only the kernel side's call for attention counts. */
-		err = live_watch(l, link->rings[i].fd, EPOLLIN | EPOLLET);
 	}
 	if (err) {
 		live_close(&l->source);
 		return err;
 	}
 	l->active_ns = boot_ns();
+	l->period_us = LIVE_PERIOD_MAX_US;
 	*ret_source = &l->source;
 	return 0;
 }
