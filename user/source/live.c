@@ -10,7 +10,7 @@
 
 enum {
 	LIVE_PERIOD_MAX_US = 4000, /* rings are read this often while few records come; a ring that fills calls the reader before */
-	LIVE_PERIOD_MIN_US = 500,  /* and this often while many do */
+	LIVE_PERIOD_MIN_US = 1000, /* and this often while many do */
 	LIVE_BATCH_FEW = 48,       /* records of one reading, about half a microsecond's work each */
 	LIVE_BATCH_MANY = 192,
 	LIVE_TICK_NS = 5000000,   /* time is told this often */
