@@ -137,6 +137,7 @@ $(B)/tests/proto/%: tests/proto/%.c $(HARNESS) $(HARNESS:.c=.h) $(PARSER_OBJ) $(
 
 # Tests of what is not in the library name its objects.
 $(B)/tests/unit/test_describe: $(B)/obj/user/probe/describe.o
+$(B)/tests/unit/test_governor: $(B)/obj/user/probe/governor.o
 $(B)/tests/unit/test_sandbox: $(B)/obj/user/probe/sandbox.o
 
 $(B)/tests/%: tests/%.c $(B)/libplumb.a

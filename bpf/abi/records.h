@@ -34,7 +34,8 @@ enum plumb_record_type {
 	PLUMB_REC_DATA = 13,     /* plumb_rec_data, captured bytes as payload */
 	PLUMB_REC_DGRAM = 14,    /* plumb_rec_dgram, captured bytes as payload */
 	PLUMB_REC_SELF = 15,     /* plumb_rec_self: cost of the probe and of each BPF program */
-	/* 16..31 reserved: stack, thread time, GPU call, log line, TLS data */
+	PLUMB_REC_OVERHEAD = 16, /* plumb_rec_overhead */
+	/* 17..31 reserved: stack, thread time, GPU call, log line, TLS data */
 	PLUMB_REC_TYPES = 32,
 };
 
@@ -78,6 +79,7 @@ enum plumb_loss {
 	PLUMB_LOSS_ENGINE_RESTART,  /* records read but not processed when the engine died */
 	PLUMB_LOSS_DESCRIBE,        /* process ended before it could be described */
 	PLUMB_LOSS_CONTROL,         /* probe's own records that the engine did not take in time */
+	PLUMB_LOSS_SHED,            /* requests (turns) on connections that are not looked at, to keep within the overhead budget */
 	PLUMB_LOSS_REASONS,
 };
 
@@ -252,6 +254,18 @@ struct plumb_rec_self {
 	__u64 run_count;
 	__u64 memory_bytes; /* probe process: its resident size; map memory in a record named "maps" */
 };
+
+/* What plumb costs, all of it, against its budget, and what it gives up to keep to it. */
+struct plumb_rec_overhead {
+	struct plumb_rec_header h;
+	__u32 cost_ppm;       /* moving average over some seconds, of all CPUs together */
+	__u32 budget_ppm;     /* 0 = without limit */
+	__u32 level;          /* 0 = nothing is given up */
+	__u32 capture_bytes;  /* most of each I/O, 0xffffffff = no limit */
+	__u32 sample_one_in;  /* one connection of so many is looked at */
+	__u32 flags;          /* PLUMB_OVERHEAD_* */
+};
+#define PLUMB_OVERHEAD_NO_BPF 1u /* the kernel does not tell the run time of programs: the processes' time alone */
 
 /*
  * Control messages, engine to probe, one fixed-size packet each on the socketpair. In the other direction the same

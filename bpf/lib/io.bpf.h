@@ -269,6 +269,8 @@ static __always_inline __u32 io_want(struct plumb_percpu *pc, const struct plumb
 		return 0;
 	}
 	__u32 want = sock_capture(st->cookie, dir);
+	if (want > st->capture)
+		want = st->capture;
 	return want > len ? len : want;
 }
 
@@ -365,6 +367,19 @@ out:
 	plumb_leave(pc, level);
 }
 
+/* Bytes that pass: is this where a request begins? The turns of a connection that pipelines are fewer than its requests. */
+static __always_inline bool io_turns(struct plumb_sock_state *st, int dir)
+{
+	if (dir != (st->role == PLUMB_ROLE_CLIENT ? PLUMB_EGRESS : PLUMB_INGRESS)) {
+		st->flags &= ~PLUMB_ST_TURN;
+		return false;
+	}
+	if (st->flags & PLUMB_ST_TURN)
+		return false;
+	st->flags = (st->flags & ~PLUMB_ST_SHED) | PLUMB_ST_TURN | (st->flags & PLUMB_ST_SHED_WANTED ? PLUMB_ST_SHED : 0);
+	return true;
+}
+
 /* The state of a socket that moves bytes, made when it is first seen. */
 static __always_inline struct plumb_sock_state *sock_state_of(struct plumb_percpu *pc, struct sock *sk)
 {
@@ -409,12 +424,21 @@ static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int 
 		st->mmsg = 0;
 		return 0;
 	}
+	if (dir == PLUMB_INGRESS && msg_flags & (PLUMB_MSG_PEEK | PLUMB_MSG_OOB | PLUMB_MSG_ERRQUEUE))
+		return 0;
+	bool begins = ret > 0 && io_turns(st, dir);
+	if (st->flags & PLUMB_ST_SHED && ret > 0) {
+		if (begins)
+			plumb_lost(pc, PLUMB_LOSS_SHED, 1);
+		if (!(st->flags & (PLUMB_ST_OPENED | PLUMB_ST_CLOSED)))
+			sock_emit_open(pc, sk, st);
+		io_offset(sk, st, dir, (__u32)ret, 0);
+		return 0;
+	}
 	gather_of(st, sc, (__u32)pid_tgid, &g);
 	/* A message that was sent in part ends its sendmmsg without an error; the next call may use the same array. */
 	if (dir == PLUMB_EGRESS && st->mmsg && g.iov && iov_exceeds((__u64)g.iov, g.segments, (__u32)ret))
 		st->mmsg = 0;
-	if (dir == PLUMB_INGRESS && msg_flags & (PLUMB_MSG_PEEK | PLUMB_MSG_OOB | PLUMB_MSG_ERRQUEUE))
-		return 0;
 	__u8 type = sock_type(sk);
 	/* Nothing moved. That is the end of a stream only if the peer has ended it: a call may also ask for no bytes. */
 	if (ret == 0 && (dir == PLUMB_EGRESS || type != PLUMB_SOCK_STREAM || !(SK(sk, sk_shutdown) & PLUMB_RCV_SHUTDOWN)))

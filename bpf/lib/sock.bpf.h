@@ -22,6 +22,9 @@
 #define PLUMB_ST_BEGUN_OUT 32u
 #define PLUMB_ST_LINGERS 64u /* TCP is done with it, its process may be reading still: the close is told when the socket goes */
 #define PLUMB_ST_CLOSED 128u /* its SOCK_CLOSE record is out: what is still read is the end of the stream once more */
+#define PLUMB_ST_TURN 256u   /* bytes of a request passed last */
+#define PLUMB_ST_SHED 512u   /* not looked at, only bytes and turns are counted */
+#define PLUMB_ST_SHED_WANTED 1024u /* what the next turn sets SHED to: no request is cut in two */
 
 #define PLUMB_SOCK_DEAD 0 /* enum sock_flags: no process has it any more */
 #define PLUMB_SOCK_DONE 1 /* the peer's FIN was received */
@@ -41,8 +44,9 @@ struct plumb_sock_state {
 	__u32 flags;      /* PLUMB_ST_* */
 	__u32 connect_us;
 	__s32 error;      /* errno that ended the connection */
+	__u32 capture;    /* most bytes of each I/O */
 	__u8 role;
-	__u8 pad[3];
+	__u8 pad[7];
 };
 
 /*
@@ -173,6 +177,47 @@ static __always_inline __u32 sock_capture(__u64 cookie, int dir)
 	if (!p || p->sock != cookie)
 		return default_capture;
 	return dir == PLUMB_INGRESS ? p->ingress : p->egress;
+}
+
+/* What is given up to keep within the overhead budget; written by the probe, which then raises the generation. All zero: nothing. */
+struct plumb_shed {
+	__u32 capture_bytes; /* most of each I/O; 0 = no limit */
+	__u32 sample_mask;   /* a connection is looked at if these bits of its hash are 0 */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct plumb_shed);
+} shed SEC(".maps");
+
+/* The same for both ends of a connection, so that a call is seen whole or not at all. */
+static __always_inline __u32 sock_hash(struct sock *sk, __u64 cookie)
+{
+	__u16 family = SK(sk, __sk_common.skc_family);
+	__u32 key = (__u32)cookie;
+
+	if (family != PLUMB_AF_UNIX) {
+		key = SK(sk, __sk_common.skc_num) ^ __builtin_bswap16(SK(sk, __sk_common.skc_dport));
+		/* The last word of an IPv6 address: of a mapped one the IPv4 address. */
+		if (family == PLUMB_AF_INET)
+			key ^= SK(sk, __sk_common.skc_rcv_saddr) ^ SK(sk, __sk_common.skc_daddr);
+		else
+			key ^= SK(sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[3]) ^ SK(sk, __sk_common.skc_v6_daddr.in6_u.u6_addr32[3]);
+	}
+	return (key * 2654435761u) >> 16; /* Knuth's multiplicative hash */
+}
+
+static __always_inline void sock_shed(struct sock *sk, struct plumb_sock_state *st)
+{
+	__u32 zero = 0;
+	struct plumb_shed *s = bpf_map_lookup_elem(&shed, &zero);
+
+	st->flags &= ~PLUMB_ST_SHED_WANTED;
+	st->capture = s && s->capture_bytes ? s->capture_bytes : ~0u;
+	/* Datagrams are few, and their sockets talk to many: all are looked at. */
+	if (s && s->sample_mask && sock_type(sk) != PLUMB_SOCK_DGRAM && sock_hash(sk, st->cookie) & s->sample_mask)
+		st->flags |= PLUMB_ST_SHED_WANTED;
 }
 
 static __always_inline bool sock_family_known(__u16 family)
@@ -360,6 +405,7 @@ static __always_inline bool sock_wanted(struct sock *sk, struct plumb_sock_state
 			st->flags |= PLUMB_ST_WANTED;
 		else
 			st->flags &= ~PLUMB_ST_WANTED;
+		sock_shed(sk, st);
 	}
 	return st->flags & PLUMB_ST_WANTED;
 }

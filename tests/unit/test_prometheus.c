@@ -58,6 +58,7 @@ static struct metrics *busy(void)
 		.bytes_sent = 5, .srtt_us = 70, .family = AF_INET6, .type = SOCK_STREAM, .role = PLUMB_ROLE_CLIENT } };
 	struct record failed = { .u.sock_stats = { .h = { .type = PLUMB_REC_SOCK_CLOSE, .time_ns = SECOND }, .sock = 2, .pid = 101, .error = ETIMEDOUT,
 		.flags = PLUMB_SOCK_CONNECT_FAILED, .family = AF_INET6, .type = SOCK_STREAM, .role = PLUMB_ROLE_CLIENT, .remote_addr = { [15] = 1 } } };
+	struct plumb_rec_overhead overhead = { .h = { .size = sizeof(overhead) }, .cost_ppm = 12500, .budget_ppm = 30000, .level = 2 };
 	struct plumb_rec_self program = { .name = "on_send", .run_ns = 1234567, .run_count = 31 };
 
 	assert_int_equal(metrics_new(&o, &m), 0);
@@ -70,6 +71,7 @@ static struct metrics *busy(void)
 	metrics_socket(m, NULL, NULL, &stats);
 	metrics_socket(m, NULL, NULL, &failed);
 	metrics_self_record(m, &program);
+	metrics_overhead_record(m, &overhead);
 	return m;
 }
 

@@ -92,7 +92,7 @@ static const struct {
 	{ "agent:\n  log_level: loud\n", "p.yaml:2: agent.log_level wants error, warn, info or debug, not 'loud'" },
 	{ "agent:\n  user: an-account-name-of-thirty-two-le\n", "p.yaml:2: agent.user wants a text of 0 to 31 characters, not 'an-account-name-of-thirty-two-le'" },
 	{ "filter:\n  errors_only: yes\n", "p.yaml:2: filter.errors_only wants true or false, not 'yes'" },
-	{ "sampling:\n  ratio: 1.01\n", "p.yaml:2: sampling.ratio wants a number from 0 to 1, not '1.01'" },
+	{ "sampling:\n  ratio: 1.01\n", "p.yaml:2: sampling.ratio wants a number from 0 to 1, or 0% to 100%, not '1.01'" },
 	{ "targets:\n  ports: [80, 65536]\n", "p.yaml:2: targets.ports wants a number from 1 to 65535, not '65536'" },
 	{ "targets:\n  ports:\n    - 80\n    - http\n", "p.yaml:4: targets.ports wants a number from 1 to 65535, not 'http'" },
 	{ "targets:\n  comms: [sixteen-letters-]\n", "p.yaml:2: targets.comms wants a text of 1 to 15 characters, not 'sixteen-letters-'" },
@@ -190,14 +190,14 @@ static void test_values_of_a_file(void **state)
 
 static const struct {
 	enum setting_id id;
-	const char *good[6], *bad[10];
+	const char *good[9], *bad[15];
 } ranges[] = {
 	{ SETTING_SPOOL, { "", "/a" }, { NULL } },
 	{ SETTING_USER, { "", "a", "an-account-name-of-31-letters--" }, { "an-account-name-of-32-letters---" } },
 	{ SETTING_OUTPUT, { "console", "json", "otlp-json" }, { "", "Json", "json|", "|", "console|json" } },
 	{ SETTING_METRICS_LISTEN, { "off", "[::1]:1" }, { "" } },
 	{ SETTING_ERRORS, { "true", "False", "TRUE" }, { "", "yes", "1", "on", "truee", " true" } },
-	{ SETTING_RATIO, { "0", "1", "0.5", ".5", "1." }, { "", "-0.1", "1.0001", "0x1", "nan", "inf", "1e-1", ".", "0.1.1", " 1" } },
+	{ SETTING_RATIO, { "0", "1", "0.5", ".5", "1.", "100%", "0%", "2.5%" }, { "", "-0.1", "1.0001", "0x1", "nan", "inf", "1e-1", ".", "0.1.1", " 1", "%", "101%", "1%%", "1% " } },
 	{ SETTING_ROUTES, { "1", "100000" }, { "", "0", "100001", "-1", "+1", "1.0", "0x10", " 1", "1 ", "18446744073709551617" } },
 	{ SETTING_STOP_AFTER, { "0", "9007199254740992" }, { "9007199254740993", "18446744073709551615", "9223372036854775808" } },
 	{ SETTING_MIN_DURATION, { "0ms", "0", "8760h", "250MS", "7" }, { "", "ms", "-1s", "1 s", "8761h", "1d", "0.5s", "99999999999999999999s", "9223372036854775807h" } },
@@ -332,7 +332,7 @@ static void test_variables_of_settings(void **state)
 	assert_string_equal(r.text,
 			    "OTEL_TRACES_SAMPLER is ignored: sampling.sampler wants always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off or "
 			    "parentbased_traceidratio, not 'xray'\n"
-			    "OTEL_TRACES_SAMPLER_ARG is ignored: sampling.ratio wants a number from 0 to 1, not '2'\n"
+			    "OTEL_TRACES_SAMPLER_ARG is ignored: sampling.ratio wants a number from 0 to 1, or 0% to 100%, not '2'\n"
 			    "OTEL_EXPORTER_OTLP_PROTOCOL is ignored: sinks.otlp.protocol wants http/protobuf or grpc, not 'http/json'");
 	assert_string_equal(settings_str(s, SETTING_SAMPLER), "parentbased_traceidratio");
 	assert_string_equal(settings_sink_value(s, "otlp", "protocol"), "http/protobuf");

@@ -34,7 +34,7 @@ int cmd_record(int argc, char **argv)
 		log_error("record: name the file to write: plumb record -o FILE");
 		status = 2;
 	} else {
-		status = s ? session_probe(s, &o) : 1;
+		status = s ? session_probe(s, &o, true) : 1;
 	}
 	if (status == 0) {
 		session_pipeline(s, v, true);

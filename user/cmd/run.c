@@ -94,7 +94,7 @@ int cmd_run(int argc, char **argv)
 	if (status != OPTIONS_GO)
 		return status;
 	struct session *s = calloc(1, sizeof(*s));
-	status = s ? session_probe(s, &o) : 1;
+	status = s ? session_probe(s, &o, false) : 1;
 	if (status == 0) {
 		const struct settings *v = o.settings;
 		bool otlp = session_otlp(v, ORIGIN_FILE);

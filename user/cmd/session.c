@@ -132,7 +132,7 @@ static const char *const *list_or_null(const struct settings *s, enum setting_id
 	return n ? items : NULL;
 }
 
-int session_probe(struct session *s, const struct options *o)
+int session_probe(struct session *s, const struct options *o, bool adhoc)
 {
 	const struct settings *v = o->settings;
 	struct probe_options *p = &s->live.probe;
@@ -140,6 +140,7 @@ int session_probe(struct session *s, const struct options *o)
 
 	p->load.ring_bytes = number32(v, SETTING_RING_SIZE);
 	p->load.count_cost = settings_bool(v, SETTING_COUNT_COST);
+	p->max_overhead = adhoc && settings_origin(v, SETTING_MAX_OVERHEAD) != ORIGIN_OPTION ? 0 : settings_share(v, SETTING_MAX_OVERHEAD);
 	p->load.rung = strcmp(rung, "auto") == 0 ? NULL : rung;
 	p->sandbox.user = user[0] ? user : NULL;
 	p->stat_interval_ns = nanoseconds(v, SETTING_STAT_INTERVAL);

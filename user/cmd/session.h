@@ -14,8 +14,8 @@ struct session {
 
 /* The engine's part, for files too. `every_trace`: without a sampler in file, environment or options all is kept, whatever requests say. */
 void session_pipeline(struct session *s, const struct settings *settings, bool every_trace);
-/* Targets, capture, limits. 0, or the exit status 2 after a message: too many of something. */
-int session_probe(struct session *s, const struct options *o);
+/* Targets, capture, limits; `adhoc`: a command for a while, which keeps to an overhead budget only if it was given one. 0, or the exit status 2 after a message. */
+int session_probe(struct session *s, const struct options *o, bool adhoc);
 /* Adds a sink with its settings; spool "" = none. */
 void session_sink(struct session *s, const struct settings *settings, const char *name, const char *spool);
 /* Is a collector configured? At `least` this origin. */

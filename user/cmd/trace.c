@@ -29,7 +29,7 @@ int cmd_trace(int argc, char **argv)
 	if (status != OPTIONS_GO)
 		return status;
 	struct session *s = calloc(1, sizeof(*s));
-	status = s ? session_probe(s, &o) : 1;
+	status = s ? session_probe(s, &o, true) : 1;
 	if (status == 0) {
 		const struct settings *v = o.settings;
 		bool otlp = session_otlp(v, ORIGIN_OPTION); /* an agent's collector is not meant for what one looks at by hand */

@@ -138,11 +138,17 @@ static int parse_share(const char *value, double *ret_share)
 {
 	char *end;
 
-	/* strtod also takes hexadecimal, infinity and spaces: a share is digits and a point. */
-	if (!value[0] || value[strspn(value, "0123456789.")])
+	/* strtod also takes hexadecimal, infinity and spaces: a share is digits and a point, and maybe a percent sign. */
+	size_t digits = strspn(value, "0123456789.");
+	bool percent = value[digits] == '%' && !value[digits + 1];
+	if (!digits || (value[digits] && !percent))
 		return -EINVAL;
 	double v = strtod(value, &end);
-	if (*end || !(v >= 0 && v <= 1))
+	if (end != value + digits)
+		return -EINVAL;
+	if (percent)
+		v /= 100;
+	if (!(v >= 0 && v <= 1))
 		return -EINVAL;
 	*ret_share = v;
 	return 0;

@@ -64,7 +64,7 @@ void settings_print_allowed(const struct setting_def *d, char *ret_text, size_t 
 			snprintf(ret_text, len, "a text of %lld to %lld characters", (long long)d->min, (long long)d->max);
 		break;
 	case SETTING_TYPE_BOOL: snprintf(ret_text, len, "true or false"); break;
-	case SETTING_TYPE_SHARE: snprintf(ret_text, len, "a number from 0 to 1"); break;
+	case SETTING_TYPE_SHARE: snprintf(ret_text, len, "a number from 0 to 1, or 0%% to 100%%"); break;
 	case SETTING_TYPE_INT:
 	case SETTING_TYPE_INTS: snprintf(ret_text, len, "a number from %lld to %lld", (long long)d->min, (long long)d->max); break;
 	case SETTING_TYPE_DURATION:

@@ -168,6 +168,12 @@ void metrics_self_record(struct metrics *m, const struct plumb_rec_self *r)
 	self_cost_record(&m->cost, r);
 }
 
+void metrics_overhead_record(struct metrics *m, const struct plumb_rec_overhead *r)
+{
+	advance(m, r->h.time_ns);
+	m->cost.overhead = *r;
+}
+
 int metrics_render(struct metrics *m, const struct metrics_self *self, bool openmetrics, uint64_t now_ns, struct buffer *out)
 {
 	struct prom p = { out, openmetrics };

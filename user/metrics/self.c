@@ -9,7 +9,7 @@ static const char *const loss_names[] = {
 	[PLUMB_LOSS_RING_FULL] = "ring_full", [PLUMB_LOSS_RING_FULL_BYTES] = "ring_full_bytes", [PLUMB_LOSS_RING_FULL_EVENT] = "ring_full_event",
 	[PLUMB_LOSS_NESTED] = "nested", [PLUMB_LOSS_STORAGE] = "storage", [PLUMB_LOSS_FAULT] = "fault", [PLUMB_LOSS_UNREADABLE] = "unreadable",
 	[PLUMB_LOSS_TRUNCATED] = "truncated", [PLUMB_LOSS_ENGINE_RESTART] = "engine_restart", [PLUMB_LOSS_DESCRIBE] = "describe",
-	[PLUMB_LOSS_CONTROL] = "control",
+	[PLUMB_LOSS_CONTROL] = "control", [PLUMB_LOSS_SHED] = "shed",
 };
 _Static_assert(sizeof(loss_names) / sizeof(loss_names[0]) == PLUMB_LOSS_REASONS, "a loss reason without a name");
 
@@ -105,6 +105,11 @@ static void render_cost(const struct prom *p, const struct metrics_self *self, c
 	several(p, FAMILY_RESIDENT, rss, c->probe_known ? 2 : 1);
 	single(p, FAMILY_MAP_MEMORY, c->map_bytes);
 	render_programs(p, c);
+	if (c->overhead.h.size) {
+		single(p, FAMILY_OVERHEAD, c->overhead.cost_ppm);
+		single(p, FAMILY_OVERHEAD_BUDGET, c->overhead.budget_ppm ? c->overhead.budget_ppm : MICRO);
+		single(p, FAMILY_SHED_LEVEL, c->overhead.level);
+	}
 	single(p, FAMILY_RESTARTS, self->engine_restarts);
 }
 

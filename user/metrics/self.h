@@ -12,6 +12,7 @@ enum { SELF_PROGRAMS_MAX = 64, SELF_SINK_STATS_MAX = 128 };
 struct self_cost {
 	struct plumb_rec_self programs[SELF_PROGRAMS_MAX];
 	uint32_t count;
+	struct plumb_rec_overhead overhead; /* size 0 = none yet */
 	uint64_t probe_cpu_ns, probe_rss_bytes, map_bytes;
 	bool probe_known;
 };

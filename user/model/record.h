@@ -26,6 +26,7 @@ struct record {
 		struct plumb_rec_data data;
 		struct plumb_rec_dgram dgram;
 		struct plumb_rec_self self;
+		struct plumb_rec_overhead overhead;
 	} u;
 };
 

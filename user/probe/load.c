@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #pragma GCC diagnostic push
@@ -38,7 +39,9 @@ struct loaded {
 	uint32_t ring_bytes;
 	uint32_t generation;
 	int rings_fd; /* made before the objects that use it */
-	int stats_fd;
+	int stats_fd;                   /* kept open: programs are timed all the time */
+	int timing_fd;                  /* for a moment */
+	uint64_t timing_ns, timing_run_ns;
 	struct plumb_policy_slot *policies; /* mapped */
 	void (*process_fn)(void *ctx, const struct plumb_rec_header *h);
 	void *process_ctx;
@@ -305,6 +308,7 @@ int loaded_new(const struct load_options *o, struct loaded **ret_loaded, struct 
 	if (!l)
 		return -ENOMEM;
 	l->stats_fd = -1;
+	l->timing_fd = -1;
 	l->rings_fd = -1;
 	l->ncpus = (uint32_t)libbpf_num_possible_cpus();
 	l->ring_bytes = load_ring_bytes(o->ring_bytes, l->ncpus);
@@ -364,6 +368,8 @@ void loaded_free(struct loaded *l)
 		munmap(l->policies, sizeof(*l->policies) * PLUMB_POLICY_SLOTS);
 	if (l->stats_fd >= 0)
 		close(l->stats_fd);
+	if (l->timing_fd >= 0)
+		close(l->timing_fd);
 	free(l);
 }
 
@@ -408,14 +414,31 @@ int loaded_new_session(struct loaded *l)
 	return load_next_generation(l, ((l->generation >> LOAD_SESSION_SHIFT) + 1) << LOAD_SESSION_SHIFT | 1);
 }
 
+/* The same session, but verdicts that sockets remember are looked up anew. */
+static int load_next_verdicts(struct loaded *l)
+{
+	const uint32_t count = (1u << LOAD_SESSION_SHIFT) - 1;
+
+	return load_next_generation(l, (l->generation & ~count) | ((l->generation + 1) & count));
+}
+
+int loaded_shed(struct loaded *l, uint32_t capture_bytes, uint32_t sample_shift)
+{
+	struct { uint32_t capture_bytes, sample_mask; } value = { capture_bytes == UINT32_MAX ? 0 : capture_bytes, (1u << sample_shift) - 1 };
+	uint32_t zero = 0;
+
+	if (bpf_map_update_elem(load_map_fd(l, "shed"), &zero, &value, BPF_ANY))
+		return -errno;
+	return load_next_verdicts(l);
+}
+
 static int load_target(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit, uint64_t flags)
 {
 	struct { uint8_t verdict, inherit, pad[6]; } value = { (uint8_t)verdict, inherit, { 0 } };
-	const uint32_t count = (1u << LOAD_SESSION_SHIFT) - 1;
 
 	if (bpf_map_update_elem(load_map_fd(l, "targets"), &pid, &value, flags))
 		return -errno;
-	return load_next_generation(l, (l->generation & ~count) | ((l->generation + 1) & count));
+	return load_next_verdicts(l);
 }
 
 int loaded_target(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit) { return load_target(l, pid, verdict, inherit, BPF_ANY); }
@@ -514,6 +537,50 @@ size_t loaded_costs(struct loaded *l, struct program_cost *ret_costs, size_t max
 		}
 	}
 	return n;
+}
+
+static uint64_t load_clock_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t load_run_ns(struct loaded *l)
+{
+	struct program_cost costs[32];
+	size_t n = loaded_costs(l, costs, 32);
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n && i < 32; i++)
+		sum += costs[i].run_ns;
+	return sum;
+}
+
+int loaded_timing_begin(struct loaded *l)
+{
+	if (l->timing_fd >= 0)
+		close(l->timing_fd);
+	l->timing_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	if (l->timing_fd < 0)
+		return l->timing_fd;
+	l->timing_run_ns = load_run_ns(l);
+	l->timing_ns = load_clock_ns();
+	return 0;
+}
+
+int loaded_timing_end(struct loaded *l, uint64_t *ret_ppm)
+{
+	if (l->timing_fd < 0)
+		return -EBADF;
+	uint64_t run_ns = load_run_ns(l) - l->timing_run_ns, elapsed_ns = load_clock_ns() - l->timing_ns;
+	close(l->timing_fd);
+	l->timing_fd = -1;
+	if (!elapsed_ns)
+		return -EAGAIN;
+	*ret_ppm = run_ns * 1000000 / elapsed_ns;
+	return 0;
 }
 
 /* What the kernel charges for a map, as it says itself. */

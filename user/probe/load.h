@@ -50,11 +50,19 @@ int loaded_target(struct loaded *l, uint32_t pid, enum target_verdict verdict, b
 /* The same unless the process has an entry already: what was excluded, or descends from it, stays so. */
 int loaded_target_new(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit);
 bool loaded_is_target(const struct loaded *l, uint32_t pid);
+/* What is given up from now on: most bytes captured of each I/O (UINT32_MAX: no limit); one connection of 2^sample_shift is looked at. */
+int loaded_shed(struct loaded *l, uint32_t capture_bytes, uint32_t sample_shift);
 void loaded_policy(struct loaded *l, uint64_t sock, uint32_t ingress, uint32_t egress);
 /* Cumulative, summed over CPUs. */
 void loaded_losses(struct loaded *l, uint64_t ret_losses[PLUMB_LOSS_REASONS]);
 /* Fills at most max entries; returns how many programs are loaded. */
 size_t loaded_costs(struct loaded *l, struct program_cost *ret_costs, size_t max);
+/*
+ * Lets the kernel time the programs from now on until loaded_timing_end(), which says what share of one CPU they took meanwhile. -errno where the kernel does
+ * not tell; the timing itself costs about 50 ns a run, so it is for a moment only.
+ */
+int loaded_timing_begin(struct loaded *l);
+int loaded_timing_end(struct loaded *l, uint64_t *ret_ppm);
 uint64_t loaded_map_bytes(struct loaded *l);
 
 /* Exec, fork and exit records as they happen. The descriptor is readable when there are some. */

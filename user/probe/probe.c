@@ -23,6 +23,7 @@
 
 #include "lib/log.h"
 #include "probe/describe.h"
+#include "probe/governor.h"
 #include "probe/watch.h"
 
 enum {
@@ -49,6 +50,9 @@ struct probe {
 	uint64_t backoff_ms, restart_at_ns, stop_at_ns, duration_at_ns;
 	uint64_t engine_started_ns, report_at_ns, stat_at_ns;
 	uint64_t lost_control, lost_restart;
+	struct governor governor;
+	bool timing;            /* the kernel times the programs until the next tick */
+	bool untimed;           /* it does not; said once */
 	uint8_t seed[16];
 	bool stopping;
 	int status;
@@ -134,6 +138,73 @@ static void probe_report_self(struct probe *p)
 	if (describe_stat((uint32_t)getpid(), &stat) == 0)
 		self.memory_bytes = stat.rss_bytes;
 	probe_send_counted(p, &self, sizeof(self));
+}
+
+/* CPU time of the engine, 0 while there is none. */
+static uint64_t probe_engine_cpu(const struct probe *p)
+{
+	clockid_t clock;
+
+	return p->engine > 0 && clock_getcpuclockid(p->engine, &clock) == 0 ? clock_ns(clock) : 0;
+}
+
+static void probe_say_level(const struct probe *p, uint32_t before)
+{
+	const struct governor *g = &p->governor;
+	char what[160] = "everything is looked at again";
+
+	if (governor_sample_shift(g))
+		snprintf(what, sizeof(what), "at most %d bytes of each I/O are captured, and one connection of %u is looked at", GOVERNOR_HEAD_BYTES,
+			 1u << governor_sample_shift(g));
+	else if (g->level)
+		snprintf(what, sizeof(what), "at most %d bytes of each I/O are captured", GOVERNOR_HEAD_BYTES);
+	if (g->level > before)
+		log_warn("plumb takes %.1f %% of this machine, and may take %.1f %%: %s (--max-overhead)", (double)g->cost_ppm / 1e4, (double)g->budget_ppm / 1e4, what);
+	else
+		log_info("plumb takes %.1f %% of this machine: %s", (double)g->cost_ppm / 1e4, what);
+}
+
+static void probe_report_overhead(struct probe *p)
+{
+	const struct governor *g = &p->governor;
+	struct plumb_rec_overhead r = {
+		.h = probe_header(PLUMB_REC_OVERHEAD, sizeof(r)),
+		.cost_ppm = (uint32_t)g->cost_ppm,
+		.budget_ppm = (uint32_t)g->budget_ppm,
+		.level = g->level,
+		.capture_bytes = governor_capture_bytes(g),
+		.sample_one_in = 1u << governor_sample_shift(g),
+		.flags = p->untimed ? PLUMB_OVERHEAD_NO_BPF : 0,
+	};
+
+	probe_send_counted(p, &r, sizeof(r));
+}
+
+/* Once a second the programs are timed for one tick; then the governor judges. */
+static void probe_govern(struct probe *p, bool begin)
+{
+	uint64_t bpf_ppm = 0;
+	uint32_t before = p->governor.level;
+
+	if (begin) {
+		p->timing = true;
+		if (loaded_timing_begin(p->loaded) && !p->untimed) {
+			p->untimed = true;
+			log_warn("this kernel does not tell the run time of BPF programs: the overhead counts plumb's processes only");
+		}
+		return;
+	}
+	p->timing = false;
+	if (!p->untimed && loaded_timing_end(p->loaded, &bpf_ppm))
+		return;
+	if (governor_feed(&p->governor, boot_ns(), clock_ns(CLOCK_PROCESS_CPUTIME_ID) + probe_engine_cpu(p), bpf_ppm)) {
+		int err = loaded_shed(p->loaded, governor_capture_bytes(&p->governor), governor_sample_shift(&p->governor));
+		if (err)
+			log_error("cannot tell the programs what to give up: %s", strerror(-err));
+		else
+			probe_say_level(p, before);
+	}
+	probe_report_overhead(p);
 }
 
 static void probe_report(struct probe *p)
@@ -406,9 +477,12 @@ static void probe_tick(struct probe *p)
 	if (!p->engine && !p->stopping && now >= p->restart_at_ns && probe_start_engine(p))
 		p->restart_at_ns = now + 1000000000ull;
 	watch_tick(p->watch, now);
+	if (p->timing)
+		probe_govern(p, false);
 	if (now >= p->report_at_ns) {
 		p->report_at_ns = now + 1000000000ull;
 		probe_report(p);
+		probe_govern(p, true);
 	}
 	if (now >= p->stat_at_ns) {
 		p->stat_at_ns = now + (p->o->stat_interval_ns ? p->o->stat_interval_ns : 10000000000ull);
@@ -514,6 +588,7 @@ int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_er
 		err = loaded_new(&o->load, &p.loaded, ret_caps, ret_error, error_len);
 	if (err)
 		return err;
+	governor_init(&p.governor, o->max_overhead, (uint32_t)sysconf(_SC_NPROCESSORS_ONLN));
 	err = probe_descriptors(&p);
 	if (!err)
 		err = watch_new(p.loaded, o, probe_emit, &p, &p.watch);

@@ -21,6 +21,7 @@ struct probe_options {
 	const char *const *cgroups;       /* path parts; likewise */
 	char *const *command;             /* started once all is attached, watched; its end ends the run, the run's end leaves it alone; NULL none */
 	uint64_t duration_ns;             /* 0 = until a signal */
+	double max_overhead;              /* share of the machine that plumb may take before it gives something up (governor.h); 0 = without limit */
 	uint64_t stat_interval_ns;        /* resource use of watched processes; 0 = 10 s */
 	bool restart;                     /* start the engine again when it dies */
 	/* In the engine's process while it still has its privileges: opens what needs them. Returns 0 or an exit status that ends the run. NULL none. */

@@ -24,6 +24,7 @@ static const uint16_t fixed_bytes[PLUMB_REC_TYPES] = {
 	[PLUMB_REC_DATA] = sizeof(struct plumb_rec_data),
 	[PLUMB_REC_DGRAM] = sizeof(struct plumb_rec_dgram),
 	[PLUMB_REC_SELF] = sizeof(struct plumb_rec_self),
+	[PLUMB_REC_OVERHEAD] = sizeof(struct plumb_rec_overhead),
 };
 
 _Static_assert(sizeof(struct plumb_rec_start) % 8 == 0 && sizeof(struct plumb_rec_exec) % 8 == 0 &&
