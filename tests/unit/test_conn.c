@@ -17,6 +17,7 @@ struct seen {
 	uint64_t at;      /* offset of the next byte expected from the table */
 	uint64_t holes, hole_bytes, skipped, eofs, closes, evicted, datagrams;
 	int error;
+	uint64_t hole_sock; /* of the latest hole */
 	size_t keep;      /* leave so many bytes unconsumed, when there are as many */
 	uint64_t skip_to; /* ask once for everything before this offset to be skipped */
 };
@@ -43,8 +44,9 @@ static void on_hole(void *ctx, struct connection *c, enum plumb_direction dir, u
 {
 	struct seen *s = ctx;
 
-	(void)c, (void)dir, (void)time_ns;
+	(void)dir, (void)time_ns;
 	assert_true(from < to);
+	s->hole_sock = c->sock;
 	s->holes++;
 	s->hole_bytes += to - from;
 }
@@ -259,7 +261,78 @@ static void waiting_bytes_are_bounded(void **state)
 		data(&f, s, 0, 100, 100, 0);
 	conn_table_counts(f.table, &n);
 	assert_int_equal(n.buffered_bytes, 1600); /* 16 blocks of 256 */
-	assert_int_equal(n.buffer_refused_bytes, 8500);
+	assert_int_equal(n.buffer_evicted_bytes, 8500);
+	assert_int_equal(n.buffer_refused_bytes, 0);
+	fixture_done(&f);
+}
+
+/* Halves of requests that never go on fill the memory; who comes after them is read all the same. */
+static void the_longest_waiting_gives_way(void **state)
+{
+	struct conn_counts n;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct conn_options){ .max_buffer_bytes = 4096 });
+	f.seen.keep = SIZE_MAX;
+	for (uint64_t s = 1; s <= 15; s++)
+		data(&f, s, 0, 100, 100, 0);
+	f.seen.keep = 10; /* the first one goes on, and waits anew */
+	data(&f, 1, 100, 50, 50, 0);
+	data(&f, 2, 150, 50, 50, PLUMB_DATA_WIRE); /* beyond a gap: memory is full now */
+	assert_int_equal(f.seen.holes, 0);
+	for (uint64_t s = 101; s <= 113; s++) {
+		f.seen.keep = SIZE_MAX;
+		data(&f, s, 0, 100, 100, 0);
+		f.seen.keep = 0;
+		data(&f, s, 100, 100, 100, 0);
+		assert_int_equal(f.seen.at, BASE + 200ull);
+		assert_memory_equal(f.seen.bytes, f.stream, 200);
+	}
+	conn_table_counts(f.table, &n);
+	assert_int_equal(f.seen.holes, 3); /* of 2: its bytes, the gap, what lay behind it */
+	assert_int_equal(f.seen.hole_sock, 2);
+	assert_int_equal(n.buffer_evicted_bytes, 100 + 50);
+	assert_int_equal(f.seen.hole_bytes, 200);
+	assert_int_equal(n.buffered_bytes, 10 + 13 * 100);
+	fixture_done(&f);
+}
+
+/* Whatever waits, in order or not, memory stays below its limit and the bytes are right. */
+static void memory_is_bounded_in_any_order(void **state)
+{
+	enum { SOCKETS = 37, MAX_BYTES = 8192 };
+	size_t at[SOCKETS] = { 0 };
+	struct conn_counts n;
+	struct fixture f;
+	uint64_t rnd = 7;
+
+	(void)state;
+	fixture_init(&f, (struct conn_options){ .max_buffer_bytes = MAX_BYTES, .max_stream_bytes = 2048 });
+	for (int i = 0; i < 20011; i++) {
+		uint32_t s = next_random(&rnd) % SOCKETS;
+		size_t gap = next_random(&rnd) % 3 ? 0 : next_random(&rnd) % 200, len = next_random(&rnd) % 300;
+		f.seen.keep = next_random(&rnd) % 4 ? SIZE_MAX : next_random(&rnd) % 100;
+		if (at[s] + gap + len > STREAM_BYTES) {
+			sock(&f, s + 1, PLUMB_REC_SOCK_CLOSE, 0);
+			sock(&f, s + 1, PLUMB_REC_SOCK_OPEN, 0);
+			at[s] = 0;
+			continue;
+		}
+		data(&f, s + 1, at[s] + gap, len, len, next_random(&rnd) % 2 ? PLUMB_DATA_WIRE : 0);
+		if (!gap)
+			at[s] += len;
+		if (i % 997 == 0)
+			tick(&f, 1000000000);
+		conn_table_counts(f.table, &n);
+		assert_true(n.buffered_bytes <= MAX_BYTES);
+	}
+	assert_true(n.buffer_evicted_bytes > 0);
+	assert_memory_equal(f.seen.bytes, f.stream, 1000);
+	for (uint32_t s = 0; s < SOCKETS; s++)
+		sock(&f, s + 1, PLUMB_REC_SOCK_CLOSE, 0);
+	conn_table_counts(f.table, &n);
+	assert_int_equal(n.buffered_bytes, 0);
 	fixture_done(&f);
 }
 
@@ -479,7 +552,8 @@ int main(void)
 		cmocka_unit_test(holes_in_skipped_bytes_do_not_count), cmocka_unit_test(waiting_bytes_are_bounded),
 		cmocka_unit_test(full_table_evicts_the_oldest),        cmocka_unit_test(closed_sockets_leave_no_ghosts),
 		cmocka_unit_test(tuple_finds_mapped_addresses),        cmocka_unit_test(an_idle_unix_stream_stays_itself),
-		cmocka_unit_test(a_dropped_socket_is_known_again),
+		cmocka_unit_test(a_dropped_socket_is_known_again),     cmocka_unit_test(the_longest_waiting_gives_way),
+		cmocka_unit_test(memory_is_bounded_in_any_order),
 	};
 	return cmocka_run_group_tests_name("conn", tests, NULL, NULL);
 }

@@ -12,7 +12,7 @@
 
 struct conn_options {
 	uint32_t max_connections;   /* 0 = 65536 */
-	uint64_t max_buffer_bytes;  /* all bytes that wait for the rest of a message; 0 = 16 MiB */
+	uint64_t max_buffer_bytes;  /* all bytes that wait for the rest of a message; 0 = 16 MiB. At the limit those that have waited longest become a hole, counted */
 	uint32_t max_stream_bytes;  /* the same for one direction; 0 = 256 KiB. What exceeds it becomes a hole, counted */
 	uint64_t idle_ns;           /* datagram sockets unused for so long are closed, and Unix streams whose peer or process has ended; 0 = 60 s */
 };
@@ -39,6 +39,7 @@ struct conn_handler {
 struct conn_counts {
 	uint64_t opened, closed, evicted, idle_closed;
 	uint64_t bytes[2], holes, hole_bytes, overlap_bytes, buffer_refused_bytes;
+	uint64_t buffer_evicted_bytes; /* of messages that had waited longest for their rest when memory ran out */
 	uint64_t active, buffered_bytes;
 	uint64_t reordered;  /* records that came before bytes that precede theirs, and waited */
 	uint64_t late;       /* records of a socket that had just been closed */

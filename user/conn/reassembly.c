@@ -63,16 +63,21 @@ static unsigned class_of(size_t bytes)
 	return c;
 }
 
-/* A block of at least `bytes`, or NULL at the limit. *ret_cap is its true size. */
-static void *block_get(struct reassembly *r, size_t bytes, uint32_t *ret_cap)
+static void evict(struct reassembly *r, struct stream *s);
+
+/* A block of at least `bytes` for stream s, or NULL: it has itself waited longest, or there is no memory. *ret_cap is the block's true size. */
+static void *block_get(struct reassembly *r, const struct stream *s, size_t bytes, uint32_t *ret_cap)
 {
 	if (bytes > (size_t)1 << REASSEMBLY_CLASS_MAX)
 		return NULL;
 
 	unsigned c = class_of(bytes);
 	uint32_t cap = 1u << c;
-	if (r->used_bytes + cap > r->max_buffer_bytes)
-		return NULL;
+	while (r->used_bytes + cap > r->max_buffer_bytes) {
+		if (!r->held_first || r->held_first == s)
+			return NULL;
+		evict(r, r->held_first);
+	}
 
 	void *block = r->free[c];
 	if (block) {
@@ -102,6 +107,28 @@ static void block_put(struct reassembly *r, void *block, uint32_t cap)
 	r->cached_bytes += cap;
 }
 
+static void held_remove(struct reassembly *r, struct stream *s)
+{
+	if (!s->holder)
+		return;
+	*(s->held_prev ? &s->held_prev->held_next : &r->held_first) = s->held_next;
+	*(s->held_next ? &s->held_next->held_prev : &r->held_last) = s->held_prev;
+	s->held_prev = s->held_next = NULL;
+	s->holder = NULL;
+}
+
+/* To the end of the list if s holds anything: its first byte waits from now on. */
+static void held_renew(struct reassembly *r, struct connection *c, struct stream *s)
+{
+	held_remove(r, s);
+	if (!s->data && !s->pending)
+		return;
+	s->holder = c;
+	s->held_prev = r->held_last;
+	*(r->held_last ? &r->held_last->held_next : &r->held_first) = s;
+	r->held_last = s;
+}
+
 static uint32_t stream_held(const struct stream *s)
 {
 	return s->data ? (uint32_t)(s->end - s->next) : 0;
@@ -115,10 +142,12 @@ static void stream_release(struct reassembly *r, struct stream *s)
 	block_put(r, s->data, s->cap);
 	s->data = NULL;
 	s->cap = 0;
+	if (!s->pending)
+		held_remove(r, s);
 }
 
 /* Appends to what waits. False at a limit. */
-static bool stream_append(struct reassembly *r, struct stream *s, struct slice in)
+static bool stream_append(struct reassembly *r, struct connection *c, struct stream *s, struct slice in)
 {
 	uint32_t held = stream_held(s);
 	size_t want = held + in.len;
@@ -127,7 +156,7 @@ static bool stream_append(struct reassembly *r, struct stream *s, struct slice i
 		return false;
 	if (want > s->cap) {
 		uint32_t cap;
-		uint8_t *data = block_get(r, want, &cap);
+		uint8_t *data = block_get(r, s, want, &cap);
 		if (!data)
 			return false;
 		if (s->data) {
@@ -140,6 +169,8 @@ static bool stream_append(struct reassembly *r, struct stream *s, struct slice i
 	memcpy(s->data + held, in.ptr, in.len);
 	s->end += in.len;
 	r->counts->buffered_bytes += in.len;
+	if (!s->holder)
+		held_renew(r, c, s);
 	return true;
 }
 
@@ -151,7 +182,7 @@ static void set_first(struct stream *s, const struct origin *o)
 }
 
 /* The handler took n of the bytes that wait, and maybe wants to skip more of them. */
-static void stream_consume(struct reassembly *r, struct stream *s, uint64_t n, const struct origin *o)
+static void stream_consume(struct reassembly *r, struct connection *c, struct stream *s, uint64_t n, const struct origin *o)
 {
 	uint32_t held = stream_held(s);
 
@@ -171,6 +202,7 @@ static void stream_consume(struct reassembly *r, struct stream *s, uint64_t n, c
 	r->counts->buffered_bytes -= n;
 	if (s->next >= s->fresh)
 		set_first(s, o);
+	held_renew(r, c, s);
 }
 
 static size_t hand_out(struct reassembly *r, struct connection *c, enum plumb_direction dir, struct slice in, uint64_t time_ns);
@@ -185,7 +217,7 @@ static void offer(struct reassembly *r, struct connection *c, enum plumb_directi
 		return;
 	uint64_t skip_before = s->skip_until;
 	size_t n = hand_out(r, c, dir, slice_make(s->data, stream_held(s)), time_ns);
-	stream_consume(r, s, n, &o);
+	stream_consume(r, c, s, n, &o);
 	if (s->skip_until != skip_before && s->skip_until == s->next)
 		r->handler.skipped(r->handler.ctx, c, dir, time_ns);
 }
@@ -222,6 +254,16 @@ static void lose(struct reassembly *r, struct connection *c, enum plumb_directio
 	s->next = s->end;
 }
 
+/* The `held` bytes that wait become a hole. */
+static void forget(struct reassembly *r, struct connection *c, enum plumb_direction dir, uint32_t held, uint64_t time_ns)
+{
+	struct stream *s = &c->streams[dir];
+
+	s->end = s->next;
+	r->counts->buffered_bytes -= held;
+	lose(r, c, dir, held, false, time_ns);
+}
+
 /* The part of `len` bytes at the stream's end that nobody needs. */
 static uint64_t skip(struct reassembly *r, struct connection *c, enum plumb_direction dir, uint64_t len, uint64_t time_ns)
 {
@@ -243,12 +285,10 @@ static bool extend(struct reassembly *r, struct connection *c, enum plumb_direct
 	struct stream *s = &c->streams[dir];
 	uint64_t fresh = s->end;
 
-	if (!stream_append(r, s, in)) {
+	if (!stream_append(r, c, s, in)) {
 		uint32_t held = stream_held(s);
 		r->counts->buffer_refused_bytes += held;
-		s->end = s->next; /* what waited is the hole */
-		r->counts->buffered_bytes -= held;
-		lose(r, c, dir, held, false, o->time_ns);
+		forget(r, c, dir, held, o->time_ns);
 		return false;
 	}
 	s->fresh = fresh;
@@ -282,7 +322,7 @@ static void take(struct reassembly *r, struct connection *c, enum plumb_directio
 		in = slice_from(in, n);
 		if (s->skip_until > s->end || in.len == 0)
 			continue;
-		if (!stream_append(r, s, in)) {
+		if (!stream_append(r, c, s, in)) {
 			r->counts->buffer_refused_bytes += in.len;
 			lose(r, c, dir, in.len, false, o->time_ns);
 		}
@@ -353,14 +393,44 @@ static void waiting_remove(struct reassembly *r, struct connection *c)
 	c->waiting_at = 0;
 }
 
-static struct segment *pending_pop(struct stream *s)
+static struct segment *pending_pop(struct reassembly *r, struct stream *s)
 {
 	struct segment *g = s->pending;
 
 	s->pending = g->next;
 	s->pending_count--;
 	s->pending_bytes -= g->captured;
+	if (!s->pending && !s->data)
+		held_remove(r, s);
 	return g;
+}
+
+/* Takes the memory of the stream that has waited longest: nothing of it is handed out, as that could ask for memory in turn. */
+static void evict(struct reassembly *r, struct stream *s)
+{
+	struct connection *c = s->holder;
+	enum plumb_direction dir = s == &c->streams[PLUMB_EGRESS] ? PLUMB_EGRESS : PLUMB_INGRESS;
+	uint32_t held = stream_held(s);
+
+	if (held) {
+		r->counts->buffer_evicted_bytes += held;
+		forget(r, c, dir, held, s->last_ns);
+	}
+	while (s->pending) {
+		struct segment *g = pending_pop(r, s);
+		if (g->offset > s->end)
+			miss(r, c, dir, g->offset - s->end, false, g->time_ns);
+		if (!g->len) {
+			finish(r, c, dir, g->time_ns);
+		} else if (g->offset + g->len > s->end) {
+			r->counts->buffer_evicted_bytes += g->offset + g->len - s->end;
+			miss(r, c, dir, g->offset + g->len - s->end, false, g->time_ns);
+		}
+		block_put(r, g, g->cap);
+	}
+	if (!c->streams[0].pending && !c->streams[1].pending)
+		waiting_remove(r, c);
+	held_remove(r, s);
 }
 
 /* Everything pending that has become contiguous. */
@@ -369,7 +439,7 @@ static void drain(struct reassembly *r, struct connection *c, enum plumb_directi
 	struct stream *s = &c->streams[dir];
 
 	while (s->pending && ((struct segment *)s->pending)->offset <= s->end) {
-		struct segment *g = pending_pop(s);
+		struct segment *g = pending_pop(r, s);
 		struct origin o = { g->time_ns > s->last_ns ? g->time_ns : s->last_ns, g->flow, g->tid };
 		place(r, c, dir, g->offset, g->len, slice_make(g->bytes, g->captured), &o);
 		block_put(r, g, g->cap);
@@ -407,7 +477,7 @@ static bool hold(struct reassembly *r, struct connection *c, const struct plumb_
 		return false;
 	if (!c->waiting_at && r->nwaiting == REASSEMBLY_WAITING_MAX)
 		return false;
-	struct segment *g = block_get(r, sizeof(*g) + in.len, &cap);
+	struct segment *g = block_get(r, s, sizeof(*g) + in.len, &cap);
 	if (!g)
 		return false;
 	*g = (struct segment){
@@ -431,6 +501,8 @@ static bool hold(struct reassembly *r, struct connection *c, const struct plumb_
 	s->pending_bytes += g->captured;
 	r->counts->reordered++;
 	waiting_add(r, c);
+	if (!s->holder)
+		held_renew(r, c, s);
 	return true;
 }
 
@@ -505,7 +577,7 @@ void reassembly_release(struct reassembly *r, struct connection *c)
 		struct stream *s = &c->streams[d];
 		stream_release(r, s);
 		while (s->pending) {
-			struct segment *g = pending_pop(s);
+			struct segment *g = pending_pop(r, s);
 			block_put(r, g, g->cap);
 		}
 	}

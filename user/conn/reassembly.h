@@ -4,7 +4,8 @@
  * copied. Records that come before bytes which precede theirs wait: on the wire (pcap) up to a second, as retransmission takes its time;
  * at sockets a few milliseconds, as two threads that use one socket may be recorded in either order.
  *
- * Memory comes from a pool of power-of-two blocks, bounded by conn_options.max_buffer_bytes; what does not fit becomes a hole.
+ * Memory comes from a pool of power-of-two blocks, bounded by conn_options.max_buffer_bytes. At the limit the stream whose bytes have waited longest gives its
+ * memory up, and what it held becomes a hole: half a request that never ends must not keep others from being read.
  */
 #ifndef PLUMB_CONN_REASSEMBLY_H
 #define PLUMB_CONN_REASSEMBLY_H
@@ -20,6 +21,7 @@ struct reassembly {
 	uint32_t max_stream_bytes;
 	void *free[REASSEMBLY_CLASS_MAX + 1]; /* blocks of 2^class bytes, linked through their first word */
 	uint64_t used_bytes, cached_bytes;
+	struct stream *held_first, *held_last; /* streams that hold memory, longest waiting first */
 	struct connection *waiting[REASSEMBLY_WAITING_MAX]; /* connections with pending segments */
 	uint32_t nwaiting;
 };

@@ -127,7 +127,8 @@ static void render_stages(const struct prom *p, const struct metrics_self *s)
 	single(p, FAMILY_CONNECTIONS_ACTIVE, s->conn.active);
 	SEVERAL(p, FAMILY_STREAM_BYTES, { "ingress", s->conn.bytes[PLUMB_INGRESS] }, { "egress", s->conn.bytes[PLUMB_EGRESS] });
 	single(p, FAMILY_STREAM_HOLES, s->conn.holes);
-	SEVERAL(p, FAMILY_STREAM_LOST, { "hole", s->conn.hole_bytes }, { "overlap", s->conn.overlap_bytes }, { "refused", s->conn.buffer_refused_bytes });
+	SEVERAL(p, FAMILY_STREAM_LOST, { "hole", s->conn.hole_bytes }, { "overlap", s->conn.overlap_bytes }, { "refused", s->conn.buffer_refused_bytes },
+		{ "evicted", s->conn.buffer_evicted_bytes });
 	single(p, FAMILY_STREAM_BUFFERED, s->conn.buffered_bytes);
 	by_protocol(p, FAMILY_DETECTED, s->proto.detected);
 	by_protocol(p, FAMILY_MESSAGES, s->proto.messages);

@@ -10,6 +10,7 @@
 
 enum { CONNECTION_PARSER_BYTES = 256 };
 
+struct connection;
 struct exchange;
 
 struct endpoint {
@@ -39,6 +40,8 @@ struct stream {
 	uint64_t first_flow;
 	void *pending;       /* segments beyond a gap, by offset; conn/ only */
 	uint32_t pending_count, pending_bytes;
+	struct connection *holder; /* conn/ only: whose stream this is, while it holds memory */
+	struct stream *held_prev, *held_next; /* conn/ only: streams that hold memory, by how long their first byte has waited */
 };
 
 /* When the byte at `offset` of the bytes on offer arrived. */
