@@ -36,10 +36,21 @@ struct conn_handler {
 	void *ctx;
 };
 
+/* Why bytes of a stream were not parsed. Each byte counts for one reason. */
+enum conn_unseen {
+	CONN_UNSEEN_HOLE,       /* in no record, or in one that came too late */
+	CONN_UNSEEN_CUT,        /* in a record, but not captured: the tail of an I/O of which more was wanted */
+	CONN_UNSEEN_REFUSED,    /* the buffer of a direction was at its maximum */
+	CONN_UNSEEN_EVICTED,    /* waited longest for the rest of their message when all buffers were at their maximum */
+	CONN_UNSEEN_INCOMPLETE, /* the rest of their message was one of the above, or the connection ended */
+	CONN_UNSEEN_OVERLAP,    /* seen before */
+	CONN_UNSEEN_REASONS,
+};
+
 struct conn_counts {
 	uint64_t opened, closed, evicted, idle_closed;
-	uint64_t bytes[2], holes, hole_bytes, overlap_bytes, buffer_refused_bytes;
-	uint64_t buffer_evicted_bytes; /* of messages that had waited longest for their rest when memory ran out */
+	uint64_t bytes[2], holes;
+	uint64_t unseen_bytes[CONN_UNSEEN_REASONS];
 	uint64_t active, buffered_bytes;
 	uint64_t reordered;  /* records that came before bytes that precede theirs, and waited */
 	uint64_t late;       /* records of a socket that had just been closed */

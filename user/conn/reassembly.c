@@ -238,30 +238,30 @@ static size_t hand_out(struct reassembly *r, struct connection *c, enum plumb_di
 }
 
 /* Bytes that will never come. What waits before them cannot be completed: the handler sees it (stream.data) and it is dropped. */
-static void lose(struct reassembly *r, struct connection *c, enum plumb_direction dir, uint64_t len, bool cut, uint64_t time_ns)
+static void lose(struct reassembly *r, struct connection *c, enum plumb_direction dir, uint64_t len, enum conn_unseen why, uint64_t time_ns)
 {
 	struct stream *s = &c->streams[dir];
 
-	s->holes++;
-	s->hole_bytes += len;
 	r->counts->holes++;
-	r->counts->hole_bytes += len;
+	r->counts->unseen_bytes[why] += len;
+	r->counts->unseen_bytes[CONN_UNSEEN_INCOMPLETE] += stream_held(s);
 	s->lost = true;
-	s->cut = cut;
+	s->cut = why == CONN_UNSEEN_CUT;
 	r->handler.hole(r->handler.ctx, c, dir, s->end, s->end + len, time_ns);
 	stream_release(r, s);
 	s->end += len;
 	s->next = s->end;
 }
 
-/* The `held` bytes that wait become a hole. */
-static void forget(struct reassembly *r, struct connection *c, enum plumb_direction dir, uint32_t held, uint64_t time_ns)
+/* The bytes that wait become a hole. */
+static void forget(struct reassembly *r, struct connection *c, enum plumb_direction dir, enum conn_unseen why, uint64_t time_ns)
 {
 	struct stream *s = &c->streams[dir];
+	uint32_t held = stream_held(s);
 
 	s->end = s->next;
 	r->counts->buffered_bytes -= held;
-	lose(r, c, dir, held, false, time_ns);
+	lose(r, c, dir, held, why, time_ns);
 }
 
 /* The part of `len` bytes at the stream's end that nobody needs. */
@@ -286,9 +286,7 @@ static bool extend(struct reassembly *r, struct connection *c, enum plumb_direct
 	uint64_t fresh = s->end;
 
 	if (!stream_append(r, c, s, in)) {
-		uint32_t held = stream_held(s);
-		r->counts->buffer_refused_bytes += held;
-		forget(r, c, dir, held, o->time_ns);
+		forget(r, c, dir, CONN_UNSEEN_REFUSED, o->time_ns);
 		return false;
 	}
 	s->fresh = fresh;
@@ -322,19 +320,17 @@ static void take(struct reassembly *r, struct connection *c, enum plumb_directio
 		in = slice_from(in, n);
 		if (s->skip_until > s->end || in.len == 0)
 			continue;
-		if (!stream_append(r, c, s, in)) {
-			r->counts->buffer_refused_bytes += in.len;
-			lose(r, c, dir, in.len, false, o->time_ns);
-		}
+		if (!stream_append(r, c, s, in))
+			lose(r, c, dir, in.len, CONN_UNSEEN_REFUSED, o->time_ns);
 		return;
 	}
 }
 
-static void miss(struct reassembly *r, struct connection *c, enum plumb_direction dir, uint64_t len, bool cut, uint64_t time_ns)
+static void miss(struct reassembly *r, struct connection *c, enum plumb_direction dir, uint64_t len, enum conn_unseen why, uint64_t time_ns)
 {
 	len -= skip(r, c, dir, len, time_ns);
 	if (len)
-		lose(r, c, dir, len, cut, time_ns);
+		lose(r, c, dir, len, why, time_ns);
 }
 
 static void finish(struct reassembly *r, struct connection *c, enum plumb_direction dir, uint64_t time_ns)
@@ -363,7 +359,7 @@ static void place(struct reassembly *r, struct connection *c, enum plumb_directi
 	s->tid = o->tid;
 	s->flow = o->flow;
 	if (known) {
-		r->counts->overlap_bytes += known < len ? known : len;
+		r->counts->unseen_bytes[CONN_UNSEEN_OVERLAP] += known < len ? known : len;
 		if (known >= len)
 			return;
 	}
@@ -372,7 +368,7 @@ static void place(struct reassembly *r, struct connection *c, enum plumb_directi
 		take(r, c, dir, slice_make(in.ptr + known, captured), o);
 	uint64_t rest = len - known - captured;
 	if (rest)
-		miss(r, c, dir, rest, true, o->time_ns);
+		miss(r, c, dir, rest, CONN_UNSEEN_CUT, o->time_ns);
 }
 
 static void waiting_add(struct reassembly *r, struct connection *c)
@@ -410,22 +406,19 @@ static void evict(struct reassembly *r, struct stream *s)
 {
 	struct connection *c = s->holder;
 	enum plumb_direction dir = s == &c->streams[PLUMB_EGRESS] ? PLUMB_EGRESS : PLUMB_INGRESS;
-	uint32_t held = stream_held(s);
 
-	if (held) {
-		r->counts->buffer_evicted_bytes += held;
-		forget(r, c, dir, held, s->last_ns);
-	}
+	if (s->data)
+		forget(r, c, dir, CONN_UNSEEN_EVICTED, s->last_ns);
 	while (s->pending) {
 		struct segment *g = pending_pop(r, s);
 		if (g->offset > s->end)
-			miss(r, c, dir, g->offset - s->end, false, g->time_ns);
-		if (!g->len) {
+			miss(r, c, dir, g->offset - s->end, CONN_UNSEEN_HOLE, g->time_ns);
+		uint64_t known = s->end - g->offset < g->len ? s->end - g->offset : g->len;
+		r->counts->unseen_bytes[CONN_UNSEEN_OVERLAP] += known;
+		if (!g->len)
 			finish(r, c, dir, g->time_ns);
-		} else if (g->offset + g->len > s->end) {
-			r->counts->buffer_evicted_bytes += g->offset + g->len - s->end;
-			miss(r, c, dir, g->offset + g->len - s->end, false, g->time_ns);
-		}
+		else
+			miss(r, c, dir, g->len - known, CONN_UNSEEN_EVICTED, g->time_ns);
 		block_put(r, g, g->cap);
 	}
 	if (!c->streams[0].pending && !c->streams[1].pending)
@@ -454,7 +447,7 @@ static void give_up(struct reassembly *r, struct connection *c, enum plumb_direc
 	struct stream *s = &c->streams[dir];
 	const struct segment *g = s->pending;
 
-	miss(r, c, dir, g->offset - s->end, false, g->time_ns < time_ns ? g->time_ns : time_ns);
+	miss(r, c, dir, g->offset - s->end, CONN_UNSEEN_HOLE, g->time_ns < time_ns ? g->time_ns : time_ns);
 	drain(r, c, dir);
 }
 
@@ -541,7 +534,7 @@ void reassembly_data(struct reassembly *r, struct connection *c, const struct pl
 		offset = s->end;
 	}
 	if (offset < s->end && s->end - offset > RESTART_BYTES && d->len) {
-		lose(r, c, dir, 0, false, d->h.time_ns);
+		lose(r, c, dir, 0, CONN_UNSEEN_HOLE, d->h.time_ns);
 		s->next = s->end = s->skip_until = s->fresh = offset;
 	}
 	while (offset > s->end) {
@@ -550,7 +543,7 @@ void reassembly_data(struct reassembly *r, struct connection *c, const struct pl
 		if (s->pending && ((struct segment *)s->pending)->offset <= offset)
 			give_up(r, c, dir, d->h.time_ns);
 		else
-			miss(r, c, dir, offset - s->end, false, d->h.time_ns);
+			miss(r, c, dir, offset - s->end, CONN_UNSEEN_HOLE, d->h.time_ns);
 	}
 	place(r, c, dir, offset, d->len, in, &o);
 	if (s->pending)
@@ -575,6 +568,7 @@ void reassembly_release(struct reassembly *r, struct connection *c)
 {
 	for (int d = 0; d < 2; d++) {
 		struct stream *s = &c->streams[d];
+		r->counts->unseen_bytes[CONN_UNSEEN_INCOMPLETE] += stream_held(s);
 		stream_release(r, s);
 		while (s->pending) {
 			struct segment *g = pending_pop(r, s);

@@ -13,6 +13,12 @@ static const char *const loss_names[] = {
 };
 _Static_assert(sizeof(loss_names) / sizeof(loss_names[0]) == PLUMB_LOSS_REASONS, "a loss reason without a name");
 
+static const char *const unseen_names[] = {
+	[CONN_UNSEEN_HOLE] = "hole", [CONN_UNSEEN_CUT] = "cut", [CONN_UNSEEN_REFUSED] = "refused", [CONN_UNSEEN_EVICTED] = "evicted",
+	[CONN_UNSEEN_INCOMPLETE] = "incomplete", [CONN_UNSEEN_OVERLAP] = "overlap",
+};
+_Static_assert(sizeof(unseen_names) / sizeof(unseen_names[0]) == CONN_UNSEEN_REASONS, "a reason without a name");
+
 static const char *const protocol_names[] = {
 	"unknown",
 #define PROTOCOL(id, symbol, name, ...) name,
@@ -127,8 +133,9 @@ static void render_stages(const struct prom *p, const struct metrics_self *s)
 	single(p, FAMILY_CONNECTIONS_ACTIVE, s->conn.active);
 	SEVERAL(p, FAMILY_STREAM_BYTES, { "ingress", s->conn.bytes[PLUMB_INGRESS] }, { "egress", s->conn.bytes[PLUMB_EGRESS] });
 	single(p, FAMILY_STREAM_HOLES, s->conn.holes);
-	SEVERAL(p, FAMILY_STREAM_LOST, { "hole", s->conn.hole_bytes }, { "overlap", s->conn.overlap_bytes }, { "refused", s->conn.buffer_refused_bytes },
-		{ "evicted", s->conn.buffer_evicted_bytes });
+	const struct metric_family *f = begin(p, FAMILY_STREAM_LOST);
+	for (size_t i = 0; i < CONN_UNSEEN_REASONS; i++)
+		prom_sample(p, f, f->variant_label, unseen_names[i], s->conn.unseen_bytes[i]);
 	single(p, FAMILY_STREAM_BUFFERED, s->conn.buffered_bytes);
 	by_protocol(p, FAMILY_DETECTED, s->proto.detected);
 	by_protocol(p, FAMILY_MESSAGES, s->proto.messages);

@@ -28,7 +28,6 @@ struct stream {
 	uint64_t first_ns;   /* when the byte at `next` arrived */
 	uint64_t last_ns;    /* when the latest byte arrived */
 	uint64_t bytes;      /* all that passed, holes included */
-	uint64_t holes, hole_bytes;
 	uint32_t tid;        /* thread and flow of the latest I/O */
 	uint64_t flow;
 	bool begun;          /* an offset is known */
