@@ -14,7 +14,7 @@ struct pipeline {
 	struct pipeline_filter filter;
 	bool protocols[PLUMB_PROTO_COUNT];
 	struct sink *const *sinks;
-	void (*policy)(void *ctx, uint64_t sock, uint32_t ingress, uint32_t egress);
+	void (*policy)(void *ctx, uint64_t sock, const struct capture *capture);
 	void *policy_ctx;
 	uint64_t now_ns;
 	uint64_t realtime_offset_ns;
@@ -37,12 +37,12 @@ static void on_end(void *ctx, struct exchange *x)
 	correlate_end(p->correlate, x);
 }
 
-static void on_policy(void *ctx, uint64_t sock, uint32_t ingress, uint32_t egress)
+static void on_policy(void *ctx, uint64_t sock, const struct capture *capture)
 {
 	struct pipeline *p = ctx;
 
 	if (p->policy)
-		p->policy(p->policy_ctx, sock, ingress, egress);
+		p->policy(p->policy_ctx, sock, capture);
 }
 
 static bool wanted(const struct pipeline *p, const struct span *s)

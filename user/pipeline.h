@@ -24,7 +24,7 @@ struct pipeline_options {
 	struct metrics_options metrics;
 	struct pipeline_filter filter;
 	struct sink *const *sinks;  /* NULL-terminated, not owned */
-	void (*policy)(void *ctx, uint64_t sock, uint32_t ingress, uint32_t egress); /* NULL = nobody to tell (files) */
+	void (*policy)(void *ctx, uint64_t sock, const struct capture *capture); /* NULL = nobody to tell (files) */
 	void *policy_ctx;
 };
 

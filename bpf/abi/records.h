@@ -272,7 +272,7 @@ struct plumb_rec_overhead {
  * socketpair carries records, one a packet.
  */
 enum plumb_ctl_type {
-	PLUMB_CTL_POLICY = 1,   /* a = socket, b = policy word, see below */
+	/* 1 was a capture policy: the engine writes the table itself */
 	PLUMB_CTL_DESCRIBE = 2, /* a = pid: answer with a PROCESS record */
 	PLUMB_CTL_TLS = 3,      /* a = pid: attach TLS probes (later stage; ignored and counted now) */
 	PLUMB_CTL_READY = 4,    /* engine has dropped its privileges and reads */
@@ -285,15 +285,16 @@ struct plumb_ctl {
 };
 
 /*
- * Capture policy word of a socket: for each direction (ingress in the low half, egress in the high half) the bytes captured of each
- * I/O call. 0 = lengths only, PLUMB_POLICY_ALL = every byte, up to PLUMB_PAYLOAD_CHUNKS records.
- * The kernel looks it up in an array at (sock & (PLUMB_POLICY_SLOTS - 1)); a slot whose tag is another socket's means the default.
+ * Capture policy of a socket, by direction: of each I/O call `want` bytes are captured. 0 = lengths only, PLUMB_POLICY_ALL = every byte, up to
+ * PLUMB_PAYLOAD_CHUNKS records. What lies before the stream offset `until` is not wanted: an I/O that ends there is not captured, one that goes beyond it is
+ * captured from its start up to `want` bytes behind it.
+ * A table in memory that the engine writes and the kernel reads, at (sock & (PLUMB_POLICY_SLOTS - 1)); a slot whose tag is another socket's means the default.
  */
 #define PLUMB_POLICY_ALL 0xffffffffu
 struct plumb_policy_slot {
 	__u64 sock;
-	__u32 ingress;
-	__u32 egress;
+	__u64 until[2];
+	__u32 want[2];
 };
 
 #endif

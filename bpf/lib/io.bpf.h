@@ -261,17 +261,15 @@ static __always_inline void io_emit_parts(struct plumb_percpu *pc, __u32 level, 
 }
 
 /* How many bytes of an I/O are wanted; counts one whose bytes cannot be read. */
-static __always_inline __u32 io_want(struct plumb_percpu *pc, const struct plumb_sock_state *st, const struct plumb_gather *g, int dir, __u32 len)
+static __always_inline __u32 io_want(struct plumb_percpu *pc, const struct plumb_sock_state *st, const struct plumb_gather *g, int dir, __u64 offset, __u32 len)
 {
 	if (!g->readable) {
 		if (len)
 			plumb_lost(pc, PLUMB_LOSS_UNREADABLE, 1);
 		return 0;
 	}
-	__u32 want = sock_capture(st->cookie, dir);
-	if (want > st->capture)
-		want = st->capture;
-	return want > len ? len : want;
+	__u32 want = sock_capture(st->cookie, dir, offset, len);
+	return want > st->capture ? st->capture : want;
 }
 
 /* Returns the record's time. */
@@ -285,7 +283,7 @@ static __always_inline __u64 io_stream(struct plumb_percpu *pc, struct sock *sk,
 	if (!plumb_enter(pc, &level))
 		return st->stats_ns;
 	io_head(&head, st, PLUMB_REC_DATA, pid_tgid, dir, g->path);
-	__u32 want = io_want(pc, st, g, dir, len);
+	__u32 want = io_want(pc, st, g, dir, offset, len);
 	if (want > PLUMB_PAYLOAD_MAX || g->iov) {
 		struct plumb_scratch *s = plumb_scratch_get(level);
 		if (!s)
@@ -337,7 +335,7 @@ static __always_inline void io_dgram(struct plumb_percpu *pc, struct sock *sk, s
 				     __u64 pid_tgid, int dir, __u32 len)
 {
 	__u64 offset = io_offset(sk, st, dir, len, g->behind);
-	__u32 level, want = io_want(pc, st, g, dir, len);
+	__u32 level, want = io_want(pc, st, g, dir, offset, len);
 	struct plumb_ring_ends *ends;
 
 	/* MSG_TRUNC returns the datagram's length, which may be more than the buffer holds. */

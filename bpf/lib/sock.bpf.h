@@ -154,7 +154,7 @@ static __always_inline __u32 sock_tcp_read(struct sock *sk, struct tcp_sock *tp)
 	return sock_flagged(sk, PLUMB_SOCK_DONE) && copied == SK(tp, rcv_nxt) ? copied - 1 : copied;
 }
 
-/* Written by the probe as the engine asks; see plumb_policy_slot. */
+/* Written by the engine; see plumb_policy_slot. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, PLUMB_POLICY_SLOTS);
@@ -169,14 +169,31 @@ const volatile __u64 stats_interval_ns = 10000000000ull;
 const volatile __u32 filter_ports = 0; /* used entries of filter_port; 0 = all ports */
 const volatile __u16 filter_port[PLUMB_FILTER_MAX];
 
-static __always_inline __u32 sock_capture(__u64 cookie, int dir)
+/* Bytes to capture of an I/O of `len` bytes at `offset`. */
+static __always_inline __u32 sock_capture(__u64 cookie, int dir, __u64 offset, __u32 len)
+{
+	__u32 at = (__u32)cookie & (PLUMB_POLICY_SLOTS - 1);
+	volatile struct plumb_policy_slot *p = bpf_map_lookup_elem(&policies, &at);
+	__u64 want = default_capture;
+
+	if (p && p->sock == cookie) {
+		__u64 until = p->until[dir & 1], asked = p->want[dir & 1];
+		__u64 unwanted = until > offset ? until - offset : 0;
+		/* Else the slot has become another's meanwhile. */
+		if (p->sock == cookie)
+			want = unwanted >= len ? 0 : unwanted + asked;
+	}
+	return want < len ? (__u32)want : len;
+}
+
+/* The socket begins a new life, with offsets of its own. */
+static __always_inline void sock_capture_reset(__u64 cookie)
 {
 	__u32 at = (__u32)cookie & (PLUMB_POLICY_SLOTS - 1);
 	struct plumb_policy_slot *p = bpf_map_lookup_elem(&policies, &at);
 
-	if (!p || p->sock != cookie)
-		return default_capture;
-	return dir == PLUMB_INGRESS ? p->ingress : p->egress;
+	if (p && p->sock == cookie)
+		p->sock = 0;
 }
 
 /* What is given up to keep within the overhead budget; written by the probe, which then raises the generation. All zero: nothing. */
@@ -492,6 +509,7 @@ static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate
 		st->tgid = 0;
 		st->error = 0;
 		st->connect_ns = bpf_ktime_get_boot_ns();
+		sock_capture_reset(st->cookie);
 		sock_wanted(sk, st, tgid);
 		return 0;
 	}

@@ -21,6 +21,7 @@ struct rig {
 	struct plumb_ring_ends ends[RINGS];
 	uint8_t *data[RINGS];
 	uint64_t bell[2]; /* consumer, producer */
+	struct plumb_policy_slot policies[PLUMB_POLICY_SLOTS];
 	struct link link;
 	struct link_progress progress;
 	int pair[2];
@@ -56,6 +57,7 @@ static int setup(void **state)
 		.nrings = RINGS,
 		.doorbell = { .fd = eventfd(0, EFD_NONBLOCK), .consumer_pos = &r->bell[0], .producer_pos = &r->bell[1] },
 		.control_fd = r->pair[1],
+		.policies = r->policies,
 		.progress = &r->progress,
 	};
 	r->base_ns = boot_ns() - 1000000000u;
@@ -294,6 +296,27 @@ static void ends_when_the_probe_is_gone(void **state)
 	assert_int_equal(read_once(r), -ENODATA);
 }
 
+/* Two sockets of one place in the table: the later one has it, and the other's end does not take it away. */
+static void policies_are_tagged(void **state)
+{
+	struct rig *r = *state;
+	const struct plumb_policy_slot *slot = &r->policies[5];
+	struct capture c = { .until = { 1ull << 40, UINT64_MAX }, .want = { 4096, PLUMB_POLICY_ALL } };
+
+	live_policy(r->source, 5, &c);
+	assert_int_equal(slot->sock, 5);
+	assert_memory_equal(slot->until, c.until, sizeof(c.until));
+	assert_memory_equal(slot->want, c.want, sizeof(c.want));
+	c = (struct capture){ .until = { 7, 11 }, .want = { 0, 13 } };
+	live_policy(r->source, 5 + PLUMB_POLICY_SLOTS, &c);
+	live_policy(r->source, 5, NULL);
+	assert_int_equal(slot->sock, 5 + PLUMB_POLICY_SLOTS);
+	assert_memory_equal(slot->until, c.until, sizeof(c.until));
+	assert_memory_equal(slot->want, c.want, sizeof(c.want));
+	live_policy(r->source, 5 + PLUMB_POLICY_SLOTS, NULL);
+	assert_int_equal(slot->sock, 0);
+}
+
 #define LIVE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -309,6 +332,7 @@ int main(void)
 		LIVE_TEST(counts_what_was_taken_but_not_processed),
 		LIVE_TEST(survives_nonsense),
 		LIVE_TEST(ends_when_the_probe_is_gone),
+		LIVE_TEST(policies_are_tagged),
 	};
 	return cmocka_run_group_tests_name("live", tests, NULL, NULL);
 }

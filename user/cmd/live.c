@@ -32,7 +32,6 @@ struct engine {
 	int statm_fd;
 	uint32_t restarts;
 	int status;                /* with which the run ends when the recording ends it */
-	uint64_t policy_refused;
 };
 
 /* Set by the signal handler, looked at between batches. */
@@ -91,13 +90,12 @@ static int engine_prepare(uint32_t restarts, void *ctx)
 	return engine_open_recorder(e, restarts);
 }
 
-static void engine_policy(void *ctx, uint64_t sock, uint32_t ingress, uint32_t egress)
+static void engine_policy(void *ctx, uint64_t sock, const struct capture *capture)
 {
 	struct engine *e = ctx;
-	struct plumb_ctl m = { .type = PLUMB_CTL_POLICY, .a = sock, .b = (uint64_t)egress << 32 | ingress };
 
-	if (e->source && live_control(e->source, &m))
-		e->policy_refused++; /* the socket keeps the default: more is captured than needed, nothing is lost */
+	if (e->source)
+		live_policy(e->source, sock, capture);
 }
 
 /* The recording is full, or cannot be written. Spans matter more, where there are any: they go on without it. */

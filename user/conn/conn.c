@@ -448,7 +448,9 @@ static void record_datagram(struct conn_table *t, struct connection *c, const st
 	s->tid = s->first_tid = r->d.tid;
 	s->flow = s->first_flow = r->d.flow;
 	t->counts.bytes[dir] += r->d.len;
-	t->streams.handler.datagram(t->streams.handler.ctx, c, dir, slice_head(payload, r->d.len), r);
+	payload = slice_head(payload, r->d.len);
+	t->counts.captured_bytes[dir] += payload.len;
+	t->streams.handler.datagram(t->streams.handler.ctx, c, dir, payload, r);
 }
 
 static void drop_idle(struct conn_table *t, struct connection *c)

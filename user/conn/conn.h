@@ -49,7 +49,7 @@ enum conn_unseen {
 
 struct conn_counts {
 	uint64_t opened, closed, evicted, idle_closed;
-	uint64_t bytes[2], holes;
+	uint64_t bytes[2], captured_bytes[2], holes; /* all that passed; of it in records */
 	uint64_t unseen_bytes[CONN_UNSEEN_REASONS];
 	uint64_t active, buffered_bytes;
 	uint64_t reordered;  /* records that came before bytes that precede theirs, and waited */

@@ -517,6 +517,7 @@ void reassembly_data(struct reassembly *r, struct connection *c, const struct pl
 		expire(r, c, d->h.time_ns);
 	s->bytes += d->len;
 	r->counts->bytes[dir] += d->len;
+	r->counts->captured_bytes[dir] += in.len;
 	if (!s->begun) {
 		if (d->len == 0) {
 			finish(r, c, dir, d->h.time_ns);

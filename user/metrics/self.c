@@ -132,6 +132,7 @@ static void render_stages(const struct prom *p, const struct metrics_self *s)
 		{ "idle_closed", s->conn.idle_closed }, { "forgotten", s->conn.forgotten }, { "opaque", s->proto.opaque });
 	single(p, FAMILY_CONNECTIONS_ACTIVE, s->conn.active);
 	SEVERAL(p, FAMILY_STREAM_BYTES, { "ingress", s->conn.bytes[PLUMB_INGRESS] }, { "egress", s->conn.bytes[PLUMB_EGRESS] });
+	SEVERAL(p, FAMILY_CAPTURED_BYTES, { "ingress", s->conn.captured_bytes[PLUMB_INGRESS] }, { "egress", s->conn.captured_bytes[PLUMB_EGRESS] });
 	single(p, FAMILY_STREAM_HOLES, s->conn.holes);
 	const struct metric_family *f = begin(p, FAMILY_STREAM_LOST);
 	for (size_t i = 0; i < CONN_UNSEEN_REASONS; i++)

@@ -49,11 +49,17 @@ static inline uint64_t stream_time(const struct stream *s, uint64_t offset)
 	return offset < s->fresh ? s->first_ns : s->last_ns;
 }
 
+/* What the kernel side is asked to capture of a socket's I/O, by enum plumb_direction; see plumb_policy_slot. */
+struct capture {
+	uint64_t until[2]; /* nothing is needed before this offset */
+	uint32_t want[2];  /* bytes of each I/O call */
+};
+
 /* The message in progress in one direction; proto/ only. */
 struct progress {
 	struct exchange *exchange; /* it belongs to; NULL: one-way, refused or none */
 	uint64_t need_until;       /* the parser asked not to be called before this offset is there */
-	uint32_t want;             /* capture policy last asked for, bytes of each burst */
+	uint32_t want;             /* capture policy last asked for, bytes of each I/O call */
 	uint16_t bad;              /* PARSE_BAD without a message in between */
 	uint8_t open;              /* BEGIN seen, END not: 1 + enum message_kind, 0 = none */
 	bool end_after_skip;

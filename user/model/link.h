@@ -41,6 +41,7 @@ struct link {
 	uint32_t nrings;
 	struct link_doorbell doorbell;
 	int control_fd;             /* SOCK_SEQPACKET: records come, struct plumb_ctl goes */
+	struct plumb_policy_slot *policies; /* PLUMB_POLICY_SLOTS; read by the kernel side */
 	struct link_progress *progress; /* shared memory */
 	uint32_t restarts;          /* engines that died before this one */
 };

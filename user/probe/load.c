@@ -42,7 +42,6 @@ struct loaded {
 	int stats_fd;                   /* kept open: programs are timed all the time */
 	int timing_fd;                  /* for a moment */
 	uint64_t timing_ns, timing_run_ns;
-	struct plumb_policy_slot *policies; /* mapped */
 	void (*process_fn)(void *ctx, const struct plumb_rec_header *h);
 	void *process_ctx;
 	size_t percpu_bytes;
@@ -183,16 +182,6 @@ static int load_map_rings(struct loaded *l, struct link_doorbell *ret_doorbell)
 	return 0;
 }
 
-static int load_map_memory(struct loaded *l)
-{
-	void *p = mmap(NULL, sizeof(*l->policies) * PLUMB_POLICY_SLOTS, PROT_READ | PROT_WRITE, MAP_SHARED, load_map_fd(l, "policies"), 0);
-
-	if (p == MAP_FAILED)
-		return -errno;
-	l->policies = p;
-	return 0;
-}
-
 /* Both objects of the ladder have the same knobs; their types differ by name only. */
 #define LOAD_RUNG(skel, o)                                                                                        \
 	do {                                                                                                      \
@@ -324,11 +313,6 @@ int loaded_new(const struct load_options *o, struct loaded **ret_loaded, struct 
 		load_fail(err, "cannot load the socket programs", ret_error, error_len);
 		goto fail;
 	}
-	err = load_map_memory(l);
-	if (err) {
-		load_fail(err, "cannot map the capture policies", ret_error, error_len);
-		goto fail;
-	}
 	err = load_process(l, o);
 	struct caps_rung *life = &caps_feature(ret_caps, "process life")->rungs[0];
 	life->state = err ? CAPS_FAILS : CAPS_WORKS;
@@ -364,8 +348,6 @@ void loaded_free(struct loaded *l)
 	free(l->rings);
 	if (l->rings_fd >= 0)
 		close(l->rings_fd);
-	if (l->policies)
-		munmap(l->policies, sizeof(*l->policies) * PLUMB_POLICY_SLOTS);
 	if (l->stats_fd >= 0)
 		close(l->stats_fd);
 	if (l->timing_fd >= 0)
@@ -391,13 +373,14 @@ int loaded_attach(struct loaded *l, struct caps *caps, char *ret_error, size_t e
 int loaded_link(struct loaded *l, struct link *ret_link)
 {
 	int err = load_map_rings(l, &ret_link->doorbell);
+	void *p = mmap(NULL, sizeof(*ret_link->policies) * PLUMB_POLICY_SLOTS, PROT_READ | PROT_WRITE, MAP_SHARED, load_map_fd(l, "policies"), 0);
 
-	/* Policies are the probe's to write. */
-	munmap(l->policies, sizeof(*l->policies) * PLUMB_POLICY_SLOTS);
-	l->policies = NULL;
+	if (err || p == MAP_FAILED)
+		return err ? err : -errno; /* the process ends */
+	ret_link->policies = p;
 	ret_link->rings = l->rings;
 	ret_link->nrings = l->ncpus * PLUMB_RING_LEVELS;
-	return err;
+	return 0;
 }
 
 /* Tells the programs that something they remember has changed. */
@@ -455,19 +438,6 @@ bool loaded_is_target(const struct loaded *l, uint32_t pid)
 	uint8_t value[8];
 
 	return bpf_map_lookup_elem(load_map_fd(l, "targets"), &pid, value) == 0 && value[0] == TARGET_TRACE;
-}
-
-void loaded_policy(struct loaded *l, uint64_t sock, uint32_t ingress, uint32_t egress)
-{
-	volatile struct plumb_policy_slot *slot = &l->policies[sock & (PLUMB_POLICY_SLOTS - 1)];
-
-	/* The tag goes last and is taken away first: a program must never see one socket's tag with another's numbers. */
-	slot->sock = 0;
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	slot->ingress = ingress;
-	slot->egress = egress;
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	slot->sock = sock;
 }
 
 static struct bpf_object *load_object(const struct loaded *l, int i)

@@ -41,7 +41,7 @@ void loaded_free(struct loaded *l);
 /* Attaches: from here on records come. */
 int loaded_attach(struct loaded *l, struct caps *caps, char *ret_error, size_t error_len);
 
-/* In an engine's process: maps the rings, lets go of what is the probe's. The arrays stay l's. */
+/* In an engine's process: maps the rings and the policy table. The arrays stay l's. */
 int loaded_link(struct loaded *l, struct link *ret_link);
 
 /* A new engine begins: sockets in use are announced to it again. */
@@ -52,7 +52,6 @@ int loaded_target_new(struct loaded *l, uint32_t pid, enum target_verdict verdic
 bool loaded_is_target(const struct loaded *l, uint32_t pid);
 /* What is given up from now on: most bytes captured of each I/O (UINT32_MAX: no limit); one connection of 2^sample_shift is looked at. */
 int loaded_shed(struct loaded *l, uint32_t capture_bytes, uint32_t sample_shift);
-void loaded_policy(struct loaded *l, uint64_t sock, uint32_t ingress, uint32_t egress);
 /* Cumulative, summed over CPUs. */
 void loaded_losses(struct loaded *l, uint64_t ret_losses[PLUMB_LOSS_REASONS]);
 /* Fills at most max entries; returns how many programs are loaded. */

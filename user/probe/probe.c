@@ -440,7 +440,6 @@ static void probe_control(struct probe *p)
 		if (n != (ssize_t)sizeof(m))
 			continue;
 		switch (m.type) {
-		case PLUMB_CTL_POLICY: loaded_policy(p->loaded, m.a, (uint32_t)m.b, (uint32_t)(m.b >> 32)); break;
 		case PLUMB_CTL_DESCRIBE: watch_describe(p->watch, (uint32_t)m.a, NULL); break;
 		case PLUMB_CTL_READY: break; /* it works: nothing to do; how long it works decides how soon it is started again */
 		default: break;

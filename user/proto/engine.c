@@ -15,6 +15,7 @@ enum {
 	REDETECT_MAX = 2,
 	IDLE_CALLS_MAX = 8,     /* messages in a row that consume nothing */
 	POLICY_DOUBLE_MAX = 1 << 20, /* beyond it everything is captured */
+	SKIP_TOLD_MIN = 16384,  /* of less the kernel side is not told: it has passed before the answer comes */
 };
 
 struct proto_engine {
@@ -63,8 +64,24 @@ static struct slice waiting(const struct connection *c, int dir)
 
 static void ask_policy(struct proto_engine *e, const struct connection *c)
 {
-	if (e->pairing.handler.policy)
-		e->pairing.handler.policy(e->pairing.handler.ctx, c->sock, c->progress[PLUMB_INGRESS].want, c->progress[PLUMB_EGRESS].want);
+	struct capture capture;
+
+	if (!e->pairing.handler.policy)
+		return;
+	for (int d = 0; d < 2; d++) {
+		capture.until[d] = c->streams[d].skip_until;
+		capture.want[d] = c->progress[d].want;
+	}
+	e->pairing.handler.policy(e->pairing.handler.ctx, c->sock, &capture);
+}
+
+/* The socket may live on, in a new life even: what was not needed says nothing of what comes. */
+static void forget_policy(struct proto_engine *e, const struct connection *c)
+{
+	bool ahead = c->streams[0].skip_until > c->streams[0].end || c->streams[1].skip_until > c->streams[1].end;
+
+	if (ahead && c->phase == CONNECTION_PARSE && e->pairing.handler.policy)
+		e->pairing.handler.policy(e->pairing.handler.ctx, c->sock, NULL);
 }
 
 static void close_external(struct connection *c)
@@ -225,8 +242,11 @@ static void pass_over(struct proto_engine *e, struct connection *c, int dir, str
 	uint64_t from = s->next + *at;
 
 	if (skip > in.len - *at) {
+		uint64_t left = skip - (in.len - *at);
 		s->skip_until = skip > UINT64_MAX - from ? UINT64_MAX : from + skip;
 		*at = in.len;
+		if (left >= SKIP_TOLD_MIN)
+			ask_policy(e, c);
 		return;
 	}
 	*at += skip;
@@ -425,6 +445,7 @@ static void on_close(void *ctx, struct connection *c, int error, bool evicted, u
 			on_eof(ctx, c, (enum plumb_direction)d, time_ns);
 	pairing_close(&e->pairing, c, close_reason(error, evicted), 0, time_ns);
 	close_external(c);
+	forget_policy(e, c);
 }
 
 /* Datagrams: each is a message, or several, of its own; the sides may change from one to the next. */

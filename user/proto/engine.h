@@ -29,8 +29,8 @@ struct proto_engine_handler {
 	 * with proto_engine_free_exchange().
 	 */
 	void (*end)(void *ctx, struct exchange *x);
-	/* Capture policy wish for a socket (records.h): bytes of each burst wanted per direction. */
-	void (*policy)(void *ctx, uint64_t sock, uint32_t ingress, uint32_t egress);
+	/* Capture policy wish for a socket; NULL: nothing is known of it any more. */
+	void (*policy)(void *ctx, uint64_t sock, const struct capture *capture);
 	void *ctx;
 };
 

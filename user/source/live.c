@@ -381,3 +381,25 @@ int live_control(struct source *s, const struct plumb_ctl *message)
 		return 0;
 	return -errno;
 }
+
+void live_policy(struct source *s, uint64_t sock, const struct capture *capture)
+{
+	const struct live *l = (const struct live *)s;
+	struct plumb_policy_slot *slot = &l->link->policies[sock & (PLUMB_POLICY_SLOTS - 1)];
+
+	if (!capture) {
+		if (slot->sock == sock)
+			__atomic_store_n(&slot->sock, 0, __ATOMIC_RELAXED);
+		return;
+	}
+	/* A program must never see one socket's tag with another's numbers. Its own may be older or newer, each for itself. */
+	if (slot->sock != sock) {
+		__atomic_store_n(&slot->sock, 0, __ATOMIC_RELAXED);
+		__atomic_thread_fence(__ATOMIC_RELEASE);
+	}
+	for (int d = 0; d < 2; d++) {
+		__atomic_store_n(&slot->until[d], capture->until[d], __ATOMIC_RELAXED);
+		__atomic_store_n(&slot->want[d], capture->want[d], __ATOMIC_RELAXED);
+	}
+	__atomic_store_n(&slot->sock, sock, __ATOMIC_RELEASE);
+}

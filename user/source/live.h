@@ -6,6 +6,7 @@
 #ifndef PLUMB_SOURCE_LIVE_H
 #define PLUMB_SOURCE_LIVE_H
 
+#include "model/connection.h"
 #include "model/link.h"
 #include "source/source.h"
 
@@ -13,5 +14,7 @@
 int live_open(const struct link *link, int wake_fd, struct source **ret_source);
 /* Tells the probe. Never blocks: -EAGAIN when the probe does not keep up; the caller counts or drops. */
 int live_control(struct source *s, const struct plumb_ctl *message);
+/* Tells the kernel side, which obeys from its next I/O on. NULL: the default again. */
+void live_policy(struct source *s, uint64_t sock, const struct capture *capture);
 
 #endif

@@ -27,8 +27,17 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\n\r\n")
 
+    def reply_in_small_writes(self, size):
+        self.send_response(200)
+        self.send_header("Content-Length", str(size))
+        self.end_headers()
+        for at in range(0, size, 4096):
+            self.wfile.write(b"s" * min(4096, size - at))
+
     def do_GET(self):
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        left = int(self.headers.get("Content-Length") or 0)
+        while left:
+            left -= len(self.rfile.read(min(left, 1 << 20)))
         kind = self.path.split("/")[1]
         if kind == "items":
             self.reply(*((204, b"") if self.command == "DELETE" else (200, b"one item: " + self.path.encode() + b"\n")))
@@ -38,6 +47,8 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(200, b"b" * 200_003)
         elif kind == "chunks":
             self.reply_in_chunks([b"c" * 701] * 5)
+        elif kind == "stream":  # /stream/BYTES
+            self.reply_in_small_writes(int(self.path.split("/")[2]))
         elif kind == "slow":
             time.sleep(DELAY)
             self.reply(200, b"at last\n")
