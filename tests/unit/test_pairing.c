@@ -423,7 +423,7 @@ static void a_long_value_is_not_asked_for(void **state)
 		assert_int_equal(f.capture.until[PLUMB_EGRESS], end);
 	}
 	assert_int_equal(f.capture.until[PLUMB_INGRESS], 0);
-	assert_int_equal(f.policies, 2); /* the protocol, the value */
+	assert_int_equal(f.policies, 3); /* the protocol, the value, the pipeline */
 	assert_int_equal(f.begun, 2);
 	text(&f, PLUMB_INGRESS, "+OK\r\n");
 	assert_int_equal(f.latest.request.bytes, end);
@@ -443,9 +443,53 @@ static void a_long_value_is_not_asked_for(void **state)
 	assert_int_equal(f.policies_forgotten, 1);
 }
 
+#define GET "*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n"
+
+/* Two requests in one write are a pipeline, in the middle of a connection's life too: both are answered, and from now on no I/O is captured in part. */
+static void a_pipeline_is_captured_whole(void **state)
+{
+	const uint32_t flags[] = { 0, PLUMB_SOCK_PREEXISTING };
+	struct proto_counts n;
+	struct fixture f;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		fixture_init(&f, (struct proto_engine_options){ 0 }, flags[i]);
+		for (int k = 0; k < 3; k++) {
+			request(&f);
+			response(&f);
+		}
+		assert_int_equal(f.policies, 1);
+		assert_true(f.capture.want[0] != PLUMB_POLICY_ALL && f.capture.want[1] != PLUMB_POLICY_ALL);
+		text(&f, PLUMB_EGRESS, GET GET);
+		response(&f);
+		response(&f);
+		assert_int_equal(f.answered, 5);
+		assert_int_equal(f.holes, 0);
+		assert_int_equal(f.policies, 2);
+		assert_int_equal(f.capture.want[0] & f.capture.want[1], PLUMB_POLICY_ALL);
+		proto_engine_counts(f.engine, &n);
+		assert_int_equal(n.policy_raised, 1);
+		fixture_done(&f);
+	}
+
+	/* The first thing that is seen of a connection, its first half in another write. */
+	fixture_init(&f, (struct proto_engine_options){ 0 }, PLUMB_SOCK_PREEXISTING);
+	text(&f, PLUMB_EGRESS, "*2\r\n$3\r\nGE");
+	text(&f, PLUMB_EGRESS, "T\r\n$3\r\nkey\r\n" GET GET "*2\r\n$3\r\nGET\r\n$");
+	text(&f, PLUMB_EGRESS, "3\r\nkey\r\n");
+	for (int k = 0; k < 4; k++)
+		response(&f);
+	assert_int_equal(f.answered, 4);
+	assert_int_equal(f.holes, 0);
+	assert_int_equal(f.capture.want[0] & f.capture.want[1], PLUMB_POLICY_ALL);
+	fixture_done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_pipeline_is_captured_whole),
 		cmocka_unit_test(a_long_value_is_not_asked_for),
 		cmocka_unit_test(a_response_is_never_given_to_a_stranger),
 		cmocka_unit_test(times_are_those_of_the_bytes),     cmocka_unit_test(pipeline_of_10007_pairs_in_order),

@@ -158,6 +158,16 @@ static bool try_detect(struct proto_engine *e, struct connection *c, int dir, st
 	return false;
 }
 
+/* Heads may begin anywhere in its I/O, and what is cut of one may hold several: all that one I/O can give from now on, in both directions. */
+static void ask_for_all(struct proto_engine *e, struct connection *c)
+{
+	if (c->progress[0].want == PLUMB_POLICY_ALL && c->progress[1].want == PLUMB_POLICY_ALL)
+		return;
+	c->progress[0].want = c->progress[1].want = PLUMB_POLICY_ALL;
+	e->counts.policy_raised++;
+	ask_policy(e, c);
+}
+
 /* Parsing. */
 
 static struct extent extent_of(const struct connection *c, int dir, uint64_t offset, uint64_t len)
@@ -325,8 +335,11 @@ static size_t parse(struct proto_engine *e, struct connection *c, int dir, struc
 		if (!parse_one(e, c, dir, in, &idle, &at))
 			break;
 	}
-	if (c->phase == CONNECTION_PARSE)
+	if (c->phase == CONNECTION_PARSE) {
+		if (c->pipelines)
+			ask_for_all(e, c);
 		return at;
+	}
 	if (c->phase == CONNECTION_OPAQUE && s->skip_until != UINT64_MAX) { /* MESSAGE_SWITCH */
 		pairing_close(&e->pairing, c, "", EXCHANGE_HOLE, time_ns);
 		make_opaque(e, c);

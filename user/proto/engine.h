@@ -41,7 +41,7 @@ struct proto_counts {
 	uint64_t opaque; /* connections given up */
 	uint64_t exchanges_refused; /* at the maximum */
 	uint64_t exchanges_open;
-	uint64_t policy_raised; /* capture was raised because a head was cut */
+	uint64_t policy_raised; /* capture was raised because a head was cut, or the client pipelines */
 	uint64_t adopted;       /* responses that were seen before their request */
 	uint64_t oneway;        /* messages that need no exchange */
 	uint64_t attrs_cut;     /* exchanges whose attributes did not fit */

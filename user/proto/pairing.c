@@ -358,10 +358,21 @@ static struct exchange *adopt(struct pairing *p, struct exchange *x)
 	return x;
 }
 
+/* In one I/O the end of a request and the beginning of the next: nobody can have answered in between. */
+static bool came_with_the_last(const struct connection *c, const struct extent *at)
+{
+	const struct exchange *x = c->last;
+
+	return x && (x->state & (REQUEST_ENDED | RESPONSE_BEGUN | EARLY)) == REQUEST_ENDED && !(x->flags & EXCHANGE_HOLE) && x->request.end_ns == at->start_ns;
+}
+
 /* Before a request begins: what do the open ones tell? See the header. */
-static void observe_request(struct pairing *p, struct connection *c)
+static void observe_request(struct pairing *p, struct connection *c, const struct extent *at)
 {
 	bool open = c->first && !(c->first->state & EARLY);
+
+	if (came_with_the_last(c, at))
+		c->pipelines = true;
 
 	if (open && !c->synced && !c->pipelines) {
 		for (struct exchange *x = c->first, *next; x; x = next) {
@@ -405,7 +416,7 @@ static struct exchange *begin_request(struct pairing *p, struct connection *c, e
 		adopt(p, x);
 	} else {
 		if (!m->keyed)
-			observe_request(p, c);
+			observe_request(p, c, at);
 		x = c->ghosts ? NULL : exchange_new(p, c, dir, at);
 		if (!x) {
 			pr->refused = true;
@@ -653,7 +664,7 @@ void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction 
 		/* At least the head of a request was in there: its response must not be given to the next one. */
 		if (requests_lost(p, c))
 			return;
-		observe_request(p, c);
+		observe_request(p, c, at);
 		struct exchange *x = exchange_new(p, c, dir, at);
 		c->synced = false;
 		if (!x)
