@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import subprocess
+import urllib.request
 import zlib
 
 import pytest
@@ -394,6 +395,34 @@ def test_output_that_nobody_reads_any_more(start):
         finally:
             if p.poll() is None:
                 p.kill()
+
+
+@pytest.mark.live
+def test_a_terminal_that_nobody_reads(start):
+    """The engine goes on: it counts every request, and what the terminal did not take."""
+    server, port, count = start_http(start, "shown"), free_port(), 12007
+    master, slave = os.openpty()
+
+    def metrics():
+        text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode()
+        values = [line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#"]
+        return lambda name: sum(float(v) for k, v in values if k.startswith(name))
+
+    with subprocess.Popen([PLUMB, "trace", "-p", str(server.pid), "--metrics", f"127.0.0.1:{port}"], stdout=slave, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                          text=True) as p:
+        try:
+            assert "attached" in p.stderr.readline()
+            get(server.port, items(1000, count))
+            wait_until(lambda: metrics()("http_server_request_duration_seconds_count") == count, "all requests counted")
+            wait_until(lambda: sum(map(metrics(), ("plumb_output_spans_written", "plumb_output_spans_dropped", "plumb_output_spans_pending"))) == count, "all accounted for")
+            assert metrics()("plumb_output_spans_dropped") > 0
+            p.terminate()
+            assert p.wait(10) == 0
+        finally:
+            if p.poll() is None:
+                p.kill()
+            os.close(slave)
+            os.close(master)
 
 
 def test_replay_that_nobody_reads_any_more(tmp_path):

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "sink/output.h"
@@ -260,6 +261,39 @@ static void slow_reader_is_bounded(void **state)
 	slow_reader(p);
 }
 
+static void open_terminal(int fds[2])
+{
+	struct termios t;
+
+	fds[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(fds[0] >= 0);
+	assert_int_equal(grantpt(fds[0]) | unlockpt(fds[0]), 0);
+	fds[1] = open(ptsname(fds[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(fds[1] >= 0);
+	assert_int_equal(tcgetattr(fds[1], &t), 0);
+	cfmakeraw(&t); /* lines end as they were written */
+	assert_int_equal(tcsetattr(fds[1], TCSANOW, &t), 0);
+}
+
+/* The programs that share the terminal find its flags as they were. */
+static void slow_terminal_is_bounded(void **state)
+{
+	struct printed p;
+
+	(void)state;
+	open_terminal(p.fds);
+	int shared = dup(p.fds[1]), flags = fcntl(shared, F_GETFL);
+	assert_false(flags & O_NONBLOCK);
+	printed_open_on(&p, "console", false);
+	assert_int_equal(fcntl(shared, F_GETFL), flags);
+	p.ops->close(p.sink);
+	close(shared);
+	close(p.fds[0]);
+	close(p.fds[1]);
+	open_terminal(p.fds);
+	slow_reader(p);
+}
+
 /* Returns how many lines came; reads nothing before the pipe is so full that it takes no more. */
 static uint64_t count_lines(int fd, int full)
 {
@@ -335,6 +369,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(otlp_json_is_exact),     cmocka_unit_test(otlp_json_root_without_process), cmocka_unit_test(json_is_exact),
 		cmocka_unit_test(console_columns_stay),   cmocka_unit_test(reader_gone_is_counted),	      cmocka_unit_test(slow_reader_is_bounded),
+		cmocka_unit_test(slow_terminal_is_bounded),
 		cmocka_unit_test(patient_output_waits),   cmocka_unit_test(table_is_complete),
 	};
 	return cmocka_run_group_tests_name("printing sinks", tests, NULL, NULL);

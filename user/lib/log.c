@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
+
+enum { LOG_WAIT_MS = 1000 };
 
 /* The one piece of global state outside main: set once at start, before threads exist. */
 static enum log_level log_level = LOG_LEVEL_INFO;
@@ -32,6 +35,10 @@ void log_write(enum log_level level, const char *format, ...)
 	if (len > sizeof(line) - 2)
 		len = sizeof(line) - 2;
 	line[len++] = '\n';
+	/* Who stops reading must not stop the engine: after a second the line is lost. */
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	if (poll(&p, 1, LOG_WAIT_MS) == 0)
+		return;
 	/* One write, so that lines of two processes do not mix; nobody can be told when standard error is gone. */
 	if (write(STDERR_FILENO, line, len) < 0)
 		return;

@@ -2,8 +2,10 @@
 #include "sink/output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -19,6 +21,15 @@ static uint64_t output_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/* The same terminal opened anew, so that not to block is a property of this descriptor alone. Negative where that cannot be. */
+static int output_reopen(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
 void output_init(struct output *o, const char *name, const struct sink_config *c)
 {
 	struct stat st;
@@ -26,15 +37,23 @@ void output_init(struct output *o, const char *name, const struct sink_config *c
 
 	/*
 	 * The descriptor may block, and is shared with other programs, so that its flags are not ours to set. A pipe or socket that
-	 * poll calls writable takes PIPE_BUF bytes at once.
+	 * poll calls writable takes PIPE_BUF bytes at once. A terminal takes at least one, and would wait for room for the rest.
 	 */
 	*o = (struct output){
 		.name = name,
 		.fd = c->out_fd,
+		.own_fd = -1,
 		.patient = c->patient,
 		.write_max = file || c->patient ? SIZE_MAX : PIPE_BUF,
 	};
 	buffer_init(&o->text, OUTPUT_BUFFER_MAX);
+	if (c->patient || !isatty(c->out_fd))
+		return;
+	o->own_fd = output_reopen(c->out_fd);
+	if (o->own_fd >= 0)
+		o->fd = o->own_fd;
+	else
+		o->write_max = 1;
 }
 
 static void output_end(struct output *o, int error)
@@ -145,6 +164,8 @@ void output_done(struct output *o)
 {
 	output_flush(o, OUTPUT_CLOSE_WAIT_MS);
 	buffer_done(&o->text);
+	if (o->own_fd >= 0)
+		close(o->own_fd);
 }
 
 void output_stats(const struct output *o, sink_stat_fn fn, void *ctx)

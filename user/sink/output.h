@@ -5,7 +5,7 @@
  * latest. A reader that went away (EPIPE) or a failing disk ends the output: what comes later is counted as dropped. The
  * caller of the engine ignores SIGPIPE.
  *
- * A reader that stopped reading does not hold up the engine, whether or not the descriptor blocks: lines wait in a bounded
+ * A reader that stopped reading does not hold up the engine, whether or not the descriptor blocks, pipe, socket or terminal: lines wait in a bounded
  * buffer, and those that do not fit are counted as dropped. Only a patient output (sink_config) waits for its reader.
  */
 #ifndef PLUMB_SINK_OUTPUT_H
@@ -22,7 +22,8 @@ enum {
 
 struct output {
 	const char *name;   /* the sink's, for stats */
-	int fd;             /* not owned */
+	int fd;             /* where to write: the caller's, or own_fd */
+	int own_fd;         /* the terminal opened anew, -1 none */
 	bool patient;
 	bool blocked;       /* the last write left text behind: try again after OUTPUT_RETRY_NS */
 	size_t write_max;   /* bytes a write that must not block may have */
@@ -34,6 +35,7 @@ struct output {
 	int error;          /* negative errno that ended the output, or 0 */
 };
 
+/* While /proc can be opened still: a terminal is. */
 void output_init(struct output *o, const char *name, const struct sink_config *c);
 /* Writes what it can without waiting longer than a second; a patient output waits. */
 void output_done(struct output *o);
