@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "web/server.h"
@@ -183,19 +184,50 @@ static void silent_engine_is_503(void **state)
 
 static void slow_clients_are_closed(void **state)
 {
-	struct web *w = start((struct web_options){ .max_connections = 2, .request_ms = 100 });
+	struct web *w = start((struct web_options){ .request_ms = 100 });
 	struct engine e = { .bytes = 16 << 20 };
-	char text[4096];
-	int half = dial(w, "GET /metr"), idle = dial(w, "GET /metrics HTTP/1.1\r\n" END);
+	static char text[(16 << 20) + 4096];
+	int idle = dial(w, "GET /metrics HTTP/1.1\r\n" END);
 
 	(void)state;
-	answer(w, &e); /* idle never reads its 16 MiB */
-	/* Both places are taken; a third is served as soon as the two have been closed. */
-	e.bytes = 0;
-	get(w, &e, "GET /metrics HTTP/1.1\r\n" END, text, sizeof(text));
-	assert_non_null(strstr(text, "text 1"));
-	close(half);
-	close(idle);
+	answer(w, &e); /* its 16 MiB, which it does not read for now */
+	int half = dial(w, "GET /metr");
+	assert_int_equal(slurp(half, text, sizeof(text)), 0); /* closed, without an answer; the older one is, too */
+	assert_true(slurp(idle, text, sizeof(text)) < e.bytes);
+	assert_int_equal(web_evicted(w), 0);
+	web_stop(w);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Twice as many as there are places, of three kinds: half a request, none, one whose answer is not read. Who then asks is answered at once. */
+static void slow_clients_keep_nobody_out(void **state)
+{
+	enum { SLOW = 67, SCRAPES = 5 };
+	static const char *const begins[] = { "GET /metr", "", "GET / HTTP/1.1\r\nHost: x\r\n\r\n" };
+	struct web *w = start((struct web_options){ 0 });
+	struct engine e = { 0 };
+	int fds[SLOW];
+	char text[4096];
+
+	(void)state;
+	for (int i = 0; i < SLOW; i++)
+		fds[i] = dial(w, begins[i % 3]);
+	for (int i = 0; i < SCRAPES; i++) {
+		uint64_t start_ms = now_ms();
+		get(w, &e, "GET /metrics HTTP/1.1\r\n" END, text, sizeof(text));
+		assert_non_null(strstr(text, "text 1"));
+		assert_in_range(now_ms() - start_ms, 0, 1000);
+	}
+	assert_in_range(web_evicted(w), SLOW - 32, SLOW - 32 + SCRAPES);
+	for (int i = 0; i < SLOW; i++)
+		close(fds[i]);
 	web_stop(w);
 }
 
@@ -226,6 +258,7 @@ int main(void)
 		cmocka_unit_test(many_share_few_renderings),
 		cmocka_unit_test(silent_engine_is_503),
 		cmocka_unit_test(slow_clients_are_closed),
+		cmocka_unit_test(slow_clients_keep_nobody_out),
 		cmocka_unit_test(says_why_it_cannot_listen),
 	};
 	return cmocka_run_group_tests_name("web", tests, NULL, NULL);

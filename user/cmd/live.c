@@ -145,7 +145,7 @@ static uint64_t engine_rss(const struct engine *e)
 static int engine_render(void *ctx, bool openmetrics, struct buffer *out)
 {
 	struct engine *e = ctx;
-	struct metrics_self self = { .engine_restarts = e->restarts };
+	struct metrics_self self = { .engine_restarts = e->restarts, .web_evicted = web_evicted(e->web) };
 	struct timespec ts;
 
 	e->source->ops->counts(e->source, &self.source);

@@ -30,7 +30,7 @@ struct metrics_self {
 	struct span_counts span;
 	struct correlate_counts correlate;
 	uint64_t loss[PLUMB_LOSS_REASONS];
-	uint64_t engine_cpu_ns, engine_rss_bytes, engine_restarts;
+	uint64_t engine_cpu_ns, engine_rss_bytes, engine_restarts, web_evicted;
 	const struct sink *const *sinks; /* NULL-terminated; their stats() is called */
 };
 

@@ -117,6 +117,7 @@ static void render_cost(const struct prom *p, const struct metrics_self *self, c
 		single(p, FAMILY_SHED_LEVEL, c->overhead.level);
 	}
 	single(p, FAMILY_RESTARTS, self->engine_restarts);
+	single(p, FAMILY_WEB_EVICTED, self->web_evicted);
 }
 
 static void render_stages(const struct prom *p, const struct metrics_self *s)

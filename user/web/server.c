@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 32, WAIT_MS = 2000, REQUEST_MS = 15000, CONNECTION_BYTES = 16384, BODY_MAX = 64 << 20, SWEEP_MS = 250 };
+enum { CONNECTIONS_MAX = 32, SPARE = 16, WAIT_MS = 2000, REQUEST_MS = 15000, CONNECTION_BYTES = 16384, BODY_MAX = 64 << 20, SWEEP_MS = 250 };
 
 #define TYPE_TEXT "text/plain; version=0.0.4; charset=utf-8"
 #define TYPE_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -55,8 +55,9 @@ struct web {
 	atomic_uint wanted;            /* bit per enum want */
 	atomic_bool signalled;         /* engine_fd was set, after `wanted` */
 	_Atomic(struct body *) posted[WANTS]; /* the engine's latest answers, one reference each, taken by exchange: no lock */
-	struct client *clients;
-	uint32_t max_clients;
+	struct client *clients;        /* max_clients and SPARE: room for those that come before the closed ones have gone */
+	uint32_t max_clients, used;
+	atomic_ullong evicted;
 };
 
 static const char index_page[] =
@@ -237,6 +238,30 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 	return reply_text(c, MHD_HTTP_NOT_FOUND, "not found; see / for what is here\n");
 }
 
+static uint32_t places(const struct web *w) { return w->max_clients + SPARE; }
+
+static void hang_up(struct client *k)
+{
+	shutdown(k->fd, SHUT_RDWR);
+	k->fd = -1;
+}
+
+/* All places are taken: who has asked for nothing for the longest time gives way. Not who waits for the engine, as that ends by itself. */
+static void evict(struct web *w)
+{
+	struct client *oldest = NULL;
+
+	for (uint32_t i = 0; i < places(w); i++) {
+		struct client *k = &w->clients[i];
+		if (k->connection && k->fd >= 0 && !k->waiting && (!oldest || k->deadline_ms < oldest->deadline_ms))
+			oldest = k;
+	}
+	if (!oldest)
+		return;
+	hang_up(oldest);
+	atomic_fetch_add_explicit(&w->evicted, 1, memory_order_relaxed);
+}
+
 static void on_connection(void *ctx, struct MHD_Connection *c, void **socket_context, enum MHD_ConnectionNotificationCode code)
 {
 	struct web *w = ctx;
@@ -246,16 +271,20 @@ static void on_connection(void *ctx, struct MHD_Connection *c, void **socket_con
 		if (k) {
 			body_unref(k->body);
 			*k = (struct client){ .fd = -1 };
+			w->used--;
 		}
 		return;
 	}
-	for (uint32_t i = 0; i < w->max_clients; i++) {
+	if (w->used >= w->max_clients)
+		evict(w);
+	for (uint32_t i = 0; i < places(w); i++) {
 		struct client *k = &w->clients[i];
 		if (k->connection)
 			continue;
 		const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
 		*k = (struct client){ .connection = c, .fd = info ? info->connect_fd : -1, .deadline_ms = now_ms() + w->request_ms };
 		*socket_context = k;
+		w->used++;
 		return;
 	}
 	*socket_context = NULL; /* cannot happen: the daemon has the same limit. handle() then closes it */
@@ -288,7 +317,7 @@ static void spread(struct web *w)
 	for (unsigned int want = 0; want < WANTS; want++) {
 		struct body *body = atomic_exchange(&w->posted[want], NULL);
 
-		for (uint32_t i = 0; body && i < w->max_clients; i++)
+		for (uint32_t i = 0; body && i < places(w); i++)
 			if (w->clients[i].waiting && w->clients[i].want == want)
 				resume(&w->clients[i], body);
 		body_unref(body);
@@ -300,7 +329,7 @@ static int expire(struct web *w)
 {
 	uint64_t now = now_ms(), next = now + SWEEP_MS;
 
-	for (uint32_t i = 0; i < w->max_clients; i++) {
+	for (uint32_t i = 0; i < places(w); i++) {
 		struct client *k = &w->clients[i];
 		if (!k->connection)
 			continue;
@@ -312,10 +341,8 @@ static int expire(struct web *w)
 		 * libmicrohttpd's own timeout begins anew with each byte, so a client that sends or reads
 		 * one a second would stay forever.
 		 */
-		if (!k->waiting && now >= k->deadline_ms && k->fd >= 0) {
-			shutdown(k->fd, SHUT_RDWR);
-			k->fd = -1;
-		}
+		if (!k->waiting && now >= k->deadline_ms && k->fd >= 0)
+			hang_up(k);
 	}
 	return (int)(next - now);
 }
@@ -338,7 +365,7 @@ static void *web_main(void *arg)
 		MHD_run(w->daemon);
 	}
 	/* A suspended connection must be resumed before its daemon stops. */
-	for (uint32_t i = 0; i < w->max_clients; i++)
+	for (uint32_t i = 0; i < places(w); i++)
 		if (w->clients[i].waiting)
 			resume(&w->clients[i], NULL);
 	MHD_run(w->daemon);
@@ -377,6 +404,11 @@ void web_serve_pending(struct web *w, web_render_fn fn, void *ctx)
 int web_event_fd(const struct web *w)
 {
 	return w->engine_fd;
+}
+
+uint64_t web_evicted(const struct web *w)
+{
+	return atomic_load_explicit(&w->evicted, memory_order_relaxed);
 }
 
 uint16_t web_port(const struct web *w)
@@ -473,13 +505,13 @@ static int start(struct web *w, char *ret_error, size_t error_len)
 {
 	w->engine_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	w->web_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	w->clients = calloc(w->max_clients, sizeof(*w->clients));
+	w->clients = calloc(places(w), sizeof(*w->clients));
 	if (w->engine_fd < 0 || w->web_fd < 0 || !w->clients) {
 		snprintf(ret_error, error_len, "cannot serve /metrics: no memory or file descriptors left");
 		return -ENOMEM;
 	}
 	w->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, w,
-		MHD_OPTION_LISTEN_SOCKET, (MHD_socket)w->listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)w->max_clients,
+		MHD_OPTION_LISTEN_SOCKET, (MHD_socket)w->listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)places(w),
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)(w->request_ms / 1000 + 1),
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, w, MHD_OPTION_NOTIFY_COMPLETED, on_completed, w, MHD_OPTION_END);
 	if (!w->daemon) {

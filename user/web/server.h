@@ -3,7 +3,8 @@
  * plumb's HTTP server: GET /metrics (Prometheus text or OpenMetrics, by Accept), /healthz and / on a thread of its own. The
  * engine's state is not locked for it: a request is posted, the engine's loop answers between two batches with
  * web_serve_pending(), and a request that waits longer than wait_ms gets 503. Requests for the same format that wait together
- * share one rendering. Connections are bounded in number and in age.
+ * share one rendering. Connections are bounded in number and in age; at the maximum the one that has asked for nothing for the longest time is closed,
+ * so that clients that send or read slowly keep nobody out.
  *
  * The thread may start before or after privileges are dropped (it needs none). System calls, for a seccomp allow-list.
  * web_start(): socket, setsockopt, bind, listen, getsockname, eventfd2, epoll_create1, clone3 or clone, mmap, mprotect,
@@ -29,6 +30,7 @@ struct web;
 int web_start(const struct web_options *o, struct web **ret_web, char *ret_error, size_t error_len);
 void web_stop(struct web *w); /* waits for the thread, frees; w may be NULL */
 uint16_t web_port(const struct web *w);
+uint64_t web_evicted(const struct web *w); /* connections closed because all places were taken */
 
 /* Readable while a request waits for the engine: poll it in the idle wait. web_serve_pending() resets it. */
 int web_event_fd(const struct web *w);
