@@ -5,6 +5,7 @@ import signal
 import socket
 import urllib.request
 
+from harness.backends import Collector
 from harness.process import free_port, wait_until
 from harness.servers import start_redis
 
@@ -57,3 +58,52 @@ def test_a_killed_engine_comes_back(start, plumb, folder):
     # What the first engine wrote is evidence (its last second was in its memory): the second one writes beside it.
     assert (folder / "r.plumb").read_bytes()[:8] == (folder / "r.plumb.1").read_bytes()[:8]
     assert (folder / "r.plumb.1").stat().st_size > 300
+
+
+def test_spans_in_the_memory_of_a_killed_engine_are_counted(start, plumb, folder):
+    """Sent, found in the spool and lost are together what was made."""
+    redis, port, collector = start(start_redis), free_port(), Collector()
+    fast = [x for s in ("interval=50ms", "retry_initial=20ms", "retry_max=50ms") for x in ("--set", f"sinks.otlp.{s}")]
+    lost = 'plumb_lost_total{reason="unsent_spans"}'
+    restarts = 0
+
+    def kill(p):
+        nonlocal restarts
+        engine, = children(p.pid)
+        os.kill(engine, signal.SIGKILL)  # ours: this test's plumb started it
+        restarts += 1
+        wait_until(lambda: metric(port, "plumb_engine_restarts_total") == restarts, "the engine to come back", alive=p)
+
+    def run(spool):
+        nonlocal restarts
+        restarts = 0
+        return plumb(command="run", pids=[redis.pid], output=None, args=["--metrics", f"127.0.0.1:{port}", "--spool", spool, *fast],
+                     env={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
+
+    with socket.create_connection(("127.0.0.1", redis.port)) as sock:
+        p = run("")
+        exchange(sock, 211)  # nobody takes them, there is no spool: they stay in memory
+        wait_until(lambda: metric(port, "plumb_otlp_spans_accepted_total") == 211, "211 spans", alive=p)
+        kill(p)
+        wait_until(lambda: metric(port, lost) == 211, "211 lost spans", alive=p)
+        collector.here()
+        exchange(sock, 101)
+        wait_until(lambda: metric(port, "plumb_otlp_spans_exported_total") == 101, "101 spans at the collector", alive=p)
+        kill(p)
+        collector.away()
+        exchange(sock, 7)
+        wait_until(lambda: metric(port, "plumb_otlp_spans_accepted_total") == 7, "7 spans", alive=p)
+        kill(p)
+        wait_until(lambda: metric(port, lost) == 218, "218 lost spans", alive=p)
+        assert p.stop() == 0, p.tail()
+        assert (collector.spans, p.err.read_text().count("spans that the engine had not sent yet are lost")) == (101, 2)
+
+        p = run(folder / "spool")
+        exchange(sock, 53)
+        wait_until(lambda: metric(port, "plumb_otlp_spans_spooled") == 53, "53 spans on disk", alive=p)
+        kill(p)
+        collector.here()
+        wait_until(lambda: collector.spans == 101 + 53, "the spooled spans", alive=p)
+        assert metric(port, lost) == 0
+        assert p.stop() == 0, p.tail()
+    collector.away()

@@ -26,6 +26,7 @@ struct rig {
 	struct sink *sink;
 	struct process process;
 	uint64_t next; /* number of the next span */
+	struct link_spans spans;
 };
 
 static int rig_make(void **state)
@@ -71,7 +72,7 @@ static int rig_try(struct rig *r, uint16_t port, bool spool, char *error, size_t
 			if (strcmp(sets[k], name) == 0)
 				values[i] = sets[k + 1];
 	}
-	struct sink_config c = { .values = values, .spool_dir = spool ? r->dir : "", .out_fd = -1 };
+	struct sink_config c = { .values = values, .spool_dir = spool ? r->dir : "", .out_fd = -1, .spans = &r->spans };
 	int err = sink_otlp.open(&c, &r->sink, error, error_len);
 	if (err)
 		return err;
@@ -97,6 +98,8 @@ static void rig_close(struct rig *r)
 {
 	sink_otlp.close(r->sink);
 	r->sink = NULL;
+	/* Nothing is in memory any more, and whatever was has had its end. */
+	assert_int_equal(r->spans.taken, r->spans.settled);
 }
 
 static void rig_send(struct rig *r, unsigned n)

@@ -74,7 +74,7 @@ static int engine_open_recorder(struct engine *e, uint32_t restarts)
 }
 
 /* While the process can still open files: outputs, certificates. No thread starts here: it would keep the old root and escape the filter. */
-static int engine_prepare(uint32_t restarts, void *ctx)
+static int engine_prepare(const struct link *link, void *ctx)
 {
 	struct engine *e = ctx;
 	char error[256];
@@ -82,12 +82,14 @@ static int engine_prepare(uint32_t restarts, void *ctx)
 	e->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	for (uint32_t i = 0; i < e->o->nsinks; i++) {
 		const struct live_sink *s = &e->o->sinks[i];
-		if (s->ops->open(&s->config, &e->sinks[i], error, sizeof(error))) {
+		struct sink_config config = s->config;
+		config.spans = &link->progress->spans;
+		if (s->ops->open(&config, &e->sinks[i], error, sizeof(error))) {
 			log_error("sink %s: %s", s->ops->name, error);
 			return 1;
 		}
 	}
-	return engine_open_recorder(e, restarts);
+	return engine_open_recorder(e, link->restarts);
 }
 
 static void engine_policy(void *ctx, uint64_t sock, const struct capture *capture)

@@ -26,6 +26,12 @@ struct link_doorbell {
 
 enum { LINK_RINGS_MAX = PLUMB_RINGS_MAX * PLUMB_RING_LEVELS };
 
+/* Spans that sinks have taken, and those of them that were delivered, put on disk or dropped (and counted so): the rest is in the engine's memory alone. */
+struct link_spans {
+	uint64_t taken;   /* written by the engine's thread */
+	uint64_t settled; /* added to by any */
+};
+
 /*
  * Shared memory that outlives the engine. What was taken but not processed is lost; and a record that was being looked at when
  * the engine died is not looked at again by the next one.
@@ -33,6 +39,7 @@ enum { LINK_RINGS_MAX = PLUMB_RINGS_MAX * PLUMB_RING_LEVELS };
 struct link_progress {
 	uint64_t taken;
 	uint64_t processed;
+	struct link_spans spans;
 	uint64_t at[LINK_RINGS_MAX]; /* by ring: behind the last record taken */
 };
 

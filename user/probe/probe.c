@@ -33,6 +33,7 @@ enum {
 	PROBE_SOCKET_BYTES = 4 * 1024 * 1024,
 	PROBE_RESTART_MAX_MS = 10000,
 	PROBE_COSTS_MAX = 16,
+	UNSENT_MAX = 1 << 30,       /* more spans than any engine holds */
 	PROBE_CONTROL_BATCH = 256,  /* messages of the engine that are looked at before anything else gets its turn */
 	ENGINE_NICE = -5,           /* it must empty the rings even when all CPUs are busy */
 };
@@ -49,7 +50,7 @@ struct probe {
 	uint32_t restarts;
 	uint64_t backoff_ms, restart_at_ns, stop_at_ns, duration_at_ns;
 	uint64_t engine_started_ns, report_at_ns, stat_at_ns;
-	uint64_t lost_control, lost_restart;
+	uint64_t lost_control, lost_restart, lost_spans;
 	struct governor governor;
 	bool timing;            /* the kernel times the programs until the next tick */
 	bool untimed;           /* it does not; said once */
@@ -114,6 +115,7 @@ static void probe_report_loss(struct probe *p)
 	loaded_losses(p->loaded, loss);
 	loss[PLUMB_LOSS_CONTROL] += p->lost_control;
 	loss[PLUMB_LOSS_ENGINE_RESTART] += p->lost_restart;
+	loss[PLUMB_LOSS_UNSENT_SPANS] += p->lost_spans;
 	loss[PLUMB_LOSS_DESCRIBE] += watch_lost(p->watch);
 	for (uint32_t i = 0; i < PLUMB_LOSS_REASONS; i++) {
 		struct plumb_rec_loss r = { .h = probe_header(PLUMB_REC_LOSS, sizeof(r)), .reason = i, .count = loss[i] };
@@ -265,7 +267,7 @@ static void engine_main(struct probe *p, int control_fd)
 	setpriority(PRIO_PROCESS, 0, ENGINE_NICE);
 	p->link.control_fd = control_fd;
 	p->link.restarts = p->restarts;
-	int status = p->o->engine_prepare ? p->o->engine_prepare(p->restarts, p->o->engine_ctx) : 0;
+	int status = p->o->engine_prepare ? p->o->engine_prepare(&p->link, p->o->engine_ctx) : 0;
 	if (status)
 		exit(status);
 	if (sandbox_enter(&p->o->sandbox, &report, error, sizeof(error))) {
@@ -369,6 +371,13 @@ static void probe_engine_ended(struct probe *p, int wait_status)
 	/* The engine wrote these and is not trusted: at most one record is being processed at a time. */
 	p->lost_restart += p->progress->taken != p->progress->processed;
 	p->progress->processed = p->progress->taken;
+	uint64_t unsent = p->progress->spans.taken - p->progress->spans.settled;
+	p->progress->spans = (struct link_spans){ 0 };
+	if (unsent > UNSENT_MAX)
+		unsent = UNSENT_MAX;
+	p->lost_spans += unsent;
+	if (unsent)
+		log_warn("%llu spans that the engine had not sent yet are lost", (unsigned long long)unsent);
 	if (p->stopping || clean) {
 		/* An engine that ends by itself has finished, or has said why it cannot work. */
 		if (!p->status)

@@ -25,7 +25,7 @@ struct probe_options {
 	uint64_t stat_interval_ns;        /* resource use of watched processes; 0 = 10 s */
 	bool restart;                     /* start the engine again when it dies */
 	/* In the engine's process while it still has its privileges: opens what needs them. Returns 0 or an exit status that ends the run. NULL none. */
-	int (*engine_prepare)(uint32_t restarts, void *ctx);
+	int (*engine_prepare)(const struct link *link, void *ctx);
 	/*
 	 * The engine, in a process of its own without privileges. Returns its exit status; 0 ends the run. It ends by itself when link->control_fd says that the
 	 * probe is gone, or on SIGTERM.

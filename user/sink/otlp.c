@@ -63,6 +63,7 @@ struct otlp_sink {
 	struct otlp_export *export;
 	struct otlp_batch *batch; /* being filled; NULL = none yet, or none to be had */
 	int64_t interval_ms, since_ms; /* since: the batch's first span */
+	struct link_spans *spans;
 	uint64_t accepted;
 	uint64_t dropped_full, dropped_memory; /* on this side */
 };
@@ -122,6 +123,8 @@ static enum sink_result otlp_span(struct sink *sink, const struct span *span)
 		s->dropped_memory++;
 		return SINK_ERROR;
 	}
+	if (s->spans)
+		__atomic_store_n(&s->spans->taken, s->spans->taken + 1, __ATOMIC_RELAXED);
 	if (s->batch->nspans == 1)
 		s->since_ms = otlp_now_ms();
 	if (otlp_batch_full(s->batch))
@@ -292,6 +295,8 @@ static int otlp_open(const struct sink_config *c, struct sink **ret_sink, char *
 	if (!s)
 		return -ENOMEM;
 	s->sink.ops = &sink_otlp;
+	s->spans = c->spans;
+	o.settled = c->spans ? &c->spans->settled : NULL;
 	/* Counted by libcurl and, since 7.84, safe whatever other threads do. */
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
 		free(s);

@@ -50,6 +50,7 @@ struct otlp_export {
 	/* Fixed. */
 	uint32_t batch_spans, queue_spans;
 	int64_t retry_initial_ms, retry_max_ms;
+	uint64_t *settled;
 
 	/* The thread's own. */
 	struct otlp_transport *transport; /* but for otlp_transport_wake() */
@@ -73,6 +74,13 @@ static int64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Spans that are in memory no more, after they are where else they are: should the process die in between, they are counted twice rather than never. */
+static void settle(struct otlp_export *e, uint32_t spans)
+{
+	if (e->settled)
+		__atomic_fetch_add(e->settled, spans, __ATOMIC_RELAXED);
 }
 
 /* --- between the threads ------------------------------------------------------------------------------------------------- */
@@ -123,6 +131,7 @@ void otlp_export_put(struct otlp_export *e, struct otlp_batch *b)
 		e->in_last = b;
 	} else {
 		e->counts.dropped[OTLP_DROP_QUEUE_FULL] += b->nspans;
+		settle(e, b->nspans);
 	}
 	pthread_mutex_unlock(&e->lock);
 	if (fits)
@@ -186,6 +195,7 @@ static void books_spool(struct otlp_export *e)
 static void books_unqueue(struct otlp_export *e, uint32_t spans)
 {
 	e->counts.queued -= spans;
+	settle(e, spans);
 	if (e->counts.queued == 0)
 		pthread_cond_broadcast(&e->drained);
 }
@@ -513,6 +523,7 @@ int otlp_export_new(const struct otlp_export_options *o, struct otlp_export **re
 	e->compress = o->gzip;
 	e->batch_spans = o->batch_spans;
 	e->queue_spans = o->queue_spans;
+	e->settled = o->settled;
 	e->batches_max = o->queue_spans / o->batch_spans + 2;
 	e->retry_initial_ms = o->retry_initial_ms;
 	e->retry_max_ms = o->retry_max_ms;

@@ -32,6 +32,7 @@ struct otlp_export_options {
 	int64_t retry_initial_ms, retry_max_ms;
 	const char *spool_dir; /* "" = no spool */
 	uint64_t spool_max_bytes;
+	uint64_t *settled;     /* spans that have left memory are added here too; NULL none */
 };
 
 struct otlp_export_counts {

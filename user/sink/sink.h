@@ -7,6 +7,7 @@
 #define PLUMB_SINK_SINK_H
 
 #include "lib/buffer.h"
+#include "model/link.h"
 #include "model/span.h"
 
 enum sink_result { SINK_OK, SINK_RETRY, SINK_ERROR }; /* RETRY and ERROR are counted by the sink with a reason, never fatal */
@@ -30,6 +31,7 @@ struct sink_config {
 	const char *spool_dir; /* "" = no spool */
 	int out_fd;            /* for sinks that print: standard output */
 	bool color;
+	struct link_spans *spans; /* sinks that hold spans in memory count them here; outlives the process; NULL: nobody asks */
 	bool patient;          /* sinks that print: wait for a slow reader instead of dropping lines; for input that can wait too */
 };
 
