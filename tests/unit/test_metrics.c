@@ -76,6 +76,26 @@ static void counts_equal_spans(void **state)
 	metrics_free(m);
 }
 
+/* A client that invents commands does not use up its service's label sets. */
+static void invented_operations_are_one_series(void **state)
+{
+	struct metrics *m = make(10, 0);
+	char name[32];
+
+	(void)state;
+	for (int i = 0; i < 1009; i++) {
+		struct span s = { .kind = SPAN_SERVER, .family = PROTO_FAMILY_DB, .process = &web, .start_ns = SECOND, .end_ns = 2 * SECOND };
+		snprintf(name, sizeof(name), "XYZZY%d", i);
+		s.attrs[s.nattrs++] = (struct attr){ .id = ATTR_DB_OPERATION_NAME, .type = ATTR_TYPE_STR, .str = slice_str(i % 7 ? name : "GET") };
+		s.operation = i % 7 ? SLICE_LIT("_OTHER") : SLICE_NONE;
+		metrics_span(m, &s);
+	}
+	assert_true(sum(m, "plumb_db_server_operation_duration_seconds_count", "db_operation_name=\"_OTHER\"") == 864);
+	assert_true(sum(m, "plumb_db_server_operation_duration_seconds_count", "db_operation_name=\"GET\"") == 145);
+	assert_true(sum(m, "plumb_metric_overflow_total", "") == 0);
+	metrics_free(m);
+}
+
 static void overflow_keeps_totals(void **state)
 {
 	struct metrics *m = make(5, 23);
@@ -278,6 +298,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counts_equal_spans),
+		cmocka_unit_test(invented_operations_are_one_series),
 		cmocka_unit_test(overflow_keeps_totals),
 		cmocka_unit_test(idle_series_expire),
 		cmocka_unit_test(tcp_totals_count_once),

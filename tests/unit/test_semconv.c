@@ -334,6 +334,37 @@ static void database_names(void **state)
 	assert_slice(f->span.name, "postgresql");
 }
 
+/* What a client may have invented is one name for aggregates, unless a server knew it. The span says what was sent. */
+static void unknown_operations_are_one(void **state)
+{
+	static const struct {
+		const char *name;
+		int known;
+		bool error, answered;
+		const char *want;
+	} rows[] = {
+		{ "XYZZY42", 0, true, true, "_OTHER" },    { "XYZZY42", 0, false, false, "_OTHER" }, { "JSON.SET", 0, false, true, "" },
+		{ "CLIENT XYZZY", 6, true, true, "CLIENT" }, { "CLIENT LIST", 6, false, true, "" },   { "HSET", -1, true, true, "" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		begin(f, PLUMB_PROTO_REDIS, PLUMB_ROLE_SERVER);
+		add_str(&f->x, ATTR_DB_OPERATION_NAME, rows[i].name);
+		if (rows[i].known >= 0)
+			add_int(&f->x, ATTR_RAW_OPERATION_KNOWN, rows[i].known);
+		if (rows[i].error) {
+			f->x.flags |= EXCHANGE_ERROR;
+			memcpy(f->x.error_type, "ERR", 4);
+		}
+		if (!rows[i].answered)
+			f->x.response = (struct exchange_side){ 0 };
+		build(f);
+		assert_attr(f, ATTR_DB_OPERATION_NAME, rows[i].name);
+		assert_slice(f->span.operation, rows[i].want);
+	}
+}
+
 static void dns(void **state)
 {
 	struct fixture *f = *state;
@@ -453,6 +484,7 @@ int main(void)
 		cmocka_unit_test(statements_are_not_mixed_up),
 		cmocka_unit_test(quoted_values_cannot_break_out),
 		cmocka_unit_test(database_names),
+		cmocka_unit_test(unknown_operations_are_one),
 		cmocka_unit_test(dns),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(huge_text_is_cut_and_counted),

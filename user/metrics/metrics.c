@@ -122,6 +122,9 @@ void metrics_span(struct metrics *m, const struct span *s)
 		else if (a->type == ATTR_TYPE_INT)
 			values[label - 1] = digits(a->num, numbers[label - 1]);
 	}
+	uint8_t operation = m->label_of[group][ATTR_DB_OPERATION_NAME];
+	if (operation && s->operation.len)
+		values[operation - 1] = s->operation;
 	struct series *series = series_get(m->series, group, values, now_ns);
 	uint64_t duration_ns = s->end_ns > s->start_ns ? s->end_ns - s->start_ns : 0;
 	uint32_t bucket = series_observe(m->series, series, family, duration_ns);

@@ -30,6 +30,7 @@ struct span {
 	struct slice name;
 	struct slice trace_state; /* W3C tracestate as received, "" none */
 	struct slice status_message;
+	struct slice operation; /* db.operation.name for aggregates: one word for names that a client may have invented; "" = as the attribute has it */
 	const struct process *process; /* the resource; NULL unknown */
 	struct attr attrs[SPAN_ATTRS_MAX];
 	uint32_t nattrs;

@@ -63,6 +63,7 @@ struct redis_state {
 	uint16_t value;               /* of the request, as in struct expect */
 	uint16_t channels, patterns, shards; /* subscribed to */
 	uint8_t text_len, op_len;
+	uint8_t op_known;             /* so many bytes of the operation are a command of the table */
 	uint8_t key_index;
 	uint8_t expects;
 	uint8_t request_expect;       /* enum expect_kind of the request being read */
@@ -73,7 +74,7 @@ struct redis_state {
 	bool contain, client_reply, no_reply;
 	bool subscribe;               /* the request is one of the six that subscribe or unsubscribe */
 	bool top;                     /* the reply's own value is still to come (attributes may precede it) */
-	bool in_line, in_chunks;
+	bool in_line : 1, in_chunks : 1;
 	bool leaves;                  /* the reply answers SYNC: replication follows */
 	bool maybe_subscribed;        /* a confirmation may have been lost */
 	bool turn;                    /* reply bytes passed since the latest request began */
@@ -126,6 +127,7 @@ static void request_name(struct redis_state *s, struct slice name)
 	else
 		text_add(s, "_OTHER", 6);
 	s->op_len = s->text_len;
+	s->op_known = c ? s->text_len : 0;
 	s->value = 0;
 	if (slice_ieq(name, SLICE_LIT("SELECT")))
 		s->request_expect = EXPECT_SELECT, s->value = DB_UNKNOWN;
@@ -273,6 +275,8 @@ static void request_end(struct redis_state *s, struct message *m)
 	m->flags |= MESSAGE_END | (s->no_reply ? MESSAGE_NO_RESPONSE : 0);
 	message_add_str(m, ATTR_DB_OPERATION_NAME, slice_make(s->text, s->op_len));
 	message_add_str(m, ATTR_RAW_STATEMENT, slice_make(s->text, s->text_len));
+	if (s->op_known < s->op_len)
+		message_add_int(m, ATTR_RAW_OPERATION_KNOWN, s->op_known);
 	expect_add(s);
 }
 

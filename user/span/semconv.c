@@ -378,6 +378,16 @@ static void db_describe_sql(struct semconv *s, struct slice raw, enum sql_dialec
 		q->collection = d->collection;
 }
 
+/* A name that the protocol does not define and no server has answered without an error may be anything, and another one with each request. */
+static struct slice db_operation_class(const struct semconv *s, struct slice operation)
+{
+	int64_t known;
+
+	if (!in_int(s, ATTR_RAW_OPERATION_KNOWN, &known) || (s->x->response.start_ns && !(s->x->flags & EXCHANGE_ERROR)))
+		return SLICE_NONE;
+	return known > 0 ? slice_head(operation, (size_t)known) : SLICE_LIT("_OTHER");
+}
+
 static void semconv_db(struct semconv *s)
 {
 	struct slice system = in_str(s, ATTR_DB_SYSTEM_NAME), raw = in_str(s, ATTR_RAW_STATEMENT);
@@ -403,6 +413,7 @@ static void semconv_db(struct semconv *s)
 	PASS(s, ATTR_DB_NAMESPACE, ATTR_DB_OPERATION_BATCH_SIZE, ATTR_DB_STORED_PROCEDURE_NAME, ATTR_DB_RESPONSE_STATUS_CODE,
 	     ATTR_DB_RESPONSE_RETURNED_ROWS, ATTR_PLUMB_ROWS_AFFECTED);
 	s->span->name = db_name(s, system, q.summary, q.operation, q.collection);
+	s->span->operation = db_operation_class(s, q.operation);
 	put_error(s, exchange_error(s));
 	put_server_socket(s, put_peer(s));
 }
