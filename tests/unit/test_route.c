@@ -166,6 +166,62 @@ static void scans_leave_room(void **state)
 	route_learner_free(l);
 }
 
+/* Paths that come once, answered as if they were there, however many: routes in use stay what they are. */
+static void floods_take_no_routes_away(void **state)
+{
+	static const char *const real[] = { "/cart", "/orders/17/items", "/api/v1/users", "/api/v1/search", "/health", "/login", "/" };
+	static const char *const templates[] = { "/cart", "/orders/{id}/items", "/api/v1/users", "/api/v1/search", "/health", "/login", "/" };
+	enum { REAL = 7 };
+	struct route_learner *l;
+	char path[64];
+
+	(void)state;
+	assert_int_equal(route_learner_new(0, &l), 0);
+	for (int i = 0; i < REAL * ROUTE_PROVEN; i++)
+		assert_route(l, real[i % REAL], templates[i % REAL]);
+	for (int i = 0; i < 17576; i++) {
+		static const char *const below[] = { "", "/api", "/api/v1" };
+		snprintf(path, sizeof(path), "%s/q%c%c%c", below[i % 3], 'a' + i % 26, 'a' + i / 26 % 26, 'a' + i / 676);
+		struct slice got = route_learn(l, SHOP, slice_str(path), false);
+		assert_true(got.len > 0);
+		if (i > 17000 && i % 3 == 0)
+			assert_route(l, path, "/{param}");
+		else if (i > 17000)
+			assert_true(slice_eq(got, i % 3 == 1 ? SLICE_LIT("/api/{param}") : SLICE_LIT("/api/v1/{param}")));
+	}
+	for (int i = 0; i < REAL; i++)
+		assert_route(l, real[i], templates[i]);
+	assert_route(l, "/orders/18/items", "/orders/{id}/items");
+	assert_route(l, "/orders/18/notes", "/orders/{id}/notes"); /* below a word that stayed */
+	route_learner_free(l);
+}
+
+/* Words that are values, each in use: that they come back does not make them words of the program. */
+static void values_in_use_become_a_parameter(void **state)
+{
+	struct route_learner *l;
+	char path[64];
+
+	(void)state;
+	assert_int_equal(route_learner_new(0, &l), 0);
+	for (int i = 0; i < ROUTE_FANOUT; i++)
+		for (int k = 0; k < 2 * ROUTE_PROVEN; k++) {
+			snprintf(path, sizeof(path), "/users/%c%c/posts", 'a' + i, 'z' - i);
+			assert_route(l, path, path);
+		}
+	assert_route(l, "/users/zoe/posts", "/users/{param}/posts");
+	assert_route(l, "/users/az/posts", "/users/{param}/posts");
+	/* Absent ones that come again and again have no record. */
+	for (int i = 0; i < ROUTE_FANOUT_ROOT; i++) {
+		snprintf(path, sizeof(path), "/%cw%c", 'a' + i / 26, 'a' + i % 26);
+		for (int k = 0; k < ROUTE_PROVEN; k++)
+			route_learn(l, SHOP, slice_str(path), true);
+		route_learn(l, SHOP, slice_str(path), false);
+	}
+	assert_route(l, "/awa", "/{param}");
+	route_learner_free(l);
+}
+
 static void services_are_bounded(void **state)
 {
 	struct route_learner *l;
@@ -224,6 +280,8 @@ int main(void)
 		cmocka_unit_test(a_collapse_gives_templates_back),
 		cmocka_unit_test(bounds),
 		cmocka_unit_test(scans_leave_room),
+		cmocka_unit_test(floods_take_no_routes_away),
+		cmocka_unit_test(values_in_use_become_a_parameter),
 		cmocka_unit_test(services_are_bounded),
 		cmocka_unit_test(a_replay_learns_the_same),
 	};

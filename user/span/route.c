@@ -17,6 +17,7 @@ enum {
 };
 
 struct route {
+	uint32_t hits; /* paths that had it and were there */
 	uint8_t len;
 	char text[ROUTE_TEXT_MAX];
 };
@@ -29,6 +30,7 @@ struct route_node {
 	uint16_t literals;   /* children that are words, not shapes */
 	bool collapsed;      /* words below count as {param} from now on */
 	bool shape;
+	bool proven;         /* while its parent collapses: a route at or below it has a record */
 	uint8_t len;
 	char text[LITERAL_MAX];
 };
@@ -44,7 +46,7 @@ struct route_cached {
 	uint64_t hash;
 	const struct route_service *service;
 	uint32_t epoch;
-	const struct route *route;
+	struct route *route;
 };
 
 struct route_learner {
@@ -175,14 +177,46 @@ static void subtree_release(struct route_learner *l, struct route_service *s, st
 	}
 }
 
-/* Too many words stood here for all of them to be words of the program. */
+static unsigned int fanout(const struct route_node *n)
+{
+	return n->parent ? ROUTE_FANOUT : ROUTE_FANOUT_ROOT;
+}
+
+/* Has a path that ends in this subtree come often? */
+static bool subtree_proven(const struct route_node *top)
+{
+	for (const struct route_node *n = top;;) {
+		if (n->route && n->route->hits >= ROUTE_PROVEN)
+			return true;
+		if (n->first) {
+			n = n->first;
+			continue;
+		}
+		while (n != top && !n->sibling)
+			n = n->parent;
+		if (n == top)
+			return false;
+		n = n->sibling;
+	}
+}
+
+/*
+ * Too many words stood here for all of them to be words of the program. Those that came back again and again are: a flood of paths that come once must not
+ * take a service's routes away. Unless that holds for most of them: then they are values of which each is in use, such as names.
+ */
 static void node_collapse(struct route_learner *l, struct route_service *s, struct route_node *n)
 {
 	struct route_node *kept = NULL;
+	unsigned int proven = 0;
 
+	for (struct route_node *child = n->first; child; child = child->sibling) {
+		child->proven = !child->shape && subtree_proven(child);
+		proven += child->proven;
+	}
+	bool keep = proven <= fanout(n) / 2;
 	for (struct route_node *child = n->first; child;) {
 		struct route_node *next = child->sibling;
-		if (child->shape) {
+		if (child->shape || (child->proven && keep)) {
 			child->sibling = kept;
 			kept = child;
 		} else {
@@ -191,14 +225,9 @@ static void node_collapse(struct route_learner *l, struct route_service *s, stru
 		child = next;
 	}
 	n->first = kept;
-	n->literals = 0;
+	n->literals = (uint16_t)(keep ? proven : 0);
 	n->collapsed = true;
 	s->epoch++;
-}
-
-static unsigned int fanout(const struct route_node *n)
-{
-	return n->parent ? ROUTE_FANOUT : ROUTE_FANOUT_ROOT;
 }
 
 /* The child of n that stands for the segment, made if need be. */
@@ -207,7 +236,7 @@ static struct route_node *step(struct route_learner *l, struct route_service *s,
 	char out[ROUTE_SEGMENT_MAX];
 	struct slice shape = route_segment_shape(segment, out);
 
-	if (!shape.len && n->collapsed && segment.len)
+	if (!shape.len && n->collapsed && segment.len && !child_find(l, s, n, segment))
 		shape = SLICE_LIT("{param}");
 	struct slice text = shape.len ? shape : segment;
 	struct route_node *child = child_find(l, s, n, text);
@@ -265,7 +294,7 @@ static bool template_write(const struct route_node *n, struct route *ret_route)
 	return true;
 }
 
-static const struct route *route_at(struct route_learner *l, struct route_service *s, struct route_node *n, bool doubtful)
+static struct route *route_at(struct route_learner *l, struct route_service *s, struct route_node *n, bool doubtful)
 {
 	if (!n || n->route)
 		return n ? n->route : NULL;
@@ -294,12 +323,14 @@ struct slice route_learn(struct route_learner *l, struct slice service, struct s
 	/* A collision of 64 bits would show another template of the same service: rarer than a wrong memory bit. */
 	uint64_t hash = hash_bytes(path.ptr, path.len, s->hash);
 	struct route_cached *c = &l->cache[hash & (CACHE_SLOTS - 1)];
-	if (c->service == s && c->hash == hash && c->epoch == s->epoch)
-		return slice_make(c->route->text, c->route->len);
-
-	const struct route *r = route_at(l, s, walk(l, s, path, doubtful), doubtful);
-	if (!r)
-		return SLICE_NONE;
-	*c = (struct route_cached){ hash, s, s->epoch, r };
+	struct route *r = c->route;
+	if (c->service != s || c->hash != hash || c->epoch != s->epoch) {
+		r = route_at(l, s, walk(l, s, path, doubtful), doubtful);
+		if (!r)
+			return SLICE_NONE;
+		*c = (struct route_cached){ hash, s, s->epoch, r };
+	}
+	if (!doubtful && r->hits < ROUTE_PROVEN)
+		r->hits++;
 	return slice_make(r->text, r->len);
 }

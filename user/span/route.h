@@ -3,7 +3,7 @@
  * Learns http.route: concrete request paths in, templates of low cardinality out. Two means:
  *  - shape: a segment that reads like a number, UUID, hash, date, token, e-mail … becomes {id}, {uuid}, {hash} … at first sight;
  *  - count: where more than ROUTE_FANOUT different words have stood at one place (ROUTE_FANOUT_ROOT for the first segment), that
- *    place becomes {param}.
+ *    place becomes {param}. Words of routes that came at least ROUTE_PROVEN times stay, unless most words there have.
  * A pure function of the paths in their order, so a replay learns the same. Everything is bounded: services, templates per
  * service, segments, text; what does not fit has no route, and the caller counts it.
  */
@@ -15,6 +15,7 @@
 enum {
 	ROUTE_FANOUT = 20,
 	ROUTE_FANOUT_ROOT = 100,
+	ROUTE_PROVEN = 32,
 	ROUTE_SEGMENTS_MAX = 16, /* what lies deeper is one {path} */
 	ROUTE_TEXT_MAX = 232,    /* bytes of a template */
 	ROUTE_SERVICES_MAX = 512,
