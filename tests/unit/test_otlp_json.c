@@ -166,9 +166,12 @@ static void json_is_exact(void **state)
 static void console_columns_stay(void **state)
 {
 	static const char want[] =
-		"TIME (UTC)   DURATION SERVICE            PEER                  NAME                   STATUS\n"
-		"22:13:27.000   2.50ms shop             \xe2\x86\x92 10.0.0.7:8080         GET /cart/{id}         503\n"
-		"22:13:28.000   2.50ms a-service-with-\xe2\x80\xa6 \xe2\x86\x92 10.0.0.7:8080         GET /?[31m?\xe4\xb8\xad\xe4\xb8\xad\xe4\xb8\xad/\xc3\xa9t\xc3\xa9\xe2\x80\xa6 503\n";
+		"TIME (UTC)   DURATION SERVICE          PEER                  NAME                 STATUS\n"
+		"22:13:27.000   2.50ms shop           \xe2\x86\x92 10.0.0.7:8080         GET /cart/{id}       503\n"
+		"22:13:28.000   2.50ms a-service-wit\xe2\x80\xa6 \xe2\x86\x92 10.0.0.7:8080         GET /?[31m?\xe4\xb8\xad\xe4\xb8\xad\xe4\xb8\xad/\xc3\xa9\xe2\x80\xa6 503\n"
+		"22:13:29.000   2.50ms shop           \xe2\x86\x92 10.1.2.3:443          GET /cart/{id}       connection_refused\n"
+		"22:13:30.000   2.50ms shop           \xe2\x86\x92 [2001:db8::7]:8443    GET /ca\xe2\x80\xa6 an_error_of_thirty_one_column\xe2\x80\xa6\n"
+		"22:13:31.000   2.50ms shop           \xe2\x86\x90 10.9.9.9:40001        GET /cart/{id}  certificate_has_expired\n";
 	struct printed p;
 	struct process process;
 	struct span span;
@@ -184,6 +187,25 @@ static void console_columns_stay(void **state)
 	/* An escape sequence, a bad byte, wide characters: nothing that moves the cursor, and the cut falls where columns say. */
 	span.name = SLICE_LIT("GET /\x1b[31m\xff\xe4\xb8\xad\xe4\xb8\xad\xe4\xb8\xad/\xc3\xa9t\xc3\xa9/long");
 	assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
+	/* The socket's other end, not what the messages call it; and an error type that has the room it needs. */
+	static const struct {
+		uint8_t kind;
+		const char *peer;
+		uint16_t port;
+		const char *error;
+	} rows[] = { { SPAN_CLIENT, "10.1.2.3", 443, "connection_refused" }, { SPAN_CLIENT, "2001:db8::7", 8443, "an_error_of_thirty_one_columns_" },
+		     { SPAN_SERVER, "10.9.9.9", 40001, "certificate_has_expired" } };
+	sample_process(&process, 1, "shop");
+	for (uint64_t i = 0; i < 3; i++) {
+		sample_span(&span, &process, 9 + i);
+		span.kind = rows[i].kind;
+		span.attrs[1].str = slice_str(rows[i].error);
+		span.attrs[3].str = SLICE_LIT("shop.example.com");
+		span.attrs[span.nattrs++] = (struct attr){ .id = ATTR_CLIENT_ADDRESS, .type = ATTR_TYPE_STR, .str = SLICE_LIT("192.0.2.1") };
+		span.attrs[span.nattrs++] = (struct attr){ .id = ATTR_NETWORK_PEER_ADDRESS, .type = ATTR_TYPE_STR, .str = slice_str(rows[i].peer) };
+		span.attrs[span.nattrs++] = (struct attr){ .id = ATTR_NETWORK_PEER_PORT, .type = ATTR_TYPE_INT, .num = rows[i].port };
+		assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
+	}
 	printed_read(&p, got, sizeof(got));
 	assert_string_equal(got, want);
 }

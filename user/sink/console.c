@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Spans for people: one line each, columns that stay where they are, at most 100 columns unless the terminal is wider. What came
- * from the wire may hold escape sequences and other control characters; none reaches the terminal.
+ * Spans for people: one line each, columns that stay where they are, at most 100 columns unless the terminal is wider. A status that is longer than its column
+ * takes what it needs from the name: what went wrong is never cut for want of it. What came from the wire may hold escape sequences and other control characters; none reaches the terminal.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -21,10 +21,11 @@ enum {
 	TIME_COLUMNS = 12,
 	DURATION_COLUMNS = 8,
 	BETWEEN_COLUMNS = 7, /* six blanks and the arrow */
+	NAME_COLUMNS_MIN = 8,
 };
 
 struct console_columns { /* widths of the fields that vary with the terminal's */
-	size_t service, peer, name, status; /* status is last: cut, not padded */
+	size_t service, peer, name, status; /* status is last: not padded */
 };
 
 struct console_sink {
@@ -134,18 +135,20 @@ static bool console_attr_int(const struct span *s, enum attr_id id, int64_t *ret
 	return true;
 }
 
-/* The other end as address:port: of a client the server it named, of a server the client behind its proxies. */
+/*
+ * The other end as address:port: the socket's, whatever the messages call it. Where the socket does not know (datagrams): of a client the server, of a server
+ * the client.
+ */
 static struct slice console_peer(const struct span *s, char *text, size_t text_len)
 {
 	bool client = s->kind == SPAN_CLIENT || s->kind == SPAN_PRODUCER;
-	struct slice address = console_attr(s, client ? ATTR_SERVER_ADDRESS : ATTR_CLIENT_ADDRESS);
-	bool known = console_attr(s, ATTR_NETWORK_PEER_ADDRESS).len != 0;
+	struct slice address = console_attr(s, ATTR_NETWORK_PEER_ADDRESS);
 	int64_t port = 0;
-	bool has_port = console_attr_int(s, client ? ATTR_SERVER_PORT : ATTR_CLIENT_PORT, &port);
+	bool has_port = console_attr_int(s, ATTR_NETWORK_PEER_PORT, &port);
 
-	if (address.len == 0 && known) {
-		address = console_attr(s, ATTR_NETWORK_PEER_ADDRESS);
-		has_port = console_attr_int(s, ATTR_NETWORK_PEER_PORT, &port);
+	if (address.len == 0) {
+		address = console_attr(s, client ? ATTR_SERVER_ADDRESS : ATTR_CLIENT_ADDRESS);
+		has_port = console_attr_int(s, client ? ATTR_SERVER_PORT : ATTR_CLIENT_PORT, &port);
 	}
 	if (address.len == 0)
 		return SLICE_LIT("-");
@@ -176,6 +179,18 @@ static struct slice console_status(const struct span *s, char *text, size_t text
 	return SLICE_LIT("ok");
 }
 
+static size_t console_length(struct slice s)
+{
+	size_t columns = 0, len;
+	unsigned width;
+
+	for (size_t at = 0; at < s.len; at += len) {
+		console_char(s, at, &len, &width);
+		columns += width;
+	}
+	return columns;
+}
+
 static const char *console_arrow(uint8_t kind)
 {
 	switch (kind) {
@@ -191,8 +206,13 @@ static void console_line(struct console_sink *c, const struct span *s)
 {
 	struct buffer *out = &c->base.out.text;
 	bool error = s->status == SPAN_STATUS_ERROR;
-	char peer[160], status[24];
+	char peer[160], digits[24];
+	struct slice status = console_status(s, digits, sizeof(digits));
+	size_t wanted = console_length(status), spare = c->columns.name - NAME_COLUMNS_MIN;
+	size_t more = wanted > c->columns.status ? wanted - c->columns.status : 0;
 
+	if (more > spare)
+		more = spare;
 	console_time(out, s->start_ns + s->realtime_offset_ns);
 	buffer_append_byte(out, ' ');
 	console_duration(out, s->end_ns > s->start_ns ? s->end_ns - s->start_ns : 0);
@@ -203,11 +223,11 @@ static void console_line(struct console_sink *c, const struct span *s)
 	buffer_append_byte(out, ' ');
 	console_field(out, console_peer(s, peer, sizeof(peer)), c->columns.peer, true);
 	buffer_append_byte(out, ' ');
-	console_field(out, s->name, c->columns.name, true);
+	console_field(out, s->name, c->columns.name - more, true);
 	buffer_append_byte(out, ' ');
 	if (c->color)
 		buffer_append_str(out, error ? "\033[31m" : "\033[32m");
-	console_field(out, console_status(s, status, sizeof(status)), c->columns.status, false);
+	console_field(out, status, c->columns.status + more, false);
 	if (c->color)
 		buffer_append_str(out, "\033[0m");
 	buffer_append_byte(out, '\n');
@@ -241,7 +261,7 @@ static struct console_columns console_columns(int fd)
 	all = all < COLUMNS_MIN ? COLUMNS_MIN : all > COLUMNS_MAX ? COLUMNS_MAX : all;
 
 	struct console_columns c = all < COLUMNS_DEFAULT ? (struct console_columns){ .service = 12, .peer = 15, .status = 10 } :
-							   (struct console_columns){ .service = 16, .peer = 21, .status = 14 };
+							   (struct console_columns){ .service = 14, .peer = 21, .status = 18 };
 	c.name = all - TIME_COLUMNS - DURATION_COLUMNS - BETWEEN_COLUMNS - c.service - c.peer - c.status;
 	return c;
 }
