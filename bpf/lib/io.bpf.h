@@ -268,8 +268,7 @@ static __always_inline __u32 io_want(struct plumb_percpu *pc, const struct plumb
 			plumb_lost(pc, PLUMB_LOSS_UNREADABLE, 1);
 		return 0;
 	}
-	__u32 want = sock_capture(st->cookie, dir, offset, len);
-	return want > st->capture ? st->capture : want;
+	return sock_capture(st, dir, offset, len);
 }
 
 /* Returns the record's time. */

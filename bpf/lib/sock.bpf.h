@@ -170,14 +170,17 @@ const volatile __u32 filter_ports = 0; /* used entries of filter_port; 0 = all p
 const volatile __u16 filter_port[PLUMB_FILTER_MAX];
 
 /* Bytes to capture of an I/O of `len` bytes at `offset`. */
-static __always_inline __u32 sock_capture(__u64 cookie, int dir, __u64 offset, __u32 len)
+static __always_inline __u32 sock_capture(const struct plumb_sock_state *st, int dir, __u64 offset, __u32 len)
 {
+	__u64 cookie = st->cookie;
 	__u32 at = (__u32)cookie & (PLUMB_POLICY_SLOTS - 1);
 	volatile struct plumb_policy_slot *p = bpf_map_lookup_elem(&policies, &at);
-	__u64 want = default_capture;
+	__u64 want = default_capture < st->capture ? default_capture : st->capture;
 
 	if (p && p->sock == cookie) {
 		__u64 until = p->until[dir & 1], asked = p->want[dir & 1];
+		if (asked > st->capture)
+			asked = st->capture; /* what is skipped before it does not count */
 		__u64 unwanted = until > offset ? until - offset : 0;
 		/* Else the slot has become another's meanwhile. */
 		if (p->sock == cookie)
