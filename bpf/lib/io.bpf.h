@@ -152,8 +152,12 @@ __noinline int gather_copy(__u32 level, __u32 head, __u32 skip, __u32 want)
 /* The same for whichever way the bytes lie; `to` is where they go, behind `head` bytes of the record. An array of buffers is in the scratch by now. */
 static __always_inline __u32 io_copy(void *to, const struct plumb_gather *g, __u32 level, __u32 head, __u32 skip, __u32 want)
 {
-	if (g->base)
+	if (g->base) {
+		/* Older verifiers forget the bounds of a number that was kept on the stack: they are told again where it is used. */
+		asm volatile("" : "+r"(want));
+		want &= 2 * PLUMB_PAYLOAD_MAX - 1;
 		return bpf_probe_read_user(to, want, g->base + skip) ? 0 : want;
+	}
 	return (__u32)gather_copy(level, head, skip, want);
 }
 

@@ -192,7 +192,8 @@ static void probe_govern(struct probe *p, bool begin)
 		p->timing = true;
 		if (loaded_timing_begin(p->loaded) && !p->untimed) {
 			p->untimed = true;
-			log_warn("this kernel does not tell the run time of BPF programs: the overhead counts plumb's processes only");
+			if (p->governor.budget_ppm)
+				log_warn("the run time of BPF programs cannot be read (CAP_SYS_ADMIN and Linux 5.8 allow it): --max-overhead counts plumb's processes only");
 		}
 		return;
 	}
