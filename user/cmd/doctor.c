@@ -332,10 +332,15 @@ int cmd_doctor(int argc, char **argv)
 		return 2;
 	}
 	try_kernel(&d);
-	if (d.usable)
+	if (d.usable) {
 		try_sandbox(&d);
-	else
+		/* The probe starts no engine outside it. */
+		d.usable = !d.sandbox_error[0];
+		if (!d.usable)
+			snprintf(d.error, sizeof(d.error), "%s", d.sandbox_error);
+	} else {
 		snprintf(d.sandbox_error, sizeof(d.sandbox_error), "not tried");
+	}
 	ask_agent(&d, agent);
 	if (json ? print_json(&d) : (print_text(&d), 0))
 		return 1;

@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -44,6 +45,38 @@ static int caps_try_bpf(void)
 	return 0;
 }
 
+static void caps_privileges(struct caps *c)
+{
+	static const char fix[] =
+		"run as root (sudo plumb …), or give the program CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_CHOWN, CAP_KILL";
+	char why[sizeof(fix) + 64];
+
+	capng_get_caps_process();
+	bool admin = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN);
+	bool bpf = admin || capng_have_capability(CAPNG_EFFECTIVE, CAP_BPF), perfmon = admin || capng_have_capability(CAPNG_EFFECTIVE, CAP_PERFMON);
+	snprintf(why, sizeof(why), "%s missing: %s", bpf ? "CAP_PERFMON is" : perfmon ? "CAP_BPF is" : "CAP_BPF and CAP_PERFMON are", fix);
+	caps_prerequisite(c, "privileges", bpf && perfmon, bpf && perfmon ? "CAP_BPF and CAP_PERFMON" : why);
+}
+
+uint64_t caps_memory_limit(void)
+{
+	struct rlimit limit;
+	union bpf_attr attr;
+	const uint32_t most = 1u << 28;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur >= most)
+		return 0;
+	memset(&attr, 0, sizeof(attr));
+	attr.map_type = BPF_MAP_TYPE_ARRAY;
+	attr.key_size = sizeof(uint32_t);
+	attr.value_size = 4096;
+	attr.max_entries = (uint32_t)(limit.rlim_cur / attr.value_size) + 1;
+	int fd = (int)syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && errno == EPERM ? limit.rlim_cur : 0;
+}
+
 void caps_init(struct caps *c)
 {
 	memset(c, 0, sizeof(*c));
@@ -53,12 +86,7 @@ void caps_init(struct caps *c)
 		c->features[i].serves = -1;
 	}
 
-	capng_get_caps_process();
-	bool admin = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN);
-	bool bpf = admin || (capng_have_capability(CAPNG_EFFECTIVE, CAP_BPF) && capng_have_capability(CAPNG_EFFECTIVE, CAP_PERFMON));
-	caps_prerequisite(c, "privileges", bpf,
-			  bpf ? "CAP_BPF and CAP_PERFMON" :
-				"run as root (sudo plumb …), or give the program CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_CHOWN, CAP_KILL");
+	caps_privileges(c);
 	bool btf = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
 	caps_prerequisite(c, "kernel BTF", btf,
 			  btf ? "/sys/kernel/btf/vmlinux" : "this kernel carries no type information: one built with CONFIG_DEBUG_INFO_BTF=y is needed (distribution kernels since 2020)");

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { CAPS_RUNGS_MAX = 4, CAPS_FEATURES_MAX = 12, CAPS_PREREQUISITES_MAX = 12 };
 
@@ -31,7 +32,7 @@ struct caps_feature {
 struct caps_prerequisite {
 	const char *name;     /* "root or CAP_BPF", "kernel BTF" */
 	bool ok;
-	char detail[224];     /* what it is, or how to get it */
+	char detail[288];     /* what it is, or how to get it */
 };
 
 struct caps {
@@ -45,5 +46,10 @@ void caps_init(struct caps *c);
 struct caps_feature *caps_feature(struct caps *c, const char *name);
 /* The first prerequisite that is not met, or NULL. */
 const struct caps_prerequisite *caps_missing(const struct caps *c);
+/*
+ * RLIMIT_MEMLOCK in bytes if this kernel counts BPF memory against it (expected before 5.11, where the memory cgroup took over), else 0. To be asked when a map was refused: the
+ * answer is found by making one that is too large.
+ */
+uint64_t caps_memory_limit(void);
 
 #endif

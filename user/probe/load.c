@@ -83,17 +83,17 @@ static int load_make_rings(struct loaded *l)
 	}
 }
 
-/* The last complaint of libbpf, for the reason of a failed trial. Set by the library's only way to talk. */
+/* The first complaint of libbpf in a trial: its reason, where later ones tell what follows from it. Set by the library's only way to talk. */
 static char libbpf_said[160];
 
 static int load_print(enum libbpf_print_level level, const char *format, va_list ap)
 {
 	char line[512];
 
-	if (level > LIBBPF_WARN)
+	if (level > LIBBPF_WARN || libbpf_said[0])
 		return 0;
 	vsnprintf(line, sizeof(line), format, ap);
-	if (strstr(line, "END PROG LOAD LOG") || strstr(line, "failed to load object") || strstr(line, "RLIMIT_MEMLOCK"))
+	if (strstr(line, "END PROG LOAD LOG") || strstr(line, "RLIMIT_MEMLOCK"))
 		return 0;
 	line[strcspn(line, "\n")] = 0;
 	snprintf(libbpf_said, sizeof(libbpf_said), "%.150s", line);
@@ -277,7 +277,12 @@ static int load_process_event(void *ctx, void *data, size_t len)
 
 static int load_fail(int err, const char *what, char *ret_error, size_t error_len)
 {
-	if (err == -EPERM || err == -EACCES)
+	uint64_t memory = err == -EPERM ? caps_memory_limit() : 0;
+
+	if (memory)
+		snprintf(ret_error, error_len, "%s: this kernel counts BPF memory as locked memory, of which only %llu KiB are allowed: give the program CAP_SYS_RESOURCE too, or raise "
+			 "the limit (ulimit -l unlimited, LimitMEMLOCK=infinity)", what, (unsigned long long)memory / 1024);
+	else if (err == -EPERM || err == -EACCES)
 		snprintf(ret_error, error_len, "%s: not permitted: run as root, or see 'plumb doctor'", what);
 	else
 		snprintf(ret_error, error_len, "%s: %s%s%s: see 'plumb doctor'", what, strerror(-err), libbpf_said[0] ? ": " : "", libbpf_said);
@@ -313,6 +318,7 @@ int loaded_new(const struct load_options *o, struct loaded **ret_loaded, struct 
 		load_fail(err, "cannot load the socket programs", ret_error, error_len);
 		goto fail;
 	}
+	libbpf_said[0] = 0;
 	err = load_process(l, o);
 	struct caps_rung *life = &caps_feature(ret_caps, "process life")->rungs[0];
 	life->state = err ? CAPS_FAILS : CAPS_WORKS;
@@ -357,6 +363,7 @@ void loaded_free(struct loaded *l)
 
 int loaded_attach(struct loaded *l, struct caps *caps, char *ret_error, size_t error_len)
 {
+	libbpf_said[0] = 0;
 	/* Process life first: no exec between the two may be missed. */
 	int err = process_bpf__attach(l->process);
 	if (err)

@@ -268,7 +268,7 @@ int sandbox_enter(const struct sandbox_options *o, struct sandbox_report *ret_re
 	int bounds = capng_apply(CAPNG_SELECT_BOUNDS);
 	err = sandbox_identity(pw);
 	if (err)
-		return sandbox_fail(err, "cannot change the user", ret_error, error_len);
+		return sandbox_fail(err, "cannot change the user (CAP_SETUID and CAP_SETGID do that)", ret_error, error_len);
 	ret_report->own_user = getuid() != 0;
 	capng_clear(CAPNG_SELECT_BOTH);
 	if (capng_apply(CAPNG_SELECT_CAPS))
@@ -279,7 +279,7 @@ int sandbox_enter(const struct sandbox_options *o, struct sandbox_report *ret_re
 	int landlock_err = sandbox_landlock(o);
 	ret_report->landlock = landlock_err == 0;
 	if (root_err && landlock_err)
-		return sandbox_fail(root_err, "neither an own root (mount namespace) nor Landlock works", ret_error, error_len);
+		return sandbox_fail(root_err, "neither an own root (a mount namespace, by CAP_SYS_ADMIN) nor Landlock (kernel 5.13) works", ret_error, error_len);
 	err = sandbox_seccomp();
 	if (err)
 		return sandbox_fail(err, "seccomp", ret_error, error_len);
