@@ -1,13 +1,31 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+#   usage: setup.sh [--python]      only the Python environment
+#
 # What the end-to-end tests need: servers (packages; skipped with SETUP=0), a Python environment in build/venv, our small programs in build/e2e.
 # Does nothing the second time. What cannot be had is said here, and the tests that need it skip.
 set -eu
 cd "$(dirname "$0")/../.."
 here=tests/e2e
+python_only=${1:+yes}
 
 install_packages() {
 	local missing=() command package
+	/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+	[ -n "$python_only" ] || servers
+	[ ${#missing[@]} -gt 0 ] || return 0
+	if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+		echo "e2e setup: missing and not installed (needs root and apt): ${missing[*]}" >&2
+		return 0
+	fi
+	echo "e2e setup: installing with apt: ${missing[*]}"
+	apt-get update -qq
+	# RUNLEVEL=1: packages do not start their services; the tests start their own.
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# Adds to install_packages' list what is not here.
+servers() {
 	while read -r command package; do
 		PATH=$PATH:/usr/sbin command -v "$command" >/dev/null 2>&1 || missing+=("$package")
 	done <<-LIST
@@ -19,16 +37,6 @@ install_packages() {
 		promtool prometheus
 	LIST
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
-	/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
-	[ ${#missing[@]} -gt 0 ] || return 0
-	if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
-		echo "e2e setup: missing and not installed (needs root and apt): ${missing[*]}" >&2
-		return 0
-	fi
-	echo "e2e setup: installing with apt: ${missing[*]}"
-	apt-get update -qq
-	# RUNLEVEL=1: packages do not start their services; the tests start their own.
-	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 python_environment() {
@@ -51,4 +59,4 @@ go_programs() {
 [ "${SETUP:-1}" = 0 ] || install_packages
 mkdir -p build
 python_environment
-go_programs
+[ -n "$python_only" ] || go_programs
