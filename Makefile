@@ -43,7 +43,7 @@ PROTO_GEN := $(PROTO_SRC:user/%.proto=$(B)/gen/%.pb-c.h)
 UNIT_SRC := $(wildcard tests/unit/test_*.c tests/proto/test_*.c)
 UNIT := $(UNIT_SRC:%.c=$(B)/%)
 
-.PHONY: all build run check test unit bench check-layers fmt help install setup clean new-proto
+.PHONY: all build run check test unit bench check-kernels check-layers fmt help install setup clean new-proto
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -81,6 +81,9 @@ fuzz: ## build/fuzz/fuzz_proto: libFuzzer over all parsers
 	$(say) FUZZ build/fuzz/fuzz_proto
 	$(Q)mkdir -p build/fuzz && $(CLANG) -std=gnu11 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 		-Iuser -Ibpf -o build/fuzz/fuzz_proto $(FUZZ_SRC) -lm -lpthread
+
+check-kernels: build ## boots stock kernels under QEMU and tries everything there (docs/kernels.md)
+	$(Q)./tests/kernels/run.sh
 
 check-layers: ## a folder includes only folders above it
 	$(Q)./tests/check-layers.sh

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# All that must pass before a commit lands: layers, build, unit tests, end-to-end tests. Ends with "N passed, N failed, N skipped".
+# All that must pass before a commit lands: layers, build, unit tests, end-to-end tests, stock kernels. Ends with "N passed, N failed, N skipped".
 # SETUP=0: installs no packages. E2E_ARGS: more arguments for pytest.
 set -u
 cd "$(dirname "$0")/.."
@@ -45,11 +45,20 @@ e2e() {
 	add "$(build/venv/bin/python tests/e2e/count.py "$report")" "$status" "end-to-end tests"
 }
 
+kernels() {
+	local log=build/kernels.log status
+	echo "== kernels"
+	tests/kernels/run.sh 2>&1 | tee "$log"
+	status=${PIPESTATUS[0]}
+	add "$(tail -1 "$log")" "$status" "kernel tests"
+}
+
 mkdir -p build
 step "layers" ./tests/check-layers.sh
 step "build" make --no-print-directory SETUP=0 build
 step "build for bad input (ASan, UBSan)" make --no-print-directory SETUP=0 SAN=1 build
 unit
 e2e
+kernels
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

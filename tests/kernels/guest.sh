@@ -1,0 +1,79 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: Apache-2.0
+# /init of a guest: tries plumb on this kernel and sends what came of it to the host as a tar file over the second serial port. It judges nothing: results are
+# truths, spans, output and exit statuses, one folder a trial, and the host compares them. Run by guest.py; never on a machine that is used for something else.
+export PATH=/bin HOME=/
+
+if [ ! -e /started ]; then
+	# Root is the initramfs, which pivot_root(2) refuses to leave: a machine that is in use has another root.
+	/bin/busybox mkdir /root.new
+	/bin/busybox mount -t tmpfs -o mode=0755 root /root.new
+	/bin/busybox cp -a /bin /etc /init /lib /lib64 /usr /root.new 2>/dev/null
+	/bin/busybox touch /root.new/started
+	exec /bin/busybox switch_root /root.new /init
+fi
+
+/bin/busybox --install -s /bin
+mkdir -p /proc /sys /dev /tmp /results
+chmod 1777 /tmp
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+ip link set lo up
+cd /results || exit
+
+# await SECONDS COMMAND…: until it succeeds. Returns 1 when the time is over.
+await() {
+	local deadline=$(($(uptime_s) + $1))
+	shift
+	until "$@"; do
+		[ "$(uptime_s)" -lt $deadline ] || return 1
+		usleep 100000
+	done
+}
+uptime_s() { cut -d. -f1 /proc/uptime; }
+alive() { [ -d "/proc/$1" ] && ! grep -q '^State:.Z' "/proc/$1/status"; }
+said_or_ended() { grep -qs "$1" "$2" || ! alive "$3"; }
+# plumb writes one span a line.
+spans_or_ended() { [ "$(grep -c "$2" "$1")" -ge "$3" ] || ! alive "$4"; }
+
+# trial NAME PATTERN COUNT DRIVER PREFIX OPTION…: plumb, run by PREFIX, watches a driver that begins its work once plumb is attached, and is ended when its output has
+# COUNT lines with PATTERN (or after 30 s: then the host finds what is missing). DRIVER and PREFIX are words in one argument.
+# Files: truth, driver.err, driver.status, spans, plumb.err, plumb.status, metrics.
+trial() {
+	local name=$1 pattern=$2 count=$3 run=$4 prefix=$5 driver plumb
+	shift 5
+	echo "guest: $name, $(uptime_s) s"
+	mkdir -p "$name"
+	mkfifo "$name/go"
+	$run < "$name/go" > "$name/truth" 2> "$name/driver.err" &
+	driver=$!
+	exec 3> "$name/go"
+	await 60 said_or_ended ready "$name/driver.err" $driver
+	$prefix plumb trace $(sed -n 's/^ready//p' "$name/driver.err" | tr ' ' '\n' | sed -n 's/^[0-9]/-p &/p') \
+		--output otlp-json --metrics 127.0.0.1:9464 --set capture.ring_size=16MiB "$@" > "$name/spans" 2> "$name/plumb.err" &
+	plumb=$!
+	await 120 said_or_ended attached "$name/plumb.err" $plumb
+	if grep -qs attached "$name/plumb.err"; then
+		echo go >&3
+		exec 3>&-
+		wait $driver
+		echo $? > "$name/driver.status"
+		await 30 spans_or_ended "$name/spans" "$pattern" "$count" $plumb
+		wget -q -O "$name/metrics" http://127.0.0.1:9464/metrics
+		kill -TERM $plumb
+	else
+		exec 3>&-
+	fi
+	wait $plumb
+	echo $? > "$name/plumb.status"
+	wait $driver
+	rm "$name/go"
+}
+
+. /etc/trials
+tar -c . | gzip -1 > /tmp/results.tgz
+stty -F /dev/ttyS1 raw -echo
+cat /tmp/results.tgz > /dev/ttyS1
+sync
+reboot -f

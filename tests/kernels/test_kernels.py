@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""plumb on stock kernels, each booted once: what doctor says, every way of reading socket data that the kernel offers (all paths, and a truth of a prime number of requests), and
+capabilities withheld one by one. The tables below are what these kernels are known to offer: a rung that stops loading fails here."""
+import functools
+import json
+import re
+import subprocess
+from collections import Counter
+
+import pytest
+
+import guest as guests
+from harness import paths
+from harness.process import BUILD, REPO
+from harness.spans import CLIENT, SERVER, STATUS_ERROR, STATUS_UNSET, describe, parse
+from harness.truth import check_order, sample
+
+LADDER = ("sock_length", "sys_exit")
+OFFERED = {"5.10": ("sys_exit",), "6.1": ("sys_exit",), "6.12": ("sock_length", "sys_exit")}
+# The guest's rings hold all of it, however slow the emulation: loss has its own test.
+ROUNDS = ("23/1", "1009/8")
+REQUESTS = sum(int(r.split("/")[0]) for r in ROUNDS)
+
+# What plumb asks for, and what it says when one of it is withheld; the rest it can do without. 5.10 has no Landlock and counts BPF memory as locked memory; there
+# CAP_SYS_ADMIN stands for both BPF capabilities.
+LEAST = ("bpf", "perfmon", "sys_ptrace", "dac_read_search", "setuid", "setgid", "setpcap", "chown", "kill")
+USER = "sandbox: cannot change the user .CAP_SETUID and CAP_SETGID do that."
+NEW = {"bpf": "privileges: CAP_BPF is missing: run as root", "perfmon": "privileges: CAP_PERFMON is missing: run as root", "setuid": USER, "setgid": USER}
+OLD = {"setuid": USER, "setgid": USER, "sys_resource": "locked memory, of which only 64 KiB are allowed: give the program CAP_SYS_RESOURCE",
+       "sys_admin": "sandbox: neither an own root .a mount namespace, by CAP_SYS_ADMIN. nor Landlock"}
+CAPABILITIES = {"5.10": (LEAST + ("sys_resource", "sys_admin"), OLD), "6.1": (LEAST, NEW), "6.12": (LEAST, NEW)}
+
+
+def trials(series):
+    """What guest.sh does, as shell: see trial() there."""
+    lines = ["plumb doctor > doctor.txt 2> doctor.err; echo $? > doctor.status", "plumb doctor --output json > doctor.json", "paths --list > paths.list"]
+    for rung in LADDER:
+        rung_option = f"--set capture.socket_data={rung}"
+        lines.append(f"trial {rung}/paths dns-sendmmsg.paths.test 4 paths '' {rung_option}")
+        lines.append(f"""trial {rung}/truth traceId {2 * REQUESTS} 'truth {' '.join(ROUNDS)}' '' {rung_option}""")
+    kept, _ = CAPABILITIES[series]
+    for name, caps in [("all", kept)] + [(cap, [c for c in kept if c != cap]) for cap in kept] + [("every", ["none"])]:
+        lines.append(f"""trial without/{name} traceId 46 'truth 23/1' 'withhold {','.join(caps)}'""")
+    return "\n".join(lines + ["dmesg > dmesg"]) + "\n"
+
+
+@pytest.fixture(scope="session")
+def boot():
+    """boot(series): all that a guest of this kernel sent, {file: text}. Each boots once; what cannot be had is a skip of all its tests. Console and results stay in build/kernels."""
+    targets = [str(p.relative_to(REPO)) for p in guests.PROGRAMS.values()]
+    subprocess.run(["make", "-s", "SETUP=0", *targets], cwd=REPO, check=True)
+
+    @functools.cache
+    def once(series):
+        reason = guests.missing()
+        image, reason = (None, reason) if reason else guests.kernel(series)
+        if not image:
+            return reason
+        folder = BUILD / "kernels" / series
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            sent = guests.boot(image, folder, trials(series))
+        except AssertionError as e:
+            return e
+        return {name: data.decode() for name, data in sent.items()}
+
+    return once
+
+
+@pytest.fixture
+def guest(request, boot):
+    sent = boot(request.param)
+    if isinstance(sent, str):
+        pytest.skip(sent)
+    if isinstance(sent, AssertionError):
+        raise sent
+    return request.param, sent
+
+
+def each(*columns, rows):
+    return pytest.mark.parametrize(("guest", *columns), rows, indirect=["guest"])
+
+
+every_kernel = each(rows=[(s,) for s in OFFERED])
+every_offer = each("rung", rows=[(s, r) for s in OFFERED for r in OFFERED[s]])
+every_refusal = each("rung", rows=[(s, r) for s in OFFERED for r in LADDER if r not in OFFERED[s]])
+every_capability = each("withheld", rows=[(s, c) for s in OFFERED for c in ("all", *CAPABILITIES[s][0], "every")])
+
+
+def run_of(sent, name):
+    """Truth, spans and metrics of a trial that must have gone well."""
+    said = "".join(f"{part}: {sent.get(f'{name}/{part}')}\n" for part in ("plumb.err", "driver.err", "plumb.status", "driver.status"))
+    assert sent.get(f"{name}/plumb.status") == "0\n" and sent.get(f"{name}/driver.status") == "0\n", said
+    return [json.loads(line) for line in sent[f"{name}/truth"].splitlines()], parse(sent[f"{name}/spans"]), sent[f"{name}/metrics"]
+
+
+def one_line_error(sent, name):
+    assert sent[f"{name}/plumb.status"] == "1\n" and sent[f"{name}/spans"] == ""
+    lines = sent[f"{name}/plumb.err"].splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+@every_kernel
+def test_doctor(guest):
+    series, sent = guest
+    assert (sent["doctor.status"], sent["doctor.err"]) == ("0\n", ""), sent["doctor.txt"]
+    doctor = json.loads(sent["doctor.json"])
+    assert doctor["usable"] and all(p["ok"] for p in doctor["prerequisites"]), doctor
+    features = {f["name"]: f for f in doctor["features"]}
+    data = features.pop("socket data")
+    assert tuple(w["name"] for w in data["ways"]) == LADDER
+    assert tuple(w["name"] for w in data["ways"] if w["state"] == "works") == OFFERED[series], data
+    assert data["serves"] == OFFERED[series][0]
+    assert all(w["why"] for w in data["ways"] if w["state"] == "fails"), data
+    for feature in features.values():
+        assert feature["serves"], feature
+    sandbox = doctor["sandbox"]
+    assert sandbox["own_root"] and sandbox["seccomp"] and sandbox["no_capabilities"] and sandbox["user"] == "nobody", sandbox
+    assert sandbox["landlock"] == (series != "5.10")
+
+
+@every_kernel
+def test_kernel_complains_of_nothing(guest):
+    _, sent = guest
+    assert not re.findall(r".*(?:BUG|WARNING|Oops|Call Trace|rcu:.*stall).*", sent["dmesg"])
+
+
+@every_refusal
+def test_rung_that_the_kernel_lacks_says_so(guest, rung):
+    _, sent = guest
+    for program in ("paths", "truth"):
+        line = one_line_error(sent, f"{rung}/{program}")
+        assert "cannot load the socket programs" in line and "failed to find kernel BTF type ID" in line and "see 'plumb doctor'" in line, line
+
+
+@every_offer
+def test_every_path(guest, rung):
+    _, sent = guest
+    paths.check_run(rung, sent["paths.list"].split(), *run_of(sent, f"{rung}/paths"))
+
+
+def check_truth(truth, spans, metrics):
+    """Each request has exactly one span at either end, of one trace, that says what the driver knows; there is no other span; nothing was lost."""
+    by_kind = {kind: {s.path: s for s in spans if s.kind == kind} for kind in (CLIENT, SERVER)}
+    for kind, side in ((CLIENT, "client"), (SERVER, "server")):
+        def wanted(t):
+            failed = t["status"] >= (500 if kind == SERVER else 400)
+            return (t["path"], t["method"], t["status"], STATUS_ERROR if failed else STATUS_UNSET, t["request_body"], t["response_body"], t[f"{side}_pid"])
+
+        def found(s):
+            return (s.path, s["http.request.method"], s["http.response.status_code"], s.status, s["http.request.body.size"] or 0, s["http.response.body.size"] or 0, s.pid)
+
+        known, said = Counter(map(wanted, truth)), Counter(found(s) for s in spans if s.kind == kind)
+        assert known == said, f"{side}s missing: {sample(known - said)}\ntoo much: {sample(said - known)}"
+    assert len(spans) == 2 * len(truth), describe(spans)
+    check_order(spans)
+    for t in truth:
+        client, server = (by_kind[kind][t["path"]] for kind in (CLIENT, SERVER))
+        assert (server.trace_id, server.parent_id) == (client.trace_id, client.span_id), f"{t['path']} is not one trace"
+        assert client.duration_ns <= t["duration_ns"], f"{t['path']}: {client.duration_ns} ns, measured {t['duration_ns']} ns"
+    for reason in ("ring_full", "nested", "storage", "fault", "unreadable", "truncated"):
+        assert paths.metric(metrics, f'plumb_lost_total{{reason="{reason}"}}') == 0, reason
+
+
+@every_offer
+def test_truth(guest, rung):
+    _, sent = guest
+    truth, spans, metrics = run_of(sent, f"{rung}/truth")
+    assert len(truth) == REQUESTS
+    first = [t for t in truth if t["round"] == 1]
+    assert (len(first), sum(t["status"] >= 400 for t in first)) == (23, 7)
+    check_truth(truth, spans, metrics)
+
+
+@every_capability
+def test_capability_withheld(guest, withheld):
+    series, sent = guest
+    complaint = "privileges: CAP_BPF and CAP_PERFMON are missing: run as root" if withheld == "every" else CAPABILITIES[series][1].get(withheld)
+    if complaint:
+        assert re.search(complaint, one_line_error(sent, f"without/{withheld}"))
+        return
+    truth, spans, metrics = run_of(sent, f"without/{withheld}")
+    assert len(truth) == 23
+    check_truth(truth, spans, metrics)

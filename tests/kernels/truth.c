@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP client and server that know what they sent. Each argument REQUESTS/CONNECTIONS is a round: so many requests over so many connections, each
+ * kept alive and driven by a thread of its own. Standard output: one JSON object a line for each request, the truth. Standard input: a line starts the
+ * rounds; "ready" and both processes' ids are written to standard error before.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CONNECTIONS_MAX = 64, HEAD_MAX = 512, BODY_MAX = 66003, PERIOD = 23 };
+
+/* Of each 23 requests 7 fail. A header tells the server which line of the plan a request is. */
+static const struct {
+	const char *method, *route;
+	int status;
+	size_t request_body, response_body;
+} plan[PERIOD] = {
+	{ "GET", "items", 200, 0, 17 },	     { "GET", "items", 404, 0, 9 },	  { "POST", "orders", 201, 257, 31 },  { "GET", "items", 200, 0, 1009 },
+	{ "GET", "slow", 503, 0, 11 },	     { "GET", "big", 200, 0, BODY_MAX },  { "PUT", "orders", 204, 31, 0 },     { "POST", "orders", 409, 67, 13 },
+	{ "GET", "items", 200, 0, 0 },	     { "DELETE", "orders", 200, 0, 5 },	  { "GET", "items", 500, 0, 23 },      { "POST", "upload", 200, 20011, 7 },
+	{ "GET", "items", 200, 0, 4099 },    { "GET", "moved", 302, 0, 3 },	  { "GET", "items", 404, 0, 9 },       { "POST", "orders", 201, 16385, 31 },
+	{ "GET", "items", 200, 0, 17 },	     { "POST", "orders", 500, 257, 19 },  { "GET", "items", 206, 0, 16384 },   { "GET", "items", 200, 0, 16385 },
+	{ "PATCH", "orders", 200, 101, 37 }, { "GET", "items", 429, 0, 6 },	  { "GET", "items", 200, 0, 17 },
+};
+
+struct round {
+	int number, requests, connections;
+	in_port_t port;
+	pid_t server;
+};
+
+struct connection {
+	const struct round *round;
+	int index;
+	pthread_t thread;
+	uint64_t *durations_ns; /* of the round, by request */
+};
+
+static char zeros[BODY_MAX];
+
+static void die(const char *what)
+{
+	fprintf(stderr, "truth: %s: %s\n", what, strerror(errno));
+	exit(3);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void send_all(int fd, const char *data, size_t len, int flags)
+{
+	for (size_t at = 0; at < len;) {
+		ssize_t n = send(fd, data + at, len - at, MSG_NOSIGNAL | flags);
+		if (n < 0 && errno != EINTR)
+			die("send");
+		at += n < 0 ? 0 : (size_t)n;
+	}
+}
+
+static void send_message(int fd, const char *head, size_t body)
+{
+	send_all(fd, head, strlen(head), body ? MSG_MORE : 0);
+	send_all(fd, zeros, body, 0);
+}
+
+/* Reads one message to its end. Its head goes to `head`. Returns false at the end of the stream. */
+static bool receive_message(int fd, char *head)
+{
+	char buf[16384], *end;
+	size_t have = 0;
+
+	while (!(end = memmem(head, have, "\r\n\r\n", 4))) {
+		ssize_t n = have == HEAD_MAX - 1 ? -1 : recv(fd, head + have, HEAD_MAX - 1 - have, 0);
+		if (n == 0 && have == 0)
+			return false;
+		if (n <= 0)
+			die("no whole head");
+		have += (size_t)n;
+	}
+	const char *length = memmem(head, (size_t)(end - head), "Content-Length: ", 16);
+	size_t body = length ? strtoul(length + 16, NULL, 10) : 0, at = have - (size_t)(end + 4 - head);
+	*end = 0;
+	while (at < body) {
+		ssize_t n = recv(fd, buf, body - at > sizeof(buf) ? sizeof(buf) : body - at, 0);
+		if (n <= 0)
+			die("recv body");
+		at += (size_t)n;
+	}
+	if (at != body)
+		die("more than one message");
+	return true;
+}
+
+static void *serve(void *arg)
+{
+	int fd = (int)(intptr_t)arg;
+	char head[HEAD_MAX];
+
+	while (receive_message(fd, head)) {
+		const char *place = strstr(head, "X-Plan: ");
+		int at = place ? (int)strtol(place + strlen("X-Plan: "), NULL, 10) : -1;
+		if (at < 0 || at >= PERIOD)
+			die("request without a place in the plan");
+		char reply[HEAD_MAX];
+		if (plan[at].status == 204)
+			snprintf(reply, sizeof(reply), "HTTP/1.1 204 Status\r\n\r\n");
+		else
+			snprintf(reply, sizeof(reply), "HTTP/1.1 %d Status\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n", plan[at].status, plan[at].response_body);
+		send_message(fd, reply, plan[at].response_body);
+	}
+	close(fd);
+	return NULL;
+}
+
+static void server(int listener)
+{
+	for (;;) {
+		pthread_t thread;
+		int fd = accept(listener, NULL, NULL);
+		if (fd < 0 || pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd) || pthread_detach(thread))
+			die("accept");
+	}
+}
+
+static void path_of(const struct round *r, int request, char *path, size_t len)
+{
+	snprintf(path, len, "/%s/%d/%d", plan[request % PERIOD].route, r->number, request);
+}
+
+static void *drive(void *arg)
+{
+	struct connection *c = arg;
+	const struct round *r = c->round;
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = r->port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
+		die("connect");
+	for (int i = c->index; i < r->requests; i += r->connections) {
+		int at = i % PERIOD;
+		char head[HEAD_MAX], path[64], length[64] = "";
+
+		path_of(r, i, path, sizeof(path));
+		if (plan[at].request_body)
+			snprintf(length, sizeof(length), "Content-Length: %zu\r\n", plan[at].request_body);
+		snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: truth.test\r\n%sX-Plan: %d\r\n\r\n", plan[at].method, path, length, at);
+		uint64_t begin = now_ns();
+		send_message(fd, head, plan[at].request_body);
+		if (!receive_message(fd, head) || strtol(head + strlen("HTTP/1.1 "), NULL, 10) != plan[at].status)
+			die("another answer than planned");
+		c->durations_ns[i] = now_ns() - begin;
+	}
+	close(fd);
+	return NULL;
+}
+
+static void run_round(const struct round *r)
+{
+	struct connection connections[CONNECTIONS_MAX];
+	uint64_t *durations_ns = calloc((size_t)r->requests, sizeof(*durations_ns));
+
+	if (!durations_ns)
+		die("memory");
+	for (int i = 0; i < r->connections; i++) {
+		connections[i] = (struct connection){ .round = r, .index = i, .durations_ns = durations_ns };
+		if (pthread_create(&connections[i].thread, NULL, drive, &connections[i]))
+			die("thread");
+	}
+	for (int i = 0; i < r->connections; i++)
+		if (pthread_join(connections[i].thread, NULL))
+			die("thread");
+	for (int i = 0; i < r->requests; i++) {
+		int at = i % PERIOD;
+		char path[64];
+
+		path_of(r, i, path, sizeof(path));
+		printf("{\"round\":%d,\"method\":\"%s\",\"path\":\"%s\",\"status\":%d,\"request_body\":%zu,\"response_body\":%zu,\"duration_ns\":%llu,\"client_pid\":%d,\"server_pid\":%d}\n",
+		       r->number, plan[at].method, path, plan[at].status, plan[at].request_body, plan[at].response_body, (unsigned long long)durations_ns[i], (int)getpid(),
+		       (int)r->server);
+	}
+	free(durations_ns);
+}
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sa);
+	char line[16];
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (listener < 0 || bind(listener, (struct sockaddr *)&sa, len) || listen(listener, CONNECTIONS_MAX) || getsockname(listener, (struct sockaddr *)&sa, &len))
+		die("listen");
+	pid_t pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (pid == 0)
+		server(listener);
+	fprintf(stderr, "ready %d %d\n", (int)getpid(), (int)pid);
+	if (!fgets(line, sizeof(line), stdin))
+		die("standard input ended");
+	for (int i = 1; i < argc; i++) {
+		struct round r = { .number = i, .port = sa.sin_port, .server = pid };
+		char *rest;
+
+		r.requests = (int)strtol(argv[i], &rest, 10);
+		r.connections = *rest == '/' ? (int)strtol(rest + 1, &rest, 10) : 0;
+		if (*rest || r.requests < 1 || r.connections < 1 || r.connections > CONNECTIONS_MAX) {
+			fprintf(stderr, "usage: truth REQUESTS/CONNECTIONS…\n");
+			return 2;
+		}
+		run_round(&r);
+	}
+	fflush(stdout);
+	kill(pid, SIGTERM);
+	waitpid(pid, NULL, 0);
+	return 0;
+}
