@@ -127,12 +127,28 @@ static __always_inline void sock_state_drop(struct sock *sk)
 	bpf_map_delete_elem(&sock_states, &key);
 }
 
-/* The kernel numbers sockets only on demand; where it has not, the time of first sight and the CPU stand in: unique too. */
+/* How many numbers this CPU has given to sockets that the kernel had not numbered. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} sock_numbers SEC(".maps");
+
+/*
+ * The kernel numbers sockets only on demand; where it has not, a count, the CPU and the time in about milliseconds stand in. The time alone would not do: a coarse clock or one that the
+ * kernel corrects gives the same twice. The low bits choose the slot of the policy, so that CPUs begin to count at different places.
+ */
 static __always_inline __u64 sock_cookie(struct sock *sk)
 {
 	__u64 cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	__u32 zero = 0, cpu = bpf_get_smp_processor_id() & 2047;
+	__u32 *number = bpf_map_lookup_elem(&sock_numbers, &zero);
 
-	return cookie ? cookie : bpf_ktime_get_boot_ns() << 12 | (bpf_get_smp_processor_id() & 2047) << 1 | 1ull << 63;
+	if (cookie || !number)
+		return cookie;
+	__sync_fetch_and_add(number, 1);
+	return 1ull << 63 | (bpf_ktime_get_boot_ns() >> 20 & 0x7fffffff) << 32 | (__u64)cpu << 21 | ((*number + cpu * 20261) & 0x1fffff);
 }
 
 static __always_inline struct tcp_sock *sock_tcp(struct sock *sk)
@@ -517,6 +533,8 @@ static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate
 		return 0;
 	}
 	if (oldstate == TCP_SYN_RECV && newstate == TCP_ESTABLISHED) {
+		/* A new socket: what is kept under its address is of one whose end was not seen. */
+		sock_state_drop(sk);
 		st = sock_state_make(pc, sk);
 		if (!st)
 			return 0;
