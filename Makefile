@@ -98,6 +98,8 @@ install: build ## into $(PREFIX)
 clean: ## removes build/
 	rm -rf build
 
+$(BIN_OBJ): | $(SKEL)
+
 $(B)/plumb: $(BIN_OBJ) $(B)/libplumb.a
 	$(say) LD $@
 	$(Q)$(CC) -o $@ $(BIN_OBJ) $(B)/libplumb.a $(ALL_LDLIBS)
@@ -106,7 +108,7 @@ $(B)/libplumb.a: $(LIB_OBJ)
 	$(say) AR $@
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(B)/obj/%.o: %.c | $(SKEL) $(PROTO_GEN)
+$(B)/obj/%.o: %.c | $(PROTO_GEN)
 	$(say) CC $<
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 

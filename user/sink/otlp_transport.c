@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -11,19 +10,9 @@
 
 #include <curl/curl.h>
 
-#include "sink/otlp.pb-c.h"
 #include "sink/otlp_grpc.h"
 
-enum { CURL_8 = 0x080000, RETRY_AFTER_MAX_S = 3600, HEADER_MAX = 8192, PEM_MAX = 4 << 20 };
-
-struct otlp_reply { /* of the call on its way */
-	struct buffer body;
-	int64_t retry_after_ms;  /* -1 = none */
-	int64_t retry_info_ms;   /* gRPC; -1 = none */
-	int grpc_status;         /* -1 = none */
-	char grpc_message[OTLP_MESSAGE_LEN];
-	bool protobuf;           /* content-type */
-};
+enum { CURL_8 = 0x080000, HEADER_MAX = 8192, PEM_MAX = 4 << 20 };
 
 struct otlp_transport {
 	CURLM *multi;
@@ -33,76 +22,24 @@ struct otlp_transport {
 	bool busy;
 	bool fresh; /* the next call must not reuse a connection */
 	struct buffer body;
-	struct otlp_reply reply;
+	struct otlp_response response;
 	char error[CURL_ERROR_SIZE];
 };
 
-int64_t otlp_retry_after_ms(struct slice value, int64_t now_s)
-{
-	uint64_t seconds;
-	char date[64];
-
-	if (slice_u64(value, &seconds))
-		return (int64_t)(seconds > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : seconds) * 1000;
-	if (value.len == 0 || value.len >= sizeof(date))
-		return -1;
-	memcpy(date, value.ptr, value.len);
-	date[value.len] = '\0';
-
-	int64_t then_s = (int64_t)curl_getdate(date, NULL);
-	if (then_s < 0)
-		return -1;
-	return then_s <= now_s ? 0 : (then_s - now_s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : then_s - now_s) * 1000;
-}
-
-static void reply_clear(struct otlp_reply *r)
-{
-	buffer_clear(&r->body);
-	r->retry_after_ms = r->retry_info_ms = -1;
-	r->grpc_status = -1;
-	r->grpc_message[0] = '\0';
-	r->protobuf = false;
-}
-
-/* The part of a response beyond the maximum is read and thrown away: the status still counts. */
 static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 {
 	struct otlp_transport *t = ctx;
-	size_t len = size * n, room = OTLP_RESPONSE_MAX - t->reply.body.len;
 
-	buffer_append(&t->reply.body, data, len < room ? len : room);
-	return len;
+	otlp_response_body(&t->response, slice_make(data, size * n));
+	return size * n;
 }
 
 /* libcurl gives trailers to the same function as headers, which is where gRPC puts its status. */
 static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 {
 	struct otlp_transport *t = ctx;
-	struct slice line = slice_make(data, size * n);
-	size_t colon = slice_find(line, ':', 1);
-	uint64_t status;
 
-	if (slice_starts(line, SLICE_LIT("HTTP/")))
-		reply_clear(&t->reply); /* after an interim response the real one begins */
-	if (colon == SIZE_MAX)
-		return size * n;
-
-	struct slice name = slice_head(line, colon), value = slice_from(line, colon + 1);
-	while (value.len && (value.ptr[0] == ' ' || value.ptr[0] == '\t'))
-		value = slice_from(value, 1);
-	while (value.len && (value.ptr[value.len - 1] == '\r' || value.ptr[value.len - 1] == '\n' || value.ptr[value.len - 1] == ' '))
-		value.len--;
-
-	if (slice_ieq(name, SLICE_LIT("retry-after")))
-		t->reply.retry_after_ms = otlp_retry_after_ms(value, (int64_t)time(NULL));
-	else if (slice_ieq(name, SLICE_LIT("content-type")))
-		t->reply.protobuf = slice_starts(value, SLICE_LIT("application/x-protobuf"));
-	else if (slice_ieq(name, SLICE_LIT("grpc-status")) && slice_u64(value, &status))
-		t->reply.grpc_status = status > INT32_MAX ? GRPC_UNKNOWN : (int)status;
-	else if (slice_ieq(name, SLICE_LIT("grpc-message")))
-		grpc_decode_message(value, t->reply.grpc_message, sizeof(t->reply.grpc_message));
-	else if (slice_ieq(name, SLICE_LIT("grpc-status-details-bin")))
-		(void)grpc_retry_delay_header(value, &t->reply.retry_info_ms);
+	otlp_response_header(&t->response, slice_make(data, size * n), (int64_t)time(NULL));
 	return size * n;
 }
 
@@ -249,7 +186,7 @@ int otlp_transport_new(const struct otlp_transport_options *o, struct otlp_trans
 		return -ENOMEM;
 	t->grpc = o->grpc;
 	buffer_init(&t->body, SIZE_MAX / 2);
-	buffer_init(&t->reply.body, OTLP_RESPONSE_MAX);
+	otlp_response_init(&t->response);
 	t->multi = curl_multi_init();
 	t->easy = curl_easy_init();
 	if (!t->multi || !t->easy || !easy_init(t, o) || curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, 1L) != CURLM_OK)
@@ -283,7 +220,7 @@ void otlp_transport_free(struct otlp_transport *t)
 	curl_slist_free_all(t->headers[0]);
 	curl_slist_free_all(t->headers[1]);
 	buffer_done(&t->body);
-	buffer_done(&t->reply.body);
+	otlp_response_done(&t->response);
 	free(t);
 }
 
@@ -309,7 +246,7 @@ int otlp_transport_start(struct otlp_transport *t, struct slice body, bool gzipp
 	buffer_append_slice(&t->body, body);
 	if (t->body.failed)
 		return t->body.failed;
-	reply_clear(&t->reply);
+	otlp_response_clear(&t->response);
 	t->error[0] = '\0';
 	if (curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len) != CURLE_OK ||
 	    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, t->body.len ? (const char *)t->body.data : "") != CURLE_OK ||
@@ -319,79 +256,6 @@ int otlp_transport_start(struct otlp_transport *t, struct slice body, bool gzipp
 		return -ENOMEM;
 	t->busy = true;
 	return 0;
-}
-
-static void __attribute__((format(printf, 2, 3))) result_say(struct otlp_result *r, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	int n = vsnprintf(r->message, sizeof(r->message), format, ap);
-	va_end(ap);
-	if (n < 0)
-		r->message[0] = '\0';
-	/* It goes to terminals and into metrics, where half a UTF-8 sequence would spoil the page. */
-	for (char *c = r->message; *c; c++)
-		if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)
-			*c = '?';
-}
-
-static void result_partial(struct otlp_result *r, struct slice message)
-{
-	Plumb__Otlp__ExportTraceServiceResponse *m = plumb__otlp__export_trace_service_response__unpack(NULL, message.len, message.ptr);
-
-	if (!m)
-		return;
-	if (m->partial_success) {
-		const Plumb__Otlp__ExportTracePartialSuccess *p = m->partial_success;
-		r->rejected_spans = p->rejected_spans > 0 ? (uint64_t)p->rejected_spans : 0;
-		if (r->rejected_spans || p->error_message.len)
-			result_say(r, "collector rejected %llu spans: %.*s", (unsigned long long)r->rejected_spans,
-				   (int)(p->error_message.len < OTLP_MESSAGE_LEN ? p->error_message.len : OTLP_MESSAGE_LEN),
-				   p->error_message.data ? (const char *)p->error_message.data : "");
-	}
-	plumb__otlp__export_trace_service_response__free_unpacked(m, NULL);
-}
-
-static void result_http(struct otlp_transport *t, long status, struct otlp_result *r)
-{
-	struct slice body = buffer_slice(&t->reply.body);
-
-	r->retry_after_ms = t->reply.retry_after_ms;
-	if (status >= 200 && status < 300) {
-		r->outcome = OTLP_SENT;
-		if (t->reply.protobuf)
-			result_partial(r, body);
-		return;
-	}
-	r->outcome = status == 408 || status == 429 || status == 502 || status == 503 || status == 504 ? OTLP_RETRY : OTLP_REJECTED;
-	result_say(r, "HTTP status %ld", status);
-
-	Plumb__Otlp__RpcStatus *s = t->reply.protobuf ? plumb__otlp__rpc_status__unpack(NULL, body.len, body.ptr) : NULL;
-	if (s && s->message.len)
-		result_say(r, "HTTP status %ld: %.*s", status, (int)(s->message.len < OTLP_MESSAGE_LEN ? s->message.len : OTLP_MESSAGE_LEN),
-			   (const char *)s->message.data);
-	if (s)
-		plumb__otlp__rpc_status__free_unpacked(s, NULL);
-}
-
-static void result_grpc(struct otlp_transport *t, long http_status, struct otlp_result *r)
-{
-	int status = t->reply.grpc_status >= 0 ? t->reply.grpc_status : (int)grpc_from_http(http_status);
-	struct slice message;
-
-	if (status == GRPC_OK) {
-		r->outcome = OTLP_SENT;
-		if (grpc_message(buffer_slice(&t->reply.body), &message))
-			result_partial(r, message);
-		return;
-	}
-	r->outcome = grpc_retryable(status, t->reply.retry_info_ms >= 0) ? OTLP_RETRY : OTLP_REJECTED;
-	r->retry_after_ms = t->reply.retry_info_ms >= 0 ? t->reply.retry_info_ms : t->reply.retry_after_ms;
-	if (t->reply.grpc_status < 0)
-		result_say(r, "HTTP status %ld without a gRPC status: is this a gRPC endpoint?", http_status);
-	else
-		result_say(r, "gRPC status %d: %s", status, t->reply.grpc_message);
 }
 
 /* A failure of the connection says nothing about the spans, so they are tried again. */
@@ -404,12 +268,10 @@ static void result_of(struct otlp_transport *t, CURLcode code, struct otlp_resul
 	/* libcurl keeps an HTTP/2 connection whose session has failed, and would offer it for every later try. */
 	t->fresh = code != CURLE_OK;
 	/* A server that resets the stream after its complete trailers (RST_STREAM NO_ERROR) has answered. */
-	if (code != CURLE_OK && !(t->grpc && t->reply.grpc_status >= 0))
-		result_say(r, "%s", t->error[0] ? t->error : curl_easy_strerror(code));
-	else if (t->grpc)
-		result_grpc(t, status, r);
+	if (code != CURLE_OK && !(t->grpc && t->response.grpc_status >= 0))
+		otlp_result_say(r, "%s", t->error[0] ? t->error : curl_easy_strerror(code));
 	else
-		result_http(t, status, r);
+		otlp_response_result(&t->response, t->grpc, status, r);
 }
 
 bool otlp_transport_poll(struct otlp_transport *t, int timeout_ms, struct otlp_result *ret_result)

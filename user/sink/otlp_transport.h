@@ -6,9 +6,7 @@
 #ifndef PLUMB_SINK_OTLP_TRANSPORT_H
 #define PLUMB_SINK_OTLP_TRANSPORT_H
 
-#include "lib/buffer.h"
-
-enum { OTLP_MESSAGE_LEN = 256, OTLP_RESPONSE_MAX = 64 << 10 };
+#include "sink/otlp_response.h"
 
 struct otlp_transport_options { /* strings are copied */
 	const char *url;     /* with the path */
@@ -16,19 +14,6 @@ struct otlp_transport_options { /* strings are copied */
 	const char *headers; /* key=value,key=value; values percent-encoded as OTEL_EXPORTER_OTLP_HEADERS has them */
 	const char *ca, *client_certificate, *client_key; /* PEM files, read by otlp_transport_new(); "" = the system's, none */
 	int64_t timeout_ms;
-};
-
-enum otlp_outcome {
-	OTLP_SENT,     /* but rejected spans of it may not have been kept */
-	OTLP_RETRY,    /* the collector or the way to it is out of order */
-	OTLP_REJECTED, /* it will never be taken */
-};
-
-struct otlp_result {
-	enum otlp_outcome outcome;
-	int64_t retry_after_ms;  /* as the collector asked, -1 = it did not */
-	uint64_t rejected_spans; /* partial success */
-	char message[OTLP_MESSAGE_LEN]; /* what went wrong, or a warning of a partial success; "" = nothing */
 };
 
 struct otlp_transport;
@@ -43,8 +28,5 @@ bool otlp_transport_busy(const struct otlp_transport *t);
 bool otlp_transport_poll(struct otlp_transport *t, int timeout_ms, struct otlp_result *ret_result);
 void otlp_transport_wake(struct otlp_transport *t); /* from any thread */
 void otlp_transport_abort(struct otlp_transport *t);
-
-/* Retry-After (RFC 9110, 10.2.3): seconds or a date. -1 for neither. now_s is Unix time. */
-int64_t otlp_retry_after_ms(struct slice value, int64_t now_s);
 
 #endif
