@@ -130,7 +130,8 @@ static void render_stages(const struct prom *p, const struct metrics_self *s)
 		{ "refused", s->processes.refused }, { "text_cut", s->processes.text_cut });
 	single(p, FAMILY_PROCESSES_ACTIVE, s->processes.active);
 	SEVERAL(p, FAMILY_CONNECTIONS, { "opened", s->conn.opened }, { "closed", s->conn.closed }, { "evicted", s->conn.evicted },
-		{ "idle_closed", s->conn.idle_closed }, { "forgotten", s->conn.forgotten }, { "opaque", s->proto.opaque });
+		{ "idle_closed", s->conn.idle_closed }, { "forgotten", s->conn.forgotten }, { "opaque", s->proto.opaque },
+		{ "parser_refused", s->proto.parsers_refused });
 	single(p, FAMILY_CONNECTIONS_ACTIVE, s->conn.active);
 	SEVERAL(p, FAMILY_STREAM_BYTES, { "ingress", s->conn.bytes[PLUMB_INGRESS] }, { "egress", s->conn.bytes[PLUMB_EGRESS] });
 	SEVERAL(p, FAMILY_CAPTURED_BYTES, { "ingress", s->conn.captured_bytes[PLUMB_INGRESS] }, { "egress", s->conn.captured_bytes[PLUMB_EGRESS] });

@@ -46,16 +46,16 @@ void proto_engine_free(struct proto_engine *e)
 	free(e);
 }
 
-static int other(int dir) { return dir == PLUMB_INGRESS ? PLUMB_EGRESS : PLUMB_INGRESS; }
+static enum plumb_direction other(enum plumb_direction dir) { return dir == PLUMB_INGRESS ? PLUMB_EGRESS : PLUMB_INGRESS; }
 
-static enum proto_side side_of(const struct connection *c, int dir)
+static enum proto_side side_of(const struct connection *c, enum plumb_direction dir)
 {
 	bool to_server = c->role == PLUMB_ROLE_SERVER ? dir == PLUMB_INGRESS : dir == PLUMB_EGRESS;
 
 	return to_server ? PROTO_TO_SERVER : PROTO_TO_CLIENT;
 }
 
-static struct slice waiting(const struct connection *c, int dir)
+static struct slice waiting(const struct connection *c, enum plumb_direction dir)
 {
 	const struct stream *s = &c->streams[dir];
 
@@ -111,20 +111,23 @@ static void make_opaque(struct proto_engine *e, struct connection *c)
 static bool start_parsing(struct proto_engine *e, struct connection *c, const struct detection *found)
 {
 	const struct proto_ops *ops = proto_get(found->protocol);
+	void *external = ops->open ? ops->open() : NULL;
 
+	if (ops->open && !external) { /* later bytes may have more luck */
+		e->counts.parsers_refused++;
+		c->synced = false;
+		return false;
+	}
 	c->protocol = found->protocol;
 	c->role = found->role;
+	c->external = external;
 	memset(c->parser, 0, sizeof(c->parser));
-	if (ops->open) {
-		c->external = ops->open();
-		if (!c->external)
-			return false;
-		memcpy(c->parser, &c->external, sizeof(c->external));
-	}
+	if (external)
+		memcpy(c->parser, &external, sizeof(external));
 	c->phase = CONNECTION_PARSE;
 	e->counts.detected[c->protocol]++;
 	for (int d = 0; d < 2; d++) {
-		c->progress[d].want = ops->want[side_of(c, d)];
+		c->progress[d].want = ops->want[side_of(c, (enum plumb_direction)d)];
 		c->progress[d].need_until = 0;
 		c->progress[d].bad = 0;
 		c->streams[d].lost = false;
@@ -134,7 +137,7 @@ static bool start_parsing(struct proto_engine *e, struct connection *c, const st
 }
 
 /* Looks at the first bytes. True: parsing starts. False: *ret_drop says that these bytes are of no use. */
-static bool try_detect(struct proto_engine *e, struct connection *c, int dir, struct slice in, bool *ret_drop)
+static bool try_detect(struct proto_engine *e, struct connection *c, enum plumb_direction dir, struct slice in, bool *ret_drop)
 {
 	struct slice first[2];
 	struct detection found;
@@ -170,7 +173,7 @@ static void ask_for_all(struct proto_engine *e, struct connection *c)
 
 /* Parsing. */
 
-static struct extent extent_of(const struct connection *c, int dir, uint64_t offset, uint64_t len)
+static struct extent extent_of(const struct connection *c, enum plumb_direction dir, uint64_t offset, uint64_t len)
 {
 	const struct stream *s = &c->streams[dir];
 	bool fresh = offset >= s->fresh;
@@ -188,7 +191,7 @@ static struct extent extent_of(const struct connection *c, int dir, uint64_t off
 }
 
 /* Moves *at to the next message start. False: there is none, wait for more bytes. */
-static bool resync(struct proto_engine *e, struct connection *c, int dir, struct slice in, size_t *at)
+static bool resync(struct proto_engine *e, struct connection *c, enum plumb_direction dir, struct slice in, size_t *at)
 {
 	const struct proto_ops *ops = proto_get(c->protocol);
 	struct slice rest = slice_from(in, *at);
@@ -224,7 +227,7 @@ static void give_up(struct proto_engine *e, struct connection *c, uint64_t time_
 		c->progress[d] = (struct progress){ .want = c->progress[d].want };
 }
 
-static void tell_lost(struct connection *c, int dir)
+static void tell_lost(struct connection *c, enum plumb_direction dir)
 {
 	const struct proto_ops *ops = proto_get(c->protocol);
 
@@ -233,12 +236,12 @@ static void tell_lost(struct connection *c, int dir)
 }
 
 /* These bytes are no message. */
-static void bad(struct proto_engine *e, struct connection *c, int dir, uint64_t offset)
+static void bad(struct proto_engine *e, struct connection *c, enum plumb_direction dir, uint64_t offset)
 {
 	struct extent at = extent_of(c, dir, offset, 0);
 
 	e->counts.bad[c->protocol]++;
-	pairing_lost(&e->pairing, c, (enum plumb_direction)dir, false, &at);
+	pairing_lost(&e->pairing, c, dir, false, &at);
 	tell_lost(c, dir);
 	c->streams[dir].lost = true;
 	if (++c->progress[dir].bad >= BAD_MAX)
@@ -246,7 +249,7 @@ static void bad(struct proto_engine *e, struct connection *c, int dir, uint64_t 
 }
 
 /* `skip` bytes from *at on are not wanted. What of them lies in this input is passed over; the rest is left to conn/. */
-static void pass_over(struct proto_engine *e, struct connection *c, int dir, struct slice in, uint64_t skip, size_t *at)
+static void pass_over(struct proto_engine *e, struct connection *c, enum plumb_direction dir, struct slice in, uint64_t skip, size_t *at)
 {
 	struct stream *s = &c->streams[dir];
 	uint64_t from = s->next + *at;
@@ -261,11 +264,11 @@ static void pass_over(struct proto_engine *e, struct connection *c, int dir, str
 	}
 	*at += skip;
 	if (c->progress[dir].end_after_skip)
-		pairing_end(&e->pairing, c, (enum plumb_direction)dir, from + skip, stream_time(s, skip ? from + skip - 1 : from));
+		pairing_end(&e->pairing, c, dir, from + skip, stream_time(s, skip ? from + skip - 1 : from));
 }
 
 /* One call of the parser at *at. False: no more can be done with these bytes. */
-static bool parse_one(struct proto_engine *e, struct connection *c, int dir, struct slice in, unsigned *idle, size_t *at)
+static bool parse_one(struct proto_engine *e, struct connection *c, enum plumb_direction dir, struct slice in, unsigned *idle, size_t *at)
 {
 	const struct proto_ops *ops = proto_get(c->protocol);
 	struct progress *pr = &c->progress[dir];
@@ -305,7 +308,7 @@ static bool parse_one(struct proto_engine *e, struct connection *c, int dir, str
 		*at += r->consumed;
 		if (r->message.flags & MESSAGE_UNTIL_CLOSE && r->message.flags & MESSAGE_END && !r->skip)
 			r->skip = UINT64_MAX;
-		pairing_message(&e->pairing, c, (enum plumb_direction)dir, &r->message, &x);
+		pairing_message(&e->pairing, c, dir, &r->message, &x);
 		break;
 	}
 	case PARSE_SKIP:
@@ -319,7 +322,7 @@ static bool parse_one(struct proto_engine *e, struct connection *c, int dir, str
 	return true;
 }
 
-static size_t parse(struct proto_engine *e, struct connection *c, int dir, struct slice in, uint64_t time_ns)
+static size_t parse(struct proto_engine *e, struct connection *c, enum plumb_direction dir, struct slice in, uint64_t time_ns)
 {
 	struct stream *s = &c->streams[dir];
 	struct progress *pr = &c->progress[dir];
@@ -370,7 +373,7 @@ static size_t on_bytes(void *ctx, struct connection *c, enum plumb_direction dir
 }
 
 /* A head that was cut too short: more of it next time. */
-static void raise_policy(struct proto_engine *e, struct connection *c, int dir)
+static void raise_policy(struct proto_engine *e, struct connection *c, enum plumb_direction dir)
 {
 	uint32_t *want = &c->progress[dir].want;
 
@@ -462,7 +465,7 @@ static void on_close(void *ctx, struct connection *c, int error, bool evicted, u
 }
 
 /* Datagrams: each is a message, or several, of its own; the sides may change from one to the next. */
-static bool detect_datagram(struct proto_engine *e, struct connection *c, int dir, struct slice in)
+static bool detect_datagram(struct proto_engine *e, struct connection *c, enum plumb_direction dir, struct slice in)
 {
 	struct slice first[2] = { SLICE_NONE, SLICE_NONE };
 	struct detection found;
@@ -477,7 +480,7 @@ static bool detect_datagram(struct proto_engine *e, struct connection *c, int di
 	return false;
 }
 
-static enum proto_side datagram_side(const struct connection *c, const struct proto_ops *ops, int dir, struct slice in)
+static enum proto_side datagram_side(const struct connection *c, const struct proto_ops *ops, enum plumb_direction dir, struct slice in)
 {
 	enum proto_side side = side_of(c, dir);
 	enum proto_side turned = side == PROTO_TO_SERVER ? PROTO_TO_CLIENT : PROTO_TO_SERVER;
