@@ -137,8 +137,8 @@ static int read_packet(struct pcap_source *s)
 		int end = finish(s, rc);
 		return err ? err : end;
 	}
-	/* A time that no clock shows would overflow what is reckoned with it. */
-	if (h->ts.tv_sec < 0 || (uint64_t)h->ts.tv_sec >= RECORD_TIME_MAX_NS / 1000000000u) {
+	/* A time that no clock shows would overflow what is reckoned with it. libpcap passes a fraction on as the file has it, signed. */
+	if (h->ts.tv_sec < 0 || (uint64_t)h->ts.tv_sec >= RECORD_TIME_MAX_NS / 1000000000u || h->ts.tv_usec < 0 || h->ts.tv_usec >= 1000000000) {
 		s->counts.corrupt++;
 		return 0;
 	}
@@ -213,6 +213,7 @@ int pcap_source_open(const char *path, struct source **ret_source, char *ret_err
 	if (!s) {
 		if (file != stdin)
 			fclose(file);
+		snprintf(ret_error, error_len, "cannot read %s: out of memory", path);
 		return -ENOMEM;
 	}
 	s->base.ops = &pcap_source_ops;
