@@ -191,8 +191,10 @@ int recorder_open(const char *path, const struct recorder_options *o, struct rec
 	struct recorder *r = malloc(sizeof(*r));
 	int err = 0;
 
-	if (!r)
+	if (!r) {
+		snprintf(ret_error, error_len, "cannot write recording %s: out of memory", path);
 		return -ENOMEM;
+	}
 	memset(r, 0, offsetof(struct recorder, raw));
 	if (o)
 		r->o = *o;

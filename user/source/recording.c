@@ -351,6 +351,12 @@ int recording_open(const char *path, struct source **ret_source, char *ret_error
 	return recording_open_behind(SLICE_NONE, path, ret_source, ret_error, error_len);
 }
 
+static int out_of_memory(const char *path, char *ret_error, size_t error_len)
+{
+	snprintf(ret_error, error_len, "cannot read %s: out of memory", path);
+	return -ENOMEM;
+}
+
 int recording_open_behind(struct slice head, const char *path, struct source **ret_source, char *ret_error, size_t error_len)
 {
 	struct recording *r = malloc(sizeof(*r));
@@ -358,12 +364,12 @@ int recording_open_behind(struct slice head, const char *path, struct source **r
 	int err;
 
 	if (!r)
-		return -ENOMEM;
+		return out_of_memory(path, ret_error, error_len);
 	memset(r, 0, offsetof(struct recording, window));
 	r->base.ops = &recording_ops;
 	if (inflateInit2(&r->z, -15) != Z_OK) {
 		free(r);
-		return -ENOMEM;
+		return out_of_memory(path, ret_error, error_len);
 	}
 	r->fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 	if (r->fd < 0) {
