@@ -116,12 +116,12 @@ static void skip_string(struct sql_lex *l, bool escapes)
 	l->open = true;
 }
 
-/* "name" or `name`. False = not closed: it may be anything, and l->at is at the end. */
+/* "name" or `name`. False = not closed, or with NUL, which no name has: it may be anything, and l->at is at the end. */
 static bool skip_name(struct sql_lex *l)
 {
 	uint8_t quote = peek(l, 0);
 
-	for (l->at++; l->at < l->in.len; l->at++) {
+	for (l->at++; l->at < l->in.len && peek(l, 0); l->at++) {
 		if (peek(l, 0) != quote)
 			continue;
 		l->at++;
