@@ -4,12 +4,13 @@
 #define PLUMB_LIB_PREFETCH_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* `bytes` from `at` on. Never faults, whatever `at` is. */
 static inline void prefetch(const void *at, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i += 64)
-		__builtin_prefetch((const char *)at + i, 1);
+		__builtin_prefetch((const void *)((uintptr_t)at + i), 1);
 }
 
 #endif

@@ -121,7 +121,7 @@ void url_add_query(struct text *t, struct slice query, bool show)
 		size_t to = from;
 		while (to < query.len && query.ptr[to] != '&' && query.ptr[to] != ';')
 			to++;
-		add_query_part(t, slice_make(query.ptr + from, to - from), show);
+		add_query_part(t, slice_head(slice_from(query, from), to - from), show);
 		if (to < query.len)
 			text_add_byte(t, (char)query.ptr[to]);
 		from = to + 1;
