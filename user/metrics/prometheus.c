@@ -1,30 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "metrics/prometheus.h"
 
+#include "lib/utf8.h"
+
 static const char *const kind_names[] = { "counter", "gauge", "histogram", "info" };
 
-/* Length of the valid UTF-8 sequence at s (RFC 3629), 0 if there is none. */
-static size_t utf8_length(const uint8_t *s, size_t len)
+/*
+ * Label values come from strangers, and the page goes to scrapers, one of which takes NUL for its end, and to terminals: no control
+ * characters, neither ASCII's nor those of U+0080 to U+009F.
+ */
+static size_t plain_length(const uint8_t *p, size_t left)
 {
-	if (s[0] < 0x80)
-		return 1;
-	size_t n = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
-	if (!n || n > len)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	/* Overlong forms, surrogates, beyond U+10FFFF. */
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
+	size_t n = utf8_len(p, left);
+	uint32_t point = n ? utf8_point(p, n) : 0;
+
+	return point < ' ' || (point >= 0x7f && point < 0xa0) ? 0 : n;
 }
 
 static void escaped(struct buffer *out, struct slice s, bool quotes)
 {
 	for (size_t i = 0; i < s.len;) {
 		uint8_t c = s.ptr[i];
-		size_t n = utf8_length(s.ptr + i, s.len - i);
+		size_t n = plain_length(s.ptr + i, s.len - i);
 
 		if (c == '\\')
 			buffer_append_str(out, "\\\\");
