@@ -183,6 +183,10 @@ static void complain_syntax(struct file *f, const yaml_parser_t *parser)
 {
 	size_t line = parser->problem_mark.line + 1;
 
+	if (parser->error == YAML_MEMORY_ERROR) {
+		complain(f, line, "out of memory");
+		return;
+	}
 	if (parser->error == YAML_READER_ERROR) {
 		line = 1;
 		for (size_t i = 0; i < parser->problem_offset && i < f->text.len; i++)
@@ -237,6 +241,15 @@ static void document(struct file *f, yaml_parser_t *parser)
 	yaml_document_delete(&next);
 }
 
+static int out_of_memory(const char *name, settings_report_fn report, void *ctx)
+{
+	char message[384];
+
+	snprintf(message, sizeof(message), "%.300s: out of memory", name);
+	report(ctx, message);
+	return -ENOMEM;
+}
+
 int settings_load_text(struct settings *s, const char *name, struct slice text, settings_report_fn report, void *ctx)
 {
 	yaml_parser_t parser;
@@ -244,13 +257,13 @@ int settings_load_text(struct settings *s, const char *name, struct slice text, 
 	struct file *f = calloc(1, sizeof(*f));
 
 	if (!f)
-		return -ENOMEM;
+		return out_of_memory(name, report, ctx);
 	if (!text.ptr)
 		text = SLICE_LIT("");
 	*f = (struct file){ .settings = s, .name = name, .text = text, .document = &doc, .report = report, .ctx = ctx };
 	if (!yaml_parser_initialize(&parser)) {
 		free(f);
-		return -ENOMEM;
+		return out_of_memory(name, report, ctx);
 	}
 	yaml_parser_set_input_string(&parser, text.ptr, text.len);
 	if (too_deep(f)) {
