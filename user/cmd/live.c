@@ -77,7 +77,7 @@ static int engine_open_recorder(struct engine *e, uint32_t restarts)
 static int engine_prepare(const struct link *link, void *ctx)
 {
 	struct engine *e = ctx;
-	char error[256];
+	char error[256] = "";
 
 	e->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	for (uint32_t i = 0; i < e->o->nsinks; i++) {

@@ -28,7 +28,7 @@ int cmd_record(int argc, char **argv)
 
 	if (status != OPTIONS_GO)
 		return status;
-	struct session *s = calloc(1, sizeof(*s));
+	struct session *s = session_new();
 	const struct settings *v = o.settings;
 	if (!settings_str(v, SETTING_FILE_OUT)[0]) {
 		log_error("record: name the file to write: plumb record -o FILE");

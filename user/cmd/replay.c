@@ -143,7 +143,7 @@ int cmd_replay(int argc, char **argv)
 	if (status != OPTIONS_GO)
 		return status;
 	signal(SIGPIPE, SIG_IGN);
-	struct session *s = calloc(1, sizeof(*s));
+	struct session *s = session_new();
 	status = s ? open_and_replay(s, &o) : 1;
 	free(s);
 	options_done(&o);

@@ -93,7 +93,7 @@ int cmd_run(int argc, char **argv)
 
 	if (status != OPTIONS_GO)
 		return status;
-	struct session *s = calloc(1, sizeof(*s));
+	struct session *s = session_new();
 	status = s ? session_probe(s, &o, false) : 1;
 	if (status == 0) {
 		const struct settings *v = o.settings;

@@ -41,6 +41,15 @@ static void set_sampler(struct correlate_options *c, const struct settings *s, b
 		c->sampler = SAMPLER_RATIO;
 }
 
+struct session *session_new(void)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		log_error("out of memory");
+	return s;
+}
+
 void session_pipeline(struct session *s, const struct settings *v, bool every_trace)
 {
 	struct pipeline_options *p = &s->live.pipeline;

@@ -12,6 +12,8 @@ struct session {
 	bool parsed[PLUMB_PROTO_COUNT];  /* capture.protocols */
 };
 
+/* Freed with free(). NULL without memory, which was said. */
+struct session *session_new(void);
 /* The engine's part, for files too. `every_trace`: without a sampler in file, environment or options all is kept, whatever requests say. */
 void session_pipeline(struct session *s, const struct settings *settings, bool every_trace);
 /* Targets, capture, limits; `adhoc`: a command for a while, which keeps to an overhead budget only if it was given one. 0, or the exit status 2 after a message. */

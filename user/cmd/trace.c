@@ -28,7 +28,7 @@ int cmd_trace(int argc, char **argv)
 
 	if (status != OPTIONS_GO)
 		return status;
-	struct session *s = calloc(1, sizeof(*s));
+	struct session *s = session_new();
 	status = s ? session_probe(s, &o, true) : 1;
 	if (status == 0) {
 		const struct settings *v = o.settings;

@@ -270,10 +270,10 @@ static int console_open(const struct sink_config *c, struct sink **ret_sink, cha
 {
 	struct console_sink *s = calloc(1, sizeof(*s));
 
-	(void)ret_error;
-	(void)error_len;
-	if (!s)
+	if (!s) {
+		snprintf(ret_error, error_len, "out of memory");
 		return -ENOMEM;
+	}
 	s->base.sink.ops = &sink_console;
 	s->color = c->color;
 	s->columns = console_columns(c->out_fd);

@@ -128,10 +128,10 @@ static int json_sink_open(const struct sink_config *c, struct sink **ret_sink, c
 {
 	struct output_sink *s = calloc(1, sizeof(*s));
 
-	(void)ret_error;
-	(void)error_len;
-	if (!s)
+	if (!s) {
+		snprintf(ret_error, error_len, "out of memory");
 		return -ENOMEM;
+	}
 	s->sink.ops = &sink_json;
 	output_init(&s->out, sink_json.name, c);
 	*ret_sink = &s->sink;

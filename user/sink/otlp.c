@@ -292,8 +292,10 @@ static int otlp_open(const struct sink_config *c, struct sink **ret_sink, char *
 	char url[URL_LEN], spool[PATH_LEN];
 	struct otlp_sink *s = calloc(1, sizeof(*s));
 
-	if (!s)
+	if (!s) {
+		snprintf(ret_error, error_len, "out of memory");
 		return -ENOMEM;
+	}
 	s->sink.ops = &sink_otlp;
 	s->spans = c->spans;
 	o.settled = c->spans ? &c->spans->settled : NULL;
@@ -304,8 +306,8 @@ static int otlp_open(const struct sink_config *c, struct sink **ret_sink, char *
 		return -ENOMEM;
 	}
 	int err = otlp_configure(c, &o, &s->interval_ms, url, spool, ret_error, error_len);
-	if (!err)
-		err = otlp_encoder_new(&s->encoder);
+	if (!err && (err = otlp_encoder_new(&s->encoder)))
+		snprintf(ret_error, error_len, "out of memory");
 	if (!err)
 		err = otlp_export_new(&o, &s->export, ret_error, error_len);
 	if (err) {

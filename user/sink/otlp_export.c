@@ -514,10 +514,12 @@ static int export_init(struct otlp_export *e)
 int otlp_export_new(const struct otlp_export_options *o, struct otlp_export **ret_export, char *ret_error, size_t error_len)
 {
 	struct otlp_export *e = calloc(1, sizeof(*e));
-	const char *what = "out of memory";
+	const char *what = "cannot set up the export";
 
-	if (!e)
+	if (!e) {
+		snprintf(ret_error, error_len, "out of memory");
 		return -ENOMEM;
+	}
 	snprintf(e->spool_dir, sizeof(e->spool_dir), "%s", o->spool_dir);
 	e->spool_max_bytes = o->spool_max_bytes;
 	e->compress = o->gzip;

@@ -2,6 +2,7 @@
 #include "sink/otlp_json.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "sink/output.h"
@@ -165,10 +166,10 @@ static int otlp_json_open(const struct sink_config *c, struct sink **ret_sink, c
 {
 	struct output_sink *s = calloc(1, sizeof(*s));
 
-	(void)ret_error;
-	(void)error_len;
-	if (!s)
+	if (!s) {
+		snprintf(ret_error, error_len, "out of memory");
 		return -ENOMEM;
+	}
 	s->sink.ops = &sink_otlp_json;
 	output_init(&s->out, sink_otlp_json.name, c);
 	*ret_sink = &s->sink;
