@@ -33,6 +33,11 @@ static const struct talk talks[] = {
 	  S("N" "R\0\0\0\x08\0\0\0\0" "S\0\0\0\x13k\0" C "\0" "E\0\0\0\x2fSERROR\0C42P01\0M" C "\0D" C "\0\0" "D\0\0\0\x16\0\1\0\0\0\x0c" C
 	    "C\0\0\0\x0dSELECT 7\0" "Z\0\0\0\5I"),
 	  S("\0\0\0\x08\x04\xd2\x16\x2f\0\0\0\x1c\0\3\0\0user\0xxxxxxxxxxxx\0\0\0p\0\0\0\x11"), S("N" "R\0\0\0\x08\0\0\0\0S\0\0\0\x13x\0xxxxxxxxxxxx\0E\0\0\0\x2fSERROR\0C42P01\0Mx") },
+	/* A NUL ends no word. */
+	{ S("*2\r\n$16\r\nGET\0" C "\r\n$12\r\n" C "\r\n"), S("+OK\0" C "\r\n-ERR\0" C "\r\n"), S("*2\r\n$16\r\nGETxxxxxxxxxxxxx"), S("+OKxxxxxxxxxxxxx") },
+	{ S("GET\0" C " / HTTP/1.1\r\nConnection: close\0" C "\r\n\r\n"), S("HTTP/1.1 200 OK\0" C "\r\nConnection: close\0" C "\r\n\r\n"),
+	  S("GETx"), S("HTTP/1.1 200 ") },
+	{ S("\0\0\0\x08\x04\xd2\x16\x2f" "Q\0\0\0\x18select\0" C "\0"), S("N" "C\0\0\0\x18SELECT\0" C "\0"), S("\0"), S("N") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };

@@ -150,7 +150,9 @@ static uint8_t server_byte(struct mask_way *y, uint8_t b, bool first)
 	switch (y->type) {
 	case 'E':
 	case 'N': return error_byte(y, b);
-	case 'C':
+	case 'C': /* one string: SELECT 7 */
+		if (y->number)
+			return 'x';
 		if (b == ' ' || (b >= '0' && b <= '9'))
 			return b;
 		return string_byte(y, b, keywords);

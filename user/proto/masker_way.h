@@ -58,8 +58,9 @@ static inline bool word_feed(struct mask_way *y, uint8_t c, const char *const *l
 		return false;
 	}
 	y->word[y->word_len++] = (char)ascii_lower(c);
+	/* Not strncmp(): to it a NUL is the end of both, and what follows would count as known. */
 	for (; *list; list++)
-		if (strncmp(*list, y->word, y->word_len) == 0)
+		if (strlen(*list) >= y->word_len && memcmp(*list, y->word, y->word_len) == 0)
 			return true;
 	y->word_len = MASK_WORD;
 	return false;
