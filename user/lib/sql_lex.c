@@ -133,7 +133,10 @@ static bool skip_name(struct sql_lex *l)
 	return false;
 }
 
-/* Digits, points, letters (hexadecimal, exponent, suffix, junk: all hidden) and the sign of an exponent. */
+/*
+ * Digits, points, letters (hexadecimal, exponent, suffix, junk: all hidden) and the sign of an exponent. In PostgreSQL a dollar sign ends it
+ * and may begin a quote: 2$a$text$a$ is two literals.
+ */
 static void skip_number(struct sql_lex *l)
 {
 	bool hex = peek(l, 0) == '0' && ascii_lower(peek(l, 1)) == 'x';
@@ -141,10 +144,9 @@ static void skip_number(struct sql_lex *l)
 	while (l->at < l->in.len) {
 		uint8_t c = peek(l, 0);
 
-		if (is_word(c) || c == '.')
-			l->at++;
-		else
+		if ((!is_word(c) && c != '.') || (c == '$' && l->dialect == SQL_ANSI))
 			break;
+		l->at++;
 		if (!hex && ascii_lower(c) == 'e' && (peek(l, 0) == '+' || peek(l, 0) == '-') && (is_digit(peek(l, 1)) || l->in.len - l->at == 1))
 			l->at++;
 	}
