@@ -57,12 +57,15 @@ static void json_quote(struct json *j, struct slice s)
 	while (i < s.len) {
 		uint8_t c = s.ptr[i];
 		size_t n = c < 0x20 || c == '"' || c == '\\' || c == 0x7f ? 0 : utf8_len(s.ptr + i, s.len - i);
-		if (n) {
+		bool c1 = n == 2 && c == 0xc2 && s.ptr[i + 1] < 0xa0; /* U+0080 to U+009F steer terminals too */
+		if (n && !c1) {
 			i += n;
 			continue;
 		}
 		buffer_append(j->out, s.ptr + plain, i - plain);
-		if (c < 0x80)
+		if (c1)
+			json_escape(j->out, s.ptr[++i]);
+		else if (c < 0x80)
 			json_escape(j->out, c);
 		else
 			buffer_append(j->out, "\xef\xbf\xbd", 3);
