@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # plumb: `make run` and `make check` do all the set-up a fresh machine needs. `make help` lists the rest.
-# Variables: V=1 shows commands, SAN=1 builds with ASan and UBSan into build/asan, SETUP=0 installs nothing.
+# Variables: V=1 shows commands, SAN=1 builds with ASan and UBSan into build/asan, SETUP=0 installs nothing. SAN=fuzz is for libFuzzer.
 
 SAN ?= 0
 SETUP ?= 1
-B ?= $(if $(filter 1,$(SAN)),build/asan,build)
+B ?= $(if $(filter 1,$(SAN)),build/asan,$(if $(filter fuzz,$(SAN)),build/fuzz,build))
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n')
@@ -24,7 +24,12 @@ BPF_ARCH := $(patsubst x86_64,x86,$(ARCH))
 comma := ,
 LIBS := libbpf libelf zlib libprotobuf-c libcurl libmicrohttpd yaml-0.1 libseccomp libcap-ng libpcap
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla
-SANFLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+SANFLAGS := $(if $(filter 1 fuzz,$(SAN)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+ifeq ($(SAN),fuzz)
+CC := $(CLANG)
+SANFLAGS += -fsanitize=fuzzer-no-link
+CFLAGS ?= -O1 -g
+endif
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DPLUMB_VERSION='"$(VERSION)"' $(WARN) $(SANFLAGS) -fstack-protector-strong $(CFLAGS) \
 	-Iuser -I$(B)/gen $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
@@ -74,13 +79,13 @@ unit-programs: $(UNIT)
 bench: build ## what plumb costs: ratios and machine time, printed (docs/overhead.md)
 	$(Q)./tests/bench/run.sh
 
-# Needs clang. Only what parsers need is linked, all of it with coverage.
-FUZZ_SRC := $(wildcard tests/fuzz/fuzz_proto.c user/lib/*.c user/model/*.c user/conn/*.c user/proto/*.c)
-.PHONY: fuzz
-fuzz: ## build/fuzz/fuzz_proto: libFuzzer over all parsers
-	$(say) FUZZ build/fuzz/fuzz_proto
-	$(Q)mkdir -p build/fuzz && $(CLANG) -std=gnu11 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-		-Iuser -Ibpf -o build/fuzz/fuzz_proto $(FUZZ_SRC) -lm -lpthread
+FUZZ := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c)) $(B)/tests/fuzz/seeds
+.PHONY: fuzz fuzz-programs
+fuzz: setup ## libFuzzer over all that reads foreign bytes; T=60 seconds in all, KEEP=1 keeps what it learns
+	$(Q)$(MAKE) --no-print-directory SAN=fuzz SETUP=0 fuzz-programs
+	$(Q)./tests/fuzz/run.sh $(T)
+
+fuzz-programs: $(FUZZ)
 
 check-kernels: build ## boots stock kernels under QEMU and tries everything there (docs/kernels.md)
 	$(Q)./tests/kernels/run.sh
@@ -110,7 +115,7 @@ $(B)/libplumb.a: $(LIB_OBJ)
 
 $(B)/obj/%.o: %.c | $(PROTO_GEN)
 	$(say) CC $<
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(if $(filter tests/%,$<),-Itests) -MMD -MP -c -o $@ $<
 
 # Generated code is not held to our warnings.
 $(B)/obj/gen/%.pb-c.o: $(B)/gen/%.pb-c.h
@@ -140,13 +145,22 @@ $(B)/tests/proto/%: tests/proto/%.c $(HARNESS) $(HARNESS:.c=.h) $(PARSER_OBJ) $(
 	$(say) TEST $<
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(HARNESS) $(PARSER_OBJ) $(B)/libplumb.a $(ALL_LDLIBS) -lcmocka
 
+$(B)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libplumb.a
+	$(say) FUZZ $<
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -MMD -MP -o $@ $< $(B)/libplumb.a $(ALL_LDLIBS) -fsanitize=fuzzer
+
+$(B)/tests/fuzz/seeds: tests/fuzz/seeds.c tests/proto/fixture.c $(B)/libplumb.a
+	$(say) FUZZ $<
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -MMD -MP -o $@ $(filter %.c,$^) $(B)/libplumb.a $(ALL_LDLIBS)
+
 # Tests of what is not in the library name its objects.
 $(B)/tests/unit/test_describe: $(B)/obj/user/probe/describe.o
 $(B)/tests/unit/test_governor: $(B)/obj/user/probe/governor.o
 $(B)/tests/unit/test_sandbox: $(B)/obj/user/probe/sandbox.o
+$(B)/tests/unit/test_nomem: $(filter-out %/main.o,$(BIN_OBJ)) $(B)/obj/tests/proto/fixture.o
 
 $(B)/tests/%: tests/%.c $(B)/libplumb.a
 	$(say) TEST $<
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -MMD -MP -o $@ $< $(filter %.o,$^) $(B)/libplumb.a $(ALL_LDLIBS) -lcmocka
 
--include $(LIB_OBJ:.o=.d) $(BIN_OBJ:.o=.d) $(BPF_SRC:bpf/%.bpf.c=$(B)/bpf/%.bpf.d) $(UNIT:=.d)
+-include $(LIB_OBJ:.o=.d) $(BIN_OBJ:.o=.d) $(BPF_SRC:bpf/%.bpf.c=$(B)/bpf/%.bpf.d) $(UNIT:=.d) $(FUZZ:=.d)

@@ -244,16 +244,21 @@ void pipeline_finish(struct pipeline *p)
 
 bool pipeline_done(const struct pipeline *p) { return p->filter.max_spans && p->spans >= p->filter.max_spans; }
 
+void pipeline_counts(const struct pipeline *p, struct metrics_self *self)
+{
+	process_table_counts(p->processes, &self->processes);
+	conn_table_counts(p->conns, &self->conn);
+	proto_engine_counts(p->proto, &self->proto);
+	span_builder_counts(p->builder, &self->span);
+	correlate_counts(p->correlate, &self->correlate);
+	memcpy(self->loss, p->loss, sizeof(self->loss));
+}
+
 int pipeline_metrics(struct pipeline *p, const struct metrics_self *outside, bool openmetrics, struct buffer *out)
 {
 	struct metrics_self self = *outside;
 
-	process_table_counts(p->processes, &self.processes);
-	conn_table_counts(p->conns, &self.conn);
-	proto_engine_counts(p->proto, &self.proto);
-	span_builder_counts(p->builder, &self.span);
-	correlate_counts(p->correlate, &self.correlate);
-	memcpy(self.loss, p->loss, sizeof(self.loss));
+	pipeline_counts(p, &self);
 	if (!self.sinks)
 		self.sinks = (const struct sink *const *)p->sinks;
 	return metrics_render(p->metrics, &self, openmetrics, p->now_ns, out);

@@ -37,6 +37,8 @@ int pipeline_record(void *ctx, const struct record *rec, struct slice payload);
 /* End of input: open exchanges of files end as they are, held spans go out. */
 void pipeline_finish(struct pipeline *p);
 bool pipeline_done(const struct pipeline *p);
+/* Fills in what the stages have counted. */
+void pipeline_counts(const struct pipeline *p, struct metrics_self *self);
 int pipeline_metrics(struct pipeline *p, const struct metrics_self *outside, bool openmetrics, struct buffer *out); /* outside: what only the caller knows (source, cpu) */
 
 #endif

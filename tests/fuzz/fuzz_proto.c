@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libFuzzer over all parsers: `make fuzz`, then build/fuzz/fuzz_proto [CORPUS]. The first byte selects parser and transport; then
- * come steps of one control byte (bit 0: direction, bit 1: a hole, bits 2..7: length / 4) and that many bytes. Each parse sees an
- * exact heap copy, so that ASan knows its end. Breaking the contract aborts.
+ * Every parser alone, as the engine would call it: the first byte selects parser and transport, the steps' bytes (steps.h) go to it in
+ * pieces from both sides, with holes. Each parse sees an exact heap copy, so that ASan knows its end. Breaking the contract of proto.h
+ * aborts.
  */
-#include <stdlib.h>
-
+#include "fuzz/steps.h"
 #include "proto/proto.h"
 
 enum { PENDING_MAX = 65536, IDLE_MAX = 8 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct direction {
 	uint8_t bytes[PENDING_MAX];
@@ -27,12 +24,6 @@ struct fuzz {
 	struct parse_result result;
 };
 
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
-
 static void drop(struct direction *d, size_t n)
 {
 	d->len -= n;
@@ -43,7 +34,7 @@ static bool resync(struct fuzz *f, struct direction *d, enum proto_side side, st
 {
 	size_t at = f->ops->resync(f->state, side, in);
 
-	require(at <= in.len);
+	REQUIRE(at <= in.len);
 	d->lost = at == in.len;
 	if (d->lost)
 		at = in.len > f->ops->resync_keep ? in.len - f->ops->resync_keep : 0;
@@ -58,7 +49,7 @@ static bool parse(struct fuzz *f, struct direction *d, enum proto_side side, str
 	memset(r, 0, sizeof(*r));
 	r->datagram = f->datagram;
 	enum parse_status status = f->ops->parse(f->state, side, in, r);
-	require(r->consumed <= in.len && r->message.nattrs <= MESSAGE_ATTRS_MAX);
+	REQUIRE(r->consumed <= in.len && r->message.nattrs <= MESSAGE_ATTRS_MAX);
 	if (status == PARSE_NEED_MORE)
 		return false;
 	if (status == PARSE_BAD) {
@@ -67,12 +58,11 @@ static bool parse(struct fuzz *f, struct direction *d, enum proto_side side, str
 		return true;
 	}
 	for (uint32_t i = 0; i < r->message.nattrs; i++)
-		if (r->message.attrs[i].type == ATTR_TYPE_STR && r->message.attrs[i].str.len) {
-			volatile uint8_t last = r->message.attrs[i].str.ptr[r->message.attrs[i].str.len - 1];
-			(void)last;
-		}
+		if (r->message.attrs[i].type == ATTR_TYPE_STR)
+			fuzz_touch(r->message.attrs[i].str);
+	REQUIRE(memchr(r->message.error_type, 0, sizeof(r->message.error_type)));
 	*idle = r->consumed || r->skip ? 0 : *idle + 1;
-	require(*idle <= IDLE_MAX);
+	REQUIRE(*idle <= IDLE_MAX);
 	drop(d, r->consumed);
 	d->skip = r->skip;
 	return !(r->message.flags & MESSAGE_SWITCH);
@@ -90,9 +80,7 @@ static void run(struct fuzz *f, enum proto_side side)
 		drop(d, skipped);
 		if (d->len == 0)
 			break;
-		uint8_t *copy = malloc(d->len);
-		require(copy != NULL);
-		memcpy(copy, d->bytes, d->len);
+		uint8_t *copy = fuzz_copy(slice_make(d->bytes, d->len));
 		struct slice in = slice_make(copy, d->len);
 		on = d->lost ? resync(f, d, side, in) : parse(f, d, side, in, &idle);
 		free(copy);
@@ -101,42 +89,48 @@ static void run(struct fuzz *f, enum proto_side side)
 		d->len = 0;
 }
 
-static void step(struct fuzz *f, enum proto_side side, bool hole, struct slice in)
+static void lose(struct fuzz *f, struct direction *d, enum proto_side side)
 {
-	struct direction *d = &f->dir[side];
+	if (f->ops->lost)
+		f->ops->lost(f->state, side);
+	d->len = 0;
+	d->skip = 0;
+	d->lost = true;
+}
 
-	if (hole || d->len + in.len > PENDING_MAX) {
-		d->len = 0;
-		d->skip = 0;
-		d->lost = true;
-		return;
+static void step(struct fuzz *f, const struct step *s)
+{
+	struct direction *d = &f->dir[s->side];
+	enum proto_side side = s->side;
+
+	if (s->kind == STEP_BYTES && d->len + s->bytes.len <= PENDING_MAX) {
+		(f->datagram && f->ops->detect_datagram ? f->ops->detect_datagram : f->ops->detect)(s->bytes, side);
+		if (s->bytes.len)
+			memcpy(d->bytes + d->len, s->bytes.ptr, s->bytes.len);
+		d->len += s->bytes.len;
+		run(f, side);
+	} else if (s->kind == STEP_UNSEEN && d->len == 0 && d->skip >= 16u * s->n) {
+		d->skip -= d->skip == UINT64_MAX ? 0 : 16u * s->n;
+	} else {
+		lose(f, d, side);
 	}
-	f->ops->detect(in, side);
-	memcpy(d->bytes + d->len, in.ptr, in.len);
-	d->len += in.len;
-	run(f, side);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct fuzz f; /* large; cleared for each input */
+	struct slice in = slice_make(data, size);
+	uint8_t choice = fuzz_byte(&in);
+	struct step s;
 
-	if (size < 2)
-		return 0;
 	memset(&f, 0, sizeof(f));
-	f.ops = proto_get((uint16_t)(1 + data[0] % (PLUMB_PROTO_COUNT - 1)));
-	f.datagram = (data[0] & 0x80) && proto_on_datagram(f.ops->id);
+	f.ops = proto_get((uint16_t)(1 + (choice & 0x7f) % (PLUMB_PROTO_COUNT - 1)));
+	f.datagram = (choice & 0x80) && proto_on_datagram(f.ops->id);
 	void *external = f.ops->open ? f.ops->open() : NULL;
 	if (f.ops->open)
 		memcpy(f.state, &external, sizeof(external));
-	for (size_t at = 1; at + 1 < size;) {
-		uint8_t control = data[at++];
-		size_t n = (size_t)(control >> 2) * 4 + 1;
-
-		n = n < size - at ? n : size - at;
-		step(&f, (enum proto_side)(control & 1), control & 2, slice_make(data + at, n));
-		at += n;
-	}
+	while (step_next(&in, &s))
+		step(&f, &s);
 	struct message m = { 0 };
 	for (int side = 0; side < 2 && f.ops->finish; side++)
 		f.ops->finish(f.state, (enum proto_side)side, &m);

@@ -259,6 +259,11 @@ static bool eat_items(struct slice *s, struct buffer *to, int depth)
 	return true;
 }
 
+bool fixture_items(struct slice items, struct buffer *to)
+{
+	return eat_items(&items, to, 0) && items.len == 0 && !to->failed;
+}
+
 static struct fixture_op *add_op(struct fixture *f, enum fixture_op_kind kind, enum proto_side side, size_t len)
 {
 	f->op = grow(f->op, f->nops, sizeof(*f->op));

@@ -35,6 +35,9 @@ struct fixture {
 bool fixture_load(const char *path, const struct proto_ops *ops, struct fixture *ret_fixture, char *why, size_t why_len);
 void fixture_done(struct fixture *f);
 
+/* Appends what a line of items stands for ("text" hex:00ff …). False if it is none. */
+bool fixture_items(struct slice items, struct buffer *to);
+
 /* Appends "text" with quotes and escapes, as in fixtures. */
 void fixture_quote(struct buffer *to, struct slice text);
 /* Sorts the blank-separated tokens behind the first one, so that lines compare by bytes. Returns an owned string. */

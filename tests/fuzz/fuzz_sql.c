@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * No literal survives: of hostile SQL neither text, summary nor names show anything that the server takes for a value or a comment. The
+ * judge is a second, plain reading of the text by the servers' own rules, once for each way in which a server may be set up
+ * (PostgreSQL 15 src/backend/parser/scan.l, with standard_conforming_strings on and off; MySQL 8.0 manual, 9.1, 9.7). The first byte
+ * chooses the dialect and cuts the output.
+ */
+#include "fuzz/fuzz.h"
+
+#include "span/sql.h"
+#include "span/statement.h"
+
+enum { SQL_MAX = 2048 };
+
+struct reading {
+	struct slice in;
+	size_t at;
+	bool mysql, backslash; /* '\' escapes in plain strings */
+	bool secret[SQL_MAX];
+};
+
+static uint8_t look(const struct reading *r, size_t ahead) { return r->in.len - r->at > ahead ? r->in.ptr[r->at + ahead] : 0; }
+static bool digit(uint8_t c) { return c >= '0' && c <= '9'; }
+static bool letter(uint8_t c) { return (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || c == '_' || c >= 0x80; }
+
+static void pass(struct reading *r, size_t n, bool secret)
+{
+	for (; n && r->at < r->in.len; n--)
+		r->secret[r->at++] = secret;
+}
+
+static void string(struct reading *r, bool escapes, bool secret)
+{
+	uint8_t quote = look(r, 0);
+
+	pass(r, 1, secret);
+	while (r->at < r->in.len) {
+		if (escapes && look(r, 0) == '\\') {
+			pass(r, 2, secret);
+		} else if (look(r, 0) == quote && look(r, 1) == quote) {
+			pass(r, 2, secret);
+		} else if (look(r, 0) == quote) {
+			pass(r, 1, secret);
+			return;
+		} else {
+			pass(r, 1, secret);
+		}
+	}
+}
+
+static void comment(struct reading *r)
+{
+	size_t depth = 0;
+
+	do {
+		if (look(r, 0) == '/' && look(r, 1) == '*' && (depth == 0 || !r->mysql)) {
+			depth++;
+			pass(r, 2, true);
+		} else if (look(r, 0) == '*' && look(r, 1) == '/') {
+			depth--;
+			pass(r, 2, true);
+		} else {
+			pass(r, 1, true);
+		}
+	} while (depth && r->at < r->in.len);
+}
+
+static bool dollar_quote(struct reading *r)
+{
+	size_t tag = 1;
+
+	while (letter(look(r, tag)) || (tag > 1 && digit(look(r, tag))))
+		tag++;
+	if (look(r, tag) != '$')
+		return false;
+	struct slice mark = slice_make(r->in.ptr + r->at, tag + 1);
+	pass(r, mark.len, true);
+	while (r->at < r->in.len && !slice_starts(slice_from(r->in, r->at), mark))
+		pass(r, 1, true);
+	pass(r, mark.len, true);
+	return true;
+}
+
+static void word(struct reading *r)
+{
+	size_t n = 0;
+
+	while (letter(look(r, n)) || digit(look(r, n)) || look(r, n) == '$')
+		n++;
+	uint8_t first = ascii_lower(look(r, 0));
+	if (!r->mysql && n == 1 && first == 'u' && look(r, 1) == '&' && (look(r, 2) == '\'' || look(r, 2) == '"')) {
+		pass(r, 2, false);
+		string(r, false, look(r, 0) == '\'');
+		return;
+	}
+	bool prefix = n == 1 && look(r, 1) == '\'';
+	pass(r, n, false);
+	if (prefix && !r->mysql && (first == 'e' || first == 'b' || first == 'x'))
+		string(r, first == 'e', true);
+}
+
+static void read_sql(struct reading *r)
+{
+	while (r->at < r->in.len) {
+		uint8_t c = look(r, 0);
+
+		if (c == '/' && look(r, 1) == '*') {
+			comment(r);
+		} else if ((c == '-' && look(r, 1) == '-' && (!r->mysql || r->in.len - r->at == 2 || look(r, 2) <= ' ' || look(r, 2) == 0x7f)) || (r->mysql && c == '#')) {
+			while (r->at < r->in.len && look(r, 0) != '\n' && (r->mysql || look(r, 0) != '\r'))
+				pass(r, 1, true);
+		} else if (c == '\'' || (c == '"' && r->mysql)) {
+			string(r, r->backslash, true);
+		} else if (c == '"' || (c == '`' && r->mysql)) {
+			string(r, false, false);
+		} else if (c == '$' && !r->mysql && dollar_quote(r)) {
+			continue;
+		} else if (letter(c)) {
+			word(r);
+		} else if (digit(c)) {
+			while (digit(look(r, 0)) || (look(r, 0) == '.' && digit(look(r, 1))))
+				pass(r, 1, true);
+		} else if (c == '$' && digit(look(r, 1))) {
+			pass(r, 1, false);
+			while (digit(look(r, 0)))
+				pass(r, 1, false);
+		} else {
+			pass(r, 1, false);
+		}
+	}
+}
+
+static void check(struct slice sql, enum sql_dialect dialect, bool backslash, struct slice text, const struct sql_description *d)
+{
+	static struct reading r;
+
+	r = (struct reading){ .in = sql, .mysql = dialect == SQL_MYSQL, .backslash = backslash };
+	read_sql(&r);
+	REQUIRE(!fuzz_leaks(text, sql, r.secret));
+	REQUIRE(!fuzz_leaks(slice_make(d->summary, d->summary_len), sql, r.secret));
+	REQUIRE(!fuzz_leaks(d->operation, sql, r.secret));
+	REQUIRE(!fuzz_leaks(d->collection, sql, r.secret));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct statement_cache cache;
+	struct slice in = slice_make(data, size);
+	uint8_t choice = fuzz_byte(&in);
+	enum sql_dialect dialect = choice & 1 ? SQL_MYSQL : SQL_ANSI;
+	size_t cap = choice & 2 ? choice : SQL_MAX + 2;
+	struct sql_description d = { 0 };
+
+	if (in.len > SQL_MAX)
+		return 0;
+	char *out = malloc(cap);
+	uint8_t *copy = fuzz_copy(in);
+	struct slice sql = slice_make(copy, in.len);
+	REQUIRE(out != NULL);
+	size_t n = sql_redact(sql, dialect, out, cap);
+	REQUIRE(n <= cap && !memchr(out, 0, n));
+	sql_describe(sql, dialect, &d);
+	REQUIRE(d.summary_len <= SQL_SUMMARY_MAX);
+	check(sql, dialect, dialect == SQL_MYSQL, slice_make(out, n), &d);
+	if (dialect == SQL_ANSI)
+		check(sql, dialect, true, slice_make(out, n), &d);
+
+	const struct statement *s = statement_get(&cache, sql, dialect);
+	if (s && cap > SQL_MAX) {
+		struct slice cached = slice_make(s->text, s->text_len);
+		REQUIRE(slice_eq(cached, slice_make(out, n < cached.len ? n : cached.len)) && s->description.summary_len == d.summary_len);
+	}
+	free(copy);
+	free(out);
+	return 0;
+}
