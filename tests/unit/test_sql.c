@@ -55,6 +55,10 @@ static const struct redact_case redact_cases[] = {
 	{ "SELECT $1, $2", "SELECT $1, $2", SQL_ANSI },
 	{ "SELECT $1Z", "SELECT ?", SQL_ANSI },
 	{ "SELECT f$1$ FROM t", "SELECT f$1$ FROM t", SQL_ANSI },
+	/* A number and a parameter end where a quote may begin. */
+	{ "SELECT 2$a$Z J$a$ FROM t", "SELECT ? FROM t", SQL_ANSI },
+	{ "SELECT $1$a$Z J$a$ FROM t", "SELECT $1? FROM t", SQL_ANSI },
+	{ "SELECT 2$a$Z J", "SELECT ?", SQL_ANSI },
 	{ "UPDATE t SET a = $1 WHERE b = $2", "UPDATE t SET a = $1 WHERE b = $2", SQL_ANSI },
 	{ "SELECT ? FROM t WHERE a = ?", "SELECT ? FROM t WHERE a = ?", SQL_ANSI },
 	{ "SELECT a ->> 'Z' FROM t", "SELECT a ->> ? FROM t", SQL_ANSI },

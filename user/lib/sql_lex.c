@@ -160,7 +160,8 @@ static enum sql_token_kind lex_dollar(struct sql_lex *l)
 	if (is_digit(peek(l, 1))) {
 		bool number = true;
 
-		for (l->at++; l->at < l->in.len && is_word(peek(l, 0)); l->at++)
+		/* A dollar sign ends it, and may begin a quote. */
+		for (l->at++; l->at < l->in.len && is_word(peek(l, 0)) && peek(l, 0) != '$'; l->at++)
 			number = number && is_digit(peek(l, 0));
 		return number ? SQL_PLACEHOLDER : SQL_LITERAL;
 	}
