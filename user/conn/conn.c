@@ -133,7 +133,7 @@ static void tuple_remove(struct conn_table *t, struct connection *c)
 	struct connection *head = map_get(&t->by_tuple, key);
 	if (head == c) {
 		if (c->tuple_next)
-			map_put(&t->by_tuple, key, c->tuple_next);
+			(void)map_put(&t->by_tuple, key, c->tuple_next); /* replaces: cannot fail */
 		else
 			map_remove(&t->by_tuple, key);
 	}

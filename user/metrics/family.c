@@ -20,11 +20,13 @@ static const char *const variants_IO[] = { "read", "write", NULL };
 #define variants_NONE NULL
 
 const struct metric_family metric_families[FAMILY_COUNT] = {
+/* NOLINTBEGIN(bugprone-macro-parentheses): initialisers */
 #define FAMILY(id, group_, name_, kind_, unit_, scale_, b_, label_, v_, help_) \
 	[FAMILY_##id] = { .name = name_, .unit = unit_, .help = help_, .variant_label = label_, .variants = variants_##v_, \
 		.bounds = bounds_##b_, .bounds_count = COUNT_##b_, .scale = scale_, .kind = METRIC_##kind_, .group = GROUP_##group_ },
 #include "metrics/families.def"
 #undef FAMILY
+/* NOLINTEND(bugprone-macro-parentheses) */
 };
 
 #define PLAIN(name) { name, ATTR_COUNT }
@@ -70,10 +72,8 @@ int metric_families_describe(struct buffer *out)
 		buffer_printf(out, "| `%s%s` | %s | %s | ", f->name, kind_suffix[f->kind], kind_names[f->kind], f->unit);
 		for (size_t k = 0; k < g->count; k++, comma = ", ")
 			buffer_printf(out, "%s%s", comma, g->labels[k].name);
-		if (f->variant_label[0]) {
+		if (f->variant_label[0])
 			buffer_printf(out, "%s%s", comma, f->variant_label);
-			comma = ", ";
-		}
 		if (f->group == GROUP_TARGET)
 			buffer_append_str(out, ", resource attributes");
 		buffer_printf(out, " | %s |\n", f->help);

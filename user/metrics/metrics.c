@@ -141,7 +141,7 @@ void metrics_socket(struct metrics *m, const struct connection *c, const struct 
 	const uint64_t seen[2] = { c ? c->streams[0].bytes : 0, c ? c->streams[1].bytes : 0 };
 	bool open = rec->u.h.type == PLUMB_REC_SOCK_OPEN;
 	uint8_t role = open ? rec->u.sock.role : rec->u.sock_stats.role;
-	struct slice service = SLICE_NONE;
+	struct slice service;
 	uint64_t generation = 0;
 
 	advance(m, rec->u.h.time_ns);

@@ -246,7 +246,7 @@ void prom_series(const struct prom *p, const struct series_table *t, enum metric
 		bool first = true;
 		series_labels(&to_labels, s, &first);
 		if (labels.failed)
-			buffer_reserve(p->out, SIZE_MAX); /* passes the failure on */
+			(void)buffer_reserve(p->out, SIZE_MAX); /* passes the failure on */
 		histogram(p, t, s, family, &labels);
 		buffer_done(&labels);
 	}

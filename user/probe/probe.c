@@ -501,7 +501,7 @@ static void probe_tick(struct probe *p)
 
 static int probe_descriptors(struct probe *p)
 {
-	struct itimerspec every = { .it_interval.tv_nsec = PROBE_TICK_MS * 1000000, .it_value.tv_nsec = 1 };
+	struct itimerspec every = { .it_interval.tv_nsec = PROBE_TICK_MS * 1000000L, .it_value.tv_nsec = 1 };
 	sigset_t set;
 
 	sigemptyset(&set);

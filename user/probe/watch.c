@@ -141,7 +141,7 @@ void watch_describe(struct watch *w, uint32_t pid, const struct plumb_rec_exec *
 	if (r->flags & PLUMB_PROCESS_PARTIAL)
 		w->lost++;
 	else if (!err)
-		map_put(&w->described, pid, (void *)(uintptr_t)pid);
+		(void)map_put(&w->described, pid, (void *)(uintptr_t)pid); /* without memory it is described again, nothing else */
 }
 
 void watch_event(struct watch *w, const struct plumb_rec_header *h)

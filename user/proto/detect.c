@@ -67,11 +67,11 @@ enum detect_outcome detect(const struct connection *c, const bool *enabled, cons
 	struct candidate best = { 0 };
 	bool wait = false;
 
-	for (uint16_t id = 1; id < PLUMB_PROTO_COUNT; id++) {
+	for (uint16_t id = 1; id < (uint16_t)PLUMB_PROTO_COUNT; id++) {
 		const struct proto_ops *ops = proto_get(id);
 		if (!ops || (enabled && !enabled[id]) || !(datagram ? proto_on_datagram(id) : proto_on_stream(id)))
 			continue;
-		for (uint8_t role = PLUMB_ROLE_CLIENT; role <= PLUMB_ROLE_SERVER; role++) {
+		for (uint8_t role = PLUMB_ROLE_CLIENT; role <= (uint8_t)PLUMB_ROLE_SERVER; role++) {
 			if (c->role != PLUMB_ROLE_UNKNOWN && c->role != role)
 				continue;
 			struct candidate k = { .protocol = id, .role = role };

@@ -90,7 +90,7 @@ static void key_add(struct pairing *p, struct exchange *x)
 		x->state |= TWIN; /* the older one is answered first */
 		p->twins++;
 	} else {
-		map_put(&p->keyed, x->hash, x); /* cannot be full; without memory the response stays unmatched */
+		(void)map_put(&p->keyed, x->hash, x); /* cannot be full; without memory the response stays unmatched */
 	}
 }
 
@@ -103,7 +103,7 @@ static void key_remove(struct pairing *p, struct exchange *x)
 	map_remove(&p->keyed, x->hash);
 	for (struct exchange *at = p->twins ? x->next : NULL; at; at = at->next)
 		if (at->state & TWIN && same_key(at, x)) {
-			map_put(&p->keyed, at->hash, at);
+			(void)map_put(&p->keyed, at->hash, at); /* in the place just left: cannot fail */
 			at->state &= ~(uint32_t)TWIN;
 			p->twins--;
 			return;

@@ -335,7 +335,7 @@ static enum redis_scan argument_parse(struct redis_state *s, struct slice in, si
 	uint64_t need = h.n < KEY_MAX ? h.n : KEY_MAX;
 	if (wanted && rest.len < need)
 		return REDIS_SCAN_MORE;
-	if (rest.len >= h.n + 2) {
+	if (rest.len >= 2 && rest.len - 2 >= h.n) {
 		if (rest.ptr[h.n] != '\r' || rest.ptr[h.n + 1] != '\n')
 			return REDIS_SCAN_BAD;
 		*at += h.len + (size_t)h.n + 2;
@@ -619,7 +619,7 @@ static enum redis_scan blob_parse(struct redis_state *s, struct slice in, size_t
 	*at += h.len;
 	if (h.stream || h.null || (h.type == ';' && h.n == 0))
 		return REDIS_SCAN_OK;
-	if (rest.len >= h.n + 2) {
+	if (rest.len >= 2 && rest.len - 2 >= h.n) {
 		if (rest.ptr[h.n] != '\r' || rest.ptr[h.n + 1] != '\n')
 			return REDIS_SCAN_BAD;
 		*at += (size_t)h.n + 2;

@@ -146,7 +146,7 @@ static int detect_command(struct slice in)
 
 	if (scan != REDIS_SCAN_OK)
 		return scan == REDIS_SCAN_MORE && (in.len < 2 || (in.ptr[1] >= '1' && in.ptr[1] <= '9')) ? DETECT_MORE : DETECT_NO;
-	if (h.null || h.stream || h.n == 0 || h.n > 1024 * 1024)
+	if (h.null || h.stream || h.n == 0 || h.n > 1 << 20)
 		return DETECT_NO;
 	if (h.len < in.len && in.ptr[h.len] != '$')
 		return DETECT_NO;

@@ -32,7 +32,7 @@ bool proto_on_datagram(uint16_t id) { return get(id)->transports & TRANSPORT_U; 
 
 uint16_t proto_by_name(struct slice name)
 {
-	for (uint16_t id = 1; id < PLUMB_PROTO_COUNT; id++)
+	for (uint16_t id = 1; id < (uint16_t)PLUMB_PROTO_COUNT; id++)
 		if (slice_eq(name, slice_str(protocols[id].name)))
 			return id;
 	return PLUMB_PROTO_NONE;

@@ -62,8 +62,8 @@ int otlp_batch_new(uint32_t max_spans, struct otlp_batch **ret_batch)
 	b->groups = calloc(b->max, sizeof(*b->groups));
 	b->slots = calloc(b->nslots, sizeof(*b->slots));
 	/* Twice what makes a batch full: the span that fills it still fits. */
-	buffer_init(&b->spans, 2 * OTLP_BATCH_BYTES);
-	buffer_init(&b->resources, 2 * OTLP_BATCH_BYTES);
+	buffer_init(&b->spans, 2ul * OTLP_BATCH_BYTES);
+	buffer_init(&b->resources, 2ul * OTLP_BATCH_BYTES);
 	if (!b->entries || !b->groups || !b->slots) {
 		otlp_batch_free(b);
 		return -ENOMEM;
