@@ -48,7 +48,7 @@ PROTO_GEN := $(PROTO_SRC:user/%.proto=$(B)/gen/%.pb-c.h)
 UNIT_SRC := $(wildcard tests/unit/test_*.c tests/proto/test_*.c)
 UNIT := $(UNIT_SRC:%.c=$(B)/%)
 
-.PHONY: all build run check test unit bench check-kernels check-layers fmt help install setup clean new-proto
+.PHONY: all build run check test unit bench fuzz lint check-kernels check-layers fmt help install setup setup-check clean new-proto
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -62,10 +62,13 @@ build: setup ## build/plumb
 setup: ## installs what is missing (skipped with SETUP=0)
 	$(Q)$(if $(filter 1,$(SETUP)),./deploy/setup.sh,true)
 
+setup-check:
+	$(Q)$(if $(filter 1,$(SETUP)),./deploy/setup.sh check,true)
+
 run: build ## starts plumb as a node agent with live spans on the terminal
 	$(B)/plumb run
 
-check: setup ## everything that must pass before a commit lands
+check: setup-check ## everything that must pass before a commit lands
 	$(Q)./tests/check.sh
 
 test: unit
@@ -80,8 +83,8 @@ bench: build ## what plumb costs: ratios and machine time, printed (docs/overhea
 	$(Q)./tests/bench/run.sh
 
 FUZZ := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c)) $(B)/tests/fuzz/seeds
-.PHONY: fuzz fuzz-programs
-fuzz: setup ## libFuzzer over all that reads foreign bytes; T=60 seconds in all, KEEP=1 keeps what it learns
+.PHONY: fuzz-programs
+fuzz: setup-check ## libFuzzer over all that reads foreign bytes; T=60 seconds in all, KEEP=1 keeps what it learns
 	$(Q)$(MAKE) --no-print-directory SAN=fuzz SETUP=0 fuzz-programs
 	$(Q)./tests/fuzz/run.sh $(T)
 
@@ -89,6 +92,14 @@ fuzz-programs: $(FUZZ)
 
 check-kernels: build ## boots stock kernels under QEMU and tries everything there (docs/kernels.md)
 	$(Q)./tests/kernels/run.sh
+
+.PHONY: lint-headers
+lint-headers: $(SKEL) $(PROTO_GEN)
+	@:
+
+lint: setup-check ## static checks of user/: clang's warnings, cppcheck, clang-tidy; FAST=1 leaves out clang's analyzer
+	$(Q)$(MAKE) --no-print-directory SETUP=0 lint-headers
+	$(Q)FAST=$(FAST) ./tests/lint.sh
 
 check-layers: ## a folder includes only folders above it
 	$(Q)./tests/check-layers.sh
@@ -134,7 +145,7 @@ $(B)/bpf/%.bpf.o: bpf/%.bpf.c
 
 $(B)/gen/%.skel.h: $(B)/bpf/%.bpf.o
 	$(say) SKEL $@
-	$(Q)mkdir -p $(@D) && $(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@
+	$(Q)mkdir -p $(@D) && echo '/* NOLINTBEGIN */' > $@ && $(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf >> $@ && echo '/* NOLINTEND */' >> $@
 
 # Parsers are linked as objects: the harness knows them weakly, and a weak name pulls nothing out of an archive.
 PARSERS := $(shell awk -F, '/^PROTOCOL/ { print $$2 }' bpf/abi/protocols.def)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# All that must pass before a commit lands: layers, build, unit tests, end-to-end tests, stock kernels. Ends with "N passed, N failed, N skipped".
+# All that must pass before a commit lands: layers, static checks, build, unit tests, a minute of fuzzing, end-to-end tests, stock kernels. Ends with "N passed, N failed, N skipped".
 # SETUP=0: installs no packages. E2E_ARGS: more arguments for pytest.
 set -u
 cd "$(dirname "$0")/.."
@@ -26,12 +26,24 @@ add() {
 	fi
 }
 
-unit() {
-	local log=build/unit.log status
-	echo "== unit tests"
-	make --no-print-directory SETUP=0 unit 2>&1 | tee "$log"
+# counted NAME LOG MAKE-ARGUMENTS: a target whose runner counts.
+counted() {
+	local name=$1 log=$2 status
+	shift 2
+	echo "== $name"
+	make --no-print-directory SETUP=0 "$@" 2>&1 | tee "$log"
 	status=${PIPESTATUS[0]}
-	add "$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -1)" "$status" "unit tests"
+	add "$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -1)" "$status" "$name"
+}
+
+fuzz() {
+	if echo 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return !d && n; }' |
+		${CLANG:-clang} -x c -fsanitize=fuzzer,address -o build/has-fuzzer - 2>/dev/null; then
+		counted "fuzz" build/fuzz.log fuzz T=60
+	else
+		echo "SKIPPED fuzz: this clang has no libFuzzer (deploy/setup.sh check installs it)"
+		skipped=$((skipped + 1))
+	fi
 }
 
 e2e() {
@@ -57,7 +69,9 @@ mkdir -p build
 step "layers" ./tests/check-layers.sh
 step "build" make --no-print-directory SETUP=0 build
 step "build for bad input (ASan, UBSan)" make --no-print-directory SETUP=0 SAN=1 build
-unit
+counted "static checks" build/lint.log lint FAST=1
+counted "unit tests" build/unit.log unit
+fuzz
 e2e
 kernels
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -174,8 +174,7 @@ static bool has_fingerprint(struct slice stem)
 
 static struct slice join_shape(struct slice shape, struct slice extension, char out[ROUTE_SEGMENT_MAX])
 {
-	if (shape.len + extension.len > ROUTE_SEGMENT_MAX)
-		extension.len = ROUTE_SEGMENT_MAX - shape.len;
+	extension = slice_head(extension, ROUTE_SEGMENT_MAX - shape.len);
 	memcpy(out, shape.ptr, shape.len);
 	if (extension.len)
 		memcpy(out + shape.len, extension.ptr, extension.len);

@@ -56,7 +56,7 @@ void url_parse_target(struct slice target, bool connect, struct url *ret_url)
 void url_parse_authority(struct slice authority, struct authority *ret_authority)
 {
 	struct authority a = { 0 };
-	struct slice port = SLICE_NONE;
+	struct slice port;
 	uint64_t number = 0;
 
 	for (size_t at; (at = slice_find(authority, '@', 0)) != SIZE_MAX;) {
