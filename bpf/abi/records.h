@@ -159,7 +159,7 @@ enum plumb_role {
 struct plumb_rec_sock {
 	struct plumb_rec_header h;
 	__u64 sock;      /* socket cookie: unique for this boot */
-	__u64 peer_sock; /* Unix sockets: cookie of the other end if known */
+	__u64 peer_sock; /* Unix streams: cookie of the other end, 0 unknown */
 	__u32 pid;       /* the process that opened it or was first seen using it */
 	__u32 netns;     /* inode of the network namespace */
 	__u16 family;    /* AF_INET, AF_INET6, AF_UNIX */
@@ -177,6 +177,7 @@ struct plumb_rec_sock {
 #define PLUMB_SOCK_PREEXISTING 1u /* was open before the probe saw it: streams begin in the middle */
 #define PLUMB_SOCK_CONNECT_FAILED 2u /* plumb_rec_sock_stats: never got established; error says why */
 #define PLUMB_SOCK_RESET 4u       /* plumb_rec_sock_stats: a RST ended it */
+#define PLUMB_SOCK_SENT_FIRST 8u  /* Unix streams: the first bytes seen at this end were sent by it */
 
 struct plumb_rec_sock_stats {
 	struct plumb_rec_header h;
@@ -209,7 +210,8 @@ enum plumb_direction {
  * bytes follow them and are a hole. len = 0 is end of file (ingress) or shutdown (egress).
  *
  * offset: 64-bit position in this direction's stream. For TCP its low 32 bits are the sequence number of the first byte, so that
- * the two ends of a connection can be joined byte by byte; otherwise it starts at 0. A jump forward between records is a hole.
+ * the two ends of a connection can be joined byte by byte; otherwise it starts at 0, for Unix streams with the first I/O that any program
+ * makes on the socket after the probe has come. A jump forward between records is a hole.
  */
 struct plumb_rec_data {
 	struct plumb_rec_header h;

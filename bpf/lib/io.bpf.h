@@ -161,6 +161,16 @@ static __always_inline __u32 io_copy(void *to, const struct plumb_gather *g, __u
 	return (__u32)gather_copy(level, head, skip, want);
 }
 
+/*
+ * A Unix stream has no sequence numbers: its ends agree on offsets only if both count from the same moment on, and every byte, wanted or not. They do if nothing was under
+ * way when they were first seen; then the first bytes that the client's end sees are sent, and those that the server's end sees received.
+ */
+static __always_inline void io_first(struct plumb_sock_state *st, int dir)
+{
+	if (dir == PLUMB_EGRESS && !(st->flags & (PLUMB_ST_BEGUN_IN | PLUMB_ST_BEGUN_OUT)))
+		st->flags |= PLUMB_ST_SENT_FIRST;
+}
+
 /* Offset of the first of `len` bytes that have just passed; the low 32 bits are TCP's sequence number, holes of unseen paths included. */
 static __always_inline __u64 io_offset(struct sock *sk, struct plumb_sock_state *st, int dir, __u32 len, __u32 behind)
 {
@@ -419,14 +429,22 @@ static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int 
 	struct plumb_sock_state *st = sock_state_of(pc, sk);
 	if (!st)
 		return 0;
-	if (!sock_wanted(sk, st, (__u32)(pid_tgid >> 32)))
+	if (!sock_wanted(sk, st, (__u32)(pid_tgid >> 32))) {
+		bool again = dir == PLUMB_INGRESS && msg_flags & (PLUMB_MSG_PEEK | PLUMB_MSG_OOB | PLUMB_MSG_ERRQUEUE);
+		if (ret > 0 && !again && SK(sk, __sk_common.skc_family) == PLUMB_AF_UNIX) {
+			io_first(st, dir);
+			io_offset(sk, st, dir, (__u32)ret, 0);
+		}
 		return 0;
+	}
 	if (ret < 0) {
 		st->mmsg = 0;
 		return 0;
 	}
 	if (dir == PLUMB_INGRESS && msg_flags & (PLUMB_MSG_PEEK | PLUMB_MSG_OOB | PLUMB_MSG_ERRQUEUE))
 		return 0;
+	if (ret > 0)
+		io_first(st, dir);
 	bool begins = ret > 0 && io_turns(st, dir);
 	if (st->flags & PLUMB_ST_SHED && ret > 0) {
 		if (begins)

@@ -25,6 +25,7 @@
 #define PLUMB_ST_TURN 256u   /* bytes of a request passed last */
 #define PLUMB_ST_SHED 512u   /* not looked at, only bytes and turns are counted */
 #define PLUMB_ST_SHED_WANTED 1024u /* what the next turn sets SHED to: no request is cut in two */
+#define PLUMB_ST_SENT_FIRST 2048u /* of all bytes seen the first went out */
 
 #define PLUMB_SOCK_DEAD 0 /* enum sock_flags: no process has it any more */
 #define PLUMB_SOCK_DONE 1 /* the peer's FIN was received */
@@ -127,28 +128,12 @@ static __always_inline void sock_state_drop(struct sock *sk)
 	bpf_map_delete_elem(&sock_states, &key);
 }
 
-/* How many numbers this CPU has given to sockets that the kernel had not numbered. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} sock_numbers SEC(".maps");
-
-/*
- * The kernel numbers sockets only on demand; where it has not, a count, the CPU and the time in about milliseconds stand in. The time alone would not do: a coarse clock or one that the
- * kernel corrects gives the same twice. The low bits choose the slot of the policy, so that CPUs begin to count at different places.
- */
+/* The kernel numbers sockets only on demand; where it has not, 63 random bits stand in. A clock would not do: two states may be made within its tick. */
 static __always_inline __u64 sock_cookie(struct sock *sk)
 {
 	__u64 cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-	__u32 zero = 0, cpu = bpf_get_smp_processor_id() & 2047;
-	__u32 *number = bpf_map_lookup_elem(&sock_numbers, &zero);
 
-	if (cookie || !number)
-		return cookie;
-	__sync_fetch_and_add(number, 1);
-	return 1ull << 63 | (bpf_ktime_get_boot_ns() >> 20 & 0x7fffffff) << 32 | (__u64)cpu << 21 | ((*number + cpu * 20261) & 0x1fffff);
+	return cookie ? cookie : 1ull << 63 | (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
 }
 
 static __always_inline struct tcp_sock *sock_tcp(struct sock *sk)
@@ -227,13 +212,36 @@ struct {
 	__type(value, struct plumb_shed);
 } shed SEC(".maps");
 
+static __always_inline struct plumb_sock_state *sock_state_of(struct plumb_percpu *pc, struct sock *sk);
+
+/*
+ * The number of a Unix stream's other end, given to it if it has none yet. A stream keeps its peer until it is itself released, so the pointer is good; that of
+ * a datagram socket may change under our eyes.
+ */
+static __always_inline __u64 sock_peer_cookie(struct sock *sk)
+{
+#ifndef PLUMB_SOCK_BY_HASH
+	struct unix_sock *u = bpf_skc_to_unix_sock(sk);
+
+	return u ? bpf_get_socket_cookie(u->peer) : 0;
+#else
+	struct plumb_percpu *pc = plumb_percpu_get();
+	struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+	struct plumb_sock_state *st = pc && peer ? sock_state_of(pc, peer) : NULL;
+
+	return st ? st->cookie : 0;
+#endif
+}
+
 /* The same for both ends of a connection, so that a call is seen whole or not at all. */
 static __always_inline __u32 sock_hash(struct sock *sk, __u64 cookie)
 {
 	__u16 family = SK(sk, __sk_common.skc_family);
-	__u32 key = (__u32)cookie;
+	__u32 key;
 
-	if (family != PLUMB_AF_UNIX) {
+	if (family == PLUMB_AF_UNIX) {
+		key = (__u32)(cookie ^ sock_peer_cookie(sk));
+	} else {
 		key = SK(sk, __sk_common.skc_num) ^ __builtin_bswap16(SK(sk, __sk_common.skc_dport));
 		/* The last word of an IPv6 address: of a mapped one the IPv4 address. */
 		if (family == PLUMB_AF_INET)
@@ -312,11 +320,10 @@ static __always_inline void sock_unix(struct sock *sk, struct plumb_rec_sock *r)
 	struct sock *peer = BPF_CORE_READ(u, peer);
 	struct unix_address *addr = BPF_CORE_READ(u, addr);
 
-	if (peer) {
-		r->peer_sock = BPF_CORE_READ(peer, __sk_common.skc_cookie.counter);
-		if (!addr)
-			addr = BPF_CORE_READ((struct unix_sock *)peer, addr);
-	}
+	if (r->type != PLUMB_SOCK_DGRAM)
+		r->peer_sock = sock_peer_cookie(sk);
+	if (peer && !addr)
+		addr = BPF_CORE_READ((struct unix_sock *)peer, addr);
 	if (!addr)
 		return;
 	int len = BPF_CORE_READ(addr, len) - (int)sizeof(short);
@@ -357,7 +364,7 @@ static __always_inline bool sock_emit_open(struct plumb_percpu *pc, struct sock 
 	r->remote_port = id.remote_port;
 	__builtin_memcpy(r->local_addr, id.local_addr, 16);
 	__builtin_memcpy(r->remote_addr, id.remote_addr, 16);
-	r->flags = st->flags & PLUMB_ST_FRESH ? 0 : PLUMB_SOCK_PREEXISTING;
+	r->flags = (st->flags & PLUMB_ST_FRESH ? 0 : PLUMB_SOCK_PREEXISTING) | (st->flags & PLUMB_ST_SENT_FIRST ? PLUMB_SOCK_SENT_FIRST : 0);
 	r->connect_us = st->connect_us;
 	if (id.family == PLUMB_AF_UNIX)
 		sock_unix(sk, r);

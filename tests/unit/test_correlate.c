@@ -636,20 +636,6 @@ static void ends_find_each_other_by_any_family(void **state)
 	finish(&f);
 	assert_child(&b, &a, "socket");
 
-	/* Unix. */
-	open_default(&f);
-	client(&a, 10, 100, 1000, 0);
-	server(&b, 11, 101, 1010, 0);
-	a.conn.family = b.conn.family = AF_UNIX;
-	a.conn.peer_sock = b.conn.sock;
-	b.conn.peer_sock = a.conn.sock;
-	begin(&f, &a);
-	begin(&f, &b);
-	end(&f, &b, 1200);
-	end(&f, &a, 1300);
-	finish(&f);
-	assert_child(&b, &a, "socket");
-
 	/* The same addresses, another byte. */
 	open_default(&f);
 	client(&a, 10, 100, 1000, 5000);
@@ -662,6 +648,93 @@ static void ends_find_each_other_by_any_family(void **state)
 	finish(&f);
 	assert_root(&a);
 	assert_root(&b);
+}
+
+/* The two ends of a Unix stream, older than plumb as all of them may be, both counted from when plumb saw them first. */
+static void unix_ends(struct call *a, struct call *b)
+{
+	client(a, 10, 100, 1000, 0);
+	server(b, 11, 101, 1010, 0);
+	a->x.request.offset = b->x.request.offset = 0;
+	a->conn.family = b->conn.family = AF_UNIX;
+	a->conn.peer_sock = b->conn.sock;
+	b->conn.peer_sock = a->conn.sock;
+	a->conn.flags = PLUMB_SOCK_PREEXISTING | PLUMB_SOCK_SENT_FIRST;
+	b->conn.flags = PLUMB_SOCK_PREEXISTING;
+}
+
+static void the_ends_of_a_unix_stream_find_each_other(void **state)
+{
+	struct call a, b;
+	struct fixture f;
+
+	(void)state;
+	for (int server_first = 0; server_first < 2; server_first++) {
+		open_default(&f);
+		unix_ends(&a, &b);
+		begin(&f, server_first ? &b : &a);
+		begin(&f, server_first ? &a : &b);
+		end(&f, &b, 1200);
+		end(&f, &a, 1300);
+		finish(&f);
+		assert_child(&b, &a, "socket");
+	}
+	/* The server has answered before the client's record comes: it was on another CPU. */
+	open_default(&f);
+	unix_ends(&a, &b);
+	a.x.request.start_ns = 1300;
+	begin(&f, &b);
+	end(&f, &b, 1200);
+	begin(&f, &a);
+	end(&f, &a, 1400);
+	finish(&f);
+	assert_child(&b, &a, "socket");
+}
+
+/* Where the ends may count differently, or what one sent cannot be what the other got, they are left alone. */
+static void unix_ends_that_may_disagree_stay_apart(void **state)
+{
+	enum { ANSWER_SEEN_FIRST, SERVER_SENT_FIRST, NO_PEER, ANOTHER_PEER, ANOTHER_BYTE, ANOTHER_SIZE, AFTER_THE_ANSWER, CASES };
+
+	(void)state;
+	for (int i = 0; i < CASES; i++) {
+		struct call a, b;
+		struct fixture f;
+
+		open_default(&f);
+		unix_ends(&a, &b);
+		a.x.request.bytes = b.x.request.bytes = 100;
+		if (i == ANSWER_SEEN_FIRST)
+			a.conn.flags &= ~PLUMB_SOCK_SENT_FIRST;
+		if (i == SERVER_SENT_FIRST)
+			b.conn.flags |= PLUMB_SOCK_SENT_FIRST;
+		if (i == NO_PEER)
+			a.conn.peer_sock = b.conn.peer_sock = 0;
+		if (i == ANOTHER_PEER)
+			b.conn.peer_sock++;
+		if (i == ANOTHER_BYTE)
+			b.x.request.offset++;
+		if (i == ANOTHER_SIZE)
+			b.x.request.bytes++;
+		if (i == AFTER_THE_ANSWER)
+			b.x.request.start_ns = 1301;
+		begin(&f, &a);
+		if (i == AFTER_THE_ANSWER) {
+			a.x.response.end_ns = 1300; /* it waits for its own server still */
+			begin(&f, &b);
+			end(&f, &a, 1300);
+			end(&f, &b, 1400);
+		} else {
+			begin(&f, &b);
+			end(&f, &b, 1200);
+			end(&f, &a, 1300);
+		}
+		struct correlate_counts n = finish(&f);
+		assert_int_equal(n.contradicted, i == ANOTHER_SIZE || i == AFTER_THE_ANSWER);
+		assert_int_equal(n.joined_socket, 0);
+		assert_root(&a);
+		assert_root(&b);
+	}
 }
 
 /* Sockets whose open record was lost: their addresses are unknown, not equal. */
@@ -854,6 +927,8 @@ int main(void)
 		cmocka_unit_test(what_has_ended_makes_no_calls),
 		cmocka_unit_test(no_cycles),
 		cmocka_unit_test(ends_find_each_other_by_any_family),
+		cmocka_unit_test(the_ends_of_a_unix_stream_find_each_other),
+		cmocka_unit_test(unix_ends_that_may_disagree_stay_apart),
 		cmocka_unit_test(unknown_addresses_are_not_equal),
 		cmocka_unit_test(samplers),
 		cmocka_unit_test(responses_alone_and_early_release),

@@ -270,8 +270,11 @@ static bool place_of(const struct exchange *x, uint8_t role, struct bytes_place 
 		return false; /* datagrams have no offset that both ends agree on */
 	if (conn->family == AF_UNIX) {
 		uint64_t client_sock = client ? conn->sock : conn->peer_sock, server_sock = client ? conn->peer_sock : conn->sock;
-		/* Streams of a pre-existing Unix socket are counted from where each end was first seen. */
-		if (!conn->peer_sock || (conn->flags & PLUMB_SOCK_PREEXISTING))
+		/*
+		 * Each end counts from where it was first seen. They agree if nothing was under way then: the client's end first saw a request leave, the server's one
+		 * arrive. The end that first saw an answer has missed its request.
+		 */
+		if (!conn->peer_sock || client != !!(conn->flags & PLUMB_SOCK_SENT_FIRST))
 			return false;
 		memcpy(p.client, &client_sock, sizeof(client_sock));
 		memcpy(p.server, &server_sock, sizeof(server_sock));
@@ -289,6 +292,16 @@ static bool place_of(const struct exchange *x, uint8_t role, struct bytes_place 
 	}
 	*ret = p;
 	return true;
+}
+
+/* Where the stream's own numbers do not prove it: could this be what arrived of that? */
+static bool same_message(const struct exchange *client, const struct exchange *server)
+{
+	const struct exchange_side *sent = &client->request, *got = &server->request;
+
+	if (sent->end_ns && got->end_ns && sent->bytes != got->bytes)
+		return false;
+	return !client->response.end_ns || got->start_ns <= client->response.end_ns;
 }
 
 static void socket_link(struct correlate *c, struct trace_node *server, struct trace_node *client)
@@ -314,8 +327,13 @@ static void socket_join(struct correlate *c, struct trace_node *n)
 	n->indexed = map_add(&c->by_bytes, n->bytes_key, n) == 0;
 	p.role = n->role == PLUMB_ROLE_CLIENT ? PLUMB_ROLE_SERVER : PLUMB_ROLE_CLIENT;
 	struct trace_node *other = map_get(&c->by_bytes, hash_bytes(&p, sizeof(p), 0));
-	if (other)
-		socket_link(c, n->role == PLUMB_ROLE_SERVER ? n : other, n->role == PLUMB_ROLE_SERVER ? other : n);
+	if (!other)
+		return;
+	struct trace_node *server = n->role == PLUMB_ROLE_SERVER ? n : other, *client = n->role == PLUMB_ROLE_SERVER ? other : n;
+	if (p.family == AF_UNIX && !same_message(client->x, server->x))
+		c->counts.contradicted++;
+	else
+		socket_link(c, server, client);
 }
 
 /* --- evidence 3: who is handling what --- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which exchange caused which: identities, parents, sampling. Evidence, strongest first: context on the wire; the other end of the same bytes seen on this node
- * (addresses and TCP sequence number); the request that the calling thread or goroutine is handling. What is ambiguous is not joined.
+ * (addresses and TCP sequence number; both sockets and offset of a Unix stream); the request that the calling thread or goroutine is handling. What is ambiguous is not joined.
  *
  * The two ends of a call are recorded by two CPUs, and the reader's record may precede the writer's. So an ended exchange whose trace may still change is held for hold_ns of record time
  * before it is released for export, and ids are settled only then.

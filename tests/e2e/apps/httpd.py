@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serves the routes of the truth tests (the same as httpd.js and go/httpd) with a thread per connection: httpd.py PORT [DELAY_SECONDS]"""
+"""Serves the routes of the truth tests (the same as httpd.js and go/httpd) with a thread per connection: httpd.py PORT [DELAY_SECONDS], or a path instead of the port"""
 import socket
 import sys
 import time
@@ -74,4 +74,19 @@ class Server(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
 
-Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+class UnixServer(Server):
+    address_family = socket.AF_UNIX
+
+    def server_bind(self):
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = "localhost", 0
+
+    def process_request(self, request, client_address):
+        ThreadingHTTPServer.process_request(self, request, client_address)
+
+
+if sys.argv[1].startswith("/"):
+    server = UnixServer(sys.argv[1], Handler)
+else:
+    server = Server(("127.0.0.1", int(sys.argv[1])), Handler)
+server.serve_forever()

@@ -30,6 +30,7 @@ http {{
 	scgi_temp_path {folder}/scgi;
 	server {{
 		listen 127.0.0.1:{port} backlog=4096;
+		listen unix:{folder}/nginx.sock;
 		# The same routes as in apps/httpd.py, apps/httpd.js and apps/go/httpd.
 		location /items/ {{
 			if ($request_method = DELETE) {{ return 204; }}
