@@ -20,6 +20,7 @@ struct seen {
 	uint64_t hole_sock; /* of the latest hole */
 	size_t keep;      /* leave so many bytes unconsumed, when there are as many */
 	uint64_t skip_to; /* ask once for everything before this offset to be skipped */
+	enum plumb_direction latest[2]; /* directions of the last two calls of bytes(), latest first */
 };
 
 static size_t on_bytes(void *ctx, struct connection *c, enum plumb_direction dir, struct slice in, uint64_t time_ns)
@@ -28,6 +29,8 @@ static size_t on_bytes(void *ctx, struct connection *c, enum plumb_direction dir
 	struct stream *st = &c->streams[dir];
 
 	(void)time_ns;
+	s->latest[1] = s->latest[0];
+	s->latest[0] = dir;
 	assert_true(in.len > 0);
 	size_t n = in.len > s->keep ? in.len - s->keep : 0;
 	assert_true(st->next - BASE + n <= STREAM_BYTES);
@@ -105,9 +108,9 @@ static void fixture_done(struct fixture *f)
 	process_table_free(f->processes);
 }
 
-static void data(struct fixture *f, uint64_t sock, size_t from, size_t len, size_t captured, uint16_t flags)
+static void data_of(struct fixture *f, enum plumb_direction dir, uint64_t sock, size_t from, size_t len, size_t captured, uint16_t flags)
 {
-	struct record r = { .u.data = { .sock = sock, .offset = BASE + from, .len = (uint32_t)len, .captured = (uint32_t)captured, .flags = flags } };
+	struct record r = { .u.data = { .sock = sock, .offset = BASE + from, .len = (uint32_t)len, .captured = (uint32_t)captured, .direction = (uint8_t)dir, .flags = flags } };
 
 	f->now += STEP_NS;
 	r.u.h.type = PLUMB_REC_DATA;
@@ -118,6 +121,11 @@ static void data(struct fixture *f, uint64_t sock, size_t from, size_t len, size
 	memcpy(exact, f->stream + from, captured);
 	conn_table_record(f->table, &r, slice_make(exact, captured));
 	free(exact);
+}
+
+static void data(struct fixture *f, uint64_t sock, size_t from, size_t len, size_t captured, uint16_t flags)
+{
+	data_of(f, PLUMB_INGRESS, sock, from, len, captured, flags);
 }
 
 static void tick(struct fixture *f, uint64_t later_ns)
@@ -217,6 +225,31 @@ static void jump_at_a_socket_waits_briefly(void **state)
 }
 
 /* A skipped range and a hole in every position to each other: only what was wanted is a loss. */
+/* A time without records ends: request and answer both wait behind a gap, and come out in the order in which they came in. */
+static void behind_two_gaps_order_is_kept(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		enum plumb_direction request = i & 1 ? PLUMB_EGRESS : PLUMB_INGRESS, answer = i & 1 ? PLUMB_INGRESS : PLUMB_EGRESS;
+		struct fixture f;
+
+		fixture_init(&f, (struct conn_options){ 0 });
+		data_of(&f, PLUMB_INGRESS, 7, 0, 10, 10, 0);
+		data_of(&f, PLUMB_EGRESS, 7, 0, 10, 10, 0);
+		data_of(&f, request, 7, 100, 10, 10, 0);
+		data_of(&f, answer, 7, 100, 10, 10, 0);
+		assert_int_equal(f.seen.holes, 0);
+		if (i & 2)
+			tick(&f, 1000 * 1000 * 1000);
+		else
+			conn_table_flush(f.table);
+		assert_int_equal(f.seen.holes, 2);
+		assert_int_equal(f.seen.latest[1], request);
+		assert_int_equal(f.seen.latest[0], answer);
+		fixture_done(&f);
+	}
+}
+
 static void holes_in_skipped_bytes_do_not_count(void **state)
 {
 	(void)state;
@@ -561,7 +594,7 @@ int main(void)
 		cmocka_unit_test(full_table_evicts_the_oldest),        cmocka_unit_test(closed_sockets_leave_no_ghosts),
 		cmocka_unit_test(tuple_finds_mapped_addresses),        cmocka_unit_test(an_idle_unix_stream_stays_itself),
 		cmocka_unit_test(a_dropped_socket_is_known_again),     cmocka_unit_test(the_longest_waiting_gives_way),
-		cmocka_unit_test(memory_is_bounded_and_bytes_add_up),
+		cmocka_unit_test(memory_is_bounded_and_bytes_add_up),         cmocka_unit_test(behind_two_gaps_order_is_kept),
 	};
 	return cmocka_run_group_tests_name("conn", tests, NULL, NULL);
 }

@@ -426,38 +426,66 @@ static void evict(struct reassembly *r, struct stream *s)
 	held_remove(r, s);
 }
 
-/* Everything pending that has become contiguous. */
-static void drain(struct reassembly *r, struct connection *c, enum plumb_direction dir)
+/* The direction whose pending bytes came first, -1 if there are none. contiguous: only those that follow what was handed out. */
+static int pending_first(const struct connection *c, bool contiguous)
 {
-	struct stream *s = &c->streams[dir];
+	const struct segment *first = NULL;
+	int at = -1;
 
-	while (s->pending && ((struct segment *)s->pending)->offset <= s->end) {
+	for (int d = 0; d < 2; d++) {
+		const struct segment *g = c->streams[d].pending;
+		if (g && (!contiguous || g->offset <= c->streams[d].end) && (!first || g->time_ns < first->time_ns)) {
+			first = g;
+			at = d;
+		}
+	}
+	return at;
+}
+
+/* Everything pending that has become contiguous, in the order in which it came: a request before its answer. */
+static void drain(struct reassembly *r, struct connection *c)
+{
+	for (int d; (d = pending_first(c, true)) >= 0;) {
+		struct stream *s = &c->streams[d];
 		struct segment *g = pending_pop(r, s);
 		struct origin o = { g->time_ns > s->last_ns ? g->time_ns : s->last_ns, g->flow, g->tid };
-		place(r, c, dir, g->offset, g->len, slice_make(g->bytes, g->captured), &o);
+		place(r, c, (enum plumb_direction)d, g->offset, g->len, slice_make(g->bytes, g->captured), &o);
 		block_put(r, g, g->cap);
 	}
 	if (!c->streams[0].pending && !c->streams[1].pending)
 		waiting_remove(r, c);
 }
 
-/* The gap before the first pending segment will not be filled any more. */
-static void give_up(struct reassembly *r, struct connection *c, enum plumb_direction dir, uint64_t time_ns)
+/* The gaps before the first pending segments will not be filled any more. Of both directions: what waits in one may answer what waits in the other, not what is missing. */
+static void give_up(struct reassembly *r, struct connection *c, uint64_t time_ns)
 {
-	struct stream *s = &c->streams[dir];
-	const struct segment *g = s->pending;
+	for (int d = 0; d < 2; d++) {
+		struct stream *s = &c->streams[d];
+		const struct segment *g = s->pending;
+		if (g && g->offset > s->end)
+			miss(r, c, (enum plumb_direction)d, g->offset - s->end, CONN_UNSEEN_HOLE, g->time_ns < time_ns ? g->time_ns : time_ns);
+	}
+	drain(r, c);
+}
 
-	miss(r, c, dir, g->offset - s->end, CONN_UNSEEN_HOLE, g->time_ns < time_ns ? g->time_ns : time_ns);
-	drain(r, c, dir);
+/* Have the gaps been there for long enough? The younger one decides, but not for ever. */
+static bool is_over(const struct connection *c, uint64_t time_ns)
+{
+	bool young = false, old = false;
+
+	for (int d = 0; d < 2; d++) {
+		const struct segment *g = c->streams[d].pending;
+		uint64_t age = g && time_ns > g->time_ns ? time_ns - g->time_ns : 0;
+		young |= g && age <= g->hold_ns;
+		old |= g && age > 2 * g->hold_ns;
+	}
+	return old || !young;
 }
 
 static void expire(struct reassembly *r, struct connection *c, uint64_t time_ns)
 {
-	for (int d = 0; d < 2; d++) {
-		struct stream *s = &c->streams[d];
-		for (const struct segment *g; (g = s->pending) && time_ns > g->time_ns && time_ns - g->time_ns > g->hold_ns;)
-			give_up(r, c, (enum plumb_direction)d, time_ns);
-	}
+	while (c->waiting_at && is_over(c, time_ns))
+		give_up(r, c, time_ns);
 }
 
 /* Keeps a record that lies beyond a gap. False at a limit: the gap is then a hole at once. */
@@ -531,7 +559,7 @@ void reassembly_data(struct reassembly *r, struct connection *c, const struct pl
 	if (d->len == 0 && !(d->flags & PLUMB_DATA_WIRE)) {
 		/* At a socket the call that finds the end comes last; on the wire the end has its place in the stream. */
 		while (s->pending)
-			give_up(r, c, dir, d->h.time_ns);
+			give_up(r, c, d->h.time_ns);
 		offset = s->end;
 	}
 	if (offset < s->end && s->end - offset > RESTART_BYTES && d->len) {
@@ -542,13 +570,13 @@ void reassembly_data(struct reassembly *r, struct connection *c, const struct pl
 		if (hold(r, c, d, in))
 			return;
 		if (s->pending && ((struct segment *)s->pending)->offset <= offset)
-			give_up(r, c, dir, d->h.time_ns);
+			give_up(r, c, d->h.time_ns);
 		else
 			miss(r, c, dir, offset - s->end, CONN_UNSEEN_HOLE, d->h.time_ns);
 	}
 	place(r, c, dir, offset, d->len, in, &o);
 	if (s->pending)
-		drain(r, c, dir);
+		drain(r, c);
 }
 
 void reassembly_tick(struct reassembly *r, uint64_t time_ns)
@@ -560,9 +588,8 @@ void reassembly_tick(struct reassembly *r, uint64_t time_ns)
 
 void reassembly_flush(struct reassembly *r, struct connection *c, uint64_t time_ns)
 {
-	for (int d = 0; d < 2; d++)
-		while (c->streams[d].pending)
-			give_up(r, c, (enum plumb_direction)d, time_ns);
+	while (pending_first(c, false) >= 0)
+		give_up(r, c, time_ns);
 }
 
 void reassembly_release(struct reassembly *r, struct connection *c)
