@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Life of processes: fork, exec, exit as they happen, however short. Each goes to the engine and, to be described, to the probe. */
-#include "lib/target.bpf.h"
+#include "lib/judge.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-const volatile bool follow_children = false; /* children of traced processes are traced */
 
 /* An exec must be described while its environment can be read; forks and exits can wait for the probe's next tick (BPF_RB_NO_WAKEUP). */
 static __always_inline void process_tell(struct plumb_percpu *pc, __u32 level, void *record, __u32 size, __u64 wake, bool wanted)
@@ -35,11 +33,7 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 
 	if (!pc || child->pid != child->tgid)
 		return 0; /* a thread */
-	struct plumb_target *t = bpf_map_lookup_elem(&targets, &parent_pid);
-	if (t && t->inherit) {
-		struct plumb_target copy = *t;
-		bpf_map_update_elem(&targets, &pid, &copy, BPF_ANY);
-	}
+	judge_fork(parent_pid, pid);
 	plumb_header(&r.h, PLUMB_REC_FORK, sizeof(r));
 	r.parent_pid = parent_pid;
 	r.pid = pid;
@@ -53,7 +47,12 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, pid_t old_pid, struct
 	struct plumb_percpu *pc = plumb_percpu_get();
 	__u32 level, pid = task->tgid;
 
-	if (!pc || !plumb_enter(pc, &level))
+	if (!pc)
+		return 0;
+	const char *cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, name);
+	__u64 cgroup_id = bpf_get_current_cgroup_id();
+	judge_exec(task, cgroup, cgroup_id);
+	if (!plumb_enter(pc, &level))
 		return 0;
 	struct plumb_scratch *s = plumb_scratch_get(level);
 	if (!s)
@@ -64,17 +63,11 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, pid_t old_pid, struct
 	r->pid = pid;
 	r->ppid = task->real_parent->tgid;
 	r->start_ns = task->start_boottime;
-	r->cgroup_id = bpf_get_current_cgroup_id();
+	r->cgroup_id = cgroup_id;
 	r->uid = (__u32)bpf_get_current_uid_gid();
 	bpf_probe_read_kernel_str(r->comm, sizeof(r->comm), task->comm);
 	bpf_probe_read_kernel_str(r->filename, sizeof(r->filename), bprm->filename);
-	const char *name = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, name);
-	bpf_probe_read_kernel_str(r->cgroup, sizeof(r->cgroup), name);
-
-	if (filter_comms && target_comm_matches(r->comm)) {
-		struct plumb_target t = { .verdict = PLUMB_VERDICT_TRACE, .inherit = follow_children };
-		bpf_map_update_elem(&targets, &pid, &t, BPF_NOEXIST);
-	}
+	bpf_probe_read_kernel_str(r->cgroup, sizeof(r->cgroup), cgroup);
 	process_tell(pc, level, r, sizeof(*r), BPF_RB_FORCE_WAKEUP, target_wanted(pid));
 out:
 	plumb_leave(pc, level);
@@ -92,7 +85,7 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	if (!pc || task->signal->live.counter != 0)
 		return 0;
 	bool wanted = target_wanted(pid);
-	bpf_map_delete_elem(&targets, &pid);
+	judge_exit(pid);
 	plumb_header(&r.h, PLUMB_REC_EXIT, sizeof(r));
 	r.pid = pid;
 	r.code = task->exit_code;

@@ -167,8 +167,11 @@ struct {
 /* Bytes captured of each I/O before the engine has decided. */
 const volatile __u32 default_capture = PLUMB_PAYLOAD_MAX * PLUMB_PAYLOAD_CHUNKS;
 const volatile __u64 stats_interval_ns = 10000000000ull;
-const volatile __u32 filter_ports = 0; /* used entries of filter_port; 0 = all ports */
-const volatile __u16 filter_port[PLUMB_FILTER_MAX];
+
+/* Ports that are watched, those before the first 0; none = all. And those that are not, whatever the first list says. */
+#define PLUMB_PORTS_MAX 16
+const volatile __u16 ports_in[PLUMB_PORTS_MAX];
+const volatile __u16 ports_out[PLUMB_PORTS_MAX];
 
 /* Bytes to capture of an I/O of `len` bytes at `offset`. */
 static __always_inline __u32 sock_capture(const struct plumb_sock_state *st, int dir, __u64 offset, __u32 len)
@@ -296,21 +299,24 @@ static __always_inline void sock_identity(struct sock *sk, struct plumb_sock_ide
 	}
 }
 
+static __always_inline bool port_listed(const volatile __u16 *ports, __u16 local, __u16 remote)
+{
+	for (__u32 i = 0; i < PLUMB_PORTS_MAX && ports[i]; i++)
+		if (ports[i] == local || ports[i] == remote)
+			return true;
+	return false;
+}
+
+/* A Unix socket has no ports: none that is wanted, none that is excluded. */
 static __always_inline bool sock_port_wanted(struct sock *sk)
 {
 	__u16 local = SK(sk, __sk_common.skc_num), remote = __builtin_bswap16(SK(sk, __sk_common.skc_dport));
 
-	if (filter_ports == 0)
+	if (!ports_in[0] && !ports_out[0])
 		return true;
 	if (SK(sk, __sk_common.skc_family) == PLUMB_AF_UNIX)
-		return false;
-	for (__u32 i = 0; i < PLUMB_FILTER_MAX; i++) {
-		if (i >= filter_ports)
-			break;
-		if (filter_port[i] == local || filter_port[i] == remote)
-			return true;
-	}
-	return false;
+		return !ports_in[0];
+	return !port_listed(ports_out, local, remote) && (!ports_in[0] || port_listed(ports_in, local, remote));
 }
 
 /* Unix sockets: the path that either end is bound to, and the cookie of the other end. */
@@ -433,21 +439,28 @@ static __always_inline struct plumb_sock_state *sock_state_make(struct plumb_per
 	return st;
 }
 
+static __always_inline bool sock_judge(struct sock *sk, struct plumb_sock_state *st)
+{
+	if (target_wanted(st->tgid) && sock_port_wanted(sk))
+		st->flags |= PLUMB_ST_WANTED;
+	else
+		st->flags &= ~PLUMB_ST_WANTED;
+	return st->flags & PLUMB_ST_WANTED;
+}
+
 /* Is the process that uses the socket now watched? Cached until it or the targets change. */
 static __always_inline bool sock_wanted(struct sock *sk, struct plumb_sock_state *st, __u32 tgid)
 {
 	__u32 gen = target_gen();
+	bool moves = (ports_in[0] || ports_out[0]) && !(st->flags & PLUMB_ST_TCP); /* a UDP socket may be connected anew */
 
-	if (st->tgid != tgid || st->generation != gen) {
+	if (st->tgid != tgid || st->generation != gen || moves) {
 		/* A new engine knows no socket: tell it of this one again, in the middle of its life. The first verdict is no such change. */
 		if (st->generation && (st->generation ^ gen) >> PLUMB_SESSION_SHIFT)
 			st->flags &= ~(PLUMB_ST_OPENED | PLUMB_ST_FRESH);
 		st->tgid = tgid;
 		st->generation = gen;
-		if (target_wanted(tgid) && sock_port_wanted(sk))
-			st->flags |= PLUMB_ST_WANTED;
-		else
-			st->flags &= ~PLUMB_ST_WANTED;
+		sock_judge(sk, st);
 		sock_shed(sk, st);
 	}
 	return st->flags & PLUMB_ST_WANTED;
@@ -556,7 +569,7 @@ static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate
 	if (oldstate == TCP_SYN_SENT && newstate == TCP_ESTABLISHED) {
 		st->connect_us = (__u32)((bpf_ktime_get_boot_ns() - st->connect_ns) / 1000);
 		sock_begin(sk, st);
-		if (st->flags & PLUMB_ST_WANTED && sock_port_wanted(sk))
+		if (sock_judge(sk, st)) /* only now does it have its own port */
 			sock_emit_open(pc, sk, st);
 		return 0;
 	}

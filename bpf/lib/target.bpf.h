@@ -1,25 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Which processes are watched. Decided once per process, in the kernel for what must not miss short-lived ones. */
+/* Which processes are watched. Decided as they fork and execute programs (judge.bpf.h), looked up here. */
 #ifndef PLUMB_TARGET_BPF_H
 #define PLUMB_TARGET_BPF_H
 
 #include "lib/core.bpf.h"
 
-#define PLUMB_FILTER_MAX 8
+#include "abi/targets.h"
 
-enum plumb_verdict {
-	PLUMB_VERDICT_NONE = 0,   /* no entry: the default counts */
-	PLUMB_VERDICT_TRACE = 1,
-	PLUMB_VERDICT_IGNORE = 2, /* plumb itself, and what the operator excludes */
-};
-
-struct plumb_target {
-	__u8 verdict;
-	__u8 inherit; /* children get the same entry */
-	__u8 pad[6];
-};
-
-/* By thread group id. Entries of ended processes are removed by the exit program; at the maximum the least recently used goes. */
+/* Entries of ended processes are removed by the exit program; at the maximum the least recently used goes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
@@ -27,58 +15,54 @@ struct {
 	__type(value, struct plumb_target);
 } targets SEC(".maps");
 
-const volatile __u8 default_verdict = PLUMB_VERDICT_TRACE;
-const volatile __u32 filter_comms = 0; /* used entries of filter_comm */
-const volatile char filter_comm[PLUMB_FILTER_MAX][PLUMB_COMM_LEN];
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1); /* set to that of targets where there are filters by place */
+	__type(key, __u32);
+	__type(value, struct plumb_place);
+} places SEC(".maps");
 
-/*
- * Raised by the probe whenever targets change, so that verdicts cached in sockets are looked up anew. Never 0. The high bits count engines: when they change,
- * sockets are announced anew.
- */
-#define PLUMB_SESSION_SHIFT 24
+const volatile bool only_targets = false;     /* nothing is watched but what is included */
+const volatile bool filters_by_place = false; /* otherwise nobody writes places */
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, struct plumb_generation);
 } target_generation SEC(".maps");
 
 static __always_inline __u32 target_gen(void)
 {
+	const __u32 changes = (1u << PLUMB_SESSION_SHIFT) - 1;
 	__u32 zero = 0;
-	__u32 *gen = bpf_map_lookup_elem(&target_generation, &zero);
+	struct plumb_generation *g = bpf_map_lookup_elem(&target_generation, &zero);
 
-	return gen ? *gen : 0;
+	return g ? (g->session & ~changes) | ((g->session + g->execs) & changes) : 0;
 }
 
-static __always_inline bool target_comm_matches(const char *comm)
+/* All that is said of the process. */
+static __always_inline __u32 target_bits(__u32 tgid)
 {
-	for (__u32 i = 0; i < PLUMB_FILTER_MAX; i++) {
-		bool same = true;
+	struct plumb_target *t = bpf_map_lookup_elem(&targets, &tgid);
+	__u32 bits = t ? t->program | t->leaf | t->inherited : 0;
 
-		if (i >= filter_comms)
-			return false;
-		for (int j = 0; j < PLUMB_COMM_LEN; j++) {
-			if (filter_comm[i][j] != comm[j]) {
-				same = false;
-				break;
-			}
-			if (!comm[j])
-				break;
-		}
-		if (same)
-			return true;
+	if (filters_by_place) {
+		struct plumb_place *p = bpf_map_lookup_elem(&places, &tgid);
+		if (p)
+			bits |= p->bits;
 	}
-	return false;
+	return bits;
 }
 
 static __always_inline bool target_wanted(__u32 tgid)
 {
-	struct plumb_target *t = bpf_map_lookup_elem(&targets, &tgid);
+	__u32 bits = target_bits(tgid);
 
-	if (t && t->verdict != PLUMB_VERDICT_NONE)
-		return t->verdict == PLUMB_VERDICT_TRACE;
-	return default_verdict == PLUMB_VERDICT_TRACE;
+	if (bits & (PLUMB_OUT | PLUMB_TREE_OUT))
+		return false;
+	return !only_targets || bits & (PLUMB_IN | PLUMB_TREE_IN);
 }
 
 #endif

@@ -76,8 +76,11 @@ static void explain(void *ctx)
 	const struct probe_options *p = &s->live.probe;
 	const char *endpoint = settings_sink_value(v, "otlp", "traces_endpoint");
 
-	log_info(PLUMB_VERSION " watches %s%s", p->load.only_targets ? "the processes that were named" : "every process of this machine",
-		 p->load.ports[0] ? ", connections of the ports that were named" : "");
+	const struct filter *in = &p->load.filters.include, *out = &p->load.filters.exclude;
+	bool excludes = out->pids[0] || out->ports[0] || filter_names_programs(out) || filter_names_places(out);
+
+	log_info(PLUMB_VERSION " watches %s%s%s", p->load.only_targets ? "the processes that were named" : "every process of this machine",
+		 in->ports[0] ? ", connections of the ports that were named" : "", excludes ? ", without what was excluded" : "");
 	if (e->otlp)
 		explain_endpoint(endpoint[0] ? endpoint : settings_sink_value(v, "otlp", "endpoint"));
 	else

@@ -2,6 +2,7 @@
 #include "cmd/session.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -98,40 +99,10 @@ static int limited_list(const struct settings *s, enum setting_id id, size_t max
 	return 2;
 }
 
-static int set_pids(const struct settings *s, enum setting_id id, uint32_t *ret_pids)
-{
-	const char *const *items;
-	size_t n;
-
-	if (limited_list(s, id, PROBE_PIDS_MAX - 1, &items, &n))
-		return 2;
-	for (size_t i = 0; i < n; i++) {
-		uint64_t pid = 0;
-		(void)slice_u64(slice_str(items[i]), &pid); /* checked when it was set */
-		ret_pids[i] = (uint32_t)pid;
-	}
-	return 0;
-}
-
-static int set_filters(struct load_options *l, const struct settings *s)
-{
-	const char *const *items;
-	size_t n;
-
-	if (limited_list(s, SETTING_COMMS, LOAD_FILTER_MAX, &items, &n))
-		return 2;
-	for (size_t i = 0; i < n; i++)
-		l->comms[i] = items[i];
-	l->follow_children = n > 0;
-	if (limited_list(s, SETTING_PORTS, LOAD_FILTER_MAX, &items, &n))
-		return 2;
-	for (size_t i = 0; i < n; i++) {
-		uint64_t port = 0;
-		(void)slice_u64(slice_str(items[i]), &port);
-		l->ports[i] = (uint16_t)port;
-	}
-	return 0;
-}
+/* The settings of one side. */
+struct filter_settings {
+	enum setting_id pids, comms, exes, ports, containers, cgroups;
+};
 
 static const char *const *list_or_null(const struct settings *s, enum setting_id id)
 {
@@ -139,6 +110,51 @@ static const char *const *list_or_null(const struct settings *s, enum setting_id
 	const char *const *items = settings_list(s, id, &n);
 
 	return n ? items : NULL;
+}
+
+/* What is compared is the file itself: a link that the operator knows it by would never match. */
+static void warn_of_links(const struct settings *s, enum setting_id id)
+{
+	char file[PATH_MAX];
+
+	for (const char *const *e = settings_list(s, id, &(size_t){ 0 }); *e; e++)
+		if ((*e)[0] == '/' && realpath(*e, file) && strcmp(file, *e) != 0)
+			log_warn("--%s %s: this is a link, the executable file is %s", setting_defs[id].option, *e, file);
+}
+
+static int set_filter(struct filter *f, const struct settings *s, const struct filter_settings *of)
+{
+	const char *const *items;
+	uint64_t number = 0;
+	size_t n;
+
+	f->comms = list_or_null(s, of->comms);
+	f->exes = list_or_null(s, of->exes);
+	f->containers = list_or_null(s, of->containers);
+	f->cgroups = list_or_null(s, of->cgroups);
+	warn_of_links(s, of->exes);
+	if (limited_list(s, of->pids, FILTER_PIDS_MAX - 1, &items, &n))
+		return 2;
+	for (size_t i = 0; i < n; i++) {
+		(void)slice_u64(slice_str(items[i]), &number); /* checked when it was set */
+		f->pids[i] = (uint32_t)number;
+	}
+	if (limited_list(s, of->ports, FILTER_PORTS_MAX, &items, &n))
+		return 2;
+	for (size_t i = 0; i < n; i++) {
+		(void)slice_u64(slice_str(items[i]), &number);
+		f->ports[i] = (uint16_t)number;
+	}
+	return 0;
+}
+
+static int set_filters(struct filters *f, const struct settings *s)
+{
+	static const struct filter_settings in = { SETTING_PIDS, SETTING_COMMS, SETTING_EXES, SETTING_PORTS, SETTING_CONTAINERS, SETTING_CGROUPS };
+	static const struct filter_settings out = { SETTING_NOT_PIDS, SETTING_NOT_COMMS, SETTING_NOT_EXES, SETTING_NOT_PORTS, SETTING_NOT_CONTAINERS, SETTING_NOT_CGROUPS };
+	int status = set_filter(&f->include, s, &in);
+
+	return status ? status : set_filter(&f->exclude, s, &out);
 }
 
 int session_probe(struct session *s, const struct options *o, bool adhoc)
@@ -155,13 +171,11 @@ int session_probe(struct session *s, const struct options *o, bool adhoc)
 	p->stat_interval_ns = nanoseconds(v, SETTING_STAT_INTERVAL);
 	p->duration_ns = nanoseconds(v, SETTING_STOP_TIME);
 	p->command = o->command;
-	p->exec_names = list_or_null(v, SETTING_EXES);
-	p->containers = list_or_null(v, SETTING_CONTAINERS);
-	p->cgroups = list_or_null(v, SETTING_CGROUPS);
-	if (set_filters(&p->load, v) || set_pids(v, SETTING_PIDS, p->pids) || set_pids(v, SETTING_EXCLUDE, p->exclude))
+	if (set_filters(&p->load.filters, v))
 		return 2;
 	/* Ports narrow down what is read of watched processes; they choose no process. */
-	p->load.only_targets = p->pids[0] || p->load.comms[0] || p->exec_names || p->containers || p->cgroups || p->command;
+	const struct filter *in = &p->load.filters.include;
+	p->load.only_targets = in->pids[0] || filter_names_programs(in) || filter_names_places(in) || p->command;
 	return 0;
 }
 

@@ -348,6 +348,23 @@ void describe_comm(uint32_t pid, char *ret_name, size_t len)
 	ret_name[n > 0 ? strcspn(ret_name, "\n") : 0] = 0;
 }
 
+ssize_t describe_exe(uint32_t pid, char *ret_path, size_t len)
+{
+	char link[64];
+
+	snprintf(link, sizeof(link), "/proc/%u/exe", pid);
+	ssize_t n = readlink(link, ret_path, len - 1);
+	if (n < 0)
+		return -errno;
+	ret_path[n] = 0;
+	char *deleted = strstr(ret_path, " (deleted)");
+	if (deleted)
+		*deleted = 0;
+	return (ssize_t)strlen(ret_path);
+}
+
+ssize_t describe_cgroups(uint32_t pid, char *ret_text, size_t len) { return proc_read(pid, "cgroup", ret_text, len); }
+
 /*
  * The name under which a program was started, where it goes by several (redis-server is a link to redis-check-rdb on Debian): the first word of its
  * arguments, if the kernel's name for the process agrees.
@@ -368,18 +385,12 @@ static size_t describe_started_as(uint32_t pid, char *text, char *ret_name, size
 
 static void describe_executable(struct description *d, uint32_t pid, const struct plumb_rec_exec *exec, char *text)
 {
-	char link[64], path[PLUMB_PATH_LEN * 2];
+	char path[PLUMB_PATH_LEN * 2];
+	ssize_t n = describe_exe(pid, path, sizeof(path));
 
-	snprintf(link, sizeof(link), "/proc/%u/exe", pid);
-	ssize_t n = readlink(link, path, sizeof(path) - 1);
-	if (n > 0) {
-		path[n] = 0;
-		char *deleted = strstr(path, " (deleted)");
-		if (deleted)
-			*deleted = 0;
-	} else if (exec) {
+	if (n <= 0 && exec) {
 		copy_part(path, sizeof(path), exec->filename, strnlen(exec->filename, sizeof(exec->filename)));
-	} else {
+	} else if (n <= 0) {
 		return;
 	}
 	const char *base = base_name(path);
@@ -411,6 +422,17 @@ static int describe_stat_fields(uint32_t pid, char *text, uint64_t ret_fields[52
 		ret_fields[i] = strtoull(p, &p, 10);
 	}
 	return 0;
+}
+
+int describe_parent(uint32_t pid, uint32_t *ret_ppid)
+{
+	uint64_t fields[52];
+	char text[4096];
+	int err = describe_stat_fields(pid, text, fields);
+
+	if (!err)
+		*ret_ppid = (uint32_t)fields[3];
+	return err;
 }
 
 /* Go's linker leaves this section in every program, stripped or not. */

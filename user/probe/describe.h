@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "model/record.h"
 
@@ -22,6 +23,11 @@ int describe_process(uint32_t pid, const struct plumb_rec_exec *exec, void *buf)
 int describe_stat(uint32_t pid, struct plumb_rec_proc_stat *ret);
 /* The kernel's name for the process, at most 15 bytes; "" when it is gone. */
 void describe_comm(uint32_t pid, char *ret_name, size_t len);
+/* Its executable as the kernel names it; the length, or a negative errno. */
+ssize_t describe_exe(uint32_t pid, char *ret_path, size_t len);
+/* The text of /proc/PID/cgroup, lines of ID:CONTROLLERS:PATH; the length, or a negative errno. */
+ssize_t describe_cgroups(uint32_t pid, char *ret_text, size_t len);
+int describe_parent(uint32_t pid, uint32_t *ret_ppid); /* -ESRCH */
 
 /* Parts, for tests. */
 /* Container id (64 hex digits, or what the runtime uses) in a cgroup path; returns its length or 0. */

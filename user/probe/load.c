@@ -25,7 +25,6 @@ enum {
 	RING_BYTES_MAX = 4 * 1024 * 1024,
 	RING_BYTES_MIN = 128 * 1024,
 	LOAD_OBJECTS = 2,
-	LOAD_SESSION_SHIFT = 24, /* bpf/lib/target.bpf.h: PLUMB_SESSION_SHIFT */
 };
 
 struct loaded {
@@ -37,7 +36,8 @@ struct loaded {
 	struct link_ring *rings; /* by CPU and level, mapped */
 	uint32_t ncpus;
 	uint32_t ring_bytes;
-	uint32_t generation;
+	bool only_targets, by_place;
+	struct plumb_generation *generation; /* mapped */
 	int rings_fd; /* made before the objects that use it */
 	int stats_fd;                   /* kept open: programs are timed all the time */
 	int timing_fd;                  /* for a moment */
@@ -126,14 +126,17 @@ static int load_map_fd(const struct loaded *l, const char *name)
 /* Filters are constants of each object: the verifier then removes what is not asked for. */
 #define LOAD_TARGETS(skel, o)                                                                                     \
 	do {                                                                                                      \
-		(skel)->rodata->default_verdict = (o)->only_targets ? TARGET_IGNORE : TARGET_TRACE;               \
+		(skel)->rodata->only_targets = (o)->only_targets;                                                 \
+		(skel)->rodata->filters_by_place = l->by_place;                                                   \
 	} while (0)
 
 #define LOAD_PORTS(skel, o)                                                                                       \
-	for (uint32_t i_ = 0; i_ < LOAD_FILTER_MAX && (o)->ports[i_]; i_++) {                                     \
-		(skel)->rodata->filter_port[i_] = (o)->ports[i_];                                                 \
-		(skel)->rodata->filter_ports = i_ + 1;                                                            \
-	}
+	do {                                                                                                      \
+		for (uint32_t i_ = 0; i_ < FILTER_PORTS_MAX; i_++) {                                              \
+			(skel)->rodata->ports_in[i_] = (o)->filters.include.ports[i_];                            \
+			(skel)->rodata->ports_out[i_] = (o)->filters.exclude.ports[i_];                           \
+		}                                                                                                 \
+	} while (0)
 
 #define LOAD_RINGS(skel, l)                                                                                       \
 	do {                                                                                                      \
@@ -144,12 +147,15 @@ static int load_map_fd(const struct loaded *l, const char *name)
 static int load_size_maps(struct loaded *l, struct bpf_object *object)
 {
 	static const char *const by_level[] = { "ring_ends", "scratches" };
+	struct bpf_map *targets = bpf_object__find_map_by_name(object, "targets"), *places = bpf_object__find_map_by_name(object, "places");
 	int err = bpf_map__reuse_fd(bpf_object__find_map_by_name(object, "rings"), l->rings_fd);
 
 	for (size_t i = 0; i < sizeof(by_level) / sizeof(by_level[0]) && !err; i++)
 		err = bpf_map__set_max_entries(bpf_object__find_map_by_name(object, by_level[i]), l->ncpus * PLUMB_RING_LEVELS);
 	if (!err)
 		err = bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "doorbell"), (uint32_t)sysconf(_SC_PAGESIZE));
+	if (!err && l->by_place)
+		err = bpf_map__set_max_entries(places, bpf_map__max_entries(targets));
 	return err;
 }
 
@@ -179,6 +185,17 @@ static int load_map_rings(struct loaded *l, struct link_doorbell *ret_doorbell)
 		};
 	}
 	*ret_doorbell = bell;
+	return 0;
+}
+
+static int load_map_generation(struct loaded *l)
+{
+	void *p = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, load_map_fd(l, "target_generation"), 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	l->generation = p;
+	l->generation->session = 1;
 	return 0;
 }
 
@@ -248,22 +265,42 @@ static int load_socket(struct loaded *l, const struct load_options *o, struct ca
 	return err;
 }
 
+static int load_names(struct loaded *l, const struct filter_name *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (bpf_map_update_elem(bpf_map__fd(l->process->maps.names), &names[i].name, &names[i].bits, BPF_ANY))
+			return -errno;
+	return 0;
+}
+
 static int load_process(struct loaded *l, const struct load_options *o)
 {
+	const struct filter *in = &o->filters.include, *out = &o->filters.exclude;
+	struct filter_name *names;
+	size_t count;
+
 	l->process = process_bpf__open();
 	if (!l->process)
 		return -errno;
 	LOAD_TARGETS(l->process, o);
-	l->process->rodata->follow_children = o->follow_children;
 	LOAD_RINGS(l->process, l);
-	for (uint32_t i = 0; i < LOAD_FILTER_MAX && o->comms[i]; i++) {
-		snprintf((char *)l->process->rodata->filter_comm[i], PLUMB_COMM_LEN, "%s", o->comms[i]);
-		l->process->rodata->filter_comms = i + 1;
-	}
-	int err = load_size_maps(l, l->process->obj);
+	l->process->rodata->filters_by_comm = in->comms || out->comms;
+	l->process->rodata->filters_by_exe = in->exes || out->exes;
+	l->process->rodata->filters_by_cgroup = in->cgroups || out->cgroups;
+	int err = filters_names(&o->filters, &names, &count);
+	if (err)
+		return err;
+	err = load_size_maps(l, l->process->obj);
+	if (!err)
+		err = bpf_map__set_max_entries(l->process->maps.names, count ? (uint32_t)count : 1);
 	if (!err)
 		err = load_share_maps(l->process->obj, l->base);
-	return err ? err : process_bpf__load(l->process);
+	if (!err)
+		err = process_bpf__load(l->process);
+	if (!err)
+		err = load_names(l, names, count);
+	free(names);
+	return err;
 }
 
 static int load_process_event(void *ctx, void *data, size_t len)
@@ -306,6 +343,8 @@ int loaded_new(const struct load_options *o, struct loaded **ret_loaded, struct 
 	l->rings_fd = -1;
 	l->ncpus = (uint32_t)libbpf_num_possible_cpus();
 	l->ring_bytes = load_ring_bytes(o->ring_bytes, l->ncpus);
+	l->only_targets = o->only_targets;
+	l->by_place = filter_names_places(&o->filters.include) || filter_names_places(&o->filters.exclude);
 	libbpf_set_print(load_print);
 
 	int err = load_make_rings(l);
@@ -316,6 +355,11 @@ int loaded_new(const struct load_options *o, struct loaded **ret_loaded, struct 
 	err = load_socket(l, o, ret_caps);
 	if (err) {
 		load_fail(err, "cannot load the socket programs", ret_error, error_len);
+		goto fail;
+	}
+	err = load_map_generation(l);
+	if (err) {
+		load_fail(err, "cannot map who is watched", ret_error, error_len);
 		goto fail;
 	}
 	libbpf_said[0] = 0;
@@ -354,6 +398,8 @@ void loaded_free(struct loaded *l)
 	free(l->rings);
 	if (l->rings_fd >= 0)
 		close(l->rings_fd);
+	if (l->generation)
+		munmap(l->generation, (size_t)sysconf(_SC_PAGESIZE));
 	if (l->stats_fd >= 0)
 		close(l->stats_fd);
 	if (l->timing_fd >= 0)
@@ -361,15 +407,20 @@ void loaded_free(struct loaded *l)
 	free(l);
 }
 
-int loaded_attach(struct loaded *l, struct caps *caps, char *ret_error, size_t error_len)
+int loaded_attach_life(struct loaded *l, struct caps *caps, char *ret_error, size_t error_len)
 {
 	libbpf_said[0] = 0;
-	/* Process life first: no exec between the two may be missed. */
 	int err = process_bpf__attach(l->process);
+
 	if (err)
 		return load_fail(err, "cannot attach to process life", ret_error, error_len);
 	caps_feature(caps, "process life")->serves = 0;
-	err = l->socket ? socket_bpf__attach(l->socket) : syscall_bpf__attach(l->syscall);
+	return 0;
+}
+
+int loaded_attach(struct loaded *l, struct caps *caps, char *ret_error, size_t error_len)
+{
+	int err = l->socket ? socket_bpf__attach(l->socket) : syscall_bpf__attach(l->syscall);
 	if (err)
 		return load_fail(err, "cannot attach to sockets", ret_error, error_len);
 	caps_feature(caps, "socket life")->serves = 0;
@@ -385,31 +436,32 @@ int loaded_link(struct loaded *l, struct link *ret_link)
 	if (err || p == MAP_FAILED)
 		return err ? err : -errno; /* the process ends */
 	ret_link->policies = p;
+	munmap(l->generation, (size_t)sysconf(_SC_PAGESIZE)); /* who is watched is the probe's to say */
+	l->generation = NULL;
 	ret_link->rings = l->rings;
 	ret_link->nrings = l->ncpus * PLUMB_RING_LEVELS;
 	return 0;
 }
 
-/* Tells the programs that something they remember has changed. */
-static int load_next_generation(struct loaded *l, uint32_t generation)
+/* Tells the programs that something they remember has changed. One writer: a plain store. */
+static void load_next_generation(struct loaded *l, uint32_t session)
 {
-	uint32_t zero = 0;
-
-	l->generation = generation ? generation : 1;
-	return bpf_map_update_elem(load_map_fd(l, "target_generation"), &zero, &l->generation, BPF_ANY) ? -errno : 0;
+	__atomic_store_n(&l->generation->session, session ? session : 1, __ATOMIC_RELEASE);
 }
 
 int loaded_new_session(struct loaded *l)
 {
-	return load_next_generation(l, ((l->generation >> LOAD_SESSION_SHIFT) + 1) << LOAD_SESSION_SHIFT | 1);
+	load_next_generation(l, ((l->generation->session >> PLUMB_SESSION_SHIFT) + 1) << PLUMB_SESSION_SHIFT | 1);
+	return 0;
 }
 
 /* The same session, but verdicts that sockets remember are looked up anew. */
-static int load_next_verdicts(struct loaded *l)
+static void load_next_verdicts(struct loaded *l)
 {
-	const uint32_t count = (1u << LOAD_SESSION_SHIFT) - 1;
+	const uint32_t changes = (1u << PLUMB_SESSION_SHIFT) - 1;
+	uint32_t session = l->generation->session;
 
-	return load_next_generation(l, (l->generation & ~count) | ((l->generation + 1) & count));
+	load_next_generation(l, (session & ~changes) | ((session + 1) & changes));
 }
 
 int loaded_shed(struct loaded *l, uint32_t capture_bytes, uint32_t sample_shift)
@@ -419,32 +471,51 @@ int loaded_shed(struct loaded *l, uint32_t capture_bytes, uint32_t sample_shift)
 
 	if (bpf_map_update_elem(load_map_fd(l, "shed"), &zero, &value, BPF_ANY))
 		return -errno;
-	return load_next_verdicts(l);
+	load_next_verdicts(l);
+	return 0;
 }
 
-static int load_target(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit, uint64_t flags)
+static int load_verdict(struct loaded *l, const char *map, uint32_t pid, const void *value)
 {
-	struct { uint8_t verdict, inherit, pad[6]; } value = { (uint8_t)verdict, inherit, { 0 } };
 
-	if (bpf_map_update_elem(load_map_fd(l, "targets"), &pid, &value, flags))
+	if (bpf_map_update_elem(load_map_fd(l, map), &pid, value, BPF_ANY))
 		return -errno;
-	return load_next_verdicts(l);
+	load_next_verdicts(l);
+	return 0;
 }
 
-int loaded_target(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit) { return load_target(l, pid, verdict, inherit, BPF_ANY); }
-
-int loaded_target_new(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit)
+bool loaded_target(const struct loaded *l, uint32_t pid, struct plumb_target *ret_target)
 {
-	int err = load_target(l, pid, verdict, inherit, BPF_NOEXIST);
-
-	return err == -EEXIST ? 0 : err;
+	return bpf_map_lookup_elem(load_map_fd(l, "targets"), &pid, ret_target) == 0;
 }
 
-bool loaded_is_target(const struct loaded *l, uint32_t pid)
-{
-	uint8_t value[8];
+int loaded_set_target(struct loaded *l, uint32_t pid, const struct plumb_target *t) { return load_verdict(l, "targets", pid, t); }
 
-	return bpf_map_lookup_elem(load_map_fd(l, "targets"), &pid, value) == 0 && value[0] == TARGET_TRACE;
+int loaded_set_tree(struct loaded *l, uint32_t pid, uint8_t bits)
+{
+	return loaded_set_target(l, pid, &(struct plumb_target){ .inherited = bits });
+}
+
+bool loaded_place(const struct loaded *l, uint32_t pid, struct plumb_place *ret_place)
+{
+	return bpf_map_lookup_elem(load_map_fd(l, "places"), &pid, ret_place) == 0;
+}
+
+int loaded_set_place(struct loaded *l, uint32_t pid, const struct plumb_place *p) { return load_verdict(l, "places", pid, p); }
+
+void loaded_drop_place(struct loaded *l, uint32_t pid) { bpf_map_delete_elem(load_map_fd(l, "places"), &pid); }
+
+bool loaded_wanted(const struct loaded *l, uint32_t pid, bool *ret_included)
+{
+	struct plumb_target t = { 0 };
+	struct plumb_place p = { 0 };
+
+	loaded_target(l, pid, &t);
+	if (l->by_place)
+		loaded_place(l, pid, &p);
+	uint32_t bits = t.program | t.leaf | t.inherited | p.bits;
+	*ret_included = (bits & (PLUMB_IN | PLUMB_TREE_IN)) != 0;
+	return !(bits & (PLUMB_OUT | PLUMB_TREE_OUT)) && (!l->only_targets || *ret_included);
 }
 
 static struct bpf_object *load_object(const struct loaded *l, int i)

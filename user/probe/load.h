@@ -12,20 +12,15 @@
 #include "model/link.h"
 #include "model/record.h"
 #include "probe/caps.h"
-
-enum { LOAD_FILTER_MAX = 8 };
+#include "probe/filter.h"
 
 struct load_options {
 	uint32_t ring_bytes;     /* per CPU, rounded down to a power of two; 0 = 4 MiB, less where many CPUs share 32 MiB */
-	bool only_targets;       /* nothing is watched but what target_set() and the filters name */
-	bool follow_children;    /* of processes that match comms */
-	const char *comms[LOAD_FILTER_MAX]; /* NULL-terminated unless full */
-	uint16_t ports[LOAD_FILTER_MAX];    /* 0-terminated unless full */
+	struct filters filters;
+	bool only_targets;       /* nothing is watched but what is included */
 	bool count_cost;         /* BPF_ENABLE_STATS: run time per program; itself costs about 80 ns a run */
 	const char *rung;        /* use this way for socket data and no other; NULL = the best that works */
 };
-
-enum target_verdict { TARGET_DEFAULT = 0, TARGET_TRACE = 1, TARGET_IGNORE = 2 };
 
 struct program_cost {
 	char name[24];
@@ -38,7 +33,9 @@ struct loaded;
 int loaded_new(const struct load_options *o, struct loaded **ret_loaded, struct caps *ret_caps, char *ret_error, size_t error_len);
 void loaded_free(struct loaded *l);
 
-/* Attaches: from here on records come. */
+/* Attaches to fork, exec and exit: from here on they are judged, and their records come. */
+int loaded_attach_life(struct loaded *l, struct caps *caps, char *ret_error, size_t error_len);
+/* Attaches to sockets. */
 int loaded_attach(struct loaded *l, struct caps *caps, char *ret_error, size_t error_len);
 
 /* In an engine's process: maps the rings and the policy table. The arrays stay l's. */
@@ -46,12 +43,18 @@ int loaded_link(struct loaded *l, struct link *ret_link);
 
 /* A new engine begins: sockets in use are announced to it again. */
 int loaded_new_session(struct loaded *l);
-int loaded_target(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit);
-/* The same unless the process has an entry already: what was excluded, or descends from it, stays so. */
-int loaded_target_new(struct loaded *l, uint32_t pid, enum target_verdict verdict, bool inherit);
-bool loaded_is_target(const struct loaded *l, uint32_t pid);
 /* What is given up from now on: most bytes captured of each I/O (UINT32_MAX: no limit); one connection of 2^sample_shift is looked at. */
 int loaded_shed(struct loaded *l, uint32_t capture_bytes, uint32_t sample_shift);
+
+/* Who is watched. A verdict that changes is looked up anew wherever it was remembered. */
+bool loaded_target(const struct loaded *l, uint32_t pid, struct plumb_target *ret_target); /* false: nothing is said of it, ret_target is untouched */
+int loaded_set_target(struct loaded *l, uint32_t pid, const struct plumb_target *t);
+int loaded_set_tree(struct loaded *l, uint32_t pid, uint8_t bits); /* PLUMB_TREE_*: pid and its children to be, and nothing else counts */
+bool loaded_place(const struct loaded *l, uint32_t pid, struct plumb_place *ret_place);
+int loaded_set_place(struct loaded *l, uint32_t pid, const struct plumb_place *p);
+void loaded_drop_place(struct loaded *l, uint32_t pid);
+bool loaded_wanted(const struct loaded *l, uint32_t pid, bool *ret_included); /* included: by a filter, not for want of one */
+
 /* Cumulative, summed over CPUs. */
 void loaded_losses(struct loaded *l, uint64_t ret_losses[PLUMB_LOSS_REASONS]);
 /* Fills at most max entries; returns how many programs are loaded. */

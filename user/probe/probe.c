@@ -24,6 +24,7 @@
 #include "lib/log.h"
 #include "probe/describe.h"
 #include "probe/governor.h"
+#include "probe/selection.h"
 #include "probe/watch.h"
 
 enum {
@@ -303,7 +304,7 @@ static int probe_start_engine(struct probe *p)
 	p->control_fd = pair[0];
 	p->engine = pid;
 	p->engine_started_ns = boot_ns();
-	loaded_target(p->loaded, (uint32_t)pid, TARGET_IGNORE, true);
+	loaded_set_tree(p->loaded, (uint32_t)pid, PLUMB_TREE_OUT);
 	probe_send_start(p);
 	watch_describe_all(p->watch);
 	return 0;
@@ -339,7 +340,7 @@ static int probe_start_command(struct probe *p)
 	}
 	close(gate[0]);
 	p->command = pid;
-	int err = loaded_target(p->loaded, (uint32_t)pid, TARGET_TRACE, true);
+	int err = loaded_set_tree(p->loaded, (uint32_t)pid, PLUMB_TREE_IN);
 	if (write(gate[1], "g", 1) != 1)
 		err = -EIO;
 	close(gate[1]);
@@ -526,29 +527,22 @@ static int probe_descriptors(struct probe *p)
 	return 0;
 }
 
+/* Those named must be there; an excluded process that has ended excludes nothing. */
 static int probe_targets(struct probe *p, char *ret_error, size_t error_len)
 {
-	int err = 0;
+	const struct filters *f = &p->o->load.filters;
 
-	for (int i = 0; i < PROBE_PIDS_MAX && p->o->pids[i]; i++) {
-		err = watch_target_tree(p->watch, p->o->pids[i], TARGET_TRACE);
-		if (err) {
-			snprintf(ret_error, error_len, "cannot watch process %u: %s", p->o->pids[i], strerror(-err));
-			return err;
+	for (size_t i = 0; i < FILTER_PIDS_MAX && f->include.pids[i]; i++) {
+		uint32_t parent;
+		int gone = describe_parent(f->include.pids[i], &parent);
+		if (gone) {
+			snprintf(ret_error, error_len, "cannot watch process %u: %s", f->include.pids[i], strerror(-gone));
+			return gone;
 		}
 	}
-	/* What is excluded wins over its parents, and nobody traces plumb. An excluded process that has ended excludes nothing. */
-	for (int i = 0; !err && i < PROBE_PIDS_MAX && p->o->exclude[i]; i++) {
-		err = watch_target_tree(p->watch, p->o->exclude[i], TARGET_IGNORE);
-		if (err == -ESRCH)
-			err = 0;
-	}
-	if (!err)
-		err = loaded_target(p->loaded, (uint32_t)getpid(), TARGET_IGNORE, true);
+	int err = selection_judge_all(p->loaded, f);
 	if (err)
 		snprintf(ret_error, error_len, "cannot set up the targets: %s", strerror(-err));
-	else
-		watch_select_all(p->watch);
 	return err;
 }
 
@@ -605,11 +599,12 @@ int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_er
 		snprintf(ret_error, error_len, "cannot set up the probe: %s", strerror(-err));
 		goto out;
 	}
-	err = probe_targets(&p, ret_error, error_len);
-	if (err)
-		goto out;
-	/* Attached before the engine starts: it finds the first records waiting in the rings. */
-	err = loaded_attach(p.loaded, ret_caps, ret_error, error_len);
+	/* Life first: what is forked while the targets are looked for is judged like its parent. All before the engine starts, which finds the first records in the rings. */
+	err = loaded_attach_life(p.loaded, ret_caps, ret_error, error_len);
+	if (!err)
+		err = probe_targets(&p, ret_error, error_len);
+	if (!err)
+		err = loaded_attach(p.loaded, ret_caps, ret_error, error_len);
 	if (err)
 		goto out;
 	err = probe_start_engine(&p);

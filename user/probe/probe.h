@@ -9,16 +9,9 @@
 #include "probe/load.h"
 #include "probe/sandbox.h"
 
-enum { PROBE_PIDS_MAX = 64 };
-
 struct probe_options {
 	struct load_options load;
 	struct sandbox_options sandbox;
-	uint32_t pids[PROBE_PIDS_MAX];    /* watched with their children; 0-terminated */
-	uint32_t exclude[PROBE_PIDS_MAX]; /* never watched, nor their children */
-	const char *const *exec_names;    /* base names of executables; NULL-terminated or NULL */
-	const char *const *containers;    /* id prefixes; likewise */
-	const char *const *cgroups;       /* path parts; likewise */
 	char *const *command;             /* started once all is attached, watched; its end ends the run, the run's end leaves it alone; NULL none */
 	uint64_t duration_ns;             /* 0 = until a signal */
 	double max_overhead;              /* share of the machine that plumb may take before it gives something up (governor.h); 0 = without limit */

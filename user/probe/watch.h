@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which processes there are, described to the engine as they come, and those selected that only user space can judge (executable, container, cgroup path). Told by exec, fork
- * and exit events; /proc is walked once, at the start of an engine.
+ * Which processes there are: those that are watched are described to the engine as they come. Told by exec, fork and exit events; /proc is walked once, at the start
+ * of an engine.
  */
 #ifndef PLUMB_PROBE_WATCH_H
 #define PLUMB_PROBE_WATCH_H
@@ -23,10 +23,6 @@ void watch_describe(struct watch *w, uint32_t pid, const struct plumb_rec_exec *
 void watch_describe_all(struct watch *w); /* all that runs; in portions, at each tick */
 void watch_tick(struct watch *w, uint64_t now_ns);
 void watch_stats(struct watch *w);        /* PROC_STAT of every process described and alive */
-/* Selects by name, container and cgroup among what runs, at once: nothing of them is missed from the attachment on. */
-void watch_select_all(struct watch *w);
-/* Verdict for pid and the children it has now; later ones inherit in the kernel. -ESRCH. */
-int watch_target_tree(struct watch *w, uint32_t pid, enum target_verdict verdict);
 uint64_t watch_lost(const struct watch *w); /* processes that could not be described */
 
 #endif

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """build/plumb as the tests run it: attached before the traffic starts, spans read from its standard output."""
+import contextlib
 import ctypes
 import errno
 import os
 import platform
+import signal
 import struct
 import subprocess
 
@@ -42,6 +44,15 @@ class Plumb(Process):
             argv += ["--output", output]
         super().__init__(name, argv, folder, env={**os.environ, **(env or {})})
         wait_until(lambda: "attached" in self.err.read_text(errors="replace"), "line 'attached' on standard error", alive=self)
+
+    @contextlib.contextmanager
+    def probe_stopped(self):
+        """What happens meanwhile is decided in the kernel or not at all: the probe hears of it later."""
+        self.popen.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.popen.send_signal(signal.SIGCONT)
 
     def spans(self):
         """Those whose lines are complete."""
