@@ -84,7 +84,9 @@ static void try_kernel(struct doctor *d)
 	struct load_options best = { .rung = NULL };
 	int err = loaded_new(&best, &l, &d->caps, d->error, sizeof(d->error));
 	if (!err) {
-		err = loaded_attach(l, &d->caps, d->error, sizeof(d->error));
+		err = loaded_attach_life(l, &d->caps, d->error, sizeof(d->error));
+		if (!err)
+			err = loaded_attach(l, &d->caps, d->error, sizeof(d->error));
 		d->map_bytes = loaded_map_bytes(l);
 		loaded_free(l);
 	}
