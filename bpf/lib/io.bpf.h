@@ -313,7 +313,7 @@ out:
 	return head.h.time_ns;
 }
 
-static __always_inline void io_dgram_peer(struct sock *sk, const struct plumb_gather *g, int dir, struct plumb_rec_dgram *r)
+static __noinline void io_dgram_peer(struct sock *sk, const struct plumb_gather *g, int dir, struct plumb_rec_dgram *r)
 {
 	struct sockaddr_in6 sa = {};
 

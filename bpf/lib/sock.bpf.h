@@ -342,8 +342,11 @@ static __always_inline void sock_unix(struct sock *sk, struct plumb_rec_sock *r)
 		r->path[0] = '@';
 }
 
-/* Returns false when the record could not be sent; it is then tried again at the next I/O. */
-static __always_inline bool sock_emit_open(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st)
+/*
+ * Returns false when the record could not be sent; it is then tried again at the next I/O. A function of its own, as others that are seldom called: the frames
+ * of a chain of calls share 512 bytes of stack.
+ */
+static __noinline bool sock_emit_open(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st)
 {
 	struct plumb_sock_identity id;
 	struct plumb_ring_ends *ends;
@@ -380,7 +383,7 @@ static __always_inline bool sock_emit_open(struct plumb_percpu *pc, struct sock 
 	return true;
 }
 
-static __always_inline void sock_emit_stats(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, __u16 type, __u32 flags)
+static __noinline void sock_emit_stats(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, __u16 type, __u32 flags)
 {
 	struct plumb_sock_identity id;
 	struct plumb_ring_ends *ends;
