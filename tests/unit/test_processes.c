@@ -106,6 +106,30 @@ static void ended_ones_stay_while_needed(void **state)
 	process_table_free(t);
 }
 
+/* A build or a test suite ends thousands a second: they are not all kept until the last of them is old. */
+static void many_that_end_do_not_stay_long(void **state)
+{
+	const struct { uint64_t at_ns, active; } steps[] = {
+		{ 2 * SECOND, 3001 + 1 }, { 3 * SECOND, 3001 + 1 }, { 3 * SECOND + 1, 1024 + 1 }, { 32 * SECOND, 1024 + 1 }, { 33 * SECOND, 1 },
+	};
+	struct process_counts n;
+	struct process_table *t;
+
+	(void)state;
+	assert_int_equal(process_table_new(0, &t), 0);
+	for (uint32_t pid = 1; pid <= 3002; pid++)
+		describe(t, pid, SECOND);
+	for (uint32_t pid = 1; pid <= 3001; pid++)
+		exit_of(t, pid, 2 * SECOND);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		feed(t, (struct record){ 0 }, PLUMB_REC_TICK, steps[i].at_ns, SLICE_NONE);
+		process_table_counts(t, &n);
+		assert_int_equal(n.active, steps[i].active);
+	}
+	assert_int_equal(n.expired, 3001);
+	process_table_free(t);
+}
+
 static void table_is_bounded(void **state)
 {
 	struct process *held[13];
@@ -167,6 +191,7 @@ int main(void)
 		cmocka_unit_test(as_many_as_the_probe_follows),
 		cmocka_unit_test(descriptions_follow_fork_and_exec),
 		cmocka_unit_test(ended_ones_stay_while_needed),
+		cmocka_unit_test(many_that_end_do_not_stay_long),
 		cmocka_unit_test(table_is_bounded),
 	};
 	return cmocka_run_group_tests_name("processes", tests, NULL, NULL);

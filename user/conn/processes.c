@@ -8,9 +8,14 @@
 #include "lib/map.h"
 #include "lib/slab.h"
 
-enum { PROCESSES_MAX = 16384 }; /* as many as the probe follows */
+enum {
+	PROCESSES_MAX = 16384, /* as many as the probe follows */
+	ENDED_MANY = 1024,     /* more ended ones than these are not kept for long: each takes over 4 KiB */
+};
 
-#define LINGER_NS (30ull * 1000 * 1000 * 1000) /* an ended process is kept so long: late records may speak of it */
+/* An ended process is kept so long, as late records may speak of it; where many end, only as long as records are ever late. */
+#define LINGER_NS (30ull * 1000 * 1000 * 1000)
+#define LINGER_LEAST_NS (1000ull * 1000 * 1000)
 
 /* What the table adds to a process. Unreferenced entries are in one of two lists, in the order in which they became so. */
 struct entry {
@@ -22,6 +27,7 @@ struct entry {
 
 struct idle {
 	struct entry *first, *last;
+	uint32_t len;
 };
 
 struct process_table {
@@ -63,6 +69,7 @@ static void idle_remove(struct entry *e)
 		return;
 	*(e->prev ? &e->prev->next : &e->list->first) = e->next;
 	*(e->next ? &e->next->prev : &e->list->last) = e->prev;
+	e->list->len--;
 	e->prev = e->next = NULL;
 	e->list = NULL;
 }
@@ -74,6 +81,7 @@ static void idle_add(struct idle *l, struct entry *e)
 	e->next = NULL;
 	*(l->last ? &l->last->next : &l->first) = e;
 	l->last = e;
+	l->len++;
 }
 
 static struct entry *entry_find(const struct process_table *t, uint32_t pid) { return map_get(&t->by_pid, (uint64_t)pid + 1); }
@@ -343,7 +351,7 @@ static void record_stat(struct process_table *t, const struct plumb_rec_proc_sta
 
 static void expire(struct process_table *t)
 {
-	while (t->ended.first && t->now_ns - t->ended.first->p.exit_ns > LINGER_NS) {
+	while (t->ended.first && t->now_ns - t->ended.first->p.exit_ns > (t->ended.len > ENDED_MANY ? LINGER_LEAST_NS : LINGER_NS)) {
 		t->counts.expired++;
 		entry_free(t, t->ended.first);
 	}
