@@ -16,6 +16,7 @@ struct pipeline {
 	struct sink *const *sinks;
 	void (*policy)(void *ctx, uint64_t sock, const struct capture *capture);
 	void *policy_ctx;
+	struct link_progress *progress;
 	uint64_t now_ns;
 	uint64_t realtime_offset_ns;
 	uint64_t spans; /* given to the sinks */
@@ -27,6 +28,8 @@ static void on_begin(void *ctx, struct exchange *x)
 {
 	struct pipeline *p = ctx;
 
+	if (p->progress)
+		p->progress->begun++;
 	correlate_begin(p->correlate, x);
 }
 
@@ -74,6 +77,8 @@ static void on_release(void *ctx, struct exchange *x)
 		for (struct sink *const *sink = p->sinks; sink && *sink; sink++)
 			(*sink)->ops->span(*sink, s); /* refusals are counted by the sink */
 	}
+	if (p->progress)
+		p->progress->ended++;
 	proto_engine_free_exchange(p->proto, x);
 }
 
@@ -116,6 +121,7 @@ int pipeline_new(const struct pipeline_options *o, struct pipeline **ret_pipelin
 	p->sinks = o->sinks;
 	p->policy = o->policy;
 	p->policy_ctx = o->policy_ctx;
+	p->progress = o->progress;
 	int err = make_stages(p, o);
 	if (err) {
 		pipeline_free(p);

@@ -7,6 +7,7 @@
 #define PLUMB_PIPELINE_H
 
 #include "metrics/metrics.h"
+#include "model/link.h"
 #include "source/source.h"
 
 struct pipeline_filter { /* which spans reach the sinks; metrics see all */
@@ -26,6 +27,7 @@ struct pipeline_options {
 	struct sink *const *sinks;  /* NULL-terminated, not owned */
 	void (*policy)(void *ctx, uint64_t sock, const struct capture *capture); /* NULL = nobody to tell (files) */
 	void *policy_ctx;
+	struct link_progress *progress; /* requests begun and ended are counted there too, for who outlives this process; NULL = nobody asks */
 };
 
 struct pipeline;

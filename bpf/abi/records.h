@@ -81,6 +81,7 @@ enum plumb_loss {
 	PLUMB_LOSS_CONTROL,         /* probe's own records that the engine did not take in time */
 	PLUMB_LOSS_SHED,            /* requests (turns) on connections that are not looked at, to keep within the overhead budget */
 	PLUMB_LOSS_UNSENT_SPANS,    /* spans that were in the memory of an engine that died, neither exported nor spooled nor dropped */
+	PLUMB_LOSS_OPEN_REQUESTS,   /* requests that an engine which died was following: they were no spans yet */
 	PLUMB_LOSS_REASONS,
 };
 

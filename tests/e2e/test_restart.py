@@ -96,7 +96,7 @@ def test_spans_in_the_memory_of_a_killed_engine_are_counted(start, plumb, folder
         kill(p)
         wait_until(lambda: metric(port, lost) == 218, "218 lost spans", alive=p)
         assert p.stop() == 0, p.tail()
-        assert (collector.spans, p.err.read_text().count("spans that the engine had not sent yet are lost")) == (101, 2)
+        assert (collector.spans, p.err.read_text().count("spans that the engine had not sent yet and 0 requests")) == (101, 2)
 
         p = run(folder / "spool")
         exchange(sock, 53)

@@ -293,6 +293,7 @@ static int engine_run(const struct link *link, const struct sandbox_report *sand
 	o.sinks = e->sinks;
 	o.policy = engine_policy;
 	o.policy_ctx = e;
+	o.progress = link->progress;
 	int err = pipeline_new(&o, &e->pipeline);
 	if (!err)
 		err = live_open(link, e->web ? web_event_fd(e->web) : -1, &e->source);

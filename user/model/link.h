@@ -33,13 +33,14 @@ struct link_spans {
 };
 
 /*
- * Shared memory that outlives the engine. What was taken but not processed is lost; and a record that was being looked at when
- * the engine died is not looked at again by the next one.
+ * Shared memory that outlives the engine. What was taken but not processed is lost, and so is what it held; and a record that was
+ * being looked at when the engine died is not looked at again by the next one.
  */
 struct link_progress {
 	uint64_t taken;
 	uint64_t processed;
 	struct link_spans spans;
+	uint64_t begun, ended; /* requests that the engine follows, and those of them that became spans: the rest is in its memory alone */
 	uint64_t at[LINK_RINGS_MAX]; /* by ring: behind the last record taken */
 };
 

@@ -34,9 +34,10 @@ enum {
 	PROBE_SOCKET_BYTES = 4 * 1024 * 1024,
 	PROBE_RESTART_MAX_MS = 10000,
 	PROBE_COSTS_MAX = 16,
-	UNSENT_MAX = 1 << 30,       /* more spans than any engine holds */
+	HELD_MAX = 1 << 30,         /* more spans and requests than any engine holds */
 	PROBE_CONTROL_BATCH = 256,  /* messages of the engine that are looked at before anything else gets its turn */
 	ENGINE_NICE = -5,           /* it must empty the rings even when all CPUs are busy */
+	ENGINE_OOM_SCORE = 300,     /* more than the probe's: where memory is short it goes, neither the probe, which restarts it, nor who is watched */
 };
 
 struct probe {
@@ -51,7 +52,7 @@ struct probe {
 	uint32_t restarts;
 	uint64_t backoff_ms, restart_at_ns, stop_at_ns, duration_at_ns;
 	uint64_t engine_started_ns, report_at_ns, stat_at_ns;
-	uint64_t lost_control, lost_restart, lost_spans;
+	uint64_t lost_control, lost_restart, lost_spans, lost_requests;
 	struct governor governor;
 	bool timing;            /* the kernel times the programs until the next tick */
 	bool untimed;           /* it does not; said once */
@@ -117,6 +118,7 @@ static void probe_report_loss(struct probe *p)
 	loss[PLUMB_LOSS_CONTROL] += p->lost_control;
 	loss[PLUMB_LOSS_ENGINE_RESTART] += p->lost_restart;
 	loss[PLUMB_LOSS_UNSENT_SPANS] += p->lost_spans;
+	loss[PLUMB_LOSS_OPEN_REQUESTS] += p->lost_requests;
 	loss[PLUMB_LOSS_DESCRIBE] += watch_lost(p->watch);
 	for (uint32_t i = 0; i < PLUMB_LOSS_REASONS; i++) {
 		struct plumb_rec_loss r = { .h = probe_header(PLUMB_REC_LOSS, sizeof(r)), .reason = i, .count = loss[i] };
@@ -330,6 +332,7 @@ static int probe_start_command(struct probe *p)
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		signal(SIGPIPE, SIG_DFL);
+		signal(SIGXFSZ, SIG_DFL);
 		close(gate[1]);
 		dup2(STDERR_FILENO, STDOUT_FILENO); /* standard output carries spans and nothing else */
 		if (read(gate[0], &go, 1) != 1)
@@ -361,6 +364,25 @@ static void probe_stop(struct probe *p)
 	}
 }
 
+/* What an engine that died had in its memory. It wrote these and is not trusted. */
+static uint64_t engine_held(uint64_t in, uint64_t out)
+{
+	return in - out < HELD_MAX ? in - out : HELD_MAX;
+}
+
+static void probe_count_held(struct probe *p)
+{
+	uint64_t unsent = engine_held(p->progress->spans.taken, p->progress->spans.settled), open = engine_held(p->progress->begun, p->progress->ended);
+
+	p->progress->spans = (struct link_spans){ 0 };
+	p->progress->begun = p->progress->ended = 0;
+	p->lost_spans += unsent;
+	p->lost_requests += open;
+	if (unsent || open)
+		log_warn("%llu spans that the engine had not sent yet and %llu requests that it was following are lost", (unsigned long long)unsent,
+			 (unsigned long long)open);
+}
+
 static void probe_engine_ended(struct probe *p, int wait_status)
 {
 	bool clean = WIFEXITED(wait_status);
@@ -373,13 +395,7 @@ static void probe_engine_ended(struct probe *p, int wait_status)
 	/* The engine wrote these and is not trusted: at most one record is being processed at a time. */
 	p->lost_restart += p->progress->taken != p->progress->processed;
 	p->progress->processed = p->progress->taken;
-	uint64_t unsent = p->progress->spans.taken - p->progress->spans.settled;
-	p->progress->spans = (struct link_spans){ 0 };
-	if (unsent > UNSENT_MAX)
-		unsent = UNSENT_MAX;
-	p->lost_spans += unsent;
-	if (unsent)
-		log_warn("%llu spans that the engine had not sent yet are lost", (unsigned long long)unsent);
+	probe_count_held(p);
 	if (p->stopping || clean) {
 		/* An engine that ends by itself has finished, or has said why it cannot work. */
 		if (!p->status)
