@@ -104,16 +104,17 @@ static void engine_policy(void *ctx, uint64_t sock, const struct capture *captur
 static int engine_end_recording(struct engine *e, int err)
 {
 	struct recorder *r = e->recorder;
+	bool full = err == -EFBIG && e->o->record.max_bytes; /* else it is the system that allows no larger file */
 
 	e->recorder = NULL;
 	recorder_close(r);
-	if (err == -EFBIG)
+	if (full)
 		log_info("the recording has reached its size%s", e->o->nsinks ? "; tracing goes on" : "");
 	else
 		log_error("recording: %s%s", strerror(-err), e->o->nsinks ? "; tracing goes on without it" : "");
 	if (e->o->nsinks)
 		return 0;
-	e->status = err == -EFBIG ? 0 : 1;
+	e->status = full ? 0 : 1;
 	return -ECANCELED;
 }
 

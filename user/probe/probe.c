@@ -243,6 +243,23 @@ static void close_others(int *keep, size_t n)
 	syscall(SYS_close_range, from, ~0u, 0);
 }
 
+/* Out of memory, the kernel ends this process first. */
+static void engine_offer_itself(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	char text[16] = "";
+
+	if (fd < 0)
+		return; /* without /proc there is nothing to adjust */
+	if (read(fd, text, sizeof(text) - 1) > 0) {
+		long score = strtol(text, NULL, 10) + ENGINE_OOM_SCORE;
+		int n = snprintf(text, sizeof(text), "%ld", score < 1000 ? score : 1000);
+		if (pwrite(fd, text, (size_t)n, 0) != n)
+			log_warn("cannot raise the engine's OOM score: %s", strerror(errno));
+	}
+	close(fd);
+}
+
 /* In the child: only what the engine needs stays. Never returns. */
 static void engine_main(struct probe *p, int control_fd)
 {
@@ -265,10 +282,10 @@ static void engine_main(struct probe *p, int control_fd)
 	close_others(keep, n);
 
 	signal(SIGINT, SIG_IGN); /* the terminal tells both; the probe decides */
-	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setpriority(PRIO_PROCESS, 0, ENGINE_NICE);
+	engine_offer_itself();
 	p->link.control_fd = control_fd;
 	p->link.restarts = p->restarts;
 	int status = p->o->engine_prepare ? p->o->engine_prepare(&p->link, p->o->engine_ctx) : 0;
@@ -527,7 +544,9 @@ static int probe_descriptors(struct probe *p)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	/* A reader that is gone and a file at its limit are errors of a write, here and in the engine. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	p->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	p->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (p->signal_fd < 0 || p->timer_fd < 0 || timerfd_settime(p->timer_fd, 0, &every, NULL))
