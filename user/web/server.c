@@ -347,21 +347,50 @@ static int expire(struct web *w)
 	return (int)(next - now);
 }
 
+static bool has_room(const struct web *w) { return w->used < places(w); }
+
+/*
+ * Here and not in libmicrohttpd, which for lack of descriptors tries again at once, for ever. Returns false when whoever waits must wait on: nothing is left to
+ * serve him with.
+ */
+static bool take_clients(struct web *w)
+{
+	while (has_room(w)) {
+		struct sockaddr_storage addr;
+		socklen_t len = sizeof(addr);
+		int fd = accept4(w->listen_fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0)
+			return errno == EAGAIN || errno == ECONNABORTED || errno == EINTR;
+		if (MHD_add_connection(w->daemon, fd, (struct sockaddr *)&addr, len) != MHD_YES)
+			return false; /* it has closed it */
+	}
+	return true;
+}
+
 static void *web_main(void *arg)
 {
 	struct web *w = arg;
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(w->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	struct pollfd fds[] = { { .fd = info->epoll_fd, .events = POLLIN }, { .fd = w->web_fd, .events = POLLIN } };
+	struct pollfd fds[] = {
+		{ .fd = info->epoll_fd, .events = POLLIN },
+		{ .fd = w->web_fd, .events = POLLIN },
+		{ .events = POLLIN },
+	};
+	uint64_t accept_at_ms = 0;
 
 	while (!atomic_load(&w->stop)) {
 		MHD_UNSIGNED_LONG_LONG due;
 		int wait = expire(w);
 		if (MHD_get_timeout(w->daemon, &due) == MHD_YES && due < (MHD_UNSIGNED_LONG_LONG)wait)
 			wait = (int)due;
-		if (poll(fds, 2, wait) > 0 && fds[1].revents) {
+		/* A sweep later at the latest it is looked at again. */
+		fds[2].fd = has_room(w) && now_ms() >= accept_at_ms ? w->listen_fd : -1;
+		if (poll(fds, 3, wait) > 0 && fds[1].revents) {
 			event_clear(w->web_fd);
 			spread(w);
 		}
+		if (fds[2].fd >= 0 && fds[2].revents && !take_clients(w))
+			accept_at_ms = now_ms() + SWEEP_MS;
 		MHD_run(w->daemon);
 	}
 	/* A suspended connection must be resumed before its daemon stops. */
@@ -488,8 +517,8 @@ static int open_socket(struct web *w, const char *listen_on, char *ret_error, si
 static void web_done(struct web *w)
 {
 	if (w->daemon)
-		MHD_stop_daemon(w->daemon); /* closes listen_fd */
-	else if (w->listen_fd >= 0)
+		MHD_stop_daemon(w->daemon);
+	if (w->listen_fd >= 0)
 		close(w->listen_fd);
 	if (w->engine_fd >= 0)
 		close(w->engine_fd);
@@ -510,8 +539,8 @@ static int start(struct web *w, char *ret_error, size_t error_len)
 		snprintf(ret_error, error_len, "cannot serve /metrics: no memory or file descriptors left");
 		return -ENOMEM;
 	}
-	w->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, w,
-		MHD_OPTION_LISTEN_SOCKET, (MHD_socket)w->listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)places(w),
+	w->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, w,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)places(w),
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)(w->request_ms / 1000 + 1),
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, w, MHD_OPTION_NOTIFY_COMPLETED, on_completed, w, MHD_OPTION_END);
 	if (!w->daemon) {
