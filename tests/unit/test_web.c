@@ -239,8 +239,19 @@ static void says_why_it_cannot_listen(void **state)
 	(void)state;
 	snprintf(address, sizeof(address), "127.0.0.1:%u", web_port(w));
 	struct web_options o = { .listen = address };
+	assert_int_equal(web_start(&o, &other, error, sizeof(error)), -EBUSY);
+	assert_non_null(strstr(error, "another plumb serves"));
+	web_stop(w);
+	/* The address is free at once, and one that a stranger has is known as such. */
+	assert_int_equal(web_start(&o, &w, error, sizeof(error)), 0);
+	int stranger = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sa);
+	assert_int_equal(bind(stranger, (struct sockaddr *)&sa, len) | listen(stranger, 1) | getsockname(stranger, (struct sockaddr *)&sa, &len), 0);
+	snprintf(address, sizeof(address), "127.0.0.1:%u", ntohs(sa.sin_port));
 	assert_int_equal(web_start(&o, &other, error, sizeof(error)), -EADDRINUSE);
 	assert_non_null(strstr(error, "another program listens there"));
+	close(stranger);
 	static const char *const bad[] = { "", "x", "127.0.0.1", "127.0.0.1:65536", "::1:80", "host:1", "127.0.0.1:8o", NULL };
 	for (int i = 0; bad[i]; i++) {
 		o.listen = bad[i];

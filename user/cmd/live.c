@@ -17,7 +17,7 @@
 #include "source/live.h"
 #include "web/server.h"
 
-enum { READ_BATCH = 8192, WAIT_MS = 1000, DRAIN_MS = 10, DRAIN_BATCHES = 128, FLUSH_MS = 3000 };
+enum { READ_BATCH = 8192, WAIT_MS = 1000, DRAIN_MS = 10, DRAIN_BATCHES = 128, FLUSH_MS = 3000, WEB_BUSY_MS = 250 };
 
 /* The engine's side of a session. Made in its own process. */
 struct engine {
@@ -29,6 +29,7 @@ struct engine {
 	struct recorder *recorder;
 	struct masker *masker;
 	struct web *web;
+	int64_t web_at_ms;         /* when it is tried again, while another plumb has its address; 0 = not */
 	int statm_fd;
 	uint32_t restarts;
 	int status;                /* with which the run ends when the recording ends it */
@@ -192,6 +193,30 @@ static void engine_drain(struct engine *e)
 	}
 }
 
+static int engine_start_web(struct engine *e, char *ret_error, size_t error_len)
+{
+	struct web_options w = { .listen = e->o->metrics_address };
+
+	return web_start(&w, &e->web, ret_error, error_len);
+}
+
+/* Another plumb served metrics where this one shall. Has it ended? */
+static void engine_retry_web(struct engine *e)
+{
+	char error[256];
+
+	if (!e->web_at_ms || monotonic_ms() < e->web_at_ms)
+		return;
+	int err = engine_start_web(e, error, sizeof(error));
+	e->web_at_ms = err == -EBUSY ? monotonic_ms() + WEB_BUSY_MS : 0;
+	if (!err)
+		err = live_wake(e->source, web_event_fd(e->web));
+	if (err && !e->web_at_ms)
+		log_error("%s", e->web ? strerror(-err) : error);
+	else if (!err)
+		log_info("metrics: http://%s/metrics", e->o->metrics_address);
+}
+
 static int engine_loop(struct engine *e)
 {
 	/* The control socket is level: ready tells the probe that a restart succeeded. */
@@ -210,6 +235,8 @@ static int engine_loop(struct engine *e)
 		}
 		if (e->web)
 			web_serve_pending(e->web, engine_render, e);
+		else
+			engine_retry_web(e);
 		for (uint32_t i = 0; i < e->o->nsinks; i++)
 			delivery_watch(&e->deliveries[i], e->sinks[i], (uint64_t)monotonic_ms());
 	}
@@ -266,19 +293,26 @@ static int engine_start(struct engine *e)
 
 	for (uint32_t i = 0; i < e->o->nsinks; i++) {
 		struct sink *s = e->sinks[i];
+		error[0] = 0;
 		if (s->ops->start && s->ops->start(s, error, sizeof(error))) {
 			log_error("sink %s: %s", s->ops->name, error);
 			return 1;
 		}
+		if (error[0])
+			log_warn("sink %s: %s", s->ops->name, error);
 	}
-	if (e->o->metrics_address) {
-		struct web_options w = { .listen = e->o->metrics_address };
-		if (web_start(&w, &e->web, error, sizeof(error))) {
-			log_error("%s", error);
-			return 1;
-		}
+	if (!e->o->metrics_address)
+		return 0;
+	int err = engine_start_web(e, error, sizeof(error));
+	if (err == -EBUSY && e->o->probe.restart) {
+		/* An agent may be the other one's successor. */
+		log_warn("%s; they are served here when it ends", error);
+		e->web_at_ms = monotonic_ms() + WEB_BUSY_MS;
+		return 0;
 	}
-	return 0;
+	if (err)
+		log_error("%s", error);
+	return err ? 1 : 0;
 }
 
 static int engine_run(const struct link *link, const struct sandbox_report *sandbox, void *ctx)

@@ -17,6 +17,8 @@ enum {
 	IDLE_WAIT_MS = 60000,       /* a wake-up ends it */
 	CLOSE_GRACE_MS = 1000,
 	SPOOL_RETRY_MS = 5000,      /* after a write error */
+	SPOOL_BUSY_MS = 250,        /* between looks whether another plumb has left the spool */
+	TO_DISK_WAIT_MS = 10,       /* between tries to put all on disk at the end */
 	RETRY_AFTER_TRUST = 3,      /* failures in a row after which "come back at once" is no longer believed */
 	RETRY_AFTER_MIN_MS = 200,
 	RETRY_DOUBLINGS_MAX = 20,
@@ -44,7 +46,7 @@ struct otlp_export {
 	struct otlp_batch *in_first, *in_last; /* handed over, oldest first */
 	struct otlp_batch *idle;               /* empty ones */
 	uint32_t batches, batches_max;         /* made so far */
-	bool stop;
+	bool stop, to_disk;                    /* to_disk: nothing is to wait in memory */
 	struct otlp_export_counts counts;
 
 	/* Fixed. */
@@ -148,7 +150,8 @@ bool otlp_export_idle(struct otlp_export *e)
 	return idle;
 }
 
-uint64_t otlp_export_flush(struct otlp_export *e, int timeout_ms)
+/* With the lock: waits until nothing is queued, or the time is over. */
+static void wait_drained(struct otlp_export *e, int timeout_ms)
 {
 	struct timespec until;
 
@@ -156,10 +159,20 @@ uint64_t otlp_export_flush(struct otlp_export *e, int timeout_ms)
 	int64_t ns = until.tv_nsec + (int64_t)(timeout_ms > 0 ? timeout_ms : 0) % 1000 * 1000000;
 	until.tv_sec += (timeout_ms > 0 ? timeout_ms : 0) / 1000 + ns / 1000000000;
 	until.tv_nsec = ns % 1000000000;
-
-	pthread_mutex_lock(&e->lock);
 	while (e->counts.queued && pthread_cond_timedwait(&e->drained, &e->lock, &until) == 0)
 		;
+}
+
+uint64_t otlp_export_flush(struct otlp_export *e, int timeout_ms)
+{
+	pthread_mutex_lock(&e->lock);
+	wait_drained(e, timeout_ms);
+	if (e->counts.queued && e->spool_dir[0]) {
+		e->to_disk = true;
+		otlp_transport_wake(e->transport);
+		wait_drained(e, CLOSE_GRACE_MS);
+		e->to_disk = false;
+	}
 	uint64_t left = e->counts.queued;
 	pthread_mutex_unlock(&e->lock);
 	return left;
@@ -243,6 +256,14 @@ static void books_error(struct otlp_export *e, const char *message)
 	pthread_mutex_unlock(&e->lock);
 }
 
+static void books_spool_error(struct otlp_export *e, int err)
+{
+	char message[OTLP_MESSAGE_LEN];
+
+	snprintf(message, sizeof(message), "spool: %s", strerrordesc_np(-err) ? strerrordesc_np(-err) : "cannot be written");
+	books_error(e, message);
+}
+
 /* --- the thread ------------------------------------------------------------------------------------------------------------- */
 
 /* Full jitter: anything between nothing and the exponential bound, so that many nodes do not come back at once. */
@@ -284,6 +305,24 @@ static int batch_encode(struct otlp_export *e, const struct otlp_batch *b, struc
 	return err ? err : gzip_write(&e->gzip, buffer_slice(&e->raw), body);
 }
 
+/* Another plumb had the spool. Has it ended? Whatever else is wrong with it is told like an error of writing. */
+static void spool_take_over(struct otlp_export *e)
+{
+	if (e->spool || !e->spool_dir[0] || now_ms() < e->spool_at_ms)
+		return;
+	e->spool_at_ms = now_ms() + SPOOL_BUSY_MS;
+	int err = spool_open(e->spool_dir, e->spool_max_bytes, &e->spool);
+	if (err == -EBUSY)
+		return;
+	if (err) {
+		books_spool_error(e, err);
+		return;
+	}
+	pthread_mutex_lock(&e->lock);
+	books_spool(e);
+	pthread_mutex_unlock(&e->lock);
+}
+
 static bool spool_usable(const struct otlp_export *e)
 {
 	return e->spool && now_ms() >= e->spool_at_ms;
@@ -299,9 +338,7 @@ static bool spool_store(struct otlp_export *e, struct slice body, uint32_t spans
 		return true;
 	}
 	e->spool_at_ms = now_ms() + SPOOL_RETRY_MS;
-	char message[OTLP_MESSAGE_LEN];
-	snprintf(message, sizeof(message), "spool: %s", strerrordesc_np(-err) ? strerrordesc_np(-err) : "cannot be written");
-	books_error(e, message);
+	books_spool_error(e, err);
 	pthread_mutex_lock(&e->lock);
 	books_spool(e);
 	pthread_mutex_unlock(&e->lock);
@@ -401,11 +438,24 @@ static void item_start(struct otlp_export *e)
 		item_result(e, &failed);
 }
 
+/* What is on its way may yet arrive, and then arrives twice: better than not at all. */
+static void item_to_disk(struct otlp_export *e)
+{
+	struct otlp_item *i = &e->item;
+
+	if (!i->used || i->spooled || !spool_usable(e))
+		return;
+	otlp_transport_abort(e->transport);
+	if (spool_store(e, buffer_slice(&i->body), i->spans, i->gzipped))
+		i->used = false;
+}
+
 /* Takes over what the engine has handed in; false when it is time to end. */
-static bool take_over(struct otlp_export *e)
+static bool take_over(struct otlp_export *e, bool *ret_to_disk)
 {
 	pthread_mutex_lock(&e->lock);
 	bool go_on = !e->stop;
+	*ret_to_disk = e->to_disk;
 	struct otlp_batch *b = e->in_first;
 	e->in_first = e->in_last = NULL;
 	pthread_mutex_unlock(&e->lock);
@@ -427,13 +477,14 @@ static bool take_over(struct otlp_export *e)
 static int wait_ms(const struct otlp_export *e)
 {
 	int64_t left = e->retry_at_ms - now_ms();
+	int idle = e->spool_dir[0] && !e->spool ? SPOOL_BUSY_MS : IDLE_WAIT_MS;
 
 	if (otlp_transport_busy(e->transport))
-		return IDLE_WAIT_MS;
+		return idle;
 	if (left > 0)
-		return left < IDLE_WAIT_MS ? (int)left : IDLE_WAIT_MS;
+		return left < idle ? (int)left : idle;
 	/* A batch that could not be encoded is gone, others may be there. */
-	return e->item.used || e->first || e->counts.spooled ? 0 : IDLE_WAIT_MS;
+	return e->item.used || e->first || e->counts.spooled ? 0 : idle;
 }
 
 /* The end: the call on its way may finish, everything else goes to disk. */
@@ -448,6 +499,7 @@ static void export_end(struct otlp_export *e)
 	otlp_transport_abort(e->transport);
 
 	e->spool_at_ms = 0; /* a last try, whatever the disk said before */
+	spool_take_over(e);
 	struct otlp_item *i = &e->item;
 	if (i->used && !i->spooled && !(e->spool && spool_store(e, buffer_slice(&i->body), i->spans, i->gzipped)))
 		books_dropped(e, i->spans, OTLP_DROP_SHUTDOWN);
@@ -465,14 +517,17 @@ static void *export_main(void *arg)
 	struct otlp_export *e = arg;
 	struct otlp_result r;
 
-	while (take_over(e)) {
+	for (bool to_disk; take_over(e, &to_disk);) {
+		spool_take_over(e);
 		bool backing_off = now_ms() < e->retry_at_ms;
-		if (!otlp_transport_busy(e->transport) && !backing_off)
+		if (!otlp_transport_busy(e->transport) && !backing_off && !to_disk)
 			item_start(e);
+		if (to_disk)
+			item_to_disk(e);
 		/* While the collector is down, or so slow that the queue fills, memory is not where spans should wait. */
-		if (backing_off || e->waiting > e->queue_spans / 2)
+		if (to_disk || backing_off || e->waiting > e->queue_spans / 2)
 			spool_waiting(e);
-		if (otlp_transport_poll(e->transport, wait_ms(e), &r))
+		if (otlp_transport_poll(e->transport, to_disk ? TO_DISK_WAIT_MS : wait_ms(e), &r))
 			item_result(e, &r);
 	}
 	export_end(e);
@@ -555,10 +610,13 @@ int otlp_export_start(struct otlp_export *e, char *ret_error, size_t error_len)
 
 	if (e->spool_dir[0]) {
 		err = spool_open(e->spool_dir, e->spool_max_bytes, &e->spool);
-		if (err)
-			what = err == -EBUSY ? "the spool belongs to another plumb that runs" : "the spool directory cannot be used";
-		else
-			books_spool(e);
+		what = err ? "the spool directory cannot be used" : what;
+	}
+	if (err == -EBUSY) {
+		snprintf(ret_error, error_len, "the spool belongs to another plumb that runs; it is taken over when that one ends");
+		err = 0;
+	} else if (!err) {
+		books_spool(e);
 	}
 	if (!err)
 		err = export_thread(e);

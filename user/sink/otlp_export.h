@@ -46,7 +46,10 @@ struct otlp_export;
 
 /* Reads certificates and keys. Errors are told in ret_error too. */
 int otlp_export_new(const struct otlp_export_options *o, struct otlp_export **ret_export, char *ret_error, size_t error_len);
-/* Opens the spool and starts the thread: once, before the first span. */
+/*
+ * Opens the spool and starts the thread: once, before the first span. A spool that another plumb has is no failure: ret_error then
+ * says so, spans wait in memory, and the spool is taken over when the other one has ended (it may be its predecessor).
+ */
 int otlp_export_start(struct otlp_export *e, char *ret_error, size_t error_len);
 /* Lets a call on its way end within a second, puts the rest on disk, or drops it where there is none. */
 void otlp_export_free(struct otlp_export *e);
@@ -56,7 +59,7 @@ void otlp_export_return(struct otlp_export *e, struct otlp_batch *b);
 void otlp_export_put(struct otlp_export *e, struct otlp_batch *b);
 /* Whether a batch that is not full should be handed over: not while others wait, they would only become more and smaller. */
 bool otlp_export_idle(struct otlp_export *e);
-/* Waits until nothing is queued (sent, spooled or dropped); returns what still is. */
+/* Waits until nothing is queued (sent, spooled or dropped), then puts on disk what still is, where there is a spool; returns what is left. */
 uint64_t otlp_export_flush(struct otlp_export *e, int timeout_ms);
 void otlp_export_counts(struct otlp_export *e, struct otlp_export_counts *ret);
 

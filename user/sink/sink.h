@@ -46,7 +46,7 @@ struct sink_ops {
 	/*
 	 * Optional, once, before the first span: the process is now as it will stay (user, root directory, system call
 	 * filter). Threads start and directories that belong to the engine's user are opened here; what needs privileges,
-	 * such as private keys, was read by open().
+	 * such as private keys, was read by open(). On success ret_error may hold a remark for the operator.
 	 */
 	int (*start)(struct sink *s, char *ret_error, size_t error_len);
 	/* Spans come in the order in which they ended; only sampled ones. */

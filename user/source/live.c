@@ -373,6 +373,8 @@ int live_open(const struct link *link, int wake_fd, struct source **ret_source)
 	return 0;
 }
 
+int live_wake(struct source *s, int fd) { return live_watch((struct live *)s, fd, EPOLLIN); }
+
 int live_control(struct source *s, const struct plumb_ctl *message)
 {
 	const struct live *l = (const struct live *)s;

@@ -12,6 +12,8 @@
 
 /* link stays the caller's and must outlive the source. wake_fd (or -1) ends a wait early, for the web server's requests. */
 int live_open(const struct link *link, int wake_fd, struct source **ret_source);
+/* Makes fd the wake_fd, where live_open() was given none. */
+int live_wake(struct source *s, int fd);
 /* Tells the probe. Never blocks: -EAGAIN when the probe does not keep up; the caller counts or drops. */
 int live_control(struct source *s, const struct plumb_ctl *message);
 /* Tells the kernel side, which obeys from its next I/O on. NULL: the default again. */

@@ -482,6 +482,20 @@ static int parse_listen(const char *text, struct sockaddr_storage *ret_addr, soc
 	return 0;
 }
 
+/*
+ * Whoever listens there has the mark that this server gives its socket, and the same user: another plumb, most likely the one that this one
+ * is to follow. The kernel tells, as it lets only such sockets share an address.
+ */
+static bool is_ours(const struct sockaddr_storage *addr, socklen_t len)
+{
+	int fd = socket(addr->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+	bool ours = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 && bind(fd, (const struct sockaddr *)addr, len) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ours;
+}
+
 static int open_socket(struct web *w, const char *listen_on, char *ret_error, size_t error_len)
 {
 	struct sockaddr_storage addr;
@@ -495,6 +509,7 @@ static int open_socket(struct web *w, const char *listen_on, char *ret_error, si
 	w->listen_fd = socket(addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (w->listen_fd >= 0 && setsockopt(w->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
 	    bind(w->listen_fd, (struct sockaddr *)&addr, len) == 0 && listen(w->listen_fd, 64) == 0 &&
+	    setsockopt(w->listen_fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 &&
 	    getsockname(w->listen_fd, (struct sockaddr *)&addr, &len) == 0) {
 		/* The port stands at the same place for both families. */
 		w->port = ntohs(((struct sockaddr_in *)&addr)->sin_port);
@@ -502,6 +517,10 @@ static int open_socket(struct web *w, const char *listen_on, char *ret_error, si
 	}
 	int err = errno;
 	const char *colon = strrchr(listen_on, ':');
+	if (err == EADDRINUSE && is_ours(&addr, len)) {
+		snprintf(ret_error, error_len, "another plumb serves its metrics on %s", listen_on);
+		return -EBUSY;
+	}
 	if (err == EADDRINUSE)
 		snprintf(ret_error, error_len, "cannot serve /metrics on %s: another program listens there. Stop it (\"ss -ltnp 'sport = :%s'\" names it) or choose another address",
 			listen_on, colon ? colon + 1 : listen_on);

@@ -26,7 +26,7 @@ struct web_options {
 
 struct web;
 
-/* On failure ret_error says what is wrong and what to do. -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -EINVAL (listen), -ENOMEM. */
+/* On failure ret_error says what is wrong and what to do. -EBUSY (another plumb of this user serves there), -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -EINVAL (listen), -ENOMEM. */
 int web_start(const struct web_options *o, struct web **ret_web, char *ret_error, size_t error_len);
 void web_stop(struct web *w); /* waits for the thread, frees; w may be NULL */
 uint16_t web_port(const struct web *w);
