@@ -129,9 +129,10 @@ class Collector:
     def __init__(self, port=None):
         self.port = port or free_port()
         self.seen = Counter()  # (trace id, span id)
+        self.bodies = []       # requests as they were taken, for who wants to know more
         self.refused = 0
         self._lock = threading.Lock()
-        self._server = None
+        self._server = self._silent = None
 
     @property
     def url(self):
@@ -156,7 +157,9 @@ class Collector:
                         self.close_connection = True
                         return
                     assert self.path == "/v1/traces" and self.headers["Content-Type"] == "application/x-protobuf"
-                    collector.seen.update(span_ids(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body))
+                    body = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+                    collector.seen.update(span_ids(body))
+                    collector.bodies.append(body)
                     self.send_response(200)
                     self.send_header("Content-Type", "application/x-protobuf")
                     self.send_header("Content-Length", "0")
@@ -180,7 +183,15 @@ class Collector:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return self
 
+    def silent(self):
+        """Takes connections and whatever comes on them, and never answers."""
+        self._silent = socket.create_server(("127.0.0.1", self.port))
+        return self
+
     def away(self):
+        if self._silent:
+            self._silent.close()
+            self._silent = None
         with self._lock:
             server, self._server = self._server, None
         if server is None:
@@ -221,15 +232,36 @@ def fields(data):
         yield key >> 3, value
 
 
-def span_ids(request):
-    """ExportTraceServiceRequest > resource_spans 1 > scope_spans 2 > spans 2 > trace_id 1, span_id 2"""
+def spans_in(request):
+    """ExportTraceServiceRequest > resource_spans 1 > scope_spans 2 > spans 2"""
     for n, resource in fields(request):
         for m, scope in fields(resource) if n == 1 else ():
             for k, span in fields(scope) if m == 2 else ():
                 if k == 2:
-                    ids = dict(x for x in fields(span) if x[0] in (1, 2))
-                    assert len(ids[1]) == 16 and len(ids[2]) == 8
-                    yield ids[1].hex(), ids[2].hex()
+                    yield span
+
+
+def span_ids(request):
+    """trace_id 1, span_id 2"""
+    for span in spans_in(request):
+        ids = dict(x for x in fields(span) if x[0] in (1, 2))
+        assert len(ids[1]) == 16 and len(ids[2]) == 8
+        yield ids[1].hex(), ids[2].hex()
+
+
+def span_paths(request):
+    """(kind, path, start, end) of each span: kind 6, start_time_unix_nano 7, end 8, attributes 9 > key 1, value 2 > string_value 1"""
+    for span in spans_in(request):
+        kind, start, end, path = 0, 0, 0, None
+        for n, value in fields(span):
+            if n == 6:
+                kind = value
+            elif n in (7, 8):
+                start, end = (int.from_bytes(value, "little"), end) if n == 7 else (start, int.from_bytes(value, "little"))
+            elif n == 9 and (b"url.path" in value or b"url.full" in value):
+                text = dict(fields(dict(fields(value))[2]))[1].decode()
+                path = "/" + text.split("://", 1)[1].split("/", 1)[1] if "://" in text else text
+        yield kind, path, start, end
 
 
 def promtool():
