@@ -48,7 +48,7 @@ PROTO_GEN := $(PROTO_SRC:user/%.proto=$(B)/gen/%.pb-c.h)
 UNIT_SRC := $(wildcard tests/unit/test_*.c tests/proto/test_*.c)
 UNIT := $(UNIT_SRC:%.c=$(B)/%)
 
-.PHONY: all build run check test unit bench fuzz lint check-kernels check-layers fmt help install setup setup-check clean new-proto
+.PHONY: all build run check test unit bench soak fuzz lint check-kernels check-layers fmt help install setup setup-check clean new-proto
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -81,6 +81,10 @@ unit-programs: $(UNIT)
 
 bench: build ## what plumb costs: ratios and machine time, printed (docs/overhead.md)
 	$(Q)./tests/bench/run.sh
+
+soak: build ## an hour of load: memory is flat, all is counted (SECONDS=3600 RATE=10000)
+	$(Q)SETUP=$(SETUP) ./tests/e2e/setup.sh
+	$(Q)$(if $(SECONDS),SECONDS=$(SECONDS)) $(if $(RATE),RATE=$(RATE)) build/venv/bin/python tests/bench/soak.py
 
 FUZZ := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c)) $(B)/tests/fuzz/seeds
 .PHONY: fuzz-programs
