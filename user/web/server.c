@@ -518,7 +518,7 @@ static int open_socket(struct web *w, const char *listen_on, char *ret_error, si
 	int err = errno;
 	const char *colon = strrchr(listen_on, ':');
 	if (err == EADDRINUSE && is_ours(&addr, len)) {
-		snprintf(ret_error, error_len, "another plumb serves its metrics on %s", listen_on);
+		snprintf(ret_error, error_len, "another plumb serves its metrics on %s: end it, or choose another address", listen_on);
 		return -EBUSY;
 	}
 	if (err == EADDRINUSE)

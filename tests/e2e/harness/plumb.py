@@ -36,15 +36,15 @@ def missing_rights():
 class Plumb(Process):
     """`plumb trace` (or `run`) in the background. Standard output is the OTLP/JSON lines and nothing else."""
 
-    def __init__(self, folder, args=(), pids=(), command="trace", name="plumb", env=None, output="otlp-json", prefix=(), ready="attached"):
-        """prefix: words of a command that ends by becoming plumb. ready: what is waited for on standard error; "" = nothing."""
+    def __init__(self, folder, args=(), pids=(), command="trace", name="plumb", env=None, output="otlp-json", prefix=()):
+        """prefix: words of a command that ends by becoming plumb."""
         argv = [*prefix, PLUMB, command, *args]
         for pid in pids:
             argv += ["-p", pid]
         if output:
             argv += ["--output", output]
         super().__init__(name, argv, folder, env={**os.environ, **(env or {})})
-        wait_until(lambda: ready in self.err.read_text(errors="replace"), f"line '{ready}' on standard error", alive=self if ready else None)
+        wait_until(lambda: "attached" in self.err.read_text(errors="replace"), "line 'attached' on standard error", alive=self)
 
     @contextlib.contextmanager
     def probe_stopped(self):
