@@ -24,7 +24,7 @@ clang_warnings() { each '$CLANG -fsyntax-only $FLAGS $WARN "$@"'; }
 tidy() { each 'clang-tidy --quiet $CHECKS "$@" -- $FLAGS'; }
 run_cppcheck() {
 	cppcheck -q -j "$(nproc)" --std=c11 --language=c --library=posix --error-exitcode=1 --inline-suppr --enable=warning,portability \
-		--suppressions-list=tests/cppcheck.txt -D_GNU_SOURCE '-DPLUMB_VERSION="0"' -Iuser "${files[@]}"
+		--suppressions-list=tests/cppcheck.txt -D_GNU_SOURCE '-DPLUMB_VERSION="0"' '-DLIBBPF_OPTS(T,N,...)=struct T N = { __VA_ARGS__ }' -Iuser "${files[@]}"
 }
 
 # check NAME TOOL FUNCTION
