@@ -112,6 +112,8 @@ static const struct redact_case redact_cases[] = {
 	{ "SELECT 'Z\\'J' FROM `my t`", "SELECT ? FROM `my t`", SQL_MYSQL },
 	{ "SELECT \"Z\\\"J\", 7", "SELECT ?, ?", SQL_MYSQL },
 	{ "SELECT a # Z\nFROM t", "SELECT a FROM t", SQL_MYSQL },
+	{ "SELECT a # Z\rJ\nFROM t", "SELECT a FROM t", SQL_MYSQL },
+	{ "SELECT a -- Z\rFROM t", "SELECT a FROM t", SQL_ANSI },
 	{ "SELECT a--'Z\nJ'", "SELECT a--?", SQL_MYSQL },
 	{ "SELECT a -- 'Z\nFROM t", "SELECT a FROM t", SQL_MYSQL },
 	{ "SELECT 5--1", "SELECT ?-?", SQL_MYSQL },

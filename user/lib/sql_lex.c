@@ -73,7 +73,7 @@ static bool skip_space(struct sql_lex *l)
 		} else if (peek(l, 0) == '/' && peek(l, 1) == '*') {
 			skip_block_comment(l);
 		} else if (line_comment_starts(l)) {
-			while (l->at < l->in.len && peek(l, 0) != '\n' && peek(l, 0) != '\r')
+			while (l->at < l->in.len && peek(l, 0) != '\n' && (peek(l, 0) != '\r' || l->dialect == SQL_MYSQL))
 				l->at++;
 		} else {
 			break;
