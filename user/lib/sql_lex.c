@@ -134,22 +134,34 @@ static bool skip_name(struct sql_lex *l)
 }
 
 /*
- * Digits, points, letters (hexadecimal, exponent, suffix, junk: all hidden) and the sign of an exponent. In PostgreSQL a dollar sign ends it
- * and may begin a quote: 2$a$text$a$ is two literals.
+ * A dollar sign behind a number or parameter of PostgreSQL's begins a quote, 2$a$text$a$, but belongs to the name that letters behind
+ * digits are to some versions, 2b$a$. Then it is in doubt what follows, and all of it is hidden.
  */
+static void end_at_dollar(struct sql_lex *l, bool letters)
+{
+	if (!letters || peek(l, 0) != '$')
+		return;
+	l->at = l->in.len;
+	l->open = true;
+}
+
+/* Digits, points, letters (hexadecimal, exponent, suffix, junk: all hidden) and the sign of an exponent. */
 static void skip_number(struct sql_lex *l)
 {
-	bool hex = peek(l, 0) == '0' && ascii_lower(peek(l, 1)) == 'x';
+	bool hex = peek(l, 0) == '0' && ascii_lower(peek(l, 1)) == 'x', letters = false;
 
 	while (l->at < l->in.len) {
 		uint8_t c = peek(l, 0);
 
 		if ((!is_word(c) && c != '.') || (c == '$' && l->dialect == SQL_ANSI))
 			break;
+		letters = letters || is_alpha(c);
 		l->at++;
 		if (!hex && ascii_lower(c) == 'e' && (peek(l, 0) == '+' || peek(l, 0) == '-') && (is_digit(peek(l, 1)) || l->in.len - l->at == 1))
 			l->at++;
 	}
+	if (l->dialect == SQL_ANSI)
+		end_at_dollar(l, letters);
 }
 
 /* $1, $tag$text$tag$, or something that begins like one of them. */
@@ -160,9 +172,9 @@ static enum sql_token_kind lex_dollar(struct sql_lex *l)
 	if (is_digit(peek(l, 1))) {
 		bool number = true;
 
-		/* A dollar sign ends it, and may begin a quote. */
 		for (l->at++; l->at < l->in.len && is_word(peek(l, 0)) && peek(l, 0) != '$'; l->at++)
 			number = number && is_digit(peek(l, 0));
+		end_at_dollar(l, !number);
 		return number ? SQL_PLACEHOLDER : SQL_LITERAL;
 	}
 	while (is_alpha(peek(l, tag)) || (tag > 1 && is_digit(peek(l, tag))))
@@ -197,7 +209,7 @@ static enum sql_token_kind lex_word(struct sql_lex *l)
 	while (l->at < l->in.len && is_word(peek(l, 0)))
 		l->at++;
 	struct slice word = slice_make(l->in.ptr + start, l->at - start);
-	if (slice_ieq(word, SLICE_LIT("u")) && peek(l, 0) == '&' && (peek(l, 1) == '\'' || peek(l, 1) == '"')) {
+	if (l->dialect == SQL_ANSI && slice_ieq(word, SLICE_LIT("u")) && peek(l, 0) == '&' && (peek(l, 1) == '\'' || peek(l, 1) == '"')) {
 		l->at++;
 		if (peek(l, 0) == '"')
 			return skip_name(l) ? SQL_QUOTED : SQL_LITERAL;
