@@ -34,6 +34,7 @@ enum {
 	PROBE_SOCKET_BYTES = 4 * 1024 * 1024,
 	PROBE_RESTART_MAX_MS = 10000,
 	PROBE_COSTS_MAX = 16,
+	PROBE_TIMING_MS = 10000,
 	HELD_MAX = 1 << 30,         /* more spans and requests than any engine holds */
 	PROBE_CONTROL_BATCH = 256,  /* messages of the engine that are looked at before anything else gets its turn */
 	ENGINE_NICE = -5,           /* it must empty the rings even when all CPUs are busy */
@@ -54,7 +55,9 @@ struct probe {
 	uint64_t engine_started_ns, report_at_ns, stat_at_ns;
 	uint64_t lost_control, lost_restart, lost_spans, lost_requests;
 	struct governor governor;
-	bool timing;            /* the kernel times the programs until the next tick */
+	uint64_t bpf_ppm;       /* of one CPU, when the programs were last timed */
+	uint64_t timing_at_ns;  /* when they shall be timed again */
+	bool timing;            /* the kernel times them until the next tick */
 	bool untimed;           /* it does not; said once */
 	uint8_t seed[16];
 	bool stopping;
@@ -185,30 +188,35 @@ static void probe_report_overhead(struct probe *p)
 	probe_send_counted(p, &r, sizeof(r));
 }
 
-/* Once a second the programs are timed for one tick; then the governor judges. */
-static void probe_govern(struct probe *p, bool begin)
+/*
+ * The programs are timed for one tick once in a while, and soon after what they do has changed: to let the kernel time them patches its code on every CPU. In
+ * between their share is taken for the same. Returns whether they are being timed.
+ */
+static bool probe_timing_begin(struct probe *p, uint64_t now)
 {
-	uint64_t bpf_ppm = 0;
+	if (now < p->timing_at_ns || p->untimed)
+		return false;
+	p->timing_at_ns = now + PROBE_TIMING_MS * 1000000ull;
+	if (loaded_timing_begin(p->loaded) == 0)
+		return true;
+	p->untimed = true;
+	if (p->governor.budget_ppm)
+		log_warn("the run time of BPF programs cannot be read (CAP_SYS_ADMIN and Linux 5.8 allow it): --max-overhead counts plumb's processes only");
+	return false;
+}
+
+/* Once a second. */
+static void probe_govern(struct probe *p)
+{
 	uint32_t before = p->governor.level;
 
-	if (begin) {
-		p->timing = true;
-		if (loaded_timing_begin(p->loaded) && !p->untimed) {
-			p->untimed = true;
-			if (p->governor.budget_ppm)
-				log_warn("the run time of BPF programs cannot be read (CAP_SYS_ADMIN and Linux 5.8 allow it): --max-overhead counts plumb's processes only");
-		}
-		return;
-	}
-	p->timing = false;
-	if (!p->untimed && loaded_timing_end(p->loaded, &bpf_ppm))
-		return;
-	if (governor_feed(&p->governor, boot_ns(), clock_ns(CLOCK_PROCESS_CPUTIME_ID) + probe_engine_cpu(p), bpf_ppm)) {
+	if (governor_feed(&p->governor, boot_ns(), clock_ns(CLOCK_PROCESS_CPUTIME_ID) + probe_engine_cpu(p), p->bpf_ppm)) {
 		int err = loaded_shed(p->loaded, governor_capture_bytes(&p->governor), governor_sample_shift(&p->governor));
 		if (err)
 			log_error("cannot tell the programs what to give up: %s", strerror(-err));
 		else
 			probe_say_level(p, before);
+		p->timing_at_ns = 0;
 	}
 	probe_report_overhead(p);
 }
@@ -520,12 +528,17 @@ static void probe_tick(struct probe *p)
 	if (!p->engine && !p->stopping && now >= p->restart_at_ns && probe_start_engine(p))
 		p->restart_at_ns = now + 1000000000ull;
 	watch_tick(p->watch, now);
-	if (p->timing)
-		probe_govern(p, false);
+	if (p->timing) {
+		p->timing = false;
+		loaded_timing_end(p->loaded, &p->bpf_ppm); /* a failure leaves the share that was */
+		probe_govern(p);
+	}
 	if (now >= p->report_at_ns) {
 		p->report_at_ns = now + 1000000000ull;
 		probe_report(p);
-		probe_govern(p, true);
+		p->timing = probe_timing_begin(p, now);
+		if (!p->timing)
+			probe_govern(p);
 	}
 	if (now >= p->stat_at_ns) {
 		p->stat_at_ns = now + (p->o->stat_interval_ns ? p->o->stat_interval_ns : 10000000000ull);
