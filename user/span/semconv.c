@@ -9,23 +9,32 @@
 
 enum { FORWARDED_MAX = 64, STATEMENT_MAX = 4096 };
 
-static void put(struct semconv *s, struct attr a)
+/*
+ * Where the span's next attribute goes, NULL if it has no room. Filled in place: an attribute made elsewhere and copied here makes the
+ * processor wait, as a wide load cannot take what several narrow stores have just written.
+ */
+static struct attr *next_attr(struct semconv *s)
 {
 	if (s->span->nattrs < SPAN_ATTRS_MAX)
-		s->span->attrs[s->span->nattrs++] = a;
-	else
-		s->counts->attrs_dropped++;
+		return &s->span->attrs[s->span->nattrs++];
+	s->counts->attrs_dropped++;
+	return NULL;
 }
 
 static void put_str(struct semconv *s, enum attr_id id, struct slice value)
 {
-	if (value.len)
-		put(s, (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_STR, .str = value });
+	struct attr *a = value.len ? next_attr(s) : NULL;
+
+	if (a)
+		*a = (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_STR, .str = value };
 }
 
 static void put_int(struct semconv *s, enum attr_id id, int64_t value)
 {
-	put(s, (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_INT, .num = value });
+	struct attr *a = next_attr(s);
+
+	if (a)
+		*a = (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_INT, .num = value };
 }
 
 static struct slice in_str(const struct semconv *s, enum attr_id id)
@@ -48,9 +57,12 @@ static bool in_int(const struct semconv *s, enum attr_id id, int64_t *ret_value)
 /* Attributes that need no work. Only what is named here passes: a parser cannot leak what nobody has thought about. */
 static void pass(struct semconv *s, const enum attr_id *ids, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (s->in[ids[i]] && (s->in[ids[i]]->type != ATTR_TYPE_STR || s->in[ids[i]]->str.len))
-			put(s, *s->in[ids[i]]);
+	for (size_t i = 0; i < n; i++) {
+		const struct attr *in = s->in[ids[i]];
+		struct attr *a = in && (in->type != ATTR_TYPE_STR || in->str.len) ? next_attr(s) : NULL;
+		if (a)
+			*a = *in;
+	}
 }
 #define PASS(s, ...)                                                                  \
 	do {                                                                          \
