@@ -200,6 +200,18 @@ static void take_framing(struct http1_side *s, enum known_header kind, struct sl
 		take_coding(s, value);
 }
 
+/* Bytes before the colon; 0 if there is none, or something there that is no text. */
+static size_t name_len(struct slice line)
+{
+	for (size_t i = 0; i < line.len; i++) {
+		if (line.ptr[i] == ':')
+			return i;
+		if (line.ptr[i] < 0x20 || line.ptr[i] > 0x7e)
+			return 0;
+	}
+	return 0;
+}
+
 /* One header line, or the head of one longer than EARLY_BYTES. False if it is none. */
 static bool take_header(struct http1_side *s, enum proto_side side, struct slice line, bool whole, struct message *m)
 {
@@ -209,14 +221,11 @@ static bool take_header(struct http1_side *s, enum proto_side side, struct slice
 		take_framing(s, (enum known_header)s->folding, line);
 		return true;
 	}
-	size_t colon = slice_find(slice_head(line, NAME_MAX_BYTES), ':', 0);
+	size_t colon = name_len(slice_head(line, NAME_MAX_BYTES));
 	unsigned index = 0;
 
-	if (colon == SIZE_MAX || colon == 0)
+	if (colon == 0)
 		return false;
-	for (size_t i = 0; i < colon; i++)
-		if (line.ptr[i] < 0x20 || line.ptr[i] > 0x7e)
-			return false;
 	struct slice name = http1_trim(slice_head(line, colon));
 	enum known_header kind = header_kind(name, &index);
 	s->folding = HEADER_OTHER;

@@ -39,10 +39,20 @@ static uint64_t bit(unsigned depth)
 	return depth < DEPTH_BITS ? UINT64_C(1) << depth : 0;
 }
 
+/* `lower` is in lower case. Most words differ in their first letter, so no length is taken. */
+static bool is_keyword(struct slice word, const char *lower)
+{
+	size_t i = 0;
+
+	while (i < word.len && lower[i] && ascii_lower(word.ptr[i]) == (uint8_t)lower[i])
+		i++;
+	return i == word.len && !lower[i];
+}
+
 static bool one_of(struct slice word, const char *const *list)
 {
 	for (; *list; list++)
-		if (slice_ieq(word, slice_str(*list)))
+		if (is_keyword(word, *list))
 			return true;
 	return false;
 }
