@@ -81,7 +81,13 @@ unit: setup ## unit and parser tests under ASan and UBSan
 .PHONY: unit-programs
 unit-programs: $(UNIT)
 
-bench: build ## what plumb costs: ratios and machine time, printed (docs/overhead.md)
+BENCH := $(patsubst %.c,build/%,$(wildcard tests/bench/*.c))
+
+.PHONY: bench-programs
+bench-programs: $(BENCH)
+
+bench: build ## what plumb costs, LOADS=nginx,redis,… for some of it (docs/overhead.md)
+	$(Q)$(MAKE) --no-print-directory SETUP=0 bench-programs
 	$(Q)./tests/bench/run.sh
 
 soak: build ## an hour of load: memory is flat, all is counted (SECONDS=3600 RATE=10000)
@@ -176,6 +182,11 @@ $(B)/tests/unit/test_filter: $(B)/obj/user/probe/filter.o $(B)/obj/user/probe/de
 $(B)/tests/unit/test_governor: $(B)/obj/user/probe/governor.o
 $(B)/tests/unit/test_sandbox: $(B)/obj/user/probe/sandbox.o
 $(B)/tests/unit/test_nomem: $(filter-out %/main.o,$(BIN_OBJ)) $(B)/obj/tests/proto/fixture.o
+
+$(B)/tests/bench/forks: ALL_LDLIBS := -static # starts faster
+$(B)/tests/bench/%: tests/bench/%.c $(B)/libplumb.a
+	$(say) BENCH $<
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libplumb.a $(ALL_LDLIBS)
 
 $(B)/tests/%: tests/%.c $(B)/libplumb.a
 	$(say) TEST $<
