@@ -51,7 +51,7 @@ def test_over_budget_connections_are_left_out_and_counted(start, plumb):
         assert metric(port, SHED) > 0
         assert metric(port, "plumb_overhead_budget_ratio") == 0.02
         # It says so; asking its metrics over and over would be a load.
-        wait_until(lambda: "of this machine: " in p.err.read_text(), "something to be restored", 60, alive=p)
+        wait_until(lambda: "of this machine: " in p.err.read_text(), "something to be restored", 120, alive=p)
         # What is restored is restored from a request's first byte on, on connections that stayed open.
         load.turns(0.2)
         wait_until(lambda: metric(port, SEEN) + metric(port, SHED) == load.sent, f"seen and shed to be the {load.sent} that were sent", alive=p)
