@@ -532,7 +532,7 @@ static void write_fixture(struct writer *w, const char *path, uint16_t id)
 
 	if (!fixture_load(path, proto_get(id), &f, why, sizeof(why)))
 		fail_msg("%s", why);
-	if (f.datagram || f.bytes.len > 16384) {
+	if (f.datagram || f.bytes.len > 4096) {
 		fixture_done(&f);
 		return;
 	}
