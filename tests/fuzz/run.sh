@@ -24,7 +24,7 @@ $bin/seeds build/fuzz/seeds || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
 
 one() {
 	local name=$1 time=$2 log=build/fuzz/log/$1 new
-	local options=(-rss_limit_mb=1024 -timeout=10 -print_final_stats=1 "-artifact_prefix=build/fuzz/found/$name-")
+	local options=(-rss_limit_mb=1024 -timeout=30 -print_final_stats=1 "-artifact_prefix=build/fuzz/found/$name-")
 	if compgen -G "tests/fuzz/regress/$name/*" >/dev/null; then
 		"$bin/fuzz_$name" "${options[@]}" "tests/fuzz/regress/$name"/* >"$log" 2>&1 || return 1
 	fi
