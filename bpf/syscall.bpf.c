@@ -10,7 +10,8 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define PLUMB_MMSG_MAX 16 /* messages of one sendmmsg or recvmmsg that are looked at; the rest is counted as truncated */
-#define PLUMB_MMSG_SUM 64 /* messages whose lengths are added up, to know where in the stream the first one stands */
+#define PLUMB_MMSG_STEP 64 /* of the 1,024 (UIO_MAXIOV) messages whose lengths are added up, to know where in the stream the first one stands */
+#define PLUMB_MMSG_STEPS 16
 #define PLUMB_S_IFMT 00170000
 #define PLUMB_S_IFSOCK 0140000
 
@@ -92,6 +93,21 @@ static __always_inline unsigned int mmsg_len(const struct plumb_syscall *sc, int
 	return len;
 }
 
+/* Lengths of messages `from` to at most PLUMB_MMSG_STEP further, below `count`, added up. A function that the verifier walks once. */
+__noinline int mmsg_sum(__u64 array, __u32 from, __u32 count)
+{
+	__u32 sum = 0;
+
+	for (__u32 i = 0; i < PLUMB_MMSG_STEP; i++) {
+		unsigned int len = 0;
+
+		if (from + i >= count || bpf_probe_read_user(&len, sizeof(len), &((struct mmsghdr *)array)[from + i].msg_len))
+			break;
+		sum += len;
+	}
+	return (int)sum;
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(plumb_sys_exit, struct pt_regs *regs, long ret)
 {
@@ -117,8 +133,8 @@ found:
 	if (sc->nr != PLUMB_NR_sendmmsg && sc->nr != PLUMB_NR_recvmmsg)
 		return syscall_seen((__u64)sk, ret > 0x7fffffff ? 0x7fffffff : (int)ret, syscall_msg_flags(sc), dir);
 
-	for (int i = 0; i < PLUMB_MMSG_SUM && i < ret; i++)
-		sc->behind += mmsg_len(sc, i);
+	for (__u32 i = 0; i < PLUMB_MMSG_STEPS && (long)(i * PLUMB_MMSG_STEP) < ret; i++)
+		sc->behind += (__u32)mmsg_sum(sc->arg[1], i * PLUMB_MMSG_STEP, (__u32)ret);
 	for (int i = 0; i < PLUMB_MMSG_MAX && i < ret; i++) {
 		unsigned int len = mmsg_len(sc, i);
 		sc->message = i;

@@ -98,7 +98,7 @@ static __always_inline struct plumb_percpu *plumb_percpu_get(void)
 
 static __always_inline void plumb_lost(struct plumb_percpu *pc, enum plumb_loss reason, __u64 count)
 {
-	pc->loss[reason] += count;
+	__sync_fetch_and_add(&pc->loss[reason], count); /* a soft interrupt may come in between */
 }
 
 static __always_inline __u32 plumb_level_at(__u32 level)
@@ -107,8 +107,8 @@ static __always_inline __u32 plumb_level_at(__u32 level)
 }
 
 /*
- * Takes a level of this CPU, with its ring and scratch; false if none is free (counted). Flags by level rather than a depth: where tracepoints run preemptibly,
- * levels are not given back in the order in which they were taken.
+ * Takes a level of this CPU, with its ring and scratch; false if none is free (counted). What interrupts a program here ends before it goes on: these
+ * tracepoints run without preemption, so a look and a store need no lock.
  */
 static __always_inline bool plumb_enter(struct plumb_percpu *pc, __u32 *ret_level)
 {
@@ -170,7 +170,8 @@ static __always_inline void plumb_commit(struct plumb_ring_ends *ends, __u32 siz
 #else
 	__sync_lock_test_and_set(&ends->head, head);
 #endif
-	if (head - ends->rung >= wake_bytes || ends->idle) {
+	/* `idle` may be read before `head` is seen: the reader then sleeps its long sleep once, which is bounded; a fence for each record would cost more. */
+	if (head - ends->rung >= wake_bytes || *(volatile __u32 *)&ends->idle) {
 		__u64 call = 0;
 		ends->rung = head;
 		ends->idle = 0;

@@ -215,34 +215,42 @@ static __always_inline void io_lost(struct plumb_percpu *pc, __u32 len)
 }
 
 /* Counts what was wanted and could not be had, and gives the record to the reader. */
-static __always_inline void io_commit(struct plumb_percpu *pc, struct plumb_ring_ends *ends, struct plumb_rec_data *r, __u32 head, __u32 got, __u32 want)
+static __always_inline void io_commit(struct plumb_percpu *pc, struct plumb_ring_ends *ends, struct plumb_rec_data *r, __u32 head, __u32 got, __u32 want,
+				      __u32 skip)
 {
+	/* Nothing at all could be read: a fault, unless it lies behind the segments that are looked at. */
 	if (got < want)
-		plumb_lost(pc, got ? PLUMB_LOSS_TRUNCATED : PLUMB_LOSS_FAULT, 1);
+		plumb_lost(pc, got || skip ? PLUMB_LOSS_TRUNCATED : PLUMB_LOSS_FAULT, 1);
 	r->captured = got;
 	r->h.size = (head + got + 7) & ~7u;
 	plumb_commit(ends, r->h.size);
 }
 
-/* One record of a stream I/O: `len` bytes at offset, of which up to want (<= PLUMB_PAYLOAD_MAX), `skip` bytes into the buffers, are copied. */
-static __always_inline void io_emit_stream(struct plumb_percpu *pc, __u32 level, const struct plumb_rec_data *head, const struct plumb_gather *g, __u64 offset,
+/*
+ * One record of a stream I/O: `len` bytes at offset, of which up to want (<= PLUMB_PAYLOAD_MAX), `skip` bytes into the buffers, are copied. False if fewer
+ * could be; a record that found no room is counted here.
+ */
+static __always_inline bool io_emit_stream(struct plumb_percpu *pc, __u32 level, const struct plumb_rec_data *head, const struct plumb_gather *g, __u64 offset,
 					   __u32 skip, __u32 len, __u32 want)
 {
 	struct plumb_ring_ends *ends;
+	__u32 got;
 	struct plumb_rec_data *r = plumb_reserve(level, sizeof(*r) + want + 7, &ends);
 
 	if (!r) {
 		io_lost(pc, len);
-		return;
+		return true;
 	}
 	*r = *head;
 	r->offset = offset;
 	r->len = len;
 	r->flags = !len ? PLUMB_DATA_EOF : skip ? PLUMB_DATA_CONTINUED : 0;
-	io_commit(pc, ends, r, sizeof(*r), want ? io_copy(r + 1, g, level, sizeof(*r), skip, want) : 0, want);
+	got = want ? io_copy(r + 1, g, level, sizeof(*r), skip, want) : 0;
+	io_commit(pc, ends, r, sizeof(*r), got, want, skip);
+	return got == want;
 }
 
-/* A part of a long I/O, whose head and buffers are in the scratch. */
+/* A part of a long I/O, whose head and buffers are in the scratch. Returns whether it is as long as it should be. */
 __noinline int io_emit_part(__u32 level, __u64 offset, __u32 skip, __u64 len_want)
 {
 	struct plumb_percpu *pc = plumb_percpu_get();
@@ -250,9 +258,9 @@ __noinline int io_emit_part(__u32 level, __u64 offset, __u32 skip, __u64 len_wan
 
 	level &= PLUMB_RING_LEVELS - 1;
 	struct plumb_scratch *s = plumb_scratch_get(level);
-	if (pc && s && want <= PLUMB_PAYLOAD_MAX)
-		io_emit_stream(pc, level, &s->head, &s->gather, offset, skip, (__u32)(len_want >> 32), want);
-	return 0;
+	if (!pc || !s || want > PLUMB_PAYLOAD_MAX)
+		return 0;
+	return io_emit_stream(pc, level, &s->head, &s->gather, offset, skip, (__u32)(len_want >> 32), want);
 }
 
 /* Long I/O: full records, the last of which stands for all that is left. */
@@ -265,10 +273,15 @@ static __always_inline void io_emit_parts(struct plumb_percpu *pc, __u32 level, 
 		bool last = i == PLUMB_PAYLOAD_CHUNKS - 1 || left <= PLUMB_PAYLOAD_MAX;
 		__u32 part = left > PLUMB_PAYLOAD_MAX ? PLUMB_PAYLOAD_MAX : left;
 
-		io_emit_part(level, offset + done, done, (__u64)(last ? len - done : part) << 32 | part);
+		bool whole = io_emit_part(level, offset + done, done, (__u64)(last ? len - done : part) << 32 | part);
 		done += part;
 		if (last)
 			break;
+		if (!whole) {
+			/* Nor will what follows be read: its length, and no second count. */
+			io_emit_part(level, offset + done, done, (__u64)(len - done) << 32);
+			return;
+		}
 	}
 	if (done < want)
 		plumb_lost(pc, PLUMB_LOSS_TRUNCATED, 1);
@@ -373,7 +386,7 @@ static __always_inline void io_dgram(struct plumb_percpu *pc, struct sock *sk, s
 	io_dgram_peer(sk, g, dir, r);
 	r->d.offset = offset;
 	r->d.len = len;
-	io_commit(pc, ends, &r->d, sizeof(*r), want ? io_copy(r + 1, g, level, sizeof(*r), 0, want) : 0, want);
+	io_commit(pc, ends, &r->d, sizeof(*r), want ? io_copy(r + 1, g, level, sizeof(*r), 0, want) : 0, want, 0);
 out:
 	plumb_leave(pc, level);
 }
@@ -382,12 +395,13 @@ out:
 static __always_inline bool io_turns(struct plumb_sock_state *st, int dir)
 {
 	if (dir != (st->role == PLUMB_ROLE_CLIENT ? PLUMB_EGRESS : PLUMB_INGRESS)) {
-		st->flags &= ~PLUMB_ST_TURN;
+		st->turn = 0;
 		return false;
 	}
-	if (st->flags & PLUMB_ST_TURN)
+	if (st->turn)
 		return false;
-	st->flags = (st->flags & ~PLUMB_ST_SHED) | PLUMB_ST_TURN | (st->flags & PLUMB_ST_SHED_WANTED ? PLUMB_ST_SHED : 0);
+	st->turn = 1;
+	st->shed = st->shed_wanted;
 	return true;
 }
 
@@ -424,7 +438,7 @@ static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int 
 	struct plumb_percpu *pc = plumb_percpu_get();
 	struct plumb_gather g;
 
-	if (!pc)
+	if (!pc || !sock_carries_messages(sk))
 		return 0;
 	struct plumb_sock_state *st = sock_state_of(pc, sk);
 	if (!st)
@@ -446,10 +460,10 @@ static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int 
 	if (ret > 0)
 		io_first(st, dir);
 	bool begins = ret > 0 && io_turns(st, dir);
-	if (st->flags & PLUMB_ST_SHED && ret > 0) {
+	if (st->shed && ret > 0) {
 		if (begins)
 			plumb_lost(pc, PLUMB_LOSS_SHED, 1);
-		if (!(st->flags & (PLUMB_ST_OPENED | PLUMB_ST_CLOSED)))
+		if (!st->opened && !st->closed)
 			sock_emit_open(pc, sk, st);
 		io_offset(sk, st, dir, (__u32)ret, 0);
 		return 0;
@@ -462,9 +476,9 @@ static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int 
 	/* Nothing moved. That is the end of a stream only if the peer has ended it: a call may also ask for no bytes. */
 	if (ret == 0 && (dir == PLUMB_EGRESS || type != PLUMB_SOCK_STREAM || !(SK(sk, sk_shutdown) & PLUMB_RCV_SHUTDOWN)))
 		return 0;
-	if (st->flags & PLUMB_ST_CLOSED)
+	if (st->closed)
 		return 0;
-	if (!(st->flags & PLUMB_ST_OPENED))
+	if (!st->opened)
 		sock_emit_open(pc, sk, st);
 	if (type == PLUMB_SOCK_DGRAM) {
 		io_dgram(pc, sk, st, &g, pid_tgid, dir, (__u32)ret);

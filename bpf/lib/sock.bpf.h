@@ -13,18 +13,14 @@
 #define PLUMB_SOCK_DGRAM 2
 #define PLUMB_SOCK_SEQPACKET 5
 #define PLUMB_IPPROTO_TCP 6
+#define PLUMB_IPPROTO_UDP 17
+#define PLUMB_IPPROTO_MPTCP 262
 
-#define PLUMB_ST_OPENED 1u   /* its SOCK_OPEN record is out */
 #define PLUMB_ST_WANTED 2u   /* verdict for the owner */
 #define PLUMB_ST_FRESH 4u    /* seen from its first byte on */
 #define PLUMB_ST_TCP 8u
 #define PLUMB_ST_BEGUN_IN 16u
 #define PLUMB_ST_BEGUN_OUT 32u
-#define PLUMB_ST_LINGERS 64u /* TCP is done with it, its process may be reading still: the close is told when the socket goes */
-#define PLUMB_ST_CLOSED 128u /* its SOCK_CLOSE record is out: what is still read is the end of the stream once more */
-#define PLUMB_ST_TURN 256u   /* bytes of a request passed last */
-#define PLUMB_ST_SHED 512u   /* not looked at, only bytes and turns are counted */
-#define PLUMB_ST_SHED_WANTED 1024u /* what the next turn sets SHED to: no request is cut in two */
 #define PLUMB_ST_SENT_FIRST 2048u /* of all bytes seen the first went out */
 
 #define PLUMB_SOCK_DEAD 0 /* enum sock_flags: no process has it any more */
@@ -47,7 +43,14 @@ struct plumb_sock_state {
 	__s32 error;      /* errno that ended the connection */
 	__u32 capture;    /* most bytes of each I/O */
 	__u8 role;
-	__u8 pad[7];
+	/* Bytes of their own: they change in soft interrupts too, on other CPUs than the process's, and a bit among others could be lost there. */
+	__u8 opened;      /* its SOCK_OPEN record is out */
+	__u8 open_lost;   /* a record of it found no room: counted once */
+	__u8 lingers;     /* TCP is done with it, its process may be reading still: the close is told when the socket goes */
+	__u8 closed;      /* its SOCK_CLOSE record is out: what is still read is the end of the stream once more */
+	__u8 turn;        /* bytes of a request passed last */
+	__u8 shed;        /* not looked at, only bytes and turns are counted */
+	__u8 shed_wanted; /* what the next turn sets `shed` to: no request is cut in two */
 };
 
 /*
@@ -260,11 +263,22 @@ static __always_inline void sock_shed(struct sock *sk, struct plumb_sock_state *
 	__u32 zero = 0;
 	struct plumb_shed *s = bpf_map_lookup_elem(&shed, &zero);
 
-	st->flags &= ~PLUMB_ST_SHED_WANTED;
+	st->shed_wanted = 0;
 	st->capture = s && s->capture_bytes ? s->capture_bytes : ~0u;
 	/* Datagrams are few, and their sockets talk to many: all are looked at. */
 	if (s && s->sample_mask && sock_type(sk) != PLUMB_SOCK_DGRAM && sock_hash(sk, st->cookie) & s->sample_mask)
-		st->flags |= PLUMB_ST_SHED_WANTED;
+		st->shed_wanted = 1;
+}
+
+/* TCP, UDP and Unix sockets; not raw ones, which carry packets, nor those that send pings. */
+static __always_inline bool sock_carries_messages(struct sock *sk)
+{
+	__u8 type = sock_type(sk);
+	__u16 protocol = SK(sk, sk_protocol);
+
+	if (type != PLUMB_SOCK_STREAM && type != PLUMB_SOCK_DGRAM && type != PLUMB_SOCK_SEQPACKET)
+		return false;
+	return SK(sk, __sk_common.skc_family) == PLUMB_AF_UNIX || protocol == PLUMB_IPPROTO_TCP || protocol == PLUMB_IPPROTO_UDP || protocol == PLUMB_IPPROTO_MPTCP;
 }
 
 static __always_inline bool sock_family_known(__u16 family)
@@ -356,7 +370,9 @@ static __noinline bool sock_emit_open(struct plumb_percpu *pc, struct sock *sk, 
 		return false;
 	struct plumb_rec_sock *r = plumb_reserve(level, sizeof(*r), &ends);
 	if (!r) {
-		plumb_lost(pc, PLUMB_LOSS_RING_FULL_EVENT, 1);
+		if (!st->open_lost)
+			plumb_lost(pc, PLUMB_LOSS_RING_FULL_EVENT, 1);
+		st->open_lost = 1;
 		plumb_leave(pc, level);
 		return false;
 	}
@@ -379,7 +395,7 @@ static __noinline bool sock_emit_open(struct plumb_percpu *pc, struct sock *sk, 
 		sock_unix(sk, r);
 	plumb_commit(ends, sizeof(*r));
 	plumb_leave(pc, level);
-	st->flags |= PLUMB_ST_OPENED;
+	st->opened = 1;
 	return true;
 }
 
@@ -459,8 +475,10 @@ static __always_inline bool sock_wanted(struct sock *sk, struct plumb_sock_state
 
 	if (st->tgid != tgid || st->generation != gen || moves) {
 		/* A new engine knows no socket: tell it of this one again, in the middle of its life. The first verdict is no such change. */
-		if (st->generation && (st->generation ^ gen) >> PLUMB_SESSION_SHIFT)
-			st->flags &= ~(PLUMB_ST_OPENED | PLUMB_ST_FRESH);
+		if (st->generation && (st->generation ^ gen) >> PLUMB_SESSION_SHIFT) {
+			st->flags &= ~PLUMB_ST_FRESH;
+			st->opened = 0;
+		}
 		st->tgid = tgid;
 		st->generation = gen;
 		sock_judge(sk, st);
@@ -521,14 +539,14 @@ out:
 static __always_inline void sock_closed(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, __u32 flags)
 {
 	/* An engine that does not know the socket must not take its totals for new. */
-	if ((st->generation ^ target_gen()) >> PLUMB_SESSION_SHIFT)
-		st->flags &= ~PLUMB_ST_FRESH;
-	if (st->flags & PLUMB_ST_WANTED && (flags || st->flags & PLUMB_ST_OPENED)) {
+	__u32 stats_flags = flags | ((st->generation ^ target_gen()) >> PLUMB_SESSION_SHIFT ? PLUMB_SOCK_PREEXISTING : 0);
+
+	if (st->flags & PLUMB_ST_WANTED && (flags || st->opened)) {
 		sock_catch_up(pc, sk, st);
-		sock_emit_stats(pc, sk, st, PLUMB_REC_SOCK_CLOSE, flags);
+		sock_emit_stats(pc, sk, st, PLUMB_REC_SOCK_CLOSE, stats_flags);
 	}
-	st->flags &= ~(PLUMB_ST_OPENED | PLUMB_ST_LINGERS);
-	st->flags |= PLUMB_ST_CLOSED;
+	st->opened = st->lingers = 0;
+	st->closed = 1;
 }
 
 /* TCP life. Runs in the process for connect, in a soft interrupt for what the peer causes. */
@@ -545,9 +563,13 @@ static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate
 		st = sock_state_make(pc, sk);
 		if (!st)
 			return 0;
-		/* A socket may be connected again after a failure or a disconnect. */
+		/* A socket may be connected again after a failure or a disconnect: its life before that is over. */
+		if (st->lingers)
+			sock_closed(pc, sk, st, 0);
 		st->role = PLUMB_ROLE_CLIENT;
 		st->flags = PLUMB_ST_FRESH | PLUMB_ST_TCP;
+		st->opened = st->open_lost = st->lingers = st->closed = st->turn = st->shed = 0;
+		st->next[PLUMB_EGRESS] = st->start[PLUMB_EGRESS] = 0;
 		st->tgid = 0;
 		st->error = 0;
 		st->connect_ns = bpf_ktime_get_boot_ns();
@@ -583,7 +605,7 @@ static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate
 		if (failed || sock_flagged(sk, PLUMB_SOCK_DEAD))
 			sock_closed(pc, sk, st, failed ? PLUMB_SOCK_CONNECT_FAILED : 0);
 		else
-			st->flags |= PLUMB_ST_LINGERS;
+			st->lingers = 1;
 	}
 	return 0;
 }
@@ -594,7 +616,7 @@ static __always_inline int sock_gone(struct sock *sk)
 	struct plumb_percpu *pc = plumb_percpu_get();
 	struct plumb_sock_state *st = sock_state_get(sk);
 
-	if (pc && st && st->flags & PLUMB_ST_LINGERS)
+	if (pc && st && st->lingers)
 		sock_closed(pc, sk, st, 0);
 	sock_state_drop(sk);
 	return 0;

@@ -296,6 +296,30 @@ static void ends_when_the_probe_is_gone(void **state)
 	assert_int_equal(read_once(r), -ENODATA);
 }
 
+/* What an engine that died left is not trusted: its successor reads what comes next. */
+static void reads_on_after_nonsense_was_left(void **state)
+{
+	static const uint64_t left[] = { 1ull << 60, UINT64_MAX, 1 };
+	struct rig *r = *state;
+	struct source_counts counts;
+
+	for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+		r->source->ops->close(r->source);
+		put(r, 0, 1);
+		r->progress.at[0] = left[i] == 1 ? 0 : left[i];
+		if (left[i] == 1)
+			r->ends[0].tail = r->ends[0].head + (1ull << 40); /* the reader writes this, too */
+		assert_int_equal(live_open(&r->link, -1, &r->source), 0);
+		r->source->ops->counts(r->source, &counts);
+		assert_int_equal(counts.corrupt, 1);
+		assert_int_equal(r->ends[0].tail, r->ends[0].head);
+		r->n = 0;
+		put(r, 0, 2);
+		assert_int_equal(read_once(r), 1);
+		assert_int_equal(r->seen[0], 2);
+	}
+}
+
 /* Two sockets of one place in the table: the later one has it, and the other's end does not take it away. */
 static void policies_are_tagged(void **state)
 {
@@ -332,6 +356,7 @@ int main(void)
 		LIVE_TEST(counts_what_was_taken_but_not_processed),
 		LIVE_TEST(survives_nonsense),
 		LIVE_TEST(ends_when_the_probe_is_gone),
+		LIVE_TEST(reads_on_after_nonsense_was_left),
 		LIVE_TEST(policies_are_tagged),
 	};
 	return cmocka_run_group_tests_name("live", tests, NULL, NULL);

@@ -341,7 +341,13 @@ int loaded_new(const struct load_options *o, struct loaded **ret_loaded, struct 
 	l->stats_fd = -1;
 	l->timing_fd = -1;
 	l->rings_fd = -1;
-	l->ncpus = (uint32_t)libbpf_num_possible_cpus();
+	int cpus = libbpf_num_possible_cpus();
+	if (cpus <= 0 || cpus > PLUMB_RINGS_MAX) {
+		snprintf(ret_error, error_len, "rings for %d CPUs: from 1 to %d are possible", cpus, PLUMB_RINGS_MAX);
+		free(l);
+		return cpus < 0 ? cpus : -ENOTSUP;
+	}
+	l->ncpus = (uint32_t)cpus;
 	l->ring_bytes = load_ring_bytes(o->ring_bytes, l->ncpus);
 	l->only_targets = o->only_targets;
 	l->by_place = filter_names_places(&o->filters.include) || filter_names_places(&o->filters.exclude);

@@ -527,6 +527,7 @@ static void probe_tick(struct probe *p)
 	}
 	if (!p->engine && !p->stopping && now >= p->restart_at_ns && probe_start_engine(p))
 		p->restart_at_ns = now + 1000000000ull;
+	loaded_process_read(p->loaded, probe_process_event, p); /* forks and exits wake nobody */
 	watch_tick(p->watch, now);
 	if (p->timing) {
 		p->timing = false;

@@ -64,6 +64,27 @@ static void ring_commit(struct live_ring *r)
 	r->committed = r->at;
 }
 
+/*
+ * Where the engine before this one stopped; it may have taken more than it gave back. What it left is not trusted: nonsense shall not be the end of all that
+ * follow, so whatever is not between what was given back and what was written counts as corrupt, and reading begins at what comes next.
+ */
+static void ring_resume(struct live_ring *r, uint64_t taken, uint64_t *corrupt)
+{
+	uint64_t head = __atomic_load_n(&r->map.ends->head, __ATOMIC_ACQUIRE), tail = __atomic_load_n(&r->map.ends->tail, __ATOMIC_ACQUIRE);
+
+	r->at = tail;
+	if (head - tail > r->map.size) {
+		(*corrupt)++;
+		r->at = head;
+	} else if (taken - tail <= head - tail) {
+		r->at = taken;
+	} else if (taken > tail) {
+		(*corrupt)++;
+		r->at = head;
+	}
+	ring_commit(r);
+}
+
 /* The next record of a ring, or an empty slice. One that cannot be makes all behind it unreadable: `corrupt` counts it. */
 static struct slice ring_peek(struct live_ring *r, uint64_t *corrupt)
 {
@@ -110,7 +131,6 @@ static int live_deliver(struct live *l, struct slice raw, bool ahead, source_rec
 	struct slice payload;
 	int size = record_decode(raw, &rec, &payload);
 
-	l->link->progress->taken++;
 	if (size == -ENOTSUP) {
 		l->counts.unknown++;
 	} else if (size < 0) {
@@ -186,6 +206,7 @@ static int live_merge(struct live *l, int max, uint64_t until, source_record_fn 
 		bool ahead = control_goes_ahead(l, control);
 		if (ahead || (control.len && raw_time(control) <= (r ? r->head_ns : until))) {
 			l->control_len = 0;
+			l->link->progress->taken++;
 			int err = live_deliver(l, control, ahead, fn, ctx);
 			if (err)
 				return err;
@@ -195,6 +216,7 @@ static int live_merge(struct live *l, int max, uint64_t until, source_record_fn 
 		if (!r)
 			break;
 		struct slice raw = r->head;
+		l->link->progress->taken++; /* before its place is told: an engine that dies in between has lost it */
 		ring_take(r, &l->link->progress->at[r - l->rings]);
 		int err = live_deliver(l, raw, false, fn, ctx);
 		ring_taken(r, &l->counts.corrupt);
@@ -357,11 +379,7 @@ int live_open(const struct link *link, int wake_fd, struct source **ret_source)
 		err = live_watch(l, link->doorbell.fd, EPOLLIN);
 	for (uint32_t i = 0; i < link->nrings && !err; i++) {
 		l->rings[i].map = link->rings[i];
-		l->rings[i].at = __atomic_load_n(&link->rings[i].ends->tail, __ATOMIC_ACQUIRE);
-		/* An engine that died may have taken more than it gave back. */
-		if (link->progress->at[i] > l->rings[i].at)
-			l->rings[i].at = link->progress->at[i];
-		ring_commit(&l->rings[i]);
+		ring_resume(&l->rings[i], link->progress->at[i], &l->counts.corrupt);
 	}
 	if (err) {
 		live_close(&l->source);

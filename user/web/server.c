@@ -363,6 +363,7 @@ static bool take_clients(struct web *w)
 			return errno == EAGAIN || errno == ECONNABORTED || errno == EINTR;
 		if (MHD_add_connection(w->daemon, fd, (struct sockaddr *)&addr, len) != MHD_YES)
 			return false; /* it has closed it */
+		MHD_run(w->daemon); /* only now is it counted among those who have a place */
 	}
 	return true;
 }
