@@ -180,6 +180,7 @@ $(B)/tests/fuzz/seeds: tests/fuzz/seeds.c tests/proto/fixture.c $(B)/libplumb.a
 $(B)/tests/unit/test_describe: $(B)/obj/user/probe/describe.o
 $(B)/tests/unit/test_filter: $(B)/obj/user/probe/filter.o $(B)/obj/user/probe/describe.o
 $(B)/tests/unit/test_governor: $(B)/obj/user/probe/governor.o
+$(B)/tests/unit/test_rights: $(B)/obj/user/probe/rights.o $(B)/obj/user/probe/caps.o
 $(B)/tests/unit/test_sandbox: $(B)/obj/user/probe/sandbox.o
 $(B)/tests/unit/test_nomem: $(filter-out %/main.o,$(BIN_OBJ)) $(B)/obj/tests/proto/fixture.o
 

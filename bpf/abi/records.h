@@ -133,7 +133,7 @@ struct plumb_rec_process {
 	__u32 flags; /* PLUMB_PROCESS_* */
 };
 #define PLUMB_PROCESS_TARGET 1u  /* selected by the operator's filters */
-#define PLUMB_PROCESS_GOLANG 2u
+#define PLUMB_PROCESS_GOLANG 2u  /* a Go program, or one that could not be read */
 #define PLUMB_PROCESS_PARTIAL 4u /* the process ended while it was being read: made from its exec record */
 
 struct plumb_rec_proc_stat {

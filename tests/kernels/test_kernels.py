@@ -24,9 +24,8 @@ REQUESTS = sum(int(r.split("/")[0]) for r in ROUNDS)
 # What plumb asks for, and what it says when one of it is withheld; the rest it can do without. 5.10 has no Landlock and counts BPF memory as locked memory; there
 # CAP_SYS_ADMIN stands for both BPF capabilities.
 LEAST = ("bpf", "perfmon", "sys_ptrace", "dac_read_search", "setuid", "setgid", "setpcap", "chown", "kill")
-USER = "sandbox: cannot change the user .CAP_SETUID and CAP_SETGID do that."
-NEW = {"bpf": "privileges: CAP_BPF is missing: run as root", "perfmon": "privileges: CAP_PERFMON is missing: run as root", "setuid": USER, "setgid": USER}
-OLD = {"setuid": USER, "setgid": USER, "sys_resource": "locked memory, of which only 64 KiB are allowed: give the program CAP_SYS_RESOURCE",
+NEW = {"bpf": "privileges: CAP_BPF is missing: run as root", "perfmon": "privileges: CAP_PERFMON is missing: run as root", "setuid": "privileges: CAP_SETUID is missing", "setgid": "privileges: CAP_SETGID is missing"}
+OLD = {"setuid": "privileges: CAP_SETUID is missing", "setgid": "privileges: CAP_SETGID is missing", "sys_resource": "locked memory, of which only 64 KiB are allowed: give the program CAP_SYS_RESOURCE",
        "sys_admin": "sandbox: neither an own root .a mount namespace, by CAP_SYS_ADMIN. nor Landlock"}
 CAPABILITIES = {"5.10": (LEAST + ("sys_resource", "sys_admin"), OLD), "6.1": (LEAST, NEW), "6.12": (LEAST, NEW)}
 
@@ -176,7 +175,7 @@ def test_truth(guest, rung):
 @every_capability
 def test_capability_withheld(guest, withheld):
     series, sent = guest
-    complaint = "privileges: CAP_BPF and CAP_PERFMON are missing: run as root" if withheld == "every" else CAPABILITIES[series][1].get(withheld)
+    complaint = "privileges: CAP_BPF, CAP_PERFMON, CAP_SETUID, CAP_SETGID are missing: run as root" if withheld == "every" else CAPABILITIES[series][1].get(withheld)
     if complaint:
         assert re.search(complaint, one_line_error(sent, f"without/{withheld}"))
         return

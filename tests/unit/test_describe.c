@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
 #include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,6 +160,42 @@ static void names_a_script_not_its_interpreter(void **state)
 	}
 }
 
+/* Without the right to look into another user's process: the kernel's name for it is public, and its program may be a Go program. */
+static void names_what_it_may_not_read(void **state)
+{
+	alignas(8) uint8_t buf[DESCRIBE_MAX];
+	struct plumb_rec_process *r = (struct plumb_rec_process *)buf;
+	int status;
+
+	(void)state;
+	if (geteuid()) {
+		fprintf(stderr, "test_describe: SKIPPED, it takes root to have a process of another user\n");
+		skip();
+	}
+	fflush(NULL);
+	pid_t other = fork();
+	if (other == 0) {
+		pause();
+		_exit(0);
+	}
+	pid_t reader = fork();
+	if (reader == 0) {
+		if (setgroups(0, NULL) || setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
+			_exit(2);
+		if (describe_process((uint32_t)other, NULL, r) <= 0)
+			_exit(3);
+		bool unit = find(r, "plumb.systemd.unit") || find(r, "k8s.pod.name"); /* this test itself runs in one */
+		_exit(find(r, "process.executable.path") ? 4 :
+		      !(r->flags & PLUMB_PROCESS_GOLANG) ? 5 :
+		      unit ? 0 :
+		      strcmp(find(r, "service.name"), "test_describe") != 0 || strcmp(find(r, "plumb.service.name.source"), "command") != 0 ? 6 : 0);
+	}
+	waitpid(reader, &status, 0);
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+	assert_int_equal(status, 0);
+}
+
 /* Program text on a command line may hold secrets: it never becomes a name. */
 static void takes_no_program_text(void **state)
 {
@@ -221,6 +259,7 @@ int main(void)
 		cmocka_unit_test(finds_the_workload_of_a_pod),
 		cmocka_unit_test(names_a_service_by_the_documented_order),
 		cmocka_unit_test(names_a_script_not_its_interpreter),
+		cmocka_unit_test(names_what_it_may_not_read),
 		cmocka_unit_test(takes_no_program_text),
 		cmocka_unit_test(tells_what_is_gone),
 		cmocka_unit_test(reads_resource_use),

@@ -199,6 +199,19 @@ static void print_features(const struct doctor *d)
 	}
 }
 
+static const char *const right_states[] = { [RIGHTS_HELD] = "held", [RIGHTS_MISSING] = "missing", [RIGHTS_UNNEEDED] = "unneeded" };
+
+static void print_rights(const struct rights *r)
+{
+	puts("\ncapabilities (docs/privileges.md)");
+	for (size_t i = 0; i < RIGHTS_COUNT; i++) {
+		const struct right *right = &r->rows[i];
+		printf("  %-20s %-9s %s\n", right->name, right_states[right->state], right->serves);
+		if (right->state == RIGHTS_MISSING)
+			printf("  %-20s %-9s without it: %s\n", "", "", right->without);
+	}
+}
+
 static void print_text(const struct doctor *d)
 {
 	printf("plumb %s\n\nprerequisites\n", PLUMB_VERSION);
@@ -206,6 +219,7 @@ static void print_text(const struct doctor *d)
 		const struct caps_prerequisite *p = &d->caps.prerequisites[i];
 		printf("  %-16s %-7s %s\n", p->name, p->ok ? "ok" : "missing", p->detail);
 	}
+	print_rights(&d->caps.rights);
 	print_features(d);
 	puts("\nengine's sandbox");
 	if (d->sandbox_error[0])
@@ -256,6 +270,21 @@ static void json_features(struct json *j, const struct caps *c)
 	json_array_end(j);
 }
 
+static void json_rights(struct json *j, const struct rights *r)
+{
+	json_key(j, "capabilities");
+	json_array(j);
+	for (size_t i = 0; i < RIGHTS_COUNT; i++) {
+		json_object(j);
+		json_key(j, "name"), json_str(j, r->rows[i].name);
+		json_key(j, "state"), json_str(j, right_states[r->rows[i].state]);
+		json_key(j, "serves"), json_str(j, r->rows[i].serves);
+		json_key(j, "without"), json_str(j, r->rows[i].without);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
 static int print_json(const struct doctor *d)
 {
 	struct buffer out;
@@ -278,6 +307,7 @@ static int print_json(const struct doctor *d)
 		json_object_end(&j);
 	}
 	json_array_end(&j);
+	json_rights(&j, &d->caps.rights);
 	json_features(&j, &d->caps);
 	json_key(&j, "sandbox");
 	json_object(&j);

@@ -350,6 +350,7 @@ int live_run(const struct live_options *o)
 	probe.engine_prepare = engine_prepare;
 	probe.engine = engine_run;
 	probe.engine_ctx = &engine;
+	probe.writes = o->record_path != NULL;
 	int status = probe_run(&probe, &caps, error, sizeof(error));
 	if (status < 0) {
 		log_error("%s", error);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "probe/caps.h"
 
-#include <cap-ng.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <stdio.h>
@@ -45,19 +44,6 @@ static int caps_try_bpf(void)
 	return 0;
 }
 
-static void caps_privileges(struct caps *c)
-{
-	static const char fix[] =
-		"run as root (sudo plumb …), or give the program CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_CHOWN, CAP_KILL";
-	char why[sizeof(fix) + 64];
-
-	capng_get_caps_process();
-	bool admin = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN);
-	bool bpf = admin || capng_have_capability(CAPNG_EFFECTIVE, CAP_BPF), perfmon = admin || capng_have_capability(CAPNG_EFFECTIVE, CAP_PERFMON);
-	snprintf(why, sizeof(why), "%s missing: %s", bpf ? "CAP_PERFMON is" : perfmon ? "CAP_BPF is" : "CAP_BPF and CAP_PERFMON are", fix);
-	caps_prerequisite(c, "privileges", bpf && perfmon, bpf && perfmon ? "CAP_BPF and CAP_PERFMON" : why);
-}
-
 uint64_t caps_memory_limit(void)
 {
 	struct rlimit limit;
@@ -77,6 +63,26 @@ uint64_t caps_memory_limit(void)
 	return fd < 0 && errno == EPERM ? limit.rlim_cur : 0;
 }
 
+/* Names those without which plumb does not start. */
+static void caps_rights(struct caps *c)
+{
+	char names[112] = "", detail[224];
+	int n = 0;
+
+	rights_read(&c->rights);
+	for (size_t i = 0; i < RIGHTS_COUNT; i++) {
+		const struct right *r = &c->rights.rows[i];
+		if (r->required && r->state == RIGHTS_MISSING) {
+			size_t used = strlen(names);
+			snprintf(names + used, sizeof(names) - used, "%s%s", n++ ? ", " : "", r->name);
+		}
+	}
+	if (n)
+		snprintf(detail, sizeof(detail), "%s %s missing: run as root (sudo plumb …), or grant %s; 'plumb doctor' says what each is for", names, n > 1 ? "are" : "is",
+			 n > 1 ? "them" : "it");
+	caps_prerequisite(c, "privileges", n == 0, n ? detail : "those without which plumb does not start");
+}
+
 void caps_init(struct caps *c)
 {
 	memset(c, 0, sizeof(*c));
@@ -86,7 +92,7 @@ void caps_init(struct caps *c)
 		c->features[i].serves = -1;
 	}
 
-	caps_privileges(c);
+	caps_rights(c);
 	bool btf = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
 	caps_prerequisite(c, "kernel BTF", btf,
 			  btf ? "/sys/kernel/btf/vmlinux" : "this kernel carries no type information: one built with CONFIG_DEBUG_INFO_BTF=y is needed (distribution kernels since 2020)");

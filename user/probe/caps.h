@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "probe/rights.h"
+
 enum { CAPS_RUNGS_MAX = 4, CAPS_FEATURES_MAX = 12, CAPS_PREREQUISITES_MAX = 12 };
 
 enum caps_state { CAPS_UNTRIED, CAPS_WORKS, CAPS_FAILS };
@@ -30,7 +32,7 @@ struct caps_feature {
 };
 
 struct caps_prerequisite {
-	const char *name;     /* "root or CAP_BPF", "kernel BTF" */
+	const char *name;     /* "privileges", "kernel BTF" */
 	bool ok;
 	char detail[288];     /* what it is, or how to get it */
 };
@@ -39,6 +41,7 @@ struct caps {
 	size_t nfeatures, nprerequisites;
 	struct caps_feature features[CAPS_FEATURES_MAX];
 	struct caps_prerequisite prerequisites[CAPS_PREREQUISITES_MAX];
+	struct rights rights;
 };
 
 /* The ladders, untried, and the prerequisites, checked. */

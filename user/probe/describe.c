@@ -390,6 +390,11 @@ static void describe_executable(struct description *d, uint32_t pid, const struc
 
 	if (n <= 0 && exec) {
 		copy_part(path, sizeof(path), exec->filename, strnlen(exec->filename, sizeof(exec->filename)));
+	} else if (n == -EACCES) {
+		/* Another user's process, and no CAP_SYS_PTRACE: everybody may read the kernel's name for it. */
+		describe_comm(pid, path, sizeof(path));
+		describe_name(d, path, strlen(path), "command");
+		return;
 	} else if (n <= 0) {
 		return;
 	}
@@ -435,7 +440,10 @@ int describe_parent(uint32_t pid, uint32_t *ret_ppid)
 	return err;
 }
 
-/* Go's linker leaves this section in every program, stripped or not. */
+/*
+ * Go's linker leaves this section in every program, stripped or not. A program that may not be read may be one too: to take its threads for its tasks would make wrong joins,
+ * which are worse than none.
+ */
 static bool is_go(uint32_t pid)
 {
 	char path[64];
@@ -444,7 +452,7 @@ static bool is_go(uint32_t pid)
 	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
+		return errno == EACCES;
 	elf_version(EV_CURRENT);
 	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
 	size_t names;

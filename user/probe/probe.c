@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -617,6 +618,14 @@ static void probe_loop(struct probe *p)
 	}
 }
 
+/* Says what is lost by what was withheld, one line each. */
+static void probe_explain_rights(const struct rights *r)
+{
+	for (size_t i = 0; i < RIGHTS_COUNT; i++)
+		if (r->rows[i].state == RIGHTS_MISSING && !r->rows[i].starts)
+			log_warn("%s is missing: %s", r->rows[i].name, r->rows[i].without);
+}
+
 static void probe_done(struct probe *p)
 {
 	watch_free(p->watch);
@@ -634,13 +643,18 @@ static void probe_done(struct probe *p)
 int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_error, size_t error_len)
 {
 	struct probe p = { .o = o, .signal_fd = -1, .timer_fd = -1, .control_fd = -1, .backoff_ms = 0 };
+	const struct rights_needs needs = { .restarts = o->restart, .writes = o->writes };
 
-	int err = sandbox_prepare(&o->sandbox, ret_error, error_len);
-	if (!err)
-		err = loaded_new(&o->load, &p.loaded, ret_caps, ret_error, error_len);
+	/* It holds the headers and keys that the engine gets. */
+	prctl(PR_SET_DUMPABLE, 0);
+	int err = loaded_new(&o->load, &p.loaded, ret_caps, ret_error, error_len);
 	if (err)
 		return err;
 	governor_init(&p.governor, o->max_overhead, (uint32_t)sysconf(_SC_NPROCESSORS_ONLN));
+	p.untimed = rights_state(&ret_caps->rights, CAP_SYS_ADMIN) == RIGHTS_MISSING; /* which is said below */
+	err = sandbox_prepare(&o->sandbox, ret_error, error_len);
+	if (err)
+		goto out;
 	err = probe_descriptors(&p);
 	if (!err)
 		err = watch_new(p.loaded, o, probe_emit, &p, &p.watch);
@@ -656,6 +670,7 @@ int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_er
 		err = loaded_attach(p.loaded, ret_caps, ret_error, error_len);
 	if (err)
 		goto out;
+	probe_explain_rights(&ret_caps->rights);
 	err = probe_start_engine(&p);
 	if (err) {
 		snprintf(ret_error, error_len, "cannot start the engine: %s", strerror(-err));
@@ -668,6 +683,10 @@ int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_er
 		if (err)
 			log_error("cannot start the command: %s", strerror(-err));
 	}
+	/* After the fork of the command, which keeps what its operator has. */
+	err = rights_settle(&needs);
+	if (err)
+		log_warn("the probe keeps more rights than it needs: %s", strerror(-err));
 	probe_loop(&p);
 	err = p.status;
 out:

@@ -17,6 +17,7 @@ struct probe_options {
 	double max_overhead;              /* share of the machine that plumb may take before it gives something up (governor.h); 0 = without limit */
 	uint64_t stat_interval_ns;        /* resource use of watched processes; 0 = 10 s */
 	bool restart;                     /* start the engine again when it dies */
+	bool writes;                      /* engine_prepare makes files that only the operator may make */
 	/* In the engine's process while it still has its privileges: opens what needs them. Returns 0 or an exit status that ends the run. NULL none. */
 	int (*engine_prepare)(const struct link *link, void *ctx);
 	/*

@@ -35,28 +35,65 @@ static int sandbox_fail(int err, const char *what, char *ret_error, size_t error
 	return err;
 }
 
-static int sandbox_user(const char *wanted, struct passwd **ret_user)
-{
-	struct passwd *pw = getpwnam(wanted ? wanted : "plumb");
+struct identity {
+	uid_t uid;
+	gid_t gid;
+	bool change;
+	char name[32];
+};
 
+/* Who the engine will be. A probe that is not root has nothing that the engine must not have: it stays that user, unless another is named. */
+static int sandbox_user(const char *wanted, struct identity *ret_identity)
+{
+	struct passwd *pw;
+
+	if (!wanted && geteuid() != 0) {
+		struct identity same = { .uid = geteuid(), .gid = getegid() };
+		pw = getpwuid(same.uid);
+		if (pw)
+			snprintf(same.name, sizeof(same.name), "%s", pw->pw_name);
+		else
+			snprintf(same.name, sizeof(same.name), "%u", same.uid);
+		*ret_identity = same;
+		return 0;
+	}
+	pw = getpwnam(wanted ? wanted : "plumb");
 	if (!pw && !wanted)
 		pw = getpwnam("nobody");
 	if (!pw)
 		return -ENOENT;
-	*ret_user = pw;
+	*ret_identity = (struct identity){ .uid = pw->pw_uid, .gid = pw->pw_gid, .change = pw->pw_uid != geteuid() };
+	snprintf(ret_identity->name, sizeof(ret_identity->name), "%s", pw->pw_name);
 	return 0;
+}
+
+/* The directory must be the engine's: made so, or so already. */
+static int sandbox_give(const char *path, const struct identity *id, char *ret_error, size_t error_len)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return sandbox_fail(-errno, path, ret_error, error_len);
+	if (st.st_uid == id->uid || chown(path, id->uid, id->gid) == 0)
+		return 0;
+	int err = -errno;
+	if (err == -EPERM)
+		snprintf(ret_error, error_len, "%s must belong to the engine's user %s: grant CAP_CHOWN, or 'chown %s %s', or do without a spool (--spool '')", path, id->name, id->name, path);
+	else
+		sandbox_fail(err, path, ret_error, error_len);
+	return err;
 }
 
 int sandbox_prepare(const struct sandbox_options *o, char *ret_error, size_t error_len)
 {
-	struct passwd *pw;
+	struct identity id;
+	int err = 0;
 
-	if (sandbox_user(o->user, &pw))
+	if (sandbox_user(o->user, &id))
 		return sandbox_fail(-ENOENT, "no such user; create it (useradd --system plumb) or name another", ret_error, error_len);
-	for (int i = 0; i < SANDBOX_PATHS_MAX && o->writable[i]; i++)
-		if (geteuid() == 0 && chown(o->writable[i], pw->pw_uid, pw->pw_gid))
-			return sandbox_fail(-errno, o->writable[i], ret_error, error_len);
-	return 0;
+	for (int i = 0; !err && i < SANDBOX_PATHS_MAX && o->writable[i]; i++)
+		err = sandbox_give(o->writable[i], &id, ret_error, error_len);
+	return err;
 }
 
 /* Makes the place for a bind mount below `root`: parents, then a file or directory like `path`. */
@@ -243,11 +280,14 @@ static int sandbox_seccomp(void)
 	return err;
 }
 
-static int sandbox_identity(const struct passwd *pw)
+static int sandbox_identity(const struct identity *id)
 {
 	struct rlimit none = { 0, 0 };
 
-	if (geteuid() == 0 && (setgroups(0, NULL) || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) || setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid)))
+	if (id->change && (setgroups(0, NULL) || setresgid(id->gid, id->gid, id->gid) || setresuid(id->uid, id->uid, id->uid)))
+		return -errno;
+	/* Who stays the same user, without CAP_SETGID, keeps groups too: there are no files of theirs to open. */
+	if (!id->change && setgroups(0, NULL) && errno != EPERM)
 		return -errno;
 	setrlimit(RLIMIT_CORE, &none);
 	/* Nobody of the same user may look into it; a core would hold captured bytes. */
@@ -256,22 +296,31 @@ static int sandbox_identity(const struct passwd *pw)
 	return 0;
 }
 
+/* What execve(2) could give back. libcap-ng does not say when it has no right to change it. */
+static bool bounding_is_empty(void)
+{
+	for (int c = 0; prctl(PR_CAPBSET_READ, c) >= 0; c++)
+		if (prctl(PR_CAPBSET_READ, c) > 0)
+			return false;
+	return true;
+}
+
 int sandbox_enter(const struct sandbox_options *o, struct sandbox_report *ret_report, char *ret_error, size_t error_len)
 {
-	struct passwd *pw;
+	struct identity id;
 
 	memset(ret_report, 0, sizeof(*ret_report));
-	int err = sandbox_user(o->user, &pw);
+	int err = sandbox_user(o->user, &id);
 	if (err)
 		return sandbox_fail(err, "no such user", ret_error, error_len);
-	snprintf(ret_report->user, sizeof(ret_report->user), "%s", pw->pw_name);
+	snprintf(ret_report->user, sizeof(ret_report->user), "%s", id.name);
 
 	int root_err = sandbox_root(o);
 	ret_report->own_root = root_err == 0;
 	/* The bounding set goes while the privilege to change it is there. */
 	capng_clear(CAPNG_SELECT_BOTH);
-	int bounds = capng_apply(CAPNG_SELECT_BOUNDS);
-	err = sandbox_identity(pw);
+	capng_apply(CAPNG_SELECT_BOUNDS);
+	err = sandbox_identity(&id);
 	if (err)
 		return sandbox_fail(err, "cannot change the user (CAP_SETUID and CAP_SETGID do that)", ret_error, error_len);
 	ret_report->own_user = getuid() != 0;
@@ -279,7 +328,7 @@ int sandbox_enter(const struct sandbox_options *o, struct sandbox_report *ret_re
 	if (capng_apply(CAPNG_SELECT_CAPS))
 		return sandbox_fail(-EPERM, "cannot drop capabilities", ret_error, error_len);
 	capng_get_caps_process();
-	ret_report->no_capabilities = capng_have_capabilities(CAPNG_SELECT_CAPS) == CAPNG_NONE && bounds == 0;
+	ret_report->no_capabilities = capng_have_capabilities(CAPNG_SELECT_CAPS) == CAPNG_NONE && bounding_is_empty();
 
 	int landlock_err = sandbox_landlock(o);
 	ret_report->landlock = landlock_err == 0;
