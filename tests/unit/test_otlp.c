@@ -663,8 +663,8 @@ static void wrong_options_are_named(void **state)
 		{ { "endpoint", "ftp://x" }, "endpoint: want http://host:port or https://host:port" },
 		{ { "batch_spans", "0" }, "batch_spans: want 1 to 16384" },
 		{ { "timeout", "x" }, "timeout: want 1 to 3600000 ms (units ms, s, m, h)" },
-		{ { "headers", "novalue" }, "headers: want name=value,name=value: Invalid argument" },
-		{ { "headers", "a=b%0d%0aEvil: 1" }, "headers: want name=value,name=value: Invalid argument" },
+		{ { "headers", "novalue" }, "headers: want name=value,name=value" },
+		{ { "headers", "a=b%0d%0aEvil: 1" }, "headers: want name=value,name=value" },
 	};
 	char error[256];
 
@@ -674,7 +674,7 @@ static void wrong_options_are_named(void **state)
 		assert_string_equal(error, rows[i].error);
 	}
 	assert_int_equal(rig_try(r, 9, false, error, sizeof(error), SETS("client_key", "/nonexistent")), -ENOENT);
-	assert_string_equal(error, "certificate, client_certificate or client_key cannot be read: No such file or directory");
+	assert_string_equal(error, "client_key /nonexistent: No such file or directory");
 }
 
 int main(void)

@@ -569,7 +569,6 @@ static int export_init(struct otlp_export *e)
 int otlp_export_new(const struct otlp_export_options *o, struct otlp_export **ret_export, char *ret_error, size_t error_len)
 {
 	struct otlp_export *e = calloc(1, sizeof(*e));
-	const char *what = "cannot set up the export";
 
 	if (!e) {
 		snprintf(ret_error, error_len, "out of memory");
@@ -587,20 +586,15 @@ int otlp_export_new(const struct otlp_export_options *o, struct otlp_export **re
 
 	int err = export_init(e);
 	if (err)
-		goto failed;
-	err = otlp_transport_new(&o->transport, &e->transport);
-	what = err == -EINVAL ? "headers: want name=value,name=value" :
-	       err == -ENOMEM ? "cannot set up the connection" :
-				"certificate, client_certificate or client_key cannot be read";
-	if (err)
-		goto failed;
+		snprintf(ret_error, error_len, "out of memory");
+	else
+		err = otlp_transport_new(&o->transport, &e->transport, ret_error, error_len);
+	if (err) {
+		otlp_export_free(e);
+		return err;
+	}
 	*ret_export = e;
 	return 0;
-
-failed:
-	snprintf(ret_error, error_len, "%s: %s", what, strerrordesc_np(-err) ? strerrordesc_np(-err) : "failed");
-	otlp_export_free(e);
-	return err;
 }
 
 int otlp_export_start(struct otlp_export *e, char *ret_error, size_t error_len)

@@ -162,26 +162,58 @@ static int easy_file(CURL *c, CURLoption option, const char *path)
 		return 0;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return errno == EINVAL ? -EIO : -errno; /* -EINVAL means the headers to our caller */
+		return -errno;
 	buffer_init(&b, PEM_MAX);
 	for (ssize_t n; !err && (n = read(fd, block, sizeof(block))) != 0;)
-		err = n < 0 ? -EIO : buffer_append(&b, block, (size_t)n);
+		err = n < 0 ? -errno : buffer_append(&b, block, (size_t)n);
 	close(fd);
 
 	struct curl_blob blob = { .data = b.data, .len = b.len, .flags = CURL_BLOB_COPY };
-	if (!err && (b.len == 0 || curl_easy_setopt(c, option, &blob) != CURLE_OK))
+	if (!err && (!b.len || !memmem(b.data, b.len, "-----BEGIN ", 11)))
 		err = -EBADMSG;
+	if (!err && curl_easy_setopt(c, option, &blob) != CURLE_OK)
+		err = -ENOMEM;
+	explicit_bzero(block, sizeof(block)); /* it may be a key */
 	if (b.len)
-		explicit_bzero(b.data, b.len); /* it may be a key */
+		explicit_bzero(b.data, b.len);
 	buffer_done(&b);
 	return err;
 }
 
-int otlp_transport_new(const struct otlp_transport_options *o, struct otlp_transport **ret_transport)
+static int easy_files(struct otlp_transport *t, const struct otlp_transport_options *o, char *ret_error, size_t error_len)
+{
+	const struct { const char *name, *path; CURLoption option; } files[] = {
+		{ "certificate", o->ca, CURLOPT_CAINFO_BLOB },
+		{ "client_certificate", o->client_certificate, CURLOPT_SSLCERT_BLOB },
+		{ "client_key", o->client_key, CURLOPT_SSLKEY_BLOB },
+	};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		int err = easy_file(t->easy, files[i].option, files[i].path);
+		if (err) {
+			const char *why = err == -EBADMSG ? "it holds no PEM" : err == -ENOBUFS ? "it is too large" : strerrordesc_np(-err);
+			snprintf(ret_error, error_len, "%s %s: %s", files[i].name, files[i].path, why ? why : "it cannot be read");
+			return err;
+		}
+	}
+	if (!o->client_certificate[0] != !o->client_key[0]) {
+		snprintf(ret_error, error_len, "client_certificate and client_key: one is nothing without the other");
+		return -EINVAL;
+	}
+	/* The authorities that are named are the only ones: libcurl would still look into the system's directory. */
+	if (o->ca[0] && curl_easy_setopt(t->easy, CURLOPT_CAPATH, NULL) != CURLE_OK) {
+		snprintf(ret_error, error_len, "certificate: libcurl cannot be kept from the system's authorities");
+		return -ENOTSUP;
+	}
+	return 0;
+}
+
+int otlp_transport_new(const struct otlp_transport_options *o, struct otlp_transport **ret_transport, char *ret_error, size_t error_len)
 {
 	struct otlp_transport *t = calloc(1, sizeof(*t));
 	int err = -ENOMEM;
 
+	snprintf(ret_error, error_len, "out of memory");
 	if (!t)
 		return -ENOMEM;
 	t->grpc = o->grpc;
@@ -191,13 +223,12 @@ int otlp_transport_new(const struct otlp_transport_options *o, struct otlp_trans
 	t->easy = curl_easy_init();
 	if (!t->multi || !t->easy || !easy_init(t, o) || curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, 1L) != CURLM_OK)
 		goto failed;
-	err = easy_file(t->easy, CURLOPT_CAINFO_BLOB, o->ca);
-	if (!err)
-		err = easy_file(t->easy, CURLOPT_SSLCERT_BLOB, o->client_certificate);
-	if (!err)
-		err = easy_file(t->easy, CURLOPT_SSLKEY_BLOB, o->client_key);
-	if (!err)
-		err = headers_init(t, o);
+	err = easy_files(t, o, ret_error, error_len);
+	if (err)
+		goto failed;
+	err = headers_init(t, o);
+	if (err == -EINVAL)
+		snprintf(ret_error, error_len, "headers: want name=value,name=value");
 	if (err)
 		goto failed;
 	*ret_transport = t;

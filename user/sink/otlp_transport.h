@@ -18,8 +18,8 @@ struct otlp_transport_options { /* strings are copied */
 
 struct otlp_transport;
 
-/* -EINVAL for headers that cannot be sent, -ENOMEM, or why a PEM file cannot be read. Needs curl_global_init(). */
-int otlp_transport_new(const struct otlp_transport_options *o, struct otlp_transport **ret_transport);
+/* Negative errno with a sentence in ret_error, which shows no header: -EINVAL, -ENOMEM, or why a PEM file cannot be read. Needs curl_global_init(). */
+int otlp_transport_new(const struct otlp_transport_options *o, struct otlp_transport **ret_transport, char *ret_error, size_t error_len);
 void otlp_transport_free(struct otlp_transport *t);
 /* Begins a call; body is copied. -EBUSY while one is on its way. */
 int otlp_transport_start(struct otlp_transport *t, struct slice body, bool gzipped);
