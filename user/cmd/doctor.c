@@ -10,6 +10,7 @@
 #include "lib/json.h"
 #include "probe/load.h"
 #include "probe/sandbox.h"
+#include "web/secrets.h"
 
 enum { METRICS_MAX = 8 << 20, AGENT_TIMEOUT_S = 3, OUT_MAX = 1 << 20, LOSSES_MAX = 64 };
 
@@ -21,18 +22,21 @@ struct doctor {
 	bool usable;
 	char error[512];       /* why not */
 	char agent[160];       /* where a running agent was asked, "" = none answers */
+	char refused[160];     /* why the one that answers says nothing, "" = it does */
 	char losses[LOSSES_MAX][160]; /* samples of the agent that are not 0 */
 	size_t nlosses;
 };
 
 static const char help[] =
-	"usage: plumb doctor [--output json] [--agent ADDRESS]\n"
+	"usage: plumb doctor [--output json] [--agent ADDRESS [--token-file FILE] [--certificate FILE]]\n"
 	"       plumb doctor --protocols\n\n"
 	"Tries what plumb needs on this machine and prints which way serves which feature and what is missing.\n"
 	"If an agent runs, also what it has lost, by reason. Exit status 1: plumb cannot trace here. Needs root.\n\n"
 	"      --protocols        the protocols that this build parses\n"
 	"  -o, --output FORMAT    text (default), json\n"
-	"      --agent ADDRESS    where the agent serves its metrics (127.0.0.1:9464)\n\n"
+	"      --agent ADDRESS    where the agent serves its metrics (127.0.0.1:9464; with TLS https://HOST:PORT)\n"
+	"      --token-file FILE  the agent's metrics.token_file\n"
+	"      --certificate FILE authorities that the agent's certificate is checked with, or that certificate itself\n\n"
 	"Examples:\n"
 	"  plumb doctor\n"
 	"  plumb doctor --output json | jq '.features[] | {name, serves}'\n"
@@ -154,29 +158,66 @@ static void take_losses(struct doctor *d, char *text)
 	}
 }
 
-static void ask_agent(struct doctor *d, const char *address)
-{
-	struct buffer body;
-	char url[160];
-	long status = 0;
-	CURL *curl = curl_easy_init();
+struct agent {
+	const char *address, *token_file, *certificate; /* NULL = none */
+};
 
+/* What an answer that holds no metrics, or no answer, means. Nobody there is the usual case, and no failure. */
+static void take_refusal(struct doctor *d, CURLcode code, long status)
+{
+	if (code == CURLE_OK && status == 401)
+		snprintf(d->refused, sizeof(d->refused), "it wants its token (--token-file)");
+	else if (code == CURLE_OK)
+		snprintf(d->refused, sizeof(d->refused), "HTTP status %ld", status);
+	else if (code != CURLE_COULDNT_CONNECT)
+		snprintf(d->refused, sizeof(d->refused), "%s", curl_easy_strerror(code));
+}
+
+/* -1: the token cannot be read; said. */
+static int ask_agent(struct doctor *d, const struct agent *a)
+{
+	struct web_secrets secrets = { .token = "" };
+	const struct web_secret_paths paths = { .token = a->token_file };
+	struct buffer body;
+	char url[160], line[WEB_TOKEN_MAX + 32];
+	long status = 0;
+
+	if (web_secrets_read(&paths, &secrets, line, sizeof(line))) {
+		fprintf(stderr, "plumb doctor: %s\n", line);
+		return -1;
+	}
+	CURL *curl = curl_easy_init();
 	if (!curl)
-		return;
+		return 0;
+	snprintf(line, sizeof(line), "Authorization: Bearer %s", secrets.token);
+	struct curl_slist *headers = secrets.token[0] ? curl_slist_append(NULL, line) : NULL;
+	explicit_bzero(line, sizeof(line));
+	web_secrets_clear(&secrets);
 	buffer_init(&body, METRICS_MAX);
-	snprintf(url, sizeof(url), "http://%s/metrics", address);
+	snprintf(url, sizeof(url), "%s%s/metrics", strstr(a->address, "://") ? "" : "http://", a->address);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	if (a->certificate) { /* and nobody whom the system trusts */
+		curl_easy_setopt(curl, CURLOPT_CAINFO, a->certificate);
+		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+	}
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)AGENT_TIMEOUT_S);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
-	if (curl_easy_perform(curl) == CURLE_OK && curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status == 200 &&
-	    buffer_append_byte(&body, 0) == 0) {
+	CURLcode code = curl_easy_perform(curl);
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	if (code == CURLE_OK && status == 200 && buffer_append_byte(&body, 0) == 0) {
 		snprintf(d->agent, sizeof(d->agent), "%s", url);
 		take_losses(d, (char *)body.data);
+	} else {
+		take_refusal(d, code, status);
 	}
 	curl_easy_cleanup(curl);
+	curl_slist_free_all(headers);
 	buffer_done(&body);
+	return 0;
 }
 
 static const char *const rung_states[] = { [CAPS_UNTRIED] = "not tried", [CAPS_WORKS] = "works", [CAPS_FAILS] = "fails" };
@@ -234,6 +275,8 @@ static void print_text(const struct doctor *d)
 		printf("\nrunning agent (%s): %s\n", d->agent, d->nlosses ? "losses and errors since it started" : "nothing was lost");
 		for (size_t i = 0; i < d->nlosses; i++)
 			printf("  %s\n", d->losses[i]);
+	} else if (d->refused[0]) {
+		printf("\nrunning agent: it does not say what it lost: %s\n", d->refused);
 	} else {
 		puts("\nno running agent answers");
 	}
@@ -320,6 +363,7 @@ static int print_json(const struct doctor *d)
 	json_object_end(&j);
 	json_key(&j, "map_bytes"), json_u64(&j, d->map_bytes);
 	json_key(&j, "agent"), json_str(&j, d->agent);
+	json_key(&j, "agent_error"), json_str(&j, d->refused);
 	json_key(&j, "losses");
 	json_array(&j);
 	for (size_t i = 0; i < d->nlosses; i++)
@@ -334,7 +378,8 @@ static int print_json(const struct doctor *d)
 
 int cmd_doctor(int argc, char **argv)
 {
-	const char *agent = "127.0.0.1:9464", *output = "text";
+	struct agent agent = { .address = "127.0.0.1:9464" };
+	const char *output = "text";
 	static struct doctor d;
 
 	for (int i = 1; i < argc; i++) {
@@ -351,7 +396,13 @@ int cmd_doctor(int argc, char **argv)
 			output = value;
 			i++;
 		} else if (value && strcmp(argv[i], "--agent") == 0) {
-			agent = value;
+			agent.address = value;
+			i++;
+		} else if (value && strcmp(argv[i], "--token-file") == 0) {
+			agent.token_file = value;
+			i++;
+		} else if (value && strcmp(argv[i], "--certificate") == 0) {
+			agent.certificate = value;
 			i++;
 		} else {
 			fprintf(stderr, "plumb doctor: '%s' is no option, or its value is missing; see plumb doctor --help\n", argv[i]);
@@ -373,7 +424,8 @@ int cmd_doctor(int argc, char **argv)
 	} else {
 		snprintf(d.sandbox_error, sizeof(d.sandbox_error), "not tried");
 	}
-	ask_agent(&d, agent);
+	if (ask_agent(&d, &agent))
+		return 2;
 	if (json ? print_json(&d) : (print_text(&d), 0))
 		return 1;
 	return d.usable ? 0 : 1;

@@ -30,6 +30,7 @@ struct engine {
 	struct masker *masker;
 	struct web *web;
 	int64_t web_at_ms;         /* when it is tried again, while another plumb has its address; 0 = not */
+	struct web_secrets secrets;
 	int statm_fd;
 	uint32_t restarts;
 	int status;                /* with which the run ends when the recording ends it */
@@ -81,6 +82,10 @@ static int engine_prepare(const struct link *link, void *ctx)
 	char error[256] = "";
 
 	e->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	if (e->o->metrics_address && web_secrets_read(&e->o->metrics_secrets, &e->secrets, error, sizeof(error))) {
+		log_error("%s", error);
+		return 1;
+	}
 	for (uint32_t i = 0; i < e->o->nsinks; i++) {
 		const struct live_sink *s = &e->o->sinks[i];
 		struct sink_config config = s->config;
@@ -195,7 +200,7 @@ static void engine_drain(struct engine *e)
 
 static int engine_start_web(struct engine *e, char *ret_error, size_t error_len)
 {
-	struct web_options w = { .listen = e->o->metrics_address };
+	struct web_options w = { .listen = e->o->metrics_address, .secrets = &e->secrets };
 
 	return web_start(&w, &e->web, ret_error, error_len);
 }
@@ -249,6 +254,7 @@ static int engine_finish(struct engine *e, int status)
 	int64_t deadline_ms;
 
 	web_stop(e->web);
+	web_secrets_clear(&e->secrets);
 	pipeline_finish(e->pipeline);
 	deadline_ms = monotonic_ms() + FLUSH_MS;
 	for (uint32_t i = 0; i < e->o->nsinks; i++) {
@@ -283,7 +289,19 @@ static void engine_announce(const struct engine *e, const struct sandbox_report 
 	log_info("attached; the engine runs as %s with%s%s%s%s", s->user, s->own_root ? " a root of its own," : "", s->landlock ? " Landlock," : "",
 		 s->seccomp ? " seccomp," : "", s->no_capabilities ? " no capabilities" : " no capabilities but in its bounding set (CAP_SETPCAP is missing)");
 	if (e->web)
-		log_info("metrics: http://%s/metrics", e->o->metrics_address);
+		log_info("metrics: http%s://%s/metrics", e->secrets.certificate ? "s" : "", e->o->metrics_address);
+}
+
+/* What names, paths and statements the metrics hold is everybody's who can read them. */
+static void engine_warn_of_readers(const struct engine *e)
+{
+	bool tls = e->secrets.certificate != NULL, token = e->secrets.token[0] != '\0';
+
+	if (e->secrets.exposed)
+		log_warn("metrics.key or metrics.token_file can be read by every user of this machine: chmod 0600");
+	if (web_is_reachable(e->o->metrics_address) && (!tls || !token))
+		log_warn("metrics on %s can be read from other machines%s%s: set metrics.token_file, metrics.certificate and metrics.key, or listen on 127.0.0.1",
+			 e->o->metrics_address, token ? "" : " by everybody", tls ? "" : token ? " in plain text" : ", in plain text");
 }
 
 /* In the process's final state. */
@@ -303,6 +321,8 @@ static int engine_start(struct engine *e)
 	}
 	if (!e->o->metrics_address)
 		return 0;
+	if (!e->restarts)
+		engine_warn_of_readers(e);
 	int err = engine_start_web(e, error, sizeof(error));
 	if (err == -EBUSY && e->o->probe.restart) {
 		/* An agent may be the other one's successor. */
@@ -322,9 +342,9 @@ static int engine_run(const struct link *link, const struct sandbox_report *sand
 	struct sigaction stop = { .sa_handler = on_signal };
 
 	sigaction(SIGTERM, &stop, NULL);
+	e->restarts = link->restarts;
 	if (engine_start(e))
 		return 1;
-	e->restarts = link->restarts;
 	o.sinks = e->sinks;
 	o.policy = engine_policy;
 	o.policy_ctx = e;

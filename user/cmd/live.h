@@ -8,6 +8,7 @@
 #include "pipeline.h"
 #include "probe/probe.h"
 #include "source/source.h"
+#include "web/secrets.h"
 
 enum { LIVE_SINKS_MAX = 8 };
 
@@ -22,6 +23,7 @@ struct live_options {
 	struct live_sink sinks[LIVE_SINKS_MAX];
 	uint32_t nsinks;
 	const char *metrics_address;      /* "127.0.0.1:9464", NULL = no web server */
+	struct web_secret_paths metrics_secrets; /* files that guard it */
 	const char *record_path;          /* every record is written there too, NULL = none */
 	struct recorder_options record;
 	void (*explain)(void *ctx);       /* said with the announcement, once it is known to work; NULL = nothing */

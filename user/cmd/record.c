@@ -39,7 +39,7 @@ int cmd_record(int argc, char **argv)
 	if (status == 0) {
 		session_pipeline(s, v, true);
 		if (settings_origin(v, SETTING_METRICS_LISTEN) == ORIGIN_OPTION)
-			s->live.metrics_address = session_metrics(v);
+			session_metrics(s, v);
 		s->live.record_path = settings_str(v, SETTING_FILE_OUT);
 		s->live.record.redact = settings_bool(v, SETTING_REDACT);
 		s->live.record.max_bytes = settings_number(v, SETTING_MAX_SIZE);

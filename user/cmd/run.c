@@ -108,7 +108,7 @@ int cmd_run(int argc, char **argv)
 			session_sink(s, v, "console", "");
 		if (otlp)
 			session_sink(s, v, "otlp", make_spool(s, v));
-		s->live.metrics_address = session_metrics(v);
+		session_metrics(s, v);
 		s->live.record_path = record[0] ? record : NULL;
 		s->live.record.redact = settings_bool(v, SETTING_REDACT);
 		s->live.announce = true;

@@ -204,9 +204,14 @@ bool session_otlp(const struct settings *v, enum setting_origin least)
 	return false;
 }
 
-const char *session_metrics(const struct settings *v)
+void session_metrics(struct session *s, const struct settings *v)
 {
 	const char *address = settings_str(v, SETTING_METRICS_LISTEN);
 
-	return strcmp(address, "off") == 0 ? NULL : address;
+	s->live.metrics_address = strcmp(address, "off") == 0 ? NULL : address;
+	s->live.metrics_secrets = (struct web_secret_paths){
+		.certificate = settings_str(v, SETTING_METRICS_CERTIFICATE),
+		.key = settings_str(v, SETTING_METRICS_KEY),
+		.token = settings_str(v, SETTING_METRICS_TOKEN),
+	};
 }

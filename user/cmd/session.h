@@ -22,7 +22,7 @@ int session_probe(struct session *s, const struct options *o, bool adhoc);
 void session_sink(struct session *s, const struct settings *settings, const char *name, const char *spool);
 /* Is a collector configured? At `least` this origin. */
 bool session_otlp(const struct settings *settings, enum setting_origin least);
-/* "off" and "" are none. */
-const char *session_metrics(const struct settings *settings);
+/* Where metrics are served, and what guards them; "off" is nowhere. */
+void session_metrics(struct session *s, const struct settings *settings);
 
 #endif

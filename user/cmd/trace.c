@@ -40,7 +40,7 @@ int cmd_trace(int argc, char **argv)
 		if (otlp)
 			session_sink(s, v, "otlp", "");
 		if (settings_origin(v, SETTING_METRICS_LISTEN) == ORIGIN_OPTION)
-			s->live.metrics_address = session_metrics(v);
+			session_metrics(s, v);
 		s->live.record_path = record[0] ? record : NULL;
 		s->live.record.redact = settings_bool(v, SETTING_REDACT);
 		s->live.announce = true;

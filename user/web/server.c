@@ -17,6 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* TLS 1.2 and 1.3, without what GnuTLS itself calls weak. https://gnutls.org/manual/html_node/Priority-Strings.html */
+#define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+
 enum { CONNECTIONS_MAX = 32, SPARE = 16, WAIT_MS = 2000, REQUEST_MS = 15000, CONNECTION_BYTES = 16384, BODY_MAX = 64 << 20, SWEEP_MS = 250 };
 
 #define TYPE_TEXT "text/plain; version=0.0.4; charset=utf-8"
@@ -51,6 +54,7 @@ struct web {
 	int listen_fd, engine_fd, web_fd; /* eventfds: a request waits; an answer waits or stop */
 	uint16_t port;
 	uint32_t wait_ms, request_ms;
+	const struct web_secrets *secrets; /* NULL = none */
 	atomic_bool stop;
 	atomic_uint wanted;            /* bit per enum want */
 	atomic_bool signalled;         /* engine_fd was set, after `wanted` */
@@ -219,6 +223,13 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 	}
 	if (k->answered)
 		return deliver(k);
+	/* Whether plumb lives is no secret, and whoever asks that (a kubelet) has no token. */
+	if (w->secrets && strcmp(url, "/healthz") != 0 && !web_secrets_admit(w->secrets, MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION))) {
+		struct MHD_Response *r = text_response("this wants the token of metrics.token_file: \"Authorization: Bearer TOKEN\"\n", TYPE_PLAIN);
+		if (r)
+			MHD_add_response_header(r, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"plumb\"");
+		return reply(c, MHD_HTTP_UNAUTHORIZED, r);
+	}
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
 		struct MHD_Response *r = text_response("only GET and HEAD are served here\n", TYPE_PLAIN);
 		if (r)
@@ -497,6 +508,18 @@ static bool is_ours(const struct sockaddr_storage *addr, socklen_t len)
 	return ours;
 }
 
+bool web_is_reachable(const char *listen)
+{
+	struct sockaddr_storage addr;
+	socklen_t len;
+
+	if (parse_listen(listen, &addr, &len) < 0)
+		return false;
+	if (addr.ss_family == AF_INET)
+		return (ntohl(((struct sockaddr_in *)&addr)->sin_addr.s_addr) >> 24) != IN_LOOPBACKNET;
+	return !IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)&addr)->sin6_addr);
+}
+
 static int open_socket(struct web *w, const char *listen_on, char *ret_error, size_t error_len)
 {
 	struct sockaddr_storage addr;
@@ -550,6 +573,34 @@ static void web_done(struct web *w)
 	free(w);
 }
 
+static int start_daemon(struct web *w, char *ret_error, size_t error_len)
+{
+	bool tls = w->secrets && w->secrets->certificate;
+	struct MHD_OptionItem secure[] = {
+		{ MHD_OPTION_HTTPS_MEM_CERT, 0, tls ? w->secrets->certificate : NULL },
+		{ MHD_OPTION_HTTPS_MEM_KEY, 0, tls ? w->secrets->key : NULL },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES },
+		{ MHD_OPTION_END, 0, NULL },
+	}, plain[] = { { MHD_OPTION_END, 0, NULL } };
+
+	if (tls && MHD_is_feature_supported(MHD_FEATURE_SSL) != MHD_YES) {
+		snprintf(ret_error, error_len, "cannot serve /metrics over TLS: this build of libmicrohttpd has no TLS");
+		return -ENOTSUP;
+	}
+	w->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | (tls ? MHD_USE_TLS : 0), 0, NULL, NULL, handle, w,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)places(w),
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)(w->request_ms / 1000 + 1),
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, w, MHD_OPTION_NOTIFY_COMPLETED, on_completed, w,
+		MHD_OPTION_ARRAY, tls ? secure : plain, MHD_OPTION_END);
+	if (w->daemon)
+		return 0;
+	if (tls)
+		snprintf(ret_error, error_len, "cannot serve /metrics over TLS: metrics.certificate or metrics.key is not PEM, wants a password, or is not the other's");
+	else
+		snprintf(ret_error, error_len, "cannot serve /metrics: the HTTP library did not start (memory or file descriptors)");
+	return tls ? -EINVAL : -ENOMEM;
+}
+
 static int start(struct web *w, char *ret_error, size_t error_len)
 {
 	w->engine_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -559,15 +610,10 @@ static int start(struct web *w, char *ret_error, size_t error_len)
 		snprintf(ret_error, error_len, "cannot serve /metrics: no memory or file descriptors left");
 		return -ENOMEM;
 	}
-	w->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, w,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)places(w),
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)(w->request_ms / 1000 + 1),
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, w, MHD_OPTION_NOTIFY_COMPLETED, on_completed, w, MHD_OPTION_END);
-	if (!w->daemon) {
-		snprintf(ret_error, error_len, "cannot serve /metrics: the HTTP library did not start (memory or file descriptors)");
-		return -ENOMEM;
-	}
-	int err = pthread_create(&w->thread, NULL, web_main, w);
+	int err = start_daemon(w, ret_error, error_len);
+	if (err)
+		return err;
+	err = pthread_create(&w->thread, NULL, web_main, w);
 	if (err)
 		snprintf(ret_error, error_len, "cannot serve /metrics: no thread: %s", strerror(err));
 	return -err;
@@ -584,6 +630,7 @@ int web_start(const struct web_options *o, struct web **ret_web, char *ret_error
 	w->listen_fd = w->engine_fd = w->web_fd = -1;
 	w->wait_ms = o->wait_ms ? o->wait_ms : WAIT_MS;
 	w->request_ms = o->request_ms ? o->request_ms : REQUEST_MS;
+	w->secrets = o->secrets;
 	w->max_clients = o->max_connections ? o->max_connections : CONNECTIONS_MAX;
 	int err = open_socket(w, o->listen ? o->listen : "127.0.0.1:9464", ret_error, error_len);
 	if (!err)

@@ -5,22 +5,25 @@
  * web_serve_pending(), and a request that waits longer than wait_ms gets 503. Requests for the same format that wait together
  * share one rendering. Connections are bounded in number and in age; at the maximum the one that has asked for nothing for the longest time is closed,
  * so that clients that send or read slowly keep nobody out.
+ * With a token, everything but /healthz asks for it.
  *
  * The thread may start before or after privileges are dropped (it needs none). System calls, for a seccomp allow-list.
  * web_start(): socket, setsockopt, bind, listen, getsockname, eventfd2, epoll_create1, clone3 or clone, mmap, mprotect,
  * set_robust_list, rseq, sched_getaffinity. The thread: epoll_ctl, epoll_wait, poll, ppoll, accept4, recvfrom, sendto,
  * sendmsg, read, write, close, shutdown, setsockopt, fcntl, getpeername, futex, clock_gettime, madvise, munmap, mmap,
- * mprotect, brk, rt_sigprocmask, exit.
+ * mprotect, brk, rt_sigprocmask, exit; with TLS (GnuTLS) getrandom besides.
  */
 #ifndef PLUMB_WEB_SERVER_H
 #define PLUMB_WEB_SERVER_H
 
 #include "lib/buffer.h"
+#include "web/secrets.h"
 
 struct web_options {
 	const char *listen;       /* "address:port", "[v6 address]:port", ":port" (loopback) or "port"; NULL = 127.0.0.1:9464; port 0 = any */
 	uint32_t max_connections; /* 0 = 32 */
 	uint32_t wait_ms;         /* for the engine; 0 = 2000 */
+	const struct web_secrets *secrets; /* stays the caller's until web_stop(); NULL = plain HTTP, for everybody */
 	uint32_t request_ms;      /* a connection without a completed request for so long is closed; 0 = 15000 */
 };
 
@@ -31,6 +34,8 @@ int web_start(const struct web_options *o, struct web **ret_web, char *ret_error
 void web_stop(struct web *w); /* waits for the thread, frees; w may be NULL */
 uint16_t web_port(const struct web *w);
 uint64_t web_evicted(const struct web *w); /* connections closed because all places were taken */
+/* Other machines can reach it: any address but 127.0.0.0/8 and ::1. False for what is no address. */
+bool web_is_reachable(const char *listen);
 
 /* Readable while a request waits for the engine: poll it in the idle wait. web_serve_pending() resets it. */
 int web_event_fd(const struct web *w);

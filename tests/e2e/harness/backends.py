@@ -126,11 +126,14 @@ class Collector:
     "exactly once" can be demanded of the sender.
     """
 
+    context = None  # ssl.SSLContext of a server behind TLS
+
     def __init__(self, port=None):
         self.port = port or free_port()
         self.seen = Counter()  # (trace id, span id)
         self.bodies = []       # requests as they were taken, for who wants to know more
         self.refused = 0
+        self.heads = []  # headers of each request
         self._lock = threading.Lock()
         self._server = self._silent = None
 
@@ -156,6 +159,7 @@ class Collector:
                         collector.refused += 1
                         self.close_connection = True
                         return
+                    collector.heads.append(dict(self.headers))
                     assert self.path == "/v1/traces" and self.headers["Content-Type"] == "application/x-protobuf"
                     body = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
                     collector.seen.update(span_ids(body))
@@ -174,6 +178,9 @@ class Collector:
 
             def get_request(self):
                 connection, address = super().get_request()
+                if collector.context:
+                    connection.settimeout(30)
+                    connection = collector.context.wrap_socket(connection, server_side=True)  # a failure is an OSError, which socketserver takes for "no request"
                 collector._connections.append(connection)
                 return connection, address
 
