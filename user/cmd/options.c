@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -227,6 +228,29 @@ static const char *get_environment(void *ctx, const char *name)
 	return getenv(name);
 }
 
+/*
+ * Takes secrets out of /proc/PID/environ, which shows the memory that execve(2) filled: the variables move to the heap, so that a command of the operator's still
+ * gets them.
+ */
+static int hide_environment(void)
+{
+	const char *name;
+
+	for (size_t i = 0; (name = settings_secret_variable(i)); i++) {
+		char *value = getenv(name), *copy = value ? strdup(value) : NULL;
+		if (!value)
+			continue;
+		if (!copy || setenv(name, copy, 1)) {
+			free(copy);
+			return -ENOMEM;
+		}
+		explicit_bzero(value, strlen(value));
+		explicit_bzero(copy, strlen(copy));
+		free(copy);
+	}
+	return 0;
+}
+
 /* The command line was parsed first, so that it names the file; its values outrank what follows. */
 static int load(const struct parser *p)
 {
@@ -237,7 +261,7 @@ static int load(const struct parser *p)
 		path = PLUMB_CONFIG_FILE;
 	if (path && settings_load_file(s, path, report_error, NULL))
 		return 2;
-	if ((p->usage->ambient && settings_load_environment(s, get_environment, NULL, report_warning, NULL)) || settings_settle(s)) {
+	if ((p->usage->ambient && (settings_load_environment(s, get_environment, NULL, report_warning, NULL) || hide_environment())) || settings_settle(s)) {
 		log_error("out of memory");
 		return 1;
 	}

@@ -39,6 +39,15 @@ const char *settings_sink_variable(const char *sink, const char *option)
 	return "";
 }
 
+const char *settings_secret_variable(size_t i)
+{
+	static const char *const names[] = {
+		"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+	};
+
+	return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
+}
+
 static int apply(struct settings *s, const struct variable *v, const char *key, const char *value, settings_report_fn report, void *ctx)
 {
 	char error[512], message[640];

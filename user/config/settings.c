@@ -310,6 +310,14 @@ int settings_find_sink_option(const char *key, size_t *ret_sink, size_t *ret_opt
 	return -ENOENT;
 }
 
+/* A URL with user and password. */
+static bool holds_password(const char *value)
+{
+	const char *scheme = strstr(value, "://"), *host = scheme ? scheme + 3 : value;
+
+	return memchr(host, '@', strcspn(host, "/?#")) != NULL;
+}
+
 static int set_sink(struct settings *s, const char *key, size_t sink, size_t option, const char *value, enum setting_origin origin, char *ret_error,
 		    size_t error_len)
 {
@@ -317,8 +325,14 @@ static int set_sink(struct settings *s, const char *key, size_t sink, size_t opt
 	struct sink_values *v = &s->sinks[sink];
 	char allowed[256] = "";
 
+	/* What stands on the command line is everybody's to read, in /proc/PID/cmdline and in histories. */
+	if (origin == ORIGIN_OPTION && value[0] && (o->secret || holds_password(value))) {
+		snprintf(ret_error, error_len, "%s may hold a secret, and everybody can read a command line: set it in the file or by %s", key,
+			 settings_sink_variable(sink_table[sink]->name, o->name));
+		return -EINVAL;
+	}
 	if (check_sink_value(o, value, allowed, sizeof(allowed))) {
-		snprintf(ret_error, error_len, "%s wants %s, not '%.100s'", key, allowed, o->secret ? "***" : value);
+		snprintf(ret_error, error_len, "%s wants %s, not '%.100s'", key, allowed, o->secret ? "REDACTED" : value);
 		return -EINVAL;
 	}
 	if (origin < v->origins[option])

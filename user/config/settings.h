@@ -65,6 +65,8 @@ int settings_load_file(struct settings *s, const char *path, settings_report_fn 
 int settings_load_text(struct settings *s, const char *name, struct slice text, settings_report_fn report, void *ctx);
 /* Reports variables that it ignores; their values are not shown where they may be secrets. -ENOMEM. */
 int settings_load_environment(struct settings *s, const char *(*get)(void *ctx, const char *name), void *get_ctx, settings_report_fn report, void *ctx);
+/* The i-th variable that may hold a secret (a token in a header, a password in a URL); NULL behind the last. */
+const char *settings_secret_variable(size_t i);
 /*
  * After the last source: a traces_endpoint that comes from a lower origin than the endpoint is dropped (--otlp wins over OTEL_EXPORTER_OTLP_TRACES_ENDPOINT;
  * from one and the same origin the special one wins). -ENOMEM.

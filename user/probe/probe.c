@@ -48,6 +48,7 @@ struct probe {
 	struct watch *watch;
 	struct link link;
 	struct link_progress *progress; /* shared with the engine */
+	const struct rights *rights;    /* that are to be explained; NULL = they were */
 	int signal_fd, timer_fd;
 	int control_fd;         /* our end; -1 while no engine runs */
 	pid_t engine, command;
@@ -473,6 +474,17 @@ static void probe_signals(struct probe *p)
 	}
 }
 
+/* Says what is lost by what was withheld, one line each: once it is known that plumb works at all. */
+static void probe_explain_rights(struct probe *p)
+{
+	const struct rights *r = p->rights;
+
+	p->rights = NULL;
+	for (size_t i = 0; r && i < RIGHTS_COUNT; i++)
+		if (r->rows[i].state == RIGHTS_MISSING && !r->rows[i].starts)
+			log_warn("%s is missing: %s", r->rows[i].name, r->rows[i].without);
+}
+
 /* What the engine asks for. It is not trusted: anything that is not one of the few messages is dropped. */
 static void probe_control(struct probe *p)
 {
@@ -494,7 +506,7 @@ static void probe_control(struct probe *p)
 			continue;
 		switch (m.type) {
 		case PLUMB_CTL_DESCRIBE: watch_describe(p->watch, (uint32_t)m.a, NULL); break;
-		case PLUMB_CTL_READY: break; /* it works: nothing to do; how long it works decides how soon it is started again */
+		case PLUMB_CTL_READY: probe_explain_rights(p); break; /* it works; how long it works decides how soon it is started again */
 		default: break;
 		}
 	}
@@ -618,14 +630,6 @@ static void probe_loop(struct probe *p)
 	}
 }
 
-/* Says what is lost by what was withheld, one line each. */
-static void probe_explain_rights(const struct rights *r)
-{
-	for (size_t i = 0; i < RIGHTS_COUNT; i++)
-		if (r->rows[i].state == RIGHTS_MISSING && !r->rows[i].starts)
-			log_warn("%s is missing: %s", r->rows[i].name, r->rows[i].without);
-}
-
 static void probe_done(struct probe *p)
 {
 	watch_free(p->watch);
@@ -670,7 +674,7 @@ int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_er
 		err = loaded_attach(p.loaded, ret_caps, ret_error, error_len);
 	if (err)
 		goto out;
-	probe_explain_rights(&ret_caps->rights);
+	p.rights = &ret_caps->rights;
 	err = probe_start_engine(&p);
 	if (err) {
 		snprintf(ret_error, error_len, "cannot start the engine: %s", strerror(-err));

@@ -97,6 +97,37 @@ void otlp_result_say(struct otlp_result *r, const char *format, ...)
 			*c = '?';
 }
 
+/* Length of the longest part of `secret` that `text` begins with. */
+static size_t common_part(const char *text, const char *secret)
+{
+	size_t longest = 0;
+
+	for (; *secret; secret++) {
+		size_t n = 0;
+		while (text[n] && text[n] == secret[n])
+			n++;
+		if (n > longest)
+			longest = n;
+	}
+	return longest;
+}
+
+void otlp_result_hide(struct otlp_result *r, const char *secret)
+{
+	static const char instead[] = "REDACTED", brief[] = "***";
+	size_t len = strlen(secret), least = len < sizeof(instead) - 1 ? len : sizeof(instead) - 1;
+
+	for (char *c = r->message; least >= sizeof(brief) - 1 && *c; c++) {
+		size_t n = common_part(c, secret);
+		if (n < least)
+			continue;
+		size_t put = n < sizeof(instead) - 1 ? sizeof(brief) - 1 : sizeof(instead) - 1;
+		memcpy(c, put == sizeof(brief) - 1 ? brief : instead, put);
+		memmove(c + put, c + n, strlen(c + n) + 1);
+		c += put - 1;
+	}
+}
+
 static void result_partial(struct otlp_result *r, struct slice message)
 {
 	Plumb__Otlp__ExportTraceServiceResponse *m = plumb__otlp__export_trace_service_response__unpack(NULL, message.len, message.ptr);

@@ -44,6 +44,8 @@ void otlp_response_body(struct otlp_response *r, struct slice piece);
 void otlp_response_result(const struct otlp_response *r, bool grpc, long http_status, struct otlp_result *ret_result);
 /* Sets the message. */
 void otlp_result_say(struct otlp_result *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Takes out of the message what is of this text: a collector may repeat the token that it does not like. Parts of 8 characters and more; shorter texts as a whole. */
+void otlp_result_hide(struct otlp_result *r, const char *secret);
 
 /* Retry-After (RFC 9110, 10.2.3): seconds or a date. -1 for neither. */
 int64_t otlp_retry_after_ms(struct slice value, int64_t now_s);

@@ -18,6 +18,7 @@ struct otlp_transport {
 	CURLM *multi;
 	CURL *easy;
 	struct curl_slist *headers[2]; /* without and with gzip */
+	size_t own_headers;            /* those at the beginning of both lists; then the operator's, which may be secrets */
 	bool grpc;
 	bool busy;
 	bool fresh; /* the next call must not reuse a connection */
@@ -88,7 +89,10 @@ static int header_add_pair(struct otlp_transport *t, struct slice pair)
 			      snprintf(line, sizeof(line), "%.*s;", (int)key.len, (const char *)key.ptr);
 	int err = n < 0 || (size_t)n >= sizeof(line) || strpbrk(line, "\r\n") || memchr(decoded, 0, (size_t)decoded_len) ? -EINVAL : 0;
 	curl_free(decoded);
-	return err ? err : header_add(t, line);
+	if (!err)
+		err = header_add(t, line);
+	explicit_bzero(line, sizeof(line));
+	return err;
 }
 
 static int headers_init(struct otlp_transport *t, const struct otlp_transport_options *o)
@@ -104,6 +108,8 @@ static int headers_init(struct otlp_transport *t, const struct otlp_transport_op
 	if (!err && o->grpc)
 		err = header_add(t, timeout);
 
+	for (const struct curl_slist *l = t->headers[0]; l; l = l->next)
+		t->own_headers++;
 	struct slice rest = slice_str(o->headers);
 	while (!err && rest.len) {
 		size_t comma = slice_find(rest, ',', 0);
@@ -303,6 +309,10 @@ static void result_of(struct otlp_transport *t, CURLcode code, struct otlp_resul
 		otlp_result_say(r, "%s", t->error[0] ? t->error : curl_easy_strerror(code));
 	else
 		otlp_response_result(&t->response, t->grpc, status, r);
+	size_t i = 0;
+	for (const struct curl_slist *l = t->headers[0]; l; l = l->next)
+		if (i++ >= t->own_headers && strchr(l->data, ':'))
+			otlp_result_hide(r, strchr(l->data, ':') + 2);
 }
 
 bool otlp_transport_poll(struct otlp_transport *t, int timeout_ms, struct otlp_result *ret_result)

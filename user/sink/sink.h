@@ -19,7 +19,7 @@ struct sink_option {
 	enum sink_option_type type;
 	const char *value;   /* default, as text */
 	const char *help;    /* feeds --help and the configuration's documentation */
-	bool secret;         /* shown as *** */
+	bool secret;         /* shown as REDACTED, and refused on the command line */
 	const char *choices; /* "a|b|" for texts that are words of a list, "" = any */
 };
 
