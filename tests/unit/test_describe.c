@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -13,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -233,6 +236,125 @@ static void tells_what_is_gone(void **state)
 	assert_int_equal(describe_stat((uint32_t)pid, &stat), -ESRCH);
 }
 
+/* The smallest file that has the section: its header, three section headers, their names. */
+struct go_file64 {
+	Elf64_Ehdr head;
+	Elf64_Shdr sections[3];
+	char names[32];
+};
+
+struct go_file32 {
+	Elf32_Ehdr head;
+	Elf32_Shdr sections[3];
+	char names[32];
+};
+
+#define GO_FILE(BITS) \
+	(struct go_file##BITS) \
+	{ \
+		.head = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS##BITS, ELFDATA2LSB, EV_CURRENT }, \
+			  .e_shoff = offsetof(struct go_file##BITS, sections), \
+			  .e_shentsize = sizeof(Elf##BITS##_Shdr), \
+			  .e_shnum = 3, \
+			  .e_shstrndx = 1 }, \
+		.sections = { [1] = { .sh_name = 1, .sh_offset = offsetof(struct go_file##BITS, names), .sh_size = 32 }, [2] = { .sh_name = 18 } }, \
+		.names = "\0.shstrtab\0.other\0.go.buildinfo", \
+	}
+
+/* What is said of a file of these bytes, with a hole behind them up to size. */
+static bool go_in(const void *bytes, size_t len, off_t size)
+{
+	int fd = memfd_create("program", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, len), len);
+	assert_int_equal(ftruncate(fd, size), 0);
+	bool found = describe_is_go(fd);
+	close(fd);
+	return found;
+}
+
+static bool is_go64(const struct go_file64 *f) { return go_in(f, sizeof(*f), sizeof(*f)); }
+
+static void knows_programs_of_go(void **state)
+{
+	struct go_file64 f64 = GO_FILE(64);
+	struct go_file32 f32 = GO_FILE(32);
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	assert_true(is_go64(&f64));
+	assert_true(go_in(&f32, sizeof(f32), sizeof(f32)));
+	assert_false(describe_is_go(fd)); /* this test */
+	close(fd);
+	for (size_t len = 0; len < sizeof(f64); len++)
+		assert_false(go_in(&f64, len, (off_t)len));
+	for (size_t len = 0; len < sizeof(f32); len++)
+		assert_false(go_in(&f32, len, (off_t)len));
+	f64.names[31] = 'x'; /* the name goes on beyond the table */
+	assert_false(is_go64(&f64));
+}
+
+static void believes_no_lying_header(void **state)
+{
+	const struct go_file64 good = GO_FILE(64);
+	struct go_file64 f;
+
+	(void)state;
+#define LIE(FIELD, VALUE) (f = good, f.FIELD = (VALUE), assert_false(is_go64(&f)))
+	LIE(head.e_shoff, UINT64_MAX);
+	LIE(head.e_shoff, UINT64_MAX - 100);
+	LIE(head.e_shoff, INT64_MAX);
+	LIE(head.e_shoff, sizeof(f));
+	LIE(head.e_shnum, 0);
+	LIE(head.e_shnum, 4);
+	LIE(head.e_shnum, UINT16_MAX);
+	LIE(head.e_shentsize, 0);
+	LIE(head.e_shentsize, UINT16_MAX);
+	LIE(head.e_shstrndx, 3);
+	LIE(head.e_shstrndx, SHN_XINDEX);
+	LIE(head.e_ident[EI_DATA], ELFDATA2MSB);
+	LIE(head.e_ident[EI_CLASS], ELFCLASSNONE);
+	LIE(head.e_ident[0], 0);
+	LIE(sections[1].sh_offset, UINT64_MAX);
+	LIE(sections[1].sh_offset, UINT64_MAX - 15);
+	LIE(sections[1].sh_offset, sizeof(f) - 31);
+	LIE(sections[1].sh_size, 0);
+	LIE(sections[1].sh_size, 13);
+	LIE(sections[1].sh_size, 31);
+	LIE(sections[1].sh_size, UINT64_MAX);
+	LIE(sections[2].sh_name, UINT32_MAX);
+	LIE(sections[2].sh_name, 19);
+#undef LIE
+}
+
+/* A program of a few blocks on disk that claims millions of sections, or names of gigabytes: neither is read. */
+static void reads_no_huge_tables(void **state)
+{
+	struct go_file64 f = GO_FILE(64);
+	const off_t size = (off_t)2 << 30;
+	struct rusage before, after;
+
+	(void)state;
+	assert_int_equal(getrusage(RUSAGE_SELF, &before), 0);
+	f.head.e_shnum = 0;
+	f.sections[0].sh_size = 5000000; /* where the number is if e_shnum cannot hold it */
+	assert_false(go_in(&f, sizeof(f), size));
+	f = GO_FILE(64);
+	f.head.e_shnum = 257;
+	assert_false(go_in(&f, sizeof(f), size));
+	f.head.e_shnum = 256;
+	assert_true(go_in(&f, sizeof(f), size));
+	f.sections[1].sh_size = 65537;
+	assert_false(go_in(&f, sizeof(f), size));
+	f.sections[1].sh_size = 1 << 30;
+	assert_false(go_in(&f, sizeof(f), size));
+	f.sections[1].sh_size = 65536;
+	assert_true(go_in(&f, sizeof(f), size));
+	assert_int_equal(getrusage(RUSAGE_SELF, &after), 0);
+	assert_true(after.ru_maxrss - before.ru_maxrss < 4096);
+}
+
 static void reads_resource_use(void **state)
 {
 	struct plumb_rec_proc_stat r;
@@ -262,6 +384,9 @@ int main(void)
 		cmocka_unit_test(names_what_it_may_not_read),
 		cmocka_unit_test(takes_no_program_text),
 		cmocka_unit_test(tells_what_is_gone),
+		cmocka_unit_test(knows_programs_of_go),
+		cmocka_unit_test(believes_no_lying_header),
+		cmocka_unit_test(reads_no_huge_tables),
 		cmocka_unit_test(reads_resource_use),
 	};
 	return cmocka_run_group_tests_name("describe", tests, NULL, NULL);

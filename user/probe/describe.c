@@ -3,10 +3,9 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <gelf.h>
-#include <libelf.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PROC_TEXT_MAX = 65536, VALUE_MAX = 256, ATTRS_MAX = 36 };
+enum { PROC_TEXT_MAX = 65536, VALUE_MAX = 256, ATTRS_MAX = 36, SECTIONS_MAX = 256, SECTION_NAMES_MAX = 65536 };
 
 struct description {
 	struct plumb_rec_process *rec;
@@ -440,29 +439,93 @@ int describe_parent(uint32_t pid, uint32_t *ret_ppid)
 	return err;
 }
 
+/* Reads exactly len bytes that lie within a file of the given size. */
+static bool read_at(int fd, void *buf, size_t len, uint64_t at, uint64_t file_size)
+{
+	if (at > file_size || len > file_size - at)
+		return false;
+	for (size_t done = 0; done < len;) {
+		ssize_t n = pread(fd, (char *)buf + done, len - done, (off_t)(at + done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		done += (size_t)n;
+	}
+	return true;
+}
+
+/* Where an ELF file has its section headers, and what is needed of one of them; of either class. */
+struct sections {
+	bool wide; /* 64-bit */
+	uint64_t at;
+	size_t entry; /* size of a header */
+	unsigned n, names;
+	union {
+		Elf64_Shdr s64[SECTIONS_MAX];
+		Elf32_Shdr s32[SECTIONS_MAX];
+	} headers;
+};
+
+static bool sections_read(struct sections *s, int fd, uint64_t file_size)
+{
+	union {
+		unsigned char ident[EI_NIDENT];
+		Elf64_Ehdr e64;
+		Elf32_Ehdr e32;
+	} head;
+
+	if (!read_at(fd, &head, sizeof(head), 0, file_size) || memcmp(head.ident, ELFMAG, SELFMAG) != 0 || head.ident[EI_DATA] != ELFDATA2LSB)
+		return false;
+	if (head.ident[EI_CLASS] != ELFCLASS64 && head.ident[EI_CLASS] != ELFCLASS32)
+		return false;
+	s->wide = head.ident[EI_CLASS] == ELFCLASS64;
+	s->at = s->wide ? head.e64.e_shoff : head.e32.e_shoff;
+	s->n = s->wide ? head.e64.e_shnum : head.e32.e_shnum;
+	s->names = s->wide ? head.e64.e_shstrndx : head.e32.e_shstrndx;
+	s->entry = s->wide ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr);
+	/* No sections in e_shnum: there are none, or so many that their number is elsewhere. */
+	if (s->n == 0 || s->n > SECTIONS_MAX || s->names >= s->n || (s->wide ? head.e64.e_shentsize : head.e32.e_shentsize) != s->entry)
+		return false;
+	return read_at(fd, &s->headers, s->n * s->entry, s->at, file_size);
+}
+
+/* Go's linker leaves this section in every program, stripped or not. Whoever starts a program chooses its bytes: no more than is bounded here is read. */
+bool describe_is_go(int fd)
+{
+	static const char wanted[] = ".go.buildinfo";
+	struct sections s;
+	struct stat st;
+
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size < 0 || !sections_read(&s, fd, (uint64_t)st.st_size))
+		return false;
+	uint64_t at = s.wide ? s.headers.s64[s.names].sh_offset : s.headers.s32[s.names].sh_offset;
+	uint64_t len = s.wide ? s.headers.s64[s.names].sh_size : s.headers.s32[s.names].sh_size;
+	if (len < sizeof(wanted) || len > SECTION_NAMES_MAX)
+		return false;
+	char *names = malloc(len);
+	bool found = false;
+	if (names && read_at(fd, names, len, at, (uint64_t)st.st_size))
+		for (unsigned i = 0; i < s.n && !found; i++) {
+			uint32_t name = s.wide ? s.headers.s64[i].sh_name : s.headers.s32[i].sh_name;
+			found = name <= len - sizeof(wanted) && memcmp(names + name, wanted, sizeof(wanted)) == 0;
+		}
+	free(names);
+	return found;
+}
+
 /*
- * Go's linker leaves this section in every program, stripped or not. A program that may not be read may be one too: to take its threads for its tasks would make wrong joins,
- * which are worse than none.
+ * A program that may not be read may be one of Go's: to take its threads for its tasks would make wrong joins, which are worse than none.
  */
 static bool is_go(uint32_t pid)
 {
 	char path[64];
-	bool found = false;
 
 	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == EACCES;
-	elf_version(EV_CURRENT);
-	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
-	size_t names;
-	if (elf && elf_kind(elf) == ELF_K_ELF && elf_getshdrstrndx(elf, &names) == 0)
-		for (Elf_Scn *scn = NULL; !found && (scn = elf_nextscn(elf, scn));) {
-			GElf_Shdr header;
-			const char *name = gelf_getshdr(scn, &header) ? elf_strptr(elf, names, header.sh_name) : NULL;
-			found = name && strcmp(name, ".go.buildinfo") == 0;
-		}
-	elf_end(elf);
+	bool found = describe_is_go(fd);
 	close(fd);
 	return found;
 }

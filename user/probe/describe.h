@@ -6,6 +6,7 @@
 #ifndef PLUMB_PROBE_DESCRIBE_H
 #define PLUMB_PROBE_DESCRIBE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -36,5 +37,7 @@ size_t describe_pod_uid(const char *cgroup_path, char *ret_uid, size_t len);
 size_t describe_unit(const char *cgroup_path, char *ret_unit, size_t len);
 /* Deployment, StatefulSet … of a pod's name: without the suffixes that controllers append. */
 size_t describe_workload(const char *pod_name, char *ret_name, size_t len);
+/* Whether it is a program that Go's linker made, as far as a few bounded reads tell. */
+bool describe_is_go(int fd);
 
 #endif
