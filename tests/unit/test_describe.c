@@ -141,6 +141,52 @@ static void names_a_service_by_the_documented_order(void **state)
 	assert_null(memmem(buf, r->h.size, "hunter2", 7));
 }
 
+/* Attributes that a process claims take the room that is left, not that of facts and of the service's name. */
+static void claims_push_out_no_facts(void **state)
+{
+	static const char *const facts[] = { "process.executable.path", "process.executable.name", "process.pid", "service.name", "plumb.service.name.source" };
+	alignas(8) uint8_t buf[DESCRIBE_MAX];
+	struct plumb_rec_process *r = (struct plumb_rec_process *)buf;
+	char *argv[] = { "/bin/sh", "-c", "echo x; read y", NULL };
+	char claims[16384] = "OTEL_RESOURCE_ATTRIBUTES=", key[32], pid[16];
+	size_t base_count, base_bytes;
+
+	(void)state;
+	describe_child((char *[]){ NULL }, argv, r);
+	base_count = r->count;
+	base_bytes = r->bytes;
+	for (size_t wide = 0; wide < 2; wide++) { /* as many as fit by number, then by bytes */
+		size_t len = strlen("OTEL_RESOURCE_ATTRIBUTES=");
+		for (int i = 0; i < 40; i++)
+			len += (size_t)snprintf(claims + len, sizeof(claims) - len, "a%d=%0*d,", i, wide ? 250 : 1, 7);
+		snprintf(claims + len, sizeof(claims) - len, "service.name=last,process.pid=1,container.id=" ID64);
+		describe_child((char *[]){ claims, NULL }, argv, r);
+		for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++)
+			assert_non_null(find(r, facts[i]));
+		snprintf(pid, sizeof(pid), "%u", r->pid);
+		assert_string_equal(find(r, "process.pid"), pid);
+		assert_string_equal(find(r, "service.name"), "last");
+		assert_string_equal(find(r, "plumb.service.name.source"), "OTEL_RESOURCE_ATTRIBUTES");
+		size_t fit = wide ? 0 : 36 - base_count;
+		for (int i = 0; i < 40; i++) {
+			snprintf(key, sizeof(key), "a%d", i);
+			if (!wide)
+				assert_int_equal(find(r, key) != NULL, (size_t)i < fit);
+			else
+				fit += find(r, key) != NULL;
+		}
+		assert_true(fit >= 1 && r->count == base_count + fit && r->bytes > base_bytes);
+		describe_child((char *[]){ claims, "OTEL_SERVICE_NAME=shop", NULL }, argv, r);
+		assert_string_equal(find(r, "service.name"), "shop");
+		assert_string_equal(find(r, "process.pid"), (snprintf(pid, sizeof(pid), "%u", r->pid), pid));
+	}
+	/* Without a name in the environment it is still the program's. */
+	*strstr(claims, "service.name=last") = 0;
+	describe_child((char *[]){ claims, NULL }, argv, r);
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++)
+		assert_non_null(find(r, facts[i]));
+}
+
 static void names_a_script_not_its_interpreter(void **state)
 {
 	alignas(8) uint8_t buf[DESCRIBE_MAX];
@@ -380,6 +426,7 @@ int main(void)
 		cmocka_unit_test(reads_pods_and_units),
 		cmocka_unit_test(finds_the_workload_of_a_pod),
 		cmocka_unit_test(names_a_service_by_the_documented_order),
+		cmocka_unit_test(claims_push_out_no_facts),
 		cmocka_unit_test(names_a_script_not_its_interpreter),
 		cmocka_unit_test(names_what_it_may_not_read),
 		cmocka_unit_test(takes_no_program_text),

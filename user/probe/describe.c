@@ -206,7 +206,7 @@ static bool otel_key_allowed(const char *key, size_t len)
 	return strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789._-") == len;
 }
 
-/* OTEL_RESOURCE_ATTRIBUTES: key=value,key=value; only keys that look like attribute names are taken. */
+/* OTEL_RESOURCE_ATTRIBUTES: key=value,key=value; only keys that look like attribute names are taken. service.name among them is no fact but a name. */
 static void describe_otel_attributes(struct description *d, const char *list)
 {
 	while (*list) {
@@ -214,44 +214,54 @@ static void describe_otel_attributes(struct description *d, const char *list)
 		char key[64];
 		if (eq < n && eq > 0 && eq < sizeof(key)) {
 			copy_part(key, sizeof(key), list, eq);
-			if (strcmp(key, "service.name") == 0)
-				describe_name(d, list + eq + 1, n - eq - 1, "OTEL_RESOURCE_ATTRIBUTES");
-			else if (otel_key_allowed(key, eq))
+			if (otel_key_allowed(key, eq))
 				describe_add(d, key, list + eq + 1, n - eq - 1);
 		}
 		list += n + (list[n] == ',');
 	}
 }
 
-static void describe_environment(struct description *d, uint32_t pid, const char *cgroup, char *text)
+/* The value of service.name in such a list, or NULL. */
+static const char *otel_service_name(const char *list, size_t *ret_len)
 {
-	ssize_t len = proc_read(pid, "environ", text, PROC_TEXT_MAX);
+	static const char key[] = "service.name=";
+
+	while (*list) {
+		size_t n = strcspn(list, ",");
+		if (n > sizeof(key) - 1 && strncmp(list, key, sizeof(key) - 1) == 0) {
+			*ret_len = n - (sizeof(key) - 1);
+			return list + sizeof(key) - 1;
+		}
+		list += n + (list[n] == ',');
+	}
+	return NULL;
+}
+
+/* The names that the environment (NUL-separated) gives to the service and, in Kubernetes, to where it runs. */
+static void describe_environment(struct description *d, const char *env, size_t len, bool pod)
+{
 	char name[VALUE_MAX];
+	size_t name_len = 0;
 	const char *v;
 
-	if (len <= 0)
-		return;
-	if ((v = env_find(text, (size_t)len, "OTEL_SERVICE_NAME")))
+	if ((v = env_find(env, len, "OTEL_SERVICE_NAME")))
 		describe_name(d, v, strlen(v), "OTEL_SERVICE_NAME");
-	if ((v = env_find(text, (size_t)len, "OTEL_RESOURCE_ATTRIBUTES")))
-		describe_otel_attributes(d, v);
-	bool pod = describe_pod_uid(cgroup, name, sizeof(name)) > 0;
-	if (pod)
-		describe_add_str(d, "k8s.pod.uid", name);
-	if (!pod && !env_find(text, (size_t)len, "KUBERNETES_SERVICE_HOST"))
+	if ((v = env_find(env, len, "OTEL_RESOURCE_ATTRIBUTES")) && (v = otel_service_name(v, &name_len)))
+		describe_name(d, v, name_len, "OTEL_RESOURCE_ATTRIBUTES");
+	if (!pod && !env_find(env, len, "KUBERNETES_SERVICE_HOST"))
 		return;
 	/* The kubelet sets HOSTNAME to the pod's name; downward-API variables are conventions. */
-	v = env_find(text, (size_t)len, "POD_NAME");
+	v = env_find(env, len, "POD_NAME");
 	if (!v)
-		v = env_find(text, (size_t)len, "HOSTNAME");
+		v = env_find(env, len, "HOSTNAME");
 	if (v && *v) {
 		describe_add_str(d, "k8s.pod.name", v);
 		size_t n = describe_workload(v, name, sizeof(name));
 		describe_name(d, name, n, "k8s.pod.name");
 	}
-	if ((v = env_find(text, (size_t)len, "POD_NAMESPACE")))
+	if ((v = env_find(env, len, "POD_NAMESPACE")))
 		describe_add_str(d, "k8s.namespace.name", v);
-	if ((v = env_find(text, (size_t)len, "NODE_NAME")))
+	if ((v = env_find(env, len, "NODE_NAME")))
 		describe_add_str(d, "k8s.node.name", v);
 }
 
@@ -382,30 +392,75 @@ static size_t describe_started_as(uint32_t pid, char *text, char *ret_name, size
 	return copy_part(ret_name, len, base, strlen(base));
 }
 
-static void describe_executable(struct description *d, uint32_t pid, const struct plumb_rec_exec *exec, char *text)
+/* Path of the executable, of /proc or else of the exec record; "" when neither has it. Whether the process is still there to be asked for more. */
+static bool describe_executable(struct description *d, uint32_t pid, const struct plumb_rec_exec *exec, char *ret_path, size_t len)
 {
-	char path[PLUMB_PATH_LEN * 2];
-	ssize_t n = describe_exe(pid, path, sizeof(path));
+	bool there = describe_exe(pid, ret_path, len) > 0;
 
-	if (n <= 0 && exec) {
-		copy_part(path, sizeof(path), exec->filename, strnlen(exec->filename, sizeof(exec->filename)));
-	} else if (n == -EACCES) {
+	if (!there)
+		copy_part(ret_path, len, exec ? exec->filename : "", exec ? strnlen(exec->filename, sizeof(exec->filename)) : 0);
+	if (there || exec) {
+		describe_add_str(d, "process.executable.path", ret_path);
+		describe_add_str(d, "process.executable.name", base_name(ret_path));
+	}
+	return there;
+}
+
+/* The name where nothing else gave one: of the script that an interpreter runs, or of the program. */
+static void describe_program_name(struct description *d, uint32_t pid, const char *path, bool there, char *text)
+{
+	const char *base = base_name(path);
+	char name[VALUE_MAX];
+
+	if (!path[0]) {
 		/* Another user's process, and no CAP_SYS_PTRACE: everybody may read the kernel's name for it. */
-		describe_comm(pid, path, sizeof(path));
-		describe_name(d, path, strlen(path), "command");
-		return;
-	} else if (n <= 0) {
+		describe_comm(pid, name, sizeof(name));
+		if (name[0])
+			describe_name(d, name, strlen(name), "command");
 		return;
 	}
-	const char *base = base_name(path);
-	describe_add_str(d, "process.executable.path", path);
-	describe_add_str(d, "process.executable.name", base);
-	if (!d->named && n > 0 && is_interpreter(base))
+	if (!d->named && there && is_interpreter(base))
 		describe_script(d, pid, text);
-	char name[VALUE_MAX];
-	if (!d->named && n > 0 && describe_started_as(pid, text, name, sizeof(name)))
+	if (!d->named && there && describe_started_as(pid, text, name, sizeof(name)))
 		base = name;
 	describe_name(d, base, strlen(base), "executable");
+}
+
+/*
+ * What the probe reads itself comes first, then the service's name, and last what the process says of itself: there is room for so many attributes, and a process that
+ * claims many pushes out none of the others.
+ */
+static void describe_attributes(struct description *d, uint32_t pid, const struct plumb_rec_exec *exec, char *text, char *env)
+{
+	char cgroup[PLUMB_PATH_LEN * 2], path[PLUMB_PATH_LEN * 2], unit[VALUE_MAX], id[80], uid[40], number[16];
+
+	describe_cgroup_path(pid, cgroup, sizeof(cgroup), text);
+	if (!cgroup[0] && exec)
+		copy_part(cgroup, sizeof(cgroup), exec->cgroup, strnlen(exec->cgroup, sizeof(exec->cgroup)));
+	bool there = describe_executable(d, pid, exec, path, sizeof(path));
+	snprintf(number, sizeof(number), "%u", pid);
+	describe_add_str(d, "process.pid", number);
+	bool container = describe_container_id(cgroup, id, sizeof(id)) > 0;
+	if (container)
+		describe_add_str(d, "container.id", id);
+	if (cgroup[0] && strcmp(cgroup, "/") != 0)
+		describe_add_str(d, "plumb.cgroup.path", cgroup);
+	bool pod = describe_pod_uid(cgroup, uid, sizeof(uid)) > 0;
+	if (pod)
+		describe_add_str(d, "k8s.pod.uid", uid);
+	bool of_unit = describe_unit(cgroup, unit, sizeof(unit)) > 0;
+	if (of_unit)
+		describe_add_str(d, "plumb.systemd.unit", unit);
+
+	ssize_t env_len = proc_read(pid, "environ", env, PROC_TEXT_MAX);
+	if (env_len > 0)
+		describe_environment(d, env, (size_t)env_len, pod);
+	if (of_unit && !container)
+		describe_name(d, unit, strlen(unit), "systemd unit");
+	describe_program_name(d, pid, path, there, text);
+	const char *claimed = env_len > 0 ? env_find(env, (size_t)env_len, "OTEL_RESOURCE_ATTRIBUTES") : NULL;
+	if (claimed)
+		describe_otel_attributes(d, claimed);
 }
 
 /* Start in clock ticks and parent from /proc/PID/stat; the name in parentheses may hold anything. */
@@ -535,10 +590,9 @@ int describe_process(uint32_t pid, const struct plumb_rec_exec *exec, void *buf)
 	struct plumb_rec_process *r = buf;
 	struct description d = { .rec = r, .text = (char *)(r + 1), .cap = DESCRIBE_MAX - sizeof(*r) };
 	uint64_t fields[52];
-	char cgroup[PLUMB_PATH_LEN * 2], name[VALUE_MAX];
 	struct timespec now;
 
-	char *text = malloc(PROC_TEXT_MAX);
+	char *text = malloc(2 * PROC_TEXT_MAX); /* one half is the environment's */
 	if (!text)
 		return -ENOMEM;
 	memset(r, 0, sizeof(*r));
@@ -560,25 +614,7 @@ int describe_process(uint32_t pid, const struct plumb_rec_exec *exec, void *buf)
 	r->start_ns = exec ? exec->start_ns : fields[21] * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
 	r->flags = gone ? PLUMB_PROCESS_PARTIAL : is_go(pid) ? PLUMB_PROCESS_GOLANG : 0;
 
-	char number[16];
-	snprintf(number, sizeof(number), "%u", pid);
-	describe_cgroup_path(pid, cgroup, sizeof(cgroup), text);
-	if (!cgroup[0] && exec)
-		copy_part(cgroup, sizeof(cgroup), exec->cgroup, strnlen(exec->cgroup, sizeof(exec->cgroup)));
-	describe_environment(&d, pid, cgroup, text);
-	if (describe_unit(cgroup, name, sizeof(name))) {
-		describe_add_str(&d, "plumb.systemd.unit", name);
-		char id[80];
-		if (!describe_container_id(cgroup, id, sizeof(id)))
-			describe_name(&d, name, strlen(name), "systemd unit");
-	}
-	describe_executable(&d, pid, exec, text);
-	snprintf(number, sizeof(number), "%u", pid);
-	describe_add_str(&d, "process.pid", number);
-	if (describe_container_id(cgroup, name, sizeof(name)))
-		describe_add_str(&d, "container.id", name);
-	if (cgroup[0] && strcmp(cgroup, "/") != 0)
-		describe_add_str(&d, "plumb.cgroup.path", cgroup);
+	describe_attributes(&d, pid, exec, text, text + PROC_TEXT_MAX);
 	free(text);
 
 	r->bytes = (uint16_t)d.used;
