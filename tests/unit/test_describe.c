@@ -144,7 +144,8 @@ static void names_a_service_by_the_documented_order(void **state)
 /* Attributes that a process claims take the room that is left, not that of facts and of the service's name. */
 static void claims_push_out_no_facts(void **state)
 {
-	static const char *const facts[] = { "process.executable.path", "process.executable.name", "process.pid", "service.name", "plumb.service.name.source" };
+	static const char *const facts[] = { "process.executable.path", "process.executable.name", "process.pid", "service.name",
+					     "plumb.service.name.source" };
 	alignas(8) uint8_t buf[DESCRIBE_MAX];
 	struct plumb_rec_process *r = (struct plumb_rec_process *)buf;
 	char *argv[] = { "/bin/sh", "-c", "echo x; read y", NULL };

@@ -206,7 +206,7 @@ static bool otel_key_allowed(const char *key, size_t len)
 	return strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789._-") == len;
 }
 
-/* OTEL_RESOURCE_ATTRIBUTES: key=value,key=value; only keys that look like attribute names are taken. service.name among them is no fact but a name. */
+/* OTEL_RESOURCE_ATTRIBUTES: key=value,key=value; only keys that look like attribute names are taken. */
 static void describe_otel_attributes(struct description *d, const char *list)
 {
 	while (*list) {
@@ -392,7 +392,7 @@ static size_t describe_started_as(uint32_t pid, char *text, char *ret_name, size
 	return copy_part(ret_name, len, base, strlen(base));
 }
 
-/* Path of the executable, of /proc or else of the exec record; "" when neither has it. Whether the process is still there to be asked for more. */
+/* Path of the executable, of /proc or else of the exec record, "" when neither has it; whether /proc had it. */
 static bool describe_executable(struct description *d, uint32_t pid, const struct plumb_rec_exec *exec, char *ret_path, size_t len)
 {
 	bool there = describe_exe(pid, ret_path, len) > 0;
@@ -427,8 +427,8 @@ static void describe_program_name(struct description *d, uint32_t pid, const cha
 }
 
 /*
- * What the probe reads itself comes first, then the service's name, and last what the process says of itself: there is room for so many attributes, and a process that
- * claims many pushes out none of the others.
+ * What the probe reads itself comes first, then the service's name, and last what the process says of itself: there is room for
+ * so many attributes, and a process that claims many pushes out none of the others.
  */
 static void describe_attributes(struct description *d, uint32_t pid, const struct plumb_rec_exec *exec, char *text, char *env)
 {
