@@ -2,6 +2,8 @@
 """The command line: exit statuses, one clear line for each error, and filters that select exactly what they say."""
 import collections
 import http.client
+import http.server
+import json
 import os
 import re
 import shutil
@@ -9,6 +11,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import urllib.request
 import zlib
 
@@ -178,6 +181,34 @@ def test_a_kernel_without_btf():
         pytest.skip("this kernel has BTF, and its absence cannot be simulated")
     done = call("trace")
     assert done.returncode == 1 and len(lines(done)) == 1 and "BTF" in done.stderr
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_doctor_sends_no_foreign_bytes_to_the_terminal(output):
+    """Any user may listen at the agent's address while no agent runs."""
+    body = b'plumb_lost_total{reason="\x1b]0;owned\x07\x1b[2J\xc3\xa9\x9b\r\x7f"} 1\nplumb_lost_total{reason="plain"} 2\n'
+
+    class Impostor(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Impostor) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = subprocess.run([PLUMB, "doctor", "--output", output, "--agent", f"127.0.0.1:{server.server_port}"], capture_output=True, timeout=60)
+        server.shutdown()
+    losses = ['plumb_lost_total{reason="?]0;owned??[2J?????"} 1', 'plumb_lost_total{reason="plain"} 2']
+    if output == "json":
+        assert json.loads(done.stdout)["losses"] == losses
+    else:
+        assert [line.strip() for line in done.stdout.decode("ascii").splitlines() if "plumb_lost" in line] == losses
+        assert set(done.stdout) <= {10, *range(32, 127)}
 
 
 # Live: servers with names of their own, so that nobody else's traffic on this machine is selected

@@ -137,6 +137,14 @@ static size_t take_body(char *data, size_t size, size_t n, void *ctx)
 	return buffer_append(ctx, data, size * n) ? 0 : size * n;
 }
 
+/* Whoever listens at the agent's address may have sent it, and it goes to root's terminal: nothing but printable ASCII. */
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 /* Samples that tell of loss, and are not 0. */
 static void take_losses(struct doctor *d, char *text)
 {
@@ -152,7 +160,9 @@ static void take_losses(struct doctor *d, char *text)
 		size_t name_len = strcspn(line, "{ ");
 		for (size_t i = 0; strncmp(line, "plumb_", 6) == 0 && i < sizeof(words) / sizeof(words[0]); i++)
 			if (memmem(line, name_len, words[i], strlen(words[i]))) {
-				snprintf(d->losses[d->nlosses++], sizeof(d->losses[0]), "%s", line);
+				char *loss = d->losses[d->nlosses++];
+				snprintf(loss, sizeof(d->losses[0]), "%s", line);
+				make_printable(loss);
 				break;
 			}
 	}
