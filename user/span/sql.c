@@ -17,6 +17,18 @@ enum last {
 	LAST_CLOSE_ROW,     /* ) of a list */
 };
 
+/* Where the walk is in a statement, for values that read like names. */
+enum clause {
+	CLAUSE_START,     /* no token of the statement yet */
+	CLAUSE_OTHER,
+	CLAUSE_ALTER,     /* a SET may follow */
+	CLAUSE_SET,       /* its =, TO or TIME ZONE is to come; never that of UPDATE, which holds columns */
+	CLAUSE_VALUE,     /* what is set, up to the semicolon */
+	CLAUSE_EXECUTE,   /* a name may follow */
+	CLAUSE_NAME,      /* its arguments may follow */
+	CLAUSE_ARGUMENTS, /* up to their closing parenthesis */
+};
+
 /* One level of parentheses. */
 struct level {
 	bool list;        /* IN (…), VALUES (…), […], or a row of one of them */
@@ -32,6 +44,8 @@ struct redactor {
 	bool full;
 	bool space;         /* a blank is due before the next token */
 	enum last last;
+	enum clause clause;
+	size_t nested;      /* parentheses open within CLAUSE_ARGUMENTS */
 	size_t literal_end; /* output length behind the latest literal */
 	size_t depth;
 	struct level levels[DEPTH_MAX];
@@ -157,6 +171,58 @@ static void redact_punct(struct redactor *r, struct slice s)
 	}
 }
 
+/* Is the token part of a value, whatever it reads like? */
+static bool is_hidden(struct redactor *r, struct slice s)
+{
+	if (r->clause == CLAUSE_VALUE)
+		return s.ptr[0] != ';';
+	if (r->clause != CLAUSE_ARGUMENTS)
+		return false;
+	if (s.ptr[0] == '(')
+		r->nested++;
+	if (s.ptr[0] != ')')
+		return true;
+	if (r->nested == 0) {
+		r->clause = CLAUSE_OTHER;
+		return false;
+	}
+	r->nested--;
+	return true;
+}
+
+/* The clause behind a token that is shown. */
+static enum clause next_clause(const struct redactor *r, enum sql_token_kind kind, struct slice s)
+{
+	struct slice word = kind == SQL_WORD ? s : SLICE_NONE;
+
+	if (s.ptr[0] == ';')
+		return CLAUSE_START;
+	switch (r->clause) {
+	case CLAUSE_START:
+		if (slice_ieq(word, SLICE_LIT("set")))
+			return CLAUSE_SET;
+		if (slice_ieq(word, SLICE_LIT("alter")))
+			return CLAUSE_ALTER;
+		return slice_ieq(word, SLICE_LIT("execute")) ? CLAUSE_EXECUTE : CLAUSE_OTHER;
+	case CLAUSE_OTHER: /* EXPLAIN EXECUTE, CREATE TABLE … AS EXECUTE */
+		return slice_ieq(word, SLICE_LIT("execute")) ? CLAUSE_EXECUTE : CLAUSE_OTHER;
+	case CLAUSE_ALTER:
+		return slice_ieq(word, SLICE_LIT("set")) ? CLAUSE_SET : CLAUSE_ALTER;
+	case CLAUSE_SET:
+		if (r->depth == 0 && (s.ptr[0] == '=' || slice_ieq(word, SLICE_LIT("to")) || slice_ieq(word, SLICE_LIT("zone"))))
+			return CLAUSE_VALUE;
+		return CLAUSE_SET;
+	case CLAUSE_EXECUTE:
+		return kind == SQL_WORD || kind == SQL_QUOTED ? CLAUSE_NAME : CLAUSE_OTHER;
+	case CLAUSE_NAME:
+		return s.ptr[0] == '(' ? CLAUSE_ARGUMENTS : CLAUSE_OTHER;
+	case CLAUSE_VALUE:
+	case CLAUSE_ARGUMENTS:
+		break;
+	}
+	return r->clause;
+}
+
 size_t sql_redact(struct slice sql, enum sql_dialect dialect, char *out, size_t cap)
 {
 	struct redactor r = { .out = out, .cap = cap };
@@ -167,6 +233,12 @@ size_t sql_redact(struct slice sql, enum sql_dialect dialect, char *out, size_t 
 		struct sql_token t = sql_lex_next(&l);
 		struct slice s = sql_token_slice(&l, t);
 
+		if (t.kind != SQL_END && t.kind != SQL_SPACE) {
+			if (is_hidden(&r, s))
+				t.kind = SQL_LITERAL; /* what stands next to each other is one */
+			else
+				r.clause = next_clause(&r, t.kind, s);
+		}
 		switch (t.kind) {
 		case SQL_END:
 			return r.len;
