@@ -142,7 +142,7 @@ static void http_client(void **state)
 	build(f);
 	assert_int_equal(f->span.kind, SPAN_CLIENT);
 	assert_slice(f->span.name, "POST");
-	assert_attr(f, ATTR_URL_FULL, "http://REDACTED:REDACTED@api.example/v1/x;sid=REDACTED/y?q=REDACTED");
+	assert_attr(f, ATTR_URL_FULL, "http://REDACTED:REDACTED@api.example/v1/x;REDACTED/y?q=REDACTED");
 	assert_attr(f, ATTR_SERVER_ADDRESS, "api.example");
 	assert_int_equal(int_of(f, ATTR_SERVER_PORT), 80);
 	assert_int_equal(f->span.status, SPAN_STATUS_ERROR);
@@ -441,6 +441,11 @@ static void queries(void **state)
 		{ "a=1;b=2&", false, "a=REDACTED;b=REDACTED&" },
 		{ "page=2&sig=abc&Access_Token=x", true, "page=2&sig=REDACTED&Access_Token=REDACTED" },
 		{ "", false, "" },
+		{ "Q0FOQVJZMDE=", false, "REDACTED" },
+		{ "Q0FOQVJZMA==&debug=", false, "REDACTED&debug=" },
+		{ "canary==&flag==", false, "canary=&flag=" },
+		{ "hunter2&longsecret&Abc", false, "REDACTED&REDACTED&REDACTED" },
+		{ "Q0FOQVJZMDE=", true, "Q0FOQVJZMDE=" },
 	};
 
 	(void)state;
@@ -452,6 +457,104 @@ static void queries(void **state)
 		url_add_query(&t, slice_str(cases[i].in), cases[i].show);
 		assert_slice(text_end(&t), cases[i].out);
 	}
+}
+
+static void paths(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ "/", "/" },
+		{ "/a/b/", "/a/b/" },
+		{ "/redirect/https://u:p@h/x", "/redirect/https://REDACTED@h/x" },
+		{ "//user:secret@h/x", "//REDACTED@h/x" },
+		{ "//secret@more@h", "//REDACTED@h" },
+		{ "/to/https%3A%2F%2Fu%3ap%40h%2Fx", "/to/REDACTED@h%2Fx" },
+		{ "/@scope/a@b.example", "/@scope/a@b.example" },
+		{ "/a;secret/b", "/a;REDACTED/b" },
+		{ "/a;x=1;y=2/b;", "/a;REDACTED/b;" },
+		{ "/a%3Ftoken=x/b%3ftoken", "/a%3FREDACTED/b%3fREDACTED" },
+		{ "/a&k=v/b%26k=v", "/a&REDACTED/b%26REDACTED" },
+		{ "//u;x=1:p@h/b", "//REDACTED/b" },
+		{ "/50%/%4", "/50%/%4" },
+		{ "*", "*" },
+		{ "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint8_t memory[256];
+		struct arena a;
+		arena_init(&a, memory, sizeof(memory));
+		struct text t = text_begin(&a);
+		url_add_path(&t, slice_str(cases[i].in));
+		assert_slice(text_end(&t), cases[i].out);
+	}
+}
+
+static void localised_quotes(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ "Schlüssel »geheim« fehlt", "Schlüssel ? fehlt" },
+		{ "la clé « secret » n'existe pas", "la clé ?existe pas" },
+		{ "clave «secreto» duplicada", "clave ? duplicada" },
+		{ "“a” and „b“ end", "? end" },
+		{ "「秘密」は", "?は" },
+		{ "rôle ‹x› absent", "rôle ? absent" },
+		{ "type ’x’ bad", "type ? bad" },
+		{ "l’erreur est là", "l’erreur est là" },
+		{ "open «secret", "open ?" },
+		{ "mix « \"a » b\" end", "mix ? end" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint8_t memory[256];
+		struct arena a;
+		arena_init(&a, memory, sizeof(memory));
+		assert_slice(redact_message(&a, slice_str(cases[i].in)), cases[i].out);
+	}
+}
+
+static void forwarded_addresses_only(void **state)
+{
+	static const struct {
+		const char *header, *client;
+	} cases[] = {
+		{ "2001:db8::1", "2001:db8::1" },
+		{ "[2001:db8::1]:443, 10.0.0.9", "2001:db8::1" },
+		{ "192.0.2.1", "192.0.2.1" },
+		{ "unknown", "10.0.0.1" },
+		{ "_hidden", "10.0.0.1" },
+		{ "pg07secret", "10.0.0.1" },
+		{ "192.0.2.1.5", "10.0.0.1" },
+		{ "", "10.0.0.1" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		begin(f, PLUMB_PROTO_HTTP1, PLUMB_ROLE_SERVER);
+		add_str(&f->x, ATTR_HTTP_REQUEST_METHOD, "GET");
+		add_str(&f->x, ATTR_RAW_TARGET, "/");
+		add_str(&f->x, ATTR_RAW_FORWARDED_FOR, cases[i].header);
+		build(f);
+		assert_attr(f, ATTR_CLIENT_ADDRESS, cases[i].client);
+	}
+}
+
+static void routes_hold_no_secret(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, PLUMB_PROTO_HTTP1, PLUMB_ROLE_SERVER);
+	add_str(&f->x, ATTR_HTTP_REQUEST_METHOD, "GET");
+	add_str(&f->x, ATTR_RAW_TARGET, "/go/https://u:secret@h/x&key=value");
+	build(f);
+	assert_attr(f, ATTR_URL_PATH, "/go/https://REDACTED@h/x&REDACTED");
+	assert_attr(f, ATTR_HTTP_ROUTE, "/go/https://REDACTED@h/x&REDACTED");
+	assert_slice(f->span.name, "GET /go/https://REDACTED@h/x&REDACTED");
 }
 
 static void authorities(void **state)
@@ -489,6 +592,10 @@ int main(void)
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(huge_text_is_cut_and_counted),
 		cmocka_unit_test(queries),
+		cmocka_unit_test(paths),
+		cmocka_unit_test(localised_quotes),
+		cmocka_unit_test(forwarded_addresses_only),
+		cmocka_unit_test(routes_hold_no_secret),
 		cmocka_unit_test(authorities),
 	};
 	return cmocka_run_group_tests_name("semconv", tests, setup, teardown);

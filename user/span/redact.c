@@ -10,6 +10,34 @@ static bool is_word(uint8_t c)
 	return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || c == '_' || c >= 0x80;
 }
 
+/* Length of a quote mark of other languages at `at`, or 0: « », ‘ to „, ‹ ›, 「 to 』. */
+static size_t mark_length(struct slice s, size_t at)
+{
+	uint8_t c[3] = { s.ptr[at], at + 1 < s.len ? s.ptr[at + 1] : 0, at + 2 < s.len ? s.ptr[at + 2] : 0 };
+
+	if (c[0] == 0xc2 && (c[1] == 0xab || c[1] == 0xbb))
+		return 2;
+	if (c[0] == 0xe2 && c[1] == 0x80 && ((c[2] >= 0x98 && c[2] <= 0x9f) || c[2] == 0xb9 || c[2] == 0xba))
+		return 3;
+	return c[0] == 0xe3 && c[1] == 0x80 && c[2] >= 0x8c && c[2] <= 0x8f ? 3 : 0;
+}
+
+/* As quoted_end(), for these marks: which of them closes another differs by language (»a«, «a»), so that any does, and plain ones too. */
+static size_t marked_end(struct slice s, size_t from)
+{
+	size_t n = mark_length(s, from), end = 0;
+	bool apostrophe = n == 3 && s.ptr[from] == 0xe2 && s.ptr[from + 2] == 0x99;
+
+	if (!n || (apostrophe && from > 0 && is_word(s.ptr[from - 1])))
+		return from;
+	for (size_t i = from + n; i < s.len; i++) {
+		size_t mark = mark_length(s, i);
+		if (mark || s.ptr[i] == '\'' || s.ptr[i] == '"' || s.ptr[i] == '`')
+			end = i + (mark ? mark : 1);
+	}
+	return end ? end : s.len;
+}
+
 /*
  * Index behind the quoted text that starts at `from`; an apostrophe within a word (can't) opens none, a missing end hides the
  * rest. Servers do not escape what they quote, so that a quote mark may belong to the value: only the last one is sure to be
@@ -27,7 +55,7 @@ static size_t quoted_end(struct slice s, size_t from)
 	} else if (quote == '\'' && from > 0 && is_word(s.ptr[from - 1])) {
 		return from;
 	} else if (quote != '\'' && quote != '"' && quote != '`') {
-		return from;
+		return marked_end(s, from);
 	}
 	for (end = s.len; end > from + 1 && s.ptr[end - 1] != quote;)
 		end--;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "span/semconv.h"
 
+#include <arpa/inet.h>
 #include <sys/socket.h>
 
 #include "span/address.h"
 #include "span/sql.h"
 #include "span/url.h"
 
-enum { FORWARDED_MAX = 64, STATEMENT_MAX = 4096 };
+enum { STATEMENT_MAX = 4096 };
 
 /*
  * Where the span's next attribute goes, NULL if it has no room. Filled in place: an attribute made elsewhere and copied here makes the
@@ -199,7 +200,19 @@ static void http_status(struct semconv *s)
 	put_error(s, error);
 }
 
-/* First element of X-Forwarded-For without port and brackets; nothing that is no address or obfuscated name. */
+static bool is_address(struct slice s)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr any;
+
+	if (s.len == 0 || s.len >= sizeof(text) || memchr(s.ptr, 0, s.len))
+		return false;
+	memcpy(text, s.ptr, s.len);
+	text[s.len] = 0;
+	return inet_pton(AF_INET, text, &any) == 1 || inet_pton(AF_INET6, text, &any) == 1;
+}
+
+/* First element of X-Forwarded-For without port and brackets; nothing that is no address. */
 static struct slice forwarded_for(struct slice header)
 {
 	struct authority a;
@@ -209,18 +222,10 @@ static struct slice forwarded_for(struct slice header)
 		header = slice_from(header, 1);
 	while (header.len && (header.ptr[header.len - 1] == ' ' || header.ptr[header.len - 1] == '\t'))
 		header.len--;
-	if (header.len > FORWARDED_MAX)
-		return SLICE_NONE;
-	for (size_t i = 0; i < header.len; i++) {
-		uint8_t c = ascii_lower(header.ptr[i]);
-		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c && strchr(".:[]_-%", c))))
-			return SLICE_NONE;
-	}
-	size_t colon = slice_find(header, ':', 0);
-	if (colon != SIZE_MAX && header.ptr[0] != '[' && slice_find(header, ':', colon + 1) != SIZE_MAX)
-		return header; /* IPv6 without brackets */
+	if (is_address(header))
+		return header; /* IPv6 without brackets, too */
 	url_parse_authority(header, &a);
-	return a.host;
+	return is_address(a.host) ? a.host : SLICE_NONE;
 }
 
 static uint16_t scheme_port(struct slice scheme)
@@ -243,8 +248,6 @@ static void http_server(struct semconv *s, const struct authority *a, struct sli
 
 static struct slice redacted_path(struct semconv *s, struct slice path)
 {
-	if (slice_find(path, ';', 0) == SIZE_MAX)
-		return path;
 	struct text t = text_begin(s->text);
 	url_add_path(&t, path);
 	return text_end(&t);
@@ -255,7 +258,8 @@ static void http_server_side(struct semconv *s, const struct url *u, struct slic
 	int64_t status = 0;
 	struct slice route = SLICE_NONE;
 
-	put_str(s, ATTR_URL_PATH, redacted_path(s, u->path));
+	struct slice path = redacted_path(s, u->path);
+	put_str(s, ATTR_URL_PATH, path);
 	if (u->query.len) {
 		struct text t = text_begin(s->text);
 		url_add_query(&t, u->query, s->options->show_query);
@@ -263,7 +267,7 @@ static void http_server_side(struct semconv *s, const struct url *u, struct slic
 	}
 	if (u->path.len && u->path.ptr[0] == '/') {
 		in_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, &status);
-		route = route_learn(s->routes, s->x->process ? s->x->process->service : SLICE_NONE, u->path, status == 404 || status == 405);
+		route = route_learn(s->routes, s->x->process ? s->x->process->service : SLICE_NONE, path, status == 404 || status == 405);
 		s->counts->route_overflow += route.len == 0;
 	}
 	put_str(s, ATTR_HTTP_ROUTE, route);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "span/url.h"
 
-#include "span/route.h"
-
 #define REDACTED SLICE_LIT("REDACTED")
 
-enum { BARE_PART_MAX = 32 };
+enum { FLAG_MAX = 8 };
 
 /* Length of a scheme followed by "://", or 0. */
 static size_t scheme_length(struct slice s)
@@ -99,20 +97,31 @@ static bool is_secret_key(struct slice key)
 	return false;
 }
 
-/* One key=value. A part without = is a flag (?wsdl) if it reads like a word, else it may be a token that stands alone. */
+/* A short lower-case word, as flags are (?wsdl); anything else may be a token that stands alone, padded by = perhaps. */
+static bool is_flag(struct slice name)
+{
+	if (name.len > FLAG_MAX)
+		return false;
+	for (size_t i = 0; i < name.len; i++)
+		if (!(name.ptr[i] >= 'a' && name.ptr[i] <= 'z') && name.ptr[i] != '_' && name.ptr[i] != '-')
+			return false;
+	return true;
+}
+
+/* One key=value. */
 static void add_query_part(struct text *t, struct slice part, bool show)
 {
-	size_t eq = slice_find(part, '=', 0);
+	struct slice key = slice_head(part, slice_find(part, '=', 0));
+	size_t value = key.len;
 
-	if (eq == SIZE_MAX) {
-		bool plain = part.len <= BARE_PART_MAX && route_segment_is_literal(part);
-		text_add(t, plain || show ? part : REDACTED);
+	while (value < part.len && part.ptr[value] == '=')
+		value++;
+	if (value == part.len) {
+		text_add(t, show ? part : is_flag(key) ? slice_head(part, key.len + 1) : REDACTED);
 		return;
 	}
-	struct slice key = slice_head(part, eq);
-	text_add(t, slice_head(part, eq + 1));
-	if (eq + 1 < part.len)
-		text_add(t, show && !is_secret_key(key) ? slice_from(part, eq + 1) : REDACTED);
+	text_add(t, slice_head(part, key.len + 1));
+	text_add(t, show && !is_secret_key(key) ? slice_from(part, key.len + 1) : REDACTED);
 }
 
 void url_add_query(struct text *t, struct slice query, bool show)
@@ -128,27 +137,61 @@ void url_add_query(struct text *t, struct slice query, bool show)
 	}
 }
 
+static unsigned int hex_digit(uint8_t c)
+{
+	uint8_t lower = ascii_lower(c);
+
+	return c >= '0' && c <= '9' ? c - (unsigned int)'0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10u : 16;
+}
+
+/* Length of the character at `at`, itself or escaped, if it is one of `set`, or 0. */
+static size_t mark_length(struct slice s, size_t at, const char *set)
+{
+	unsigned int c = s.ptr[at];
+	size_t n = 1;
+
+	if (c == '%' && s.len - at >= 3) {
+		c = hex_digit(s.ptr[at + 1]) << 4 | hex_digit(s.ptr[at + 2]);
+		n = 3;
+	}
+	return c && c < 0x80 && strchr(set, (int)c) ? n : 0;
+}
+
+/* A segment of a path: what stands before an @ of a URL within the path is a user, what follows ; ? or & are parameters. */
+static void add_segment(struct text *t, struct slice s, bool authority)
+{
+	size_t user = 0, parameters = s.len;
+
+	for (size_t i = 0; i < s.len; i++) {
+		size_t at = mark_length(s, i, "@"), mark = mark_length(s, i, ";?&");
+		authority = authority || mark_length(s, i, ":");
+		if (at && authority)
+			user = i + at;
+		if (mark && parameters == s.len)
+			parameters = i + mark;
+	}
+	if (user > parameters) {
+		text_add(t, REDACTED);
+		return;
+	}
+	if (user)
+		text_add(t, SLICE_LIT("REDACTED@"));
+	text_add(t, slice_make(s.ptr + user, parameters - user));
+	if (parameters < s.len)
+		text_add(t, REDACTED);
+}
+
 void url_add_path(struct text *t, struct slice path)
 {
-	while (path.len) {
-		size_t semi = slice_find(path, ';', 0);
-		if (semi == SIZE_MAX) {
-			text_add(t, path);
-			return;
-		}
-		size_t eq = semi + 1;
-		while (eq < path.len && path.ptr[eq] != '=' && path.ptr[eq] != ';' && path.ptr[eq] != '/')
-			eq++;
-		if (eq == path.len || path.ptr[eq] != '=') {
-			text_add(t, slice_head(path, eq));
-			path = slice_from(path, eq);
-			continue;
-		}
-		size_t end = eq + 1;
-		while (end < path.len && path.ptr[end] != ';' && path.ptr[end] != '/')
-			end++;
-		text_add(t, slice_head(path, eq + 1));
-		text_add(t, REDACTED);
-		path = slice_from(path, end);
+	for (size_t from = 0; from <= path.len;) {
+		size_t to = from;
+		while (to < path.len && path.ptr[to] != '/')
+			to++;
+		bool authority = from >= 2 && path.ptr[from - 2] == '/';
+		if (to > from)
+			add_segment(t, slice_make(path.ptr + from, to - from), authority);
+		if (to < path.len)
+			text_add_byte(t, '/');
+		from = to + 1;
 	}
 }
