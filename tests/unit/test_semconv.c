@@ -498,7 +498,7 @@ static void localised_quotes(void **state)
 		const char *in, *out;
 	} cases[] = {
 		{ "Schlüssel »geheim« fehlt", "Schlüssel ? fehlt" },
-		{ "la clé « secret » n'existe pas", "la clé ?existe pas" },
+		{ "la clé « secret » n'existe pas", "la clé ? n'existe pas" },
 		{ "clave «secreto» duplicada", "clave ? duplicada" },
 		{ "“a” and „b“ end", "? end" },
 		{ "「秘密」は", "?は" },
@@ -506,6 +506,7 @@ static void localised_quotes(void **state)
 		{ "type ’x’ bad", "type ? bad" },
 		{ "l’erreur est là", "l’erreur est là" },
 		{ "open «secret", "open ?" },
+		{ "mix « \"a » b", "mix ?" },
 		{ "mix « \"a » b\" end", "mix ? end" },
 	};
 

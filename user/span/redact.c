@@ -22,28 +22,12 @@ static size_t mark_length(struct slice s, size_t at)
 	return c[0] == 0xe3 && c[1] == 0x80 && c[2] >= 0x8c && c[2] <= 0x8f ? 3 : 0;
 }
 
-/* As quoted_end(), for these marks: which of them closes another differs by language (»a«, «a»), so that any does, and plain ones too. */
-static size_t marked_end(struct slice s, size_t from)
-{
-	size_t n = mark_length(s, from), end = 0;
-	bool apostrophe = n == 3 && s.ptr[from] == 0xe2 && s.ptr[from + 2] == 0x99;
-
-	if (!n || (apostrophe && from > 0 && is_word(s.ptr[from - 1])))
-		return from;
-	for (size_t i = from + n; i < s.len; i++) {
-		size_t mark = mark_length(s, i);
-		if (mark || s.ptr[i] == '\'' || s.ptr[i] == '"' || s.ptr[i] == '`')
-			end = i + (mark ? mark : 1);
-	}
-	return end ? end : s.len;
-}
-
 /*
  * Index behind the quoted text that starts at `from`; an apostrophe within a word (can't) opens none, a missing end hides the
  * rest. Servers do not escape what they quote, so that a quote mark may belong to the value: only the last one is sure to be
  * behind it.
  */
-static size_t quoted_end(struct slice s, size_t from)
+static size_t plain_end(struct slice s, size_t from)
 {
 	uint8_t quote = s.ptr[from];
 	size_t end;
@@ -55,11 +39,39 @@ static size_t quoted_end(struct slice s, size_t from)
 	} else if (quote == '\'' && from > 0 && is_word(s.ptr[from - 1])) {
 		return from;
 	} else if (quote != '\'' && quote != '"' && quote != '`') {
-		return marked_end(s, from);
+		return from;
 	}
 	for (end = s.len; end > from + 1 && s.ptr[end - 1] != quote;)
 		end--;
 	return end > from + 1 ? end : s.len;
+}
+
+/*
+ * As plain_end(), also for the marks of other languages. Which of them closes another differs (»a«, «a»): any does. A plain quote that opens
+ * within lasts as long as it would elsewhere.
+ */
+static size_t quoted_end(struct slice s, size_t from)
+{
+	size_t n = mark_length(s, from), end = 0;
+	bool apostrophe = n == 3 && s.ptr[from] == 0xe2 && s.ptr[from + 2] == 0x99;
+
+	if (!n)
+		return plain_end(s, from);
+	if (apostrophe && from > 0 && is_word(s.ptr[from - 1]))
+		return from;
+	for (size_t i = from + n; i < s.len; i++)
+		if (mark_length(s, i))
+			end = i + mark_length(s, i);
+	if (!end)
+		return s.len;
+	for (size_t i = from + n; i < end; i++) {
+		size_t inner = plain_end(s, i);
+		if (inner > i)
+			i = inner - 1;
+		if (inner > end)
+			end = inner;
+	}
+	return end;
 }
 
 struct slice redact_message(struct arena *a, struct slice message)
