@@ -32,7 +32,7 @@ void url_parse_authority(struct slice authority, struct authority *ret_authority
  * list and the usual names of credentials).
  */
 void url_add_query(struct text *t, struct slice query, bool show);
-/* The path with the values of matrix parameters (;jsessionid=…) masked. */
+/* The path with the user of a URL within it masked, and all that follows ; ? or & (also escaped) in a segment. */
 void url_add_path(struct text *t, struct slice path);
 
 #endif
