@@ -201,6 +201,8 @@ static void requests_beyond_the_limit_keep_the_order(void **state)
 	assert_int_equal(f.no_request, 0);
 	proto_engine_counts(f.engine, &n);
 	assert_int_equal(n.messages[PLUMB_PROTO_REDIS], 3 * 46);
+	assert_int_equal(n.exchanges[PLUMB_PROTO_REDIS], 3 * 7);
+	assert_int_equal(n.exchanges_refused, 3 * 16); /* each of them, not each run */
 	fixture_done(&f);
 }
 

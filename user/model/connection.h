@@ -94,6 +94,7 @@ struct connection {
 	/* Pairing (proto/): open exchanges, oldest first. */
 	struct exchange *first, *last;
 	uint32_t open;           /* exchanges in the list */
+	uint32_t early;          /* of these, responses whose request may still be on its way */
 	uint32_t ghosts;         /* unanswered requests younger than the list that got no exchange because of a limit */
 	bool synced;             /* no request can have been missed: a response without request is early, not alone */
 	bool response_lost;      /* bytes from where a response was to begin; until the next one begins */

@@ -69,7 +69,19 @@ static void list_remove(struct exchange_list *l, struct exchange *x)
 	*(x->newer ? &x->newer->older : &l->newest) = x->older;
 }
 
-static struct exchange_list *list_of(struct pairing *p, const struct exchange *x) { return x->state & EARLY ? &p->early : &p->waiting; }
+static void early_add(struct pairing *p, struct exchange *x, uint64_t deadline_ns)
+{
+	x->state |= EARLY;
+	x->conn->early++;
+	list_add(&p->early, x, deadline_ns);
+}
+
+static void early_remove(struct pairing *p, struct exchange *x)
+{
+	x->state &= ~(uint32_t)EARLY;
+	x->conn->early--;
+	list_remove(&p->early, x);
+}
 
 /* Keys. */
 
@@ -200,7 +212,10 @@ static void complete(struct pairing *p, struct exchange *x)
 	*(x->prev ? &x->prev->next : &c->first) = x->next;
 	*(x->next ? &x->next->prev : &c->last) = x->prev;
 	c->open--;
-	list_remove(list_of(p, x), x);
+	if (x->state & EARLY)
+		early_remove(p, x);
+	else
+		list_remove(&p->waiting, x);
 	x->prev = x->next = x->older = x->newer = NULL;
 	if (!(x->state & REQUEST_BEGUN)) {
 		x->flags |= EXCHANGE_NO_REQUEST;
@@ -342,7 +357,7 @@ void pairing_end(struct pairing *p, struct connection *c, enum plumb_direction d
 /* The oldest response that came before its request. */
 static struct exchange *find_early(const struct pairing *p, struct connection *c, const struct message *m, const struct extent *at)
 {
-	if (!p->early.oldest)
+	if (!c->early)
 		return NULL;
 	if (m->keyed) {
 		struct exchange *x = key_find(p, c, m->key, at);
@@ -356,8 +371,7 @@ static struct exchange *find_early(const struct pairing *p, struct connection *c
 
 static struct exchange *adopt(struct pairing *p, struct exchange *x)
 {
-	list_remove(&p->early, x);
-	x->state &= ~(uint32_t)EARLY;
+	early_remove(p, x);
 	list_add(&p->waiting, x, x->response.start_ns + p->timeout_ns);
 	p->counts->adopted++;
 	return x;
@@ -416,13 +430,17 @@ static struct exchange *begin_request(struct pairing *p, struct connection *c, e
 		pairing_end(p, c, dir, at->offset, at->start_ns);
 	if (m->flags & MESSAGE_FLUSH)
 		start_afresh(p, c);
-	struct exchange *x = find_early(p, c, m, at);
+	/* Behind a request without exchange no response is early. */
+	struct exchange *x = c->ghosts && !m->keyed ? NULL : find_early(p, c, m, at);
 	if (x) {
 		adopt(p, x);
 	} else {
 		if (!m->keyed)
 			observe_request(p, c, at);
-		x = c->ghosts ? NULL : exchange_new(p, c, dir, at);
+		if (c->ghosts)
+			p->counts->exchanges_refused++;
+		else
+			x = exchange_new(p, c, dir, at);
 		if (!x) {
 			pr->refused = true;
 			if (!m->keyed)
@@ -459,8 +477,7 @@ static struct exchange *begin_unmatched(struct pairing *p, struct connection *c,
 	set_key(p, x, m);
 	if (c->synced) {
 		list_remove(&p->waiting, x);
-		x->state |= EARLY;
-		list_add(&p->early, x, at->start_ns + EARLY_NS);
+		early_add(p, x, at->start_ns + EARLY_NS);
 	}
 	return x;
 }
@@ -622,8 +639,7 @@ void pairing_message(struct pairing *p, struct connection *c, enum plumb_directi
 /* No request will come for this response: it stands alone. */
 static void give_up_early(struct pairing *p, struct exchange *x)
 {
-	list_remove(&p->early, x);
-	x->state &= ~(uint32_t)EARLY;
+	early_remove(p, x);
 	list_add(&p->waiting, x, x->response.start_ns + p->timeout_ns);
 	x->conn->synced = false;
 	complete_if_done(p, x);
