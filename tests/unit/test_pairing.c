@@ -488,11 +488,60 @@ static void a_pipeline_is_captured_whole(void **state)
 	fixture_done(&f);
 }
 
+/* A question of this id, or its answer, on a datagram socket. */
+static void dns(struct fixture *f, enum plumb_direction dir, uint8_t id)
+{
+	uint8_t b[] = { 0, id, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 4, 't', 'e', 's', 't', 0, 0, 1, 0, 1 };
+	struct record r = { .u.dgram = { .d = { .sock = 2, .offset = f->offset[dir], .pid = 11, .tid = 11, .len = sizeof(b), .captured = sizeof(b),
+						.direction = (uint8_t)dir },
+					 .peer_port = 53 } };
+
+	if (dir == PLUMB_INGRESS) {
+		b[2] = 0x81;
+		b[3] = 0x80;
+	}
+	f->now += MS / 10;
+	f->offset[dir] += sizeof(b);
+	r.u.h.type = PLUMB_REC_DGRAM;
+	r.u.h.time_ns = f->now;
+	feed(f, &r, slice_make(b, sizeof(b)));
+}
+
+/* An id that is asked with again is looked for among the 64 next questions; further behind it has to wait for its time-out. */
+static void an_id_used_twice_is_looked_for_nearby(void **state)
+{
+	struct proto_counts n;
+	struct fixture f;
+
+	(void)state;
+	for (int between = 63; between <= 64; between++) {
+		fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+		dns(&f, PLUMB_EGRESS, 200);
+		for (int i = 0; i < between; i++)
+			dns(&f, PLUMB_EGRESS, (uint8_t)i);
+		dns(&f, PLUMB_EGRESS, 200);
+		dns(&f, PLUMB_INGRESS, 200);
+		assert_int_equal(f.answered, 1);
+		dns(&f, PLUMB_INGRESS, 200);
+		assert_int_equal(f.answered - f.no_request, between == 63 ? 2 : 1);
+		for (int i = 0; i < between; i++)
+			dns(&f, PLUMB_INGRESS, (uint8_t)i);
+		tick(&f, 5 * MS);
+		tick(&f, 61000ull * MS);
+		proto_engine_counts(f.engine, &n);
+		assert_int_equal(n.unanswered[PLUMB_PROTO_DNS], between == 63 ? 0 : 1);
+		assert_int_equal(n.unmatched[PLUMB_PROTO_DNS], between == 63 ? 0 : 1);
+		assert_int_equal(f.ended, between + (between == 63 ? 2 : 3));
+		fixture_done(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pipeline_is_captured_whole),
 		cmocka_unit_test(a_long_value_is_not_asked_for),
+		cmocka_unit_test(an_id_used_twice_is_looked_for_nearby),
 		cmocka_unit_test(a_response_is_never_given_to_a_stranger),
 		cmocka_unit_test(times_are_those_of_the_bytes),     cmocka_unit_test(pipeline_of_10007_pairs_in_order),
 		cmocka_unit_test(requests_beyond_the_limit_keep_the_order), cmocka_unit_test(ends_say_why),

@@ -16,7 +16,10 @@ enum {
 	ANNOUNCED = 32, /* handler.begin was called */
 	EARLY = 64,     /* in the list `early` */
 	TWIN = 128,     /* another exchange of the same key was open when it began */
+	HAS_TWINS = 256, /* it is the one in the table, and others of its key began after it */
 };
+
+enum { TWIN_STEPS = 64 }; /* exchanges looked at for a twin: one that is further behind is left to its time-out */
 
 enum { EARLY_NS = 2 * 1000 * 1000 }; /* how much later than its response a request's record may be processed */
 
@@ -100,26 +103,35 @@ static void key_add(struct pairing *p, struct exchange *x)
 
 	if (old) {
 		x->state |= TWIN; /* the older one is answered first */
-		p->twins++;
+		old->state |= HAS_TWINS;
 	} else {
 		(void)map_put(&p->keyed, x->hash, x); /* cannot be full; without memory the response stays unmatched */
 	}
 }
 
+static struct exchange *next_twin(const struct exchange *x, struct exchange *at, int *steps)
+{
+	if (!(x->state & HAS_TWINS))
+		return NULL;
+	for (; at && (*steps)++ < TWIN_STEPS; at = at->next)
+		if (at->state & TWIN && same_key(at, x))
+			return at;
+	return NULL;
+}
+
 static void key_remove(struct pairing *p, struct exchange *x)
 {
-	if (x->state & TWIN)
-		p->twins--;
+	int steps = 0;
+
 	if (map_get(&p->keyed, x->hash) != x)
 		return;
 	map_remove(&p->keyed, x->hash);
-	for (struct exchange *at = p->twins ? x->next : NULL; at; at = at->next)
-		if (at->state & TWIN && same_key(at, x)) {
-			(void)map_put(&p->keyed, at->hash, at); /* in the place just left: cannot fail */
-			at->state &= ~(uint32_t)TWIN;
-			p->twins--;
-			return;
-		}
+	struct exchange *twin = next_twin(x, x->next, &steps);
+	if (!twin)
+		return;
+	(void)map_put(&p->keyed, twin->hash, twin); /* in the place just left: cannot fail */
+	twin->state &= ~(uint32_t)TWIN;
+	twin->state |= HAS_TWINS; /* perhaps */
 }
 
 /*
@@ -143,8 +155,9 @@ static struct exchange *key_find(const struct pairing *p, const struct connectio
 		return NULL;
 	if (peer_fits(x, at))
 		return x;
-	for (struct exchange *twin = p->twins ? x->next : NULL; twin; twin = twin->next)
-		if (twin->state & TWIN && same_key(twin, x) && peer_fits(twin, at))
+	int steps = 0;
+	for (struct exchange *twin = next_twin(x, x->next, &steps); twin; twin = next_twin(x, twin->next, &steps))
+		if (peer_fits(twin, at))
 			return twin;
 	return NULL;
 }

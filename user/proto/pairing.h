@@ -24,7 +24,6 @@ struct pairing {
 	struct process_table *processes;
 	struct slab small, large;    /* exchanges; large arenas */
 	struct map keyed;            /* exchange.hash to the oldest exchange of that key */
-	uint64_t twins;              /* open exchanges whose key an older one of the same connection has */
 	struct exchange_list waiting; /* by deadline */
 	struct exchange_list early;  /* responses whose request may still be on its way, by deadline */
 	uint32_t max_per_connection;
