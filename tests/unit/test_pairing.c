@@ -492,7 +492,7 @@ static void a_pipeline_is_captured_whole(void **state)
 static void dns(struct fixture *f, enum plumb_direction dir, uint8_t id)
 {
 	uint8_t b[] = { 0, id, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 4, 't', 'e', 's', 't', 0, 0, 1, 0, 1 };
-	struct record r = { .u.dgram = { .d = { .sock = 2, .offset = f->offset[dir], .pid = 11, .tid = 11, .len = sizeof(b), .captured = sizeof(b),
+	struct record r = { .u.dgram = { .d = { .sock = 2, .pid = 11, .tid = 11, .len = sizeof(b), .captured = sizeof(b),
 						.direction = (uint8_t)dir },
 					 .peer_port = 53 } };
 
@@ -501,7 +501,6 @@ static void dns(struct fixture *f, enum plumb_direction dir, uint8_t id)
 		b[3] = 0x80;
 	}
 	f->now += MS / 10;
-	f->offset[dir] += sizeof(b);
 	r.u.h.type = PLUMB_REC_DGRAM;
 	r.u.h.time_ns = f->now;
 	feed(f, &r, slice_make(b, sizeof(b)));
@@ -536,11 +535,63 @@ static void an_id_used_twice_is_looked_for_nearby(void **state)
 	}
 }
 
+/* The table is full of one connection's requests: another one is followed nevertheless, and both are answered in order. */
+static void who_has_most_gives_way(void **state)
+{
+	struct proto_counts n;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct proto_engine_options){ .max_exchanges = 128, .max_per_connection = 128 }, 0);
+	for (int i = 0; i < 131; i++)
+		request(&f); /* the last 3 are refused: nobody has more */
+	for (int i = 0; i < 5; i++)
+		dns(&f, PLUMB_EGRESS, (uint8_t)i);
+	assert_int_equal(f.ended, 5);
+	assert_int_equal(f.latest.id, 124); /* the newest first: 128, 127, … */
+	assert_string_equal(f.latest.error_type, "evicted");
+	for (int i = 0; i < 5; i++)
+		dns(&f, PLUMB_INGRESS, (uint8_t)i);
+	assert_int_equal(f.ended, 10);
+	for (uint64_t i = 1; i <= 123; i++) {
+		response(&f);
+		assert_int_equal(f.latest.id, i);
+	}
+	for (int i = 0; i < 8; i++)
+		response(&f); /* to those that gave way or were refused */
+	request(&f);
+	response(&f);
+	proto_engine_counts(f.engine, &n);
+	assert_int_equal(n.exchanges_refused, 3);
+	assert_int_equal(n.exchanges_evicted, 5);
+	assert_int_equal(n.unanswered[PLUMB_PROTO_REDIS], 5);
+	assert_int_equal(n.exchanges[PLUMB_PROTO_REDIS], 129);
+	assert_int_equal(n.exchanges[PLUMB_PROTO_DNS], 5);
+	assert_int_equal(f.no_request + f.holes, 0);
+	fixture_done(&f);
+
+	/* By key: what has waited longest gives way, to the same connection too. */
+	fixture_init(&f, (struct proto_engine_options){ .max_exchanges = 128, .max_per_connection = 129 }, 0);
+	for (int i = 0; i < 131; i++)
+		dns(&f, PLUMB_EGRESS, (uint8_t)i);
+	assert_int_equal(f.ended, 3);
+	assert_int_equal(f.latest.id, 3);
+	for (int i = 3; i < 131; i++)
+		dns(&f, PLUMB_INGRESS, (uint8_t)i);
+	proto_engine_counts(f.engine, &n);
+	assert_int_equal(n.exchanges_refused, 0);
+	assert_int_equal(n.exchanges_evicted, 3);
+	assert_int_equal(n.unanswered[PLUMB_PROTO_DNS], 3);
+	assert_int_equal(n.exchanges[PLUMB_PROTO_DNS], 131);
+	fixture_done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pipeline_is_captured_whole),
 		cmocka_unit_test(a_long_value_is_not_asked_for),
+		cmocka_unit_test(who_has_most_gives_way),
 		cmocka_unit_test(an_id_used_twice_is_looked_for_nearby),
 		cmocka_unit_test(a_response_is_never_given_to_a_stranger),
 		cmocka_unit_test(times_are_those_of_the_bytes),     cmocka_unit_test(pipeline_of_10007_pairs_in_order),

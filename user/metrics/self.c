@@ -153,6 +153,7 @@ static void render_stages(const struct prom *p, const struct metrics_self *s)
 	single(p, FAMILY_EARLY_RESPONSES, s->proto.adopted);
 	single(p, FAMILY_CAPTURE_RAISED, s->proto.policy_raised);
 	single(p, FAMILY_EXCHANGES_REFUSED, s->proto.exchanges_refused);
+	single(p, FAMILY_EXCHANGES_EVICTED, s->proto.exchanges_evicted);
 	single(p, FAMILY_EXCHANGES_OPEN, s->proto.exchanges_open);
 	single(p, FAMILY_SPANS, s->span.built);
 	SEVERAL(p, FAMILY_SPAN_CUTS, { "route_overflow", s->span.route_overflow }, { "attribute_dropped", s->span.attrs_dropped },

@@ -41,6 +41,7 @@ struct proto_counts {
 	uint64_t opaque; /* connections given up */
 	uint64_t parsers_refused; /* no memory for the state of a parser: what was to be parsed is lost */
 	uint64_t exchanges_refused; /* at the maximum */
+	uint64_t exchanges_evicted; /* of connections with many, the table was full */
 	uint64_t exchanges_open;
 	uint64_t policy_raised; /* capture was raised because a head was cut, or the client pipelines */
 	uint64_t adopted;       /* responses that were seen before their request */

@@ -32,6 +32,7 @@ void pairing_init(struct pairing *p, const struct proto_engine_options *o, const
 		.counts = counts,
 		.processes = o->processes,
 		.max_per_connection = o->max_per_connection ? o->max_per_connection : 16384,
+		.fair_share = max / PAIRING_SHARES,
 		.timeout_ns = o->timeout_ns ? o->timeout_ns : 60ull * 1000 * 1000 * 1000,
 	};
 	slab_init(&p->small, sizeof(struct exchange), max);
@@ -164,8 +165,112 @@ static struct exchange *key_find(const struct pairing *p, const struct connectio
 
 /* Life of an exchange. */
 
+static void set_key(struct pairing *p, struct exchange *x, const struct message *m)
+{
+	if (!m->keyed)
+		return;
+	x->keyed = true;
+	x->key = m->key;
+	x->hash = key_hash(x->conn, m->key);
+	key_add(p, x);
+}
+
+static void announce(struct pairing *p, struct exchange *x)
+{
+	if (x->state & ANNOUNCED)
+		return;
+	x->state |= ANNOUNCED;
+	p->handler.begin(p->handler.ctx, x);
+}
+
+static void leave_heavy(struct pairing *p, const struct connection *c)
+{
+	uint32_t i = 0;
+
+	while (p->heavy[i] != c)
+		i++;
+	p->heavy[i] = p->heavy[--p->heavy_count];
+}
+
+/* Out of all tables and over to the handler. */
+static void complete(struct pairing *p, struct exchange *x)
+{
+	struct connection *c = x->conn;
+
+	for (int d = 0; d < 2; d++)
+		if (c->progress[d].exchange == x)
+			c->progress[d].exchange = NULL;
+	if (x->keyed)
+		key_remove(p, x);
+	*(x->prev ? &x->prev->next : &c->first) = x->next;
+	*(x->next ? &x->next->prev : &c->last) = x->prev;
+	if (--c->open == p->fair_share)
+		leave_heavy(p, c);
+	if (x->state & EARLY)
+		early_remove(p, x);
+	else
+		list_remove(&p->waiting, x);
+	x->prev = x->next = x->older = x->newer = NULL;
+	if (!(x->state & REQUEST_BEGUN)) {
+		x->flags |= EXCHANGE_NO_REQUEST;
+		p->counts->unmatched[x->protocol]++;
+	}
+	if (!(x->state & (RESPONSE_BEGUN | NO_RESPONSE)))
+		p->counts->unanswered[x->protocol]++;
+	if (x->flags & EXCHANGE_TRUNCATED)
+		p->counts->attrs_cut++;
+	p->counts->exchanges_open--;
+	p->counts->exchanges[x->protocol]++;
+	announce(p, x);
+	p->handler.end(p->handler.ctx, x);
+}
+
+static void set_error(struct exchange *x, const char *error_type)
+{
+	size_t len = strnlen(error_type, sizeof(x->error_type) - 1);
+
+	if (len == 0 || x->flags & EXCHANGE_ERROR)
+		return;
+	x->flags |= EXCHANGE_ERROR;
+	memcpy(x->error_type, error_type, len);
+	x->error_type[len] = 0;
+}
+
+/*
+ * The table is full: an exchange of the connection that has most gives way, if that is more than its fair share. By key it is the one
+ * that has waited longest. In order it is the newest, which becomes a ghost: the responses to those before it still find theirs.
+ */
+static void make_room(struct pairing *p, const struct connection *asker, uint64_t time_ns)
+{
+	struct connection *c = NULL;
+
+	for (uint32_t i = 0; i < p->heavy_count; i++)
+		if (!c || p->heavy[i]->open > c->open)
+			c = p->heavy[i];
+	if (!c || (c != asker && c->open <= asker->open) || (c == asker && !c->first->keyed))
+		return;
+	struct exchange *x = c->first->keyed ? c->first : c->last;
+	if (!x->keyed && !(x->state & RESPONSE_BEGUN))
+		c->ghosts++;
+	for (int d = 0; d < 2; d++)
+		if (c->progress[d].exchange == x)
+			c->progress[d].refused = true;
+	if (x->keyed || x->state & EARLY)
+		c->synced = false; /* its other half, should it come, is nobody's */
+	if (!(x->state & REQUEST_ENDED))
+		x->request.end_ns = time_ns;
+	if (!(x->state & RESPONSE_ENDED)) {
+		x->response.end_ns = time_ns;
+		set_error(x, "evicted");
+	}
+	p->counts->exchanges_evicted++;
+	complete(p, x);
+}
+
 static struct exchange *exchange_new(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct extent *at)
 {
+	if (p->small.used == p->small.max && c->open < p->max_per_connection)
+		make_room(p, c, at->start_ns);
 	struct exchange *x = c->open < p->max_per_connection ? slab_get_raw(&p->small) : NULL;
 
 	if (!x) {
@@ -188,60 +293,11 @@ static struct exchange *exchange_new(struct pairing *p, struct connection *c, en
 	x->prev = c->last;
 	*(c->last ? &c->last->next : &c->first) = x;
 	c->last = x;
-	c->open++;
+	if (c->open++ == p->fair_share)
+		p->heavy[p->heavy_count++] = c;
 	p->counts->exchanges_open++;
 	list_add(&p->waiting, x, at->start_ns + p->timeout_ns);
 	return x;
-}
-
-static void set_key(struct pairing *p, struct exchange *x, const struct message *m)
-{
-	if (!m->keyed)
-		return;
-	x->keyed = true;
-	x->key = m->key;
-	x->hash = key_hash(x->conn, m->key);
-	key_add(p, x);
-}
-
-static void announce(struct pairing *p, struct exchange *x)
-{
-	if (x->state & ANNOUNCED)
-		return;
-	x->state |= ANNOUNCED;
-	p->handler.begin(p->handler.ctx, x);
-}
-
-/* Out of all tables and over to the handler. */
-static void complete(struct pairing *p, struct exchange *x)
-{
-	struct connection *c = x->conn;
-
-	for (int d = 0; d < 2; d++)
-		if (c->progress[d].exchange == x)
-			c->progress[d].exchange = NULL;
-	if (x->keyed)
-		key_remove(p, x);
-	*(x->prev ? &x->prev->next : &c->first) = x->next;
-	*(x->next ? &x->next->prev : &c->last) = x->prev;
-	c->open--;
-	if (x->state & EARLY)
-		early_remove(p, x);
-	else
-		list_remove(&p->waiting, x);
-	x->prev = x->next = x->older = x->newer = NULL;
-	if (!(x->state & REQUEST_BEGUN)) {
-		x->flags |= EXCHANGE_NO_REQUEST;
-		p->counts->unmatched[x->protocol]++;
-	}
-	if (!(x->state & (RESPONSE_BEGUN | NO_RESPONSE)))
-		p->counts->unanswered[x->protocol]++;
-	if (x->flags & EXCHANGE_TRUNCATED)
-		p->counts->attrs_cut++;
-	p->counts->exchanges_open--;
-	p->counts->exchanges[x->protocol]++;
-	announce(p, x);
-	p->handler.end(p->handler.ctx, x);
 }
 
 static void complete_if_done(struct pairing *p, struct exchange *x)
@@ -312,17 +368,6 @@ static void keep_attrs(struct pairing *p, struct exchange *x, const struct messa
 		x->flags |= EXCHANGE_ERROR;
 		memcpy(x->error_type, m->error_type, sizeof(x->error_type) - 1);
 	}
-}
-
-static void set_error(struct exchange *x, const char *error_type)
-{
-	size_t len = strnlen(error_type, sizeof(x->error_type) - 1);
-
-	if (len == 0 || x->flags & EXCHANGE_ERROR)
-		return;
-	x->flags |= EXCHANGE_ERROR;
-	memcpy(x->error_type, error_type, len);
-	x->error_type[len] = 0;
 }
 
 /* Sides. */

@@ -18,6 +18,8 @@ struct exchange_list {
 	struct exchange *oldest, *newest;
 };
 
+enum { PAIRING_SHARES = 64 };
+
 struct pairing {
 	struct proto_engine_handler handler;
 	struct proto_counts *counts; /* not owned */
@@ -27,6 +29,9 @@ struct pairing {
 	struct exchange_list waiting; /* by deadline */
 	struct exchange_list early;  /* responses whose request may still be on its way, by deadline */
 	uint32_t max_per_connection;
+	uint32_t fair_share;         /* a connection with more open exchanges gives way when the table is full */
+	uint32_t heavy_count;
+	struct connection *heavy[PAIRING_SHARES]; /* those with more, in no order; not owned */
 	uint64_t timeout_ns;
 	uint64_t next_id;
 };
