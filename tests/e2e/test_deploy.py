@@ -18,7 +18,12 @@ from harness.process import BUILD, REPO, free_port, wait_until
 DEPLOY = REPO / "deploy"
 DOCKERFILE = DEPLOY / "docker/Dockerfile"
 # What each capability list must equal: the manifests say what each is for.
-CAPABILITIES = {"BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH", "SYS_ADMIN", "SYS_RESOURCE", "SETUID", "SETGID", "SETPCAP", "CHOWN", "KILL"}
+UNIT_CAPABILITIES = {"BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH", "SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "CHOWN", "KILL"}
+CONTAINER_CAPABILITIES = UNIT_CAPABILITIES | {"SYS_RESOURCE", "SYS_NICE"}  # a unit has limits that stand for these two
+# What neither the unit nor the container's profile may allow.
+DANGEROUS = {"ptrace", "process_vm_readv", "process_vm_writev", "perf_event_open", "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot",
+             "setns", "chroot", "io_uring_setup", "userfaultfd", "open_by_handle_at", "keyctl", "add_key", "request_key", "iopl", "ioperm", "swapon", "acct", "mknod", "mknodat",
+             "clock_settime", "settimeofday", "execveat", "pidfd_getfd", "setxattr"}
 
 
 def documented_families():
@@ -159,7 +164,10 @@ def test_daemonset():
     assert {m["name"] for m in container["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
     security = container["securityContext"]
     assert security["privileged"] is False and security["capabilities"]["drop"] == ["ALL"]
-    assert set(security["capabilities"]["add"]) == CAPABILITIES
+    assert set(security["capabilities"]["add"]) == CONTAINER_CAPABILITIES
+    assert security["readOnlyRootFilesystem"] is True and security["allowPrivilegeEscalation"] is False
+    assert pod["automountServiceAccountToken"] is False
+    assert {m["mountPath"] for m in container["volumeMounts"] if not m.get("readOnly")} == {"/var/lib/plumb"}
     annotation, = (k for k in spec["template"]["metadata"]["annotations"] if "apparmor" in k)
     assert annotation.rsplit("/", 1)[1] == container["name"]
     port = container["ports"][0]
@@ -172,23 +180,85 @@ def test_daemonset():
 # systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.kill(5): what the unit uses of them, with the values that it may have.
 FLAG = {"yes", "no"}
 UNIT_KEYS = {
-    "Unit": {"Description": None, "Wants": None, "After": None},
+    "Unit": {"Description": None, "Documentation": None, "Wants": None, "After": None},
     "Service": {
         "Type": {"simple", "exec", "notify"}, "EnvironmentFile": None, "ExecStart": None, "StateDirectory": None, "Restart": {"no", "on-failure", "always"},
-        "RestartSec": None, "KillMode": {"control-group", "mixed", "process"}, "TimeoutStopSec": None, "LimitMEMLOCK": None, "CapabilityBoundingSet": None,
-        "NoNewPrivileges": FLAG, "ProtectSystem": {"full", "strict"} | FLAG, "ProtectHome": {"read-only", "tmpfs"} | FLAG, "ProtectClock": FLAG,
-        "ProtectHostname": FLAG, "RestrictAddressFamilies": None, "RestrictNamespaces": None, "RestrictRealtime": FLAG, "RestrictSUIDSGID": FLAG,
-        "LockPersonality": FLAG, "MemoryDenyWriteExecute": FLAG, "SystemCallArchitectures": {"native"},
+        "RestartSec": None, "KillMode": {"control-group", "mixed", "process"}, "TimeoutStopSec": None, "LimitMEMLOCK": None, "LimitNICE": None, "UMask": None,
+        "CapabilityBoundingSet": None, "NoNewPrivileges": FLAG, "ProtectSystem": {"full", "strict"} | FLAG, "ProtectHome": {"read-only", "tmpfs"} | FLAG, "ProtectClock": FLAG,
+        "ProtectHostname": FLAG, "ProtectControlGroups": FLAG, "ProtectKernelTunables": FLAG, "ProtectKernelModules": FLAG, "ProtectKernelLogs": FLAG, "PrivateTmp": FLAG,
+        "PrivateDevices": FLAG, "PrivateMounts": FLAG, "RestrictAddressFamilies": None, "RestrictNamespaces": None, "RestrictRealtime": FLAG, "RestrictSUIDSGID": FLAG, "RemoveIPC": FLAG,
+        "KeyringMode": {"private", "inherit", "shared"}, "LockPersonality": FLAG, "MemoryDenyWriteExecute": FLAG, "SystemCallArchitectures": {"native"}, "SystemCallFilter": None,
+        "SystemCallErrorNumber": {"EPERM"},
     },
     "Install": {"WantedBy": None},
 }
 
 
 def unit():
-    parser = configparser.ConfigParser(strict=True, interpolation=None, delimiters=("=",), comment_prefixes=("#",))
+    """Of an option that stands several times, the values in order, one a line."""
+    class Values(dict):
+        def __setitem__(self, key, value):
+            if key in self and isinstance(value, list):
+                self[key].extend(value)
+            else:
+                super().__setitem__(key, value)
+
+    parser = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=",), comment_prefixes=("#",), dict_type=Values)
     parser.optionxform = str
     parser.read_string((DEPLOY / "systemd/plumb.service").read_text())
+    repeated = re.findall(r"^([A-Za-z]+)=", (DEPLOY / "systemd/plumb.service").read_text(), re.M)
+    assert {k for k in repeated if repeated.count(k) > 1} == {"SystemCallFilter"}
     return parser
+
+
+def calls_of(group):
+    """System calls of one of systemd's groups."""
+    if not group.startswith("@"):
+        return {group}
+    done = subprocess.run(["systemd-analyze", "syscall-filter", "--no-pager", group], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    members = [line.strip() for line in done.stdout.splitlines()[1:] if line.strip() and not line.strip().startswith("#")]
+    return set().union(*map(calls_of, members))
+
+
+def unit_calls():
+    """What the unit's lines of SystemCallFilter allow, applied in order (systemd.exec(5))."""
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed (package systemd)")
+    allowed = set()
+    for line in unit()["Service"]["SystemCallFilter"].splitlines():
+        named = set().union(*map(calls_of, line.lstrip("~").split()))
+        allowed = allowed - named if line.startswith("~") else allowed | named
+    return allowed
+
+
+def profile_calls():
+    profile = json.loads((DEPLOY / "docker/seccomp.json").read_text())
+    assert profile["defaultAction"] == "SCMP_ACT_ERRNO" and [r["action"] for r in profile["syscalls"]] == ["SCMP_ACT_ALLOW"]
+    names = profile["syscalls"][0]["names"]
+    assert names == sorted(set(names))
+    return set(names)
+
+
+@pytest.mark.parametrize("calls", [unit_calls, profile_calls])
+def test_filters_of_system_calls(calls):
+    allowed = calls()
+    assert not allowed & DANGEROUS
+    # Whatever the engine's own filter allows must be allowed to it.
+    engine = set(re.findall(r"SCMP_SYS\((\w+)\)", (REPO / "user/probe/sandbox.c").read_text()))
+    assert len(engine) > 90 and engine <= allowed, engine - allowed
+
+
+def test_exposure_of_the_unit():
+    """The figure that docs/privileges.md names, of Debian 12's systemd; other versions weigh otherwise."""
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed (package systemd)")
+    version = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True).stdout.split()[1]
+    if version != "252":
+        pytest.skip(f"the documented figure is that of systemd 252, not of {version}")
+    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager", DEPLOY / "systemd/plumb.service"], capture_output=True, text=True)
+    exposure, = re.findall(r"Overall exposure level for plumb.service: ([\d.]+)", done.stdout)
+    assert re.search(rf"exposure of {re.escape(exposure)}\b", (REPO / "docs/privileges.md").read_text()), exposure
 
 
 def test_systemd_unit():
@@ -199,7 +269,7 @@ def test_systemd_unit():
             assert key in UNIT_KEYS[section], f"[{section}] has no {key}"
             assert value and (UNIT_KEYS[section][key] is None or value in UNIT_KEYS[section][key]), f"{key}={value}"
     service = parsed["Service"]
-    assert {c.removeprefix("CAP_") for c in service["CapabilityBoundingSet"].split()} == CAPABILITIES
+    assert {c.removeprefix("CAP_") for c in service["CapabilityBoundingSet"].split()} == UNIT_CAPABILITIES
     # What the engine's sandbox does must stay allowed.
     assert "mnt" in service["RestrictNamespaces"].split() and {"AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"} <= set(service["RestrictAddressFamilies"].split())
     program, command, *args = service["ExecStart"].split()
@@ -207,20 +277,67 @@ def test_systemd_unit():
     assert args[args.index("--spool") + 1].startswith(f"/var/lib/{service['StateDirectory']}/")
 
 
-@pytest.mark.live
-@pytest.mark.parametrize("without, confined", [((), "a root of its own"), (("SYS_ADMIN",), "Landlock")])
-def test_the_capabilities_suffice(start, folder, without, confined):
-    """plumb with the capabilities of the manifests and no other sees, serves, spools and ends as it should. Without SYS_ADMIN too, where the kernel has Landlock."""
-    if not shutil.which("setpriv"):
-        pytest.skip("setpriv is not installed (package util-linux)")
+SETPRIV = shutil.which("setpriv")
+
+
+def spans_spooled(folder):
+    return sum(int(f.stem.split("-")[1]) for f in (folder / "spool").rglob("*.batch"))
+
+
+def works(start, folder, inside, confined):
+    """plumb, run by way of `inside`, sees, serves, spools and ends as it should."""
     server, plan, collector, port = start(servers.start_python), plan_23(), Collector(), free_port()
     driver = http_driver(start.folder(), server, 1, plan)
-    bounding = "-all," + ",".join(f"+{c.lower()}" for c in sorted(CAPABILITIES - set(without)))
-    args = ["--bounding-set", bounding, "--inh-caps", "-all", "--no-new-privs", PLUMB, "run", "--metrics", f"127.0.0.1:{port}", "--spool", folder / "spool", "--otlp", collector.url,
-            "-p", server.pid, "-p", driver.pid]
-    p = start.process("plumb", [shutil.which("setpriv"), *args])
+    # By name, so that the engine must be able to read /etc/hosts.
+    p = start.process("plumb", [*inside, PLUMB, "run", "--metrics", f"127.0.0.1:{port}", "--spool", folder / "spool", "--otlp", collector.url.replace("127.0.0.1", "localhost"),
+                                "-p", server.pid, "-p", driver.pid])
     wait_until(lambda: "attached" in p.err.read_text(), "line 'attached'", alive=p)
-    assert confined in p.err.read_text()
     driver.go()
+    complaint = wait_until(lambda: re.findall(r'^plumb_otlp_last_error_info\{.*message="(.*)"\} 1$', get(f"http://127.0.0.1:{port}/metrics")[0], re.M), "a try to send", alive=p)
+    assert complaint[0].startswith(f"Failed to connect to localhost port {collector.port}"), complaint
+    assert get(f"http://127.0.0.1:{port}/healthz")[0] == "ok\n"
     assert p.stop() == 0, p.tail()
-    assert sum(int(f.stem.split("-")[1]) for f in (folder / "spool").rglob("*.batch")) == 46, p.tail()
+    said = p.err.read_text()
+    assert re.search(rf"attached; the engine runs as nobody with {confined}", said), said
+    assert spans_spooled(folder) == 46, said
+    return said
+
+
+def with_capabilities(capabilities):
+    if not SETPRIV:
+        pytest.skip("setpriv is not installed (package util-linux)")
+    return [SETPRIV, "--bounding-set", "-all," + ",".join(f"+{c.lower()}" for c in sorted(capabilities)), "--inh-caps", "-all", "--no-new-privs"]
+
+
+def with_calls(folder, calls):
+    names = folder / "calls"
+    names.write_text("\n".join(sorted(calls)))
+    return ["/usr/bin/python3", "-S", REPO / "tests/e2e/harness/seccomp.py", names]
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("without, confined", [((), "a root of its own.*seccomp, no capabilities$"), (("SYS_ADMIN",), "Landlock, seccomp, no capabilities$")])
+def test_what_the_manifest_grants_suffices(start, folder, without, confined):
+    """Capabilities, system calls and a root that cannot be written, as the DaemonSet has them. Without SYS_ADMIN too, where the kernel has Landlock."""
+    (folder / "spool").mkdir()
+    read_only = ["unshare", "--mount", "sh", "-c", f'mount --bind {folder} {folder} && mount -o remount,bind,ro / && exec "$@"', "sh"]
+    said = works(start, folder, [*read_only, *with_capabilities(CONTAINER_CAPABILITIES - set(without)), *with_calls(folder, profile_calls())], f"(?m:{confined})")
+    missing = set(re.findall(r"^plumb: warning: CAP_(\w+) is missing", said, re.M))
+    assert missing == {"NET_ADMIN", *without}
+
+
+@pytest.mark.live
+def test_what_the_unit_grants_suffices(start, folder):
+    """The unit's capabilities, limits, mask, system calls and views of the file system, made without systemd."""
+    (folder / "spool").mkdir()
+    service = unit()["Service"]
+    assert (service["ProtectSystem"], service["ProtectHome"], service["UMask"], service["LimitNICE"]) == ("strict", "yes", "0077", "-5")
+    view = (f"mount --bind {folder} {folder} && mount -o remount,bind,ro / && mount -t tmpfs -o ro,mode=0 none /home && "
+            "mount -o remount,bind,ro /sys && mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && "
+            'for f in /proc/kallsyms /proc/kcore; do test ! -e $f || mount --bind /dev/null $f || exit; done && umask 0077 && exec "$@"')
+    # LimitNICE=-5; who may not raise limits (no CAP_SYS_RESOURCE) cannot do what systemd does.
+    nice = ["prlimit", "--nice=25:25"]
+    limited = subprocess.run([*nice, "true"], capture_output=True).returncode == 0
+    inside = ["unshare", "--mount", "sh", "-c", view, "sh", *(nice if limited else []), *with_capabilities(UNIT_CAPABILITIES), *with_calls(folder, unit_calls())]
+    said = works(start, folder, inside, "a root of its own.*(?m:seccomp, no capabilities$)")
+    assert set(re.findall(r"^plumb: warning: CAP_(\w+) is missing", said, re.M)) == {"NET_ADMIN"} | (set() if limited else {"SYS_NICE"})

@@ -144,12 +144,14 @@ static int sandbox_root(const struct sandbox_options *o)
 	if (mount("plumb", root, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=64k"))
 		return -errno;
 	int err = 0;
+	mode_t mask = umask(022); /* the engine's user must get through these directories, whatever the operator's mask is */
 	for (int i = 0; !err && builtin_readable[i]; i++)
 		err = sandbox_bind(root, builtin_readable[i], false);
 	for (int i = 0; !err && i < SANDBOX_PATHS_MAX && o->readable[i]; i++)
 		err = sandbox_bind(root, o->readable[i], false);
 	for (int i = 0; !err && i < SANDBOX_PATHS_MAX && o->writable[i]; i++)
 		err = sandbox_bind(root, o->writable[i], true);
+	umask(mask);
 	if (!err && chdir(root))
 		err = -errno;
 	/* pivot_root onto itself, then let go of the old root (pivot_root(2), notes). */
