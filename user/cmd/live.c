@@ -198,6 +198,11 @@ static void engine_drain(struct engine *e)
 	}
 }
 
+static void engine_say_web(const struct engine *e)
+{
+	log_info("metrics: http%s://%s/metrics", e->secrets.certificate ? "s" : "", e->o->metrics_address);
+}
+
 static int engine_start_web(struct engine *e, char *ret_error, size_t error_len)
 {
 	struct web_options w = { .listen = e->o->metrics_address, .secrets = &e->secrets };
@@ -219,7 +224,7 @@ static void engine_retry_web(struct engine *e)
 	if (err && !e->web_at_ms)
 		log_error("%s", e->web ? strerror(-err) : error);
 	else if (!err)
-		log_info("metrics: http://%s/metrics", e->o->metrics_address);
+		engine_say_web(e);
 }
 
 static int engine_loop(struct engine *e)
@@ -289,7 +294,7 @@ static void engine_announce(const struct engine *e, const struct sandbox_report 
 	log_info("attached; the engine runs as %s with%s%s%s%s", s->user, s->own_root ? " a root of its own," : "", s->landlock ? " Landlock," : "",
 		 s->seccomp ? " seccomp," : "", s->no_capabilities ? " no capabilities" : " no capabilities but in its bounding set (CAP_SETPCAP is missing)");
 	if (e->web)
-		log_info("metrics: http%s://%s/metrics", e->secrets.certificate ? "s" : "", e->o->metrics_address);
+		engine_say_web(e);
 }
 
 /* What names, paths and statements the metrics hold is everybody's who can read them. */

@@ -259,8 +259,11 @@ static void engine_offer_itself(void)
 	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
 	char text[16] = "";
 
-	if (fd < 0)
-		return; /* without /proc there is nothing to adjust */
+	if (fd < 0) {
+		/* A process that is not dumpable has root's files there: a probe of another user cannot write them. */
+		log_info("cannot raise the engine's OOM score: %s", strerror(errno));
+		return;
+	}
 	if (read(fd, text, sizeof(text) - 1) > 0) {
 		long score = strtol(text, NULL, 10) + ENGINE_OOM_SCORE;
 		int n = snprintf(text, sizeof(text), "%ld", score < 1000 ? score : 1000);

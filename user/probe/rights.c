@@ -23,7 +23,7 @@ static const struct {
 	bool required;
 	const char *name, *serves, *without;
 } table[RIGHTS_COUNT] = {
-	{ CAP_BPF, KEEP_ALWAYS, true, "CAP_BPF", "load programs, make maps, set targets and capture policies in them", "plumb does not start" },
+	{ CAP_BPF, KEEP_ALWAYS, true, "CAP_BPF", "load programs, make maps, set targets in them", "plumb does not start" },
 	{ CAP_PERFMON, KEEP_START, true, "CAP_PERFMON", "attach programs that read kernel memory", "plumb does not start" },
 	{ CAP_SYS_PTRACE, KEEP_ALWAYS, false, "CAP_SYS_PTRACE", "read /proc/PID of other users' processes: exe, environ, io, fd",
 	  "other users' processes have no path of their executable, no names from their environment (OTEL_SERVICE_NAME, pods), no I/O counts (before "
@@ -38,7 +38,7 @@ static const struct {
 	{ CAP_SETGID, KEEP_RESTARTS, true, "CAP_SETGID", "the engine's own group", "plumb does not start as root" },
 	{ CAP_SETPCAP, KEEP_RESTARTS, false, "CAP_SETPCAP", "empty the engine's bounding set", "the engine's bounding set stays full, although nothing that it may do uses it" },
 	{ CAP_CHOWN, KEEP_START, false, "CAP_CHOWN", "give the spool to the engine's user", "plumb does not start with a spool that belongs to another user" },
-	{ CAP_KILL, KEEP_ALWAYS, false, "CAP_KILL", "end the engine, which belongs to another user", "an engine that hangs cannot be ended, and outlives the probe" },
+	{ CAP_KILL, KEEP_ALWAYS, false, "CAP_KILL", "end the engine, which belongs to another user", "an engine that hangs cannot be ended, and may outlive the probe" },
 	{ CAP_SYS_NICE, KEEP_RESTARTS, false, "CAP_SYS_NICE", "let the engine run before others", "records are lost sooner while all CPUs are busy" },
 	{ CAP_NET_ADMIN, KEEP_RESTARTS, false, "CAP_NET_ADMIN", "a long queue for descriptions of processes",
 	  "many processes that start at once are described later; net.core.wmem_max of 4 MiB serves as well" },
