@@ -136,7 +136,7 @@ static int settle_calls(void)
 			err = 0; /* this architecture has no such call */
 	}
 	for (size_t i = 0; !err && i < sizeof(denied_bpf) / sizeof(denied_bpf[0]); i++)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)denied_bpf[i]));
+		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)denied_bpf[i], 0));
 	if (!err)
 		err = seccomp_load(ctx);
 	seccomp_release(ctx);
