@@ -75,6 +75,12 @@ def cpu_s(pids):
     return sum(int((read(t + "/schedstat") or "0").split()[0]) for pid in pids for t in threads(pid)) / 1e9
 
 
+def ended_s(pids):
+    """CPU of children that have ended and that these processes have waited for; in ticks."""
+    stats = [read(f"/proc/{pid}/stat").rsplit(")", 1)[-1].split() for pid in pids]
+    return sum(int(s[13]) + int(s[14]) for s in stats if s) / os.sysconf("SC_CLK_TCK")
+
+
 def wakeups(pids):
     return sum(int(n) for pid in pids for t in threads(pid) for n in re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", read(t + "/status"), re.M))
 
@@ -138,7 +144,7 @@ class Snapshot:
         self.time_s = time.monotonic()
         self.idle_s = idle_s()
         self.client_s = ended_children_s()
-        self.server_s = cpu_s(load.pids())
+        self.server_s = cpu_s(load.pids()) + ended_s(load.pids())  # PostgreSQL's processes end with their connections
         self.tracer_s = {name: cpu_s(pids) for name, pids in tracer.processes().items()}
         self.wakeups = {name: wakeups(pids) for name, pids in tracer.processes().items()}
 

@@ -37,15 +37,15 @@ def cpu_of(argv):
 def exchanges_of(path, folder):
     out = os.path.join(folder, "metrics")
     with open(os.devnull, "w") as null:
-        subprocess.run([PLUMB, "replay", path, "--errors", "--metrics-out", out], check=True, stdout=null)
+        subprocess.run([PLUMB, "replay", path, "--errors", "--log-level", "warn", "--metrics-out", out], check=True, stdout=null)
     return int(measure.total(measure.families(measure.read(out)), "plumb_exchanges_total"))
 
 
 def ways(path):
     """--errors: spans are built and none of them printed, so the engine does all its work but no sink does."""
     return {
-        "spans": [PLUMB, "replay", path, "--errors"],
-        "otlp-json": ["sh", "-c", f"exec '{PLUMB}' replay '{path}' --output otlp-json >/dev/null"],
+        "spans": [PLUMB, "replay", path, "--errors", "--log-level", "warn"],
+        "otlp-json": ["sh", "-c", f"exec '{PLUMB}' replay '{path}' --output otlp-json --log-level warn >/dev/null"],
         "otlp": [ENCODE, path],
     }
 
