@@ -592,7 +592,7 @@ int describe_process(uint32_t pid, const struct plumb_rec_exec *exec, void *buf)
 	uint64_t fields[52];
 	struct timespec now;
 
-	char *text = malloc(2 * PROC_TEXT_MAX); /* one half is the environment's */
+	char *text = malloc((size_t)2 * PROC_TEXT_MAX); /* one half is the environment's */
 	if (!text)
 		return -ENOMEM;
 	memset(r, 0, sizeof(*r));
