@@ -452,7 +452,9 @@ static __always_inline struct plumb_sock_state *sock_state_make(struct plumb_per
 		plumb_lost(pc, PLUMB_LOSS_STORAGE, 1);
 		return NULL;
 	}
-	st->cookie = sock_cookie(sk);
+	/* The other end of a Unix connection may have named it already, on another CPU: it keeps that number. */
+	if (!st->cookie)
+		st->cookie = sock_cookie(sk);
 	if (SK(sk, __sk_common.skc_family) != PLUMB_AF_UNIX && SK(sk, sk_protocol) == PLUMB_IPPROTO_TCP)
 		st->flags |= PLUMB_ST_TCP;
 	return st;
