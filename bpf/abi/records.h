@@ -160,7 +160,7 @@ enum plumb_role {
 struct plumb_rec_sock {
 	struct plumb_rec_header h;
 	__u64 sock;      /* socket cookie: unique for this boot */
-	__u64 peer_sock; /* Unix streams: cookie of the other end, 0 unknown */
+	__u64 peer_sock; /* Unix sockets: cookie of the other end if it has one by now */
 	__u32 pid;       /* the process that opened it or was first seen using it */
 	__u32 netns;     /* inode of the network namespace */
 	__u16 family;    /* AF_INET, AF_INET6, AF_UNIX */
@@ -174,6 +174,7 @@ struct plumb_rec_sock {
 	__u32 connect_us; /* client: SYN to established; 0 unknown */
 	char path[108];  /* Unix: bound path of either end, '@' for abstract, NUL-terminated, maybe empty */
 	__u32 pad;
+	__u64 pair;      /* Unix streams: a number that both ends of a connection have in common, and no other connection of this boot; 0 unknown */
 };
 #define PLUMB_SOCK_PREEXISTING 1u /* was open before the probe saw it: streams begin in the middle */
 #define PLUMB_SOCK_CONNECT_FAILED 2u /* plumb_rec_sock_stats: never got established; error says why */

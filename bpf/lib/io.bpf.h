@@ -412,8 +412,7 @@ static __always_inline struct plumb_sock_state *sock_state_of(struct plumb_percp
 
 #ifdef PLUMB_SOCK_BY_HASH
 	/* Another socket may live at the address of one whose end nobody tells (Unix, UDP): its inode differs. */
-	struct socket_alloc *socket = (struct socket_alloc *)SK(sk, sk_socket);
-	__u64 inode = BPF_CORE_READ(socket, vfs_inode.i_ino);
+	__u64 inode = sock_inode(sk);
 	if (st && st->inode && st->inode != inode) {
 		sock_state_drop(sk);
 		st = NULL;

@@ -218,35 +218,24 @@ struct {
 	__type(value, struct plumb_shed);
 } shed SEC(".maps");
 
-static __always_inline struct plumb_sock_state *sock_state_of(struct plumb_percpu *pc, struct sock *sk);
-
-/*
- * The number of a Unix stream's other end, given to it if it has none yet. A stream keeps its peer until it is itself released, so the pointer is good; that of
- * a datagram socket may change under our eyes.
- */
-static __always_inline __u64 sock_peer_cookie(struct sock *sk)
+/* A pointer as a number to count with, which the verifier does not allow of the pointer itself. */
+static __always_inline __u64 sock_address(struct sock *sk)
 {
-#ifndef PLUMB_SOCK_BY_HASH
-	struct unix_sock *u = bpf_skc_to_unix_sock(sk);
+	struct sock *volatile on_stack = sk;
+	__u64 address = 0;
 
-	return u ? bpf_get_socket_cookie(u->peer) : 0;
-#else
-	struct plumb_percpu *pc = plumb_percpu_get();
-	struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
-	struct plumb_sock_state *st = pc && peer ? sock_state_of(pc, peer) : NULL;
-
-	return st ? st->cookie : 0;
-#endif
+	bpf_probe_read_kernel(&address, sizeof(address), (const void *)&on_stack);
+	return address;
 }
 
 /* The same for both ends of a connection, so that a call is seen whole or not at all. */
-static __always_inline __u32 sock_hash(struct sock *sk, __u64 cookie)
+static __always_inline __u32 sock_hash(struct sock *sk)
 {
 	__u16 family = SK(sk, __sk_common.skc_family);
 	__u32 key;
 
 	if (family == PLUMB_AF_UNIX) {
-		key = (__u32)(cookie ^ sock_peer_cookie(sk));
+		key = (__u32)((sock_address(sk) ^ (__u64)BPF_CORE_READ((struct unix_sock *)sk, peer)) >> 6);
 	} else {
 		key = SK(sk, __sk_common.skc_num) ^ __builtin_bswap16(SK(sk, __sk_common.skc_dport));
 		/* The last word of an IPv6 address: of a mapped one the IPv4 address. */
@@ -266,7 +255,7 @@ static __always_inline void sock_shed(struct sock *sk, struct plumb_sock_state *
 	st->shed_wanted = 0;
 	st->capture = s && s->capture_bytes ? s->capture_bytes : ~0u;
 	/* Datagrams are few, and their sockets talk to many: all are looked at. */
-	if (s && s->sample_mask && sock_type(sk) != PLUMB_SOCK_DGRAM && sock_hash(sk, st->cookie) & s->sample_mask)
+	if (s && s->sample_mask && sock_type(sk) != PLUMB_SOCK_DGRAM && sock_hash(sk) & s->sample_mask)
 		st->shed_wanted = 1;
 }
 
@@ -333,17 +322,50 @@ static __always_inline bool sock_port_wanted(struct sock *sk)
 	return !port_listed(ports_out, local, remote) && (!ports_in[0] || port_listed(ports_in, local, remote));
 }
 
-/* Unix sockets: the path that either end is bound to, and the cookie of the other end. */
-static __always_inline void sock_unix(struct sock *sk, struct plumb_rec_sock *r)
+/* The socket's inode, 0 before it is accepted and after it was closed. */
+static __always_inline __u64 sock_inode(struct sock *sk)
+{
+	struct socket_alloc *socket = (struct socket_alloc *)BPF_CORE_READ(sk, sk_socket);
+
+	return BPF_CORE_READ(socket, vfs_inode.i_ino);
+}
+
+const volatile __u64 pair_secret = 0; /* random, so that addresses of the kernel cannot be told from the numbers made of them */
+
+static __always_inline __u64 pair_mix(__u64 h, __u64 value)
+{
+	h = (h ^ value) * 0x9e3779b97f4a7c15ull;
+	return h ^ h >> 32;
+}
+
+/*
+ * What both ends of a Unix stream can say of it: where the two sockets are, and the inode of the client's, as addresses are used again. The server's has none before it is accepted, and the
+ * server may have closed it before the client's call that sent the request has returned. The client is the end that sent first.
+ */
+static __always_inline __u64 sock_pair(struct sock *sk, const struct plumb_sock_state *st)
+{
+	__u64 peer = (__u64)BPF_CORE_READ((struct unix_sock *)sk, peer), own = sock_address(sk);
+	bool first = st->flags & PLUMB_ST_SENT_FIRST;
+	__u64 client = first ? own : peer, server = first ? peer : own;
+	__u64 inode = sock_inode((struct sock *)client);
+
+	return peer && inode ? pair_mix(pair_mix(pair_mix(pair_secret, client), server), inode) | 1 : 0;
+}
+
+/* Unix sockets: the path that either end is bound to, and what tells that two of them are one connection. */
+static __always_inline void sock_unix(struct sock *sk, const struct plumb_sock_state *st, struct plumb_rec_sock *r)
 {
 	struct unix_sock *u = (struct unix_sock *)sk;
 	struct sock *peer = BPF_CORE_READ(u, peer);
 	struct unix_address *addr = BPF_CORE_READ(u, addr);
 
 	if (r->type != PLUMB_SOCK_DGRAM)
-		r->peer_sock = sock_peer_cookie(sk);
-	if (peer && !addr)
-		addr = BPF_CORE_READ((struct unix_sock *)peer, addr);
+		r->pair = sock_pair(sk, st);
+	if (peer) {
+		r->peer_sock = BPF_CORE_READ(peer, __sk_common.skc_cookie.counter);
+		if (!addr)
+			addr = BPF_CORE_READ((struct unix_sock *)peer, addr);
+	}
 	if (!addr)
 		return;
 	int len = BPF_CORE_READ(addr, len) - (int)sizeof(short);
@@ -392,7 +414,7 @@ static __noinline bool sock_emit_open(struct plumb_percpu *pc, struct sock *sk, 
 	r->flags = (st->flags & PLUMB_ST_FRESH ? 0 : PLUMB_SOCK_PREEXISTING) | (st->flags & PLUMB_ST_SENT_FIRST ? PLUMB_SOCK_SENT_FIRST : 0);
 	r->connect_us = st->connect_us;
 	if (id.family == PLUMB_AF_UNIX)
-		sock_unix(sk, r);
+		sock_unix(sk, st, r);
 	plumb_commit(ends, sizeof(*r));
 	plumb_leave(pc, level);
 	st->opened = 1;
@@ -452,9 +474,7 @@ static __always_inline struct plumb_sock_state *sock_state_make(struct plumb_per
 		plumb_lost(pc, PLUMB_LOSS_STORAGE, 1);
 		return NULL;
 	}
-	/* The other end of a Unix connection may have named it already, on another CPU: it keeps that number. */
-	if (!st->cookie)
-		st->cookie = sock_cookie(sk);
+	st->cookie = sock_cookie(sk);
 	if (SK(sk, __sk_common.skc_family) != PLUMB_AF_UNIX && SK(sk, sk_protocol) == PLUMB_IPPROTO_TCP)
 		st->flags |= PLUMB_ST_TCP;
 	return st;

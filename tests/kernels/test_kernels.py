@@ -21,6 +21,10 @@ OFFERED = {"5.10": ("sys_exit",), "6.1": ("sys_exit",), "6.12": ("sock_length", 
 ROUNDS = ("23/1", "1009/8")
 REQUESTS = sum(int(r.split("/")[0]) for r in ROUNDS)
 
+# One of each kind: all that judges a process is in the programs then.
+FILTERS = ("--exe /bin/truth --comm truth --exclude-exe /bin/nothing --exclude-exe nothing --exclude-comm nothing --exclude-port 9 --exclude-cgroup nothing "
+           "--exclude-container 0123456789ab")
+
 # What plumb asks for, and what it says when one of it is withheld; the rest it can do without. 5.10 has no Landlock and counts BPF memory as locked memory; there
 # CAP_SYS_ADMIN stands for both BPF capabilities.
 LEAST = ("bpf", "perfmon", "sys_ptrace", "dac_read_search", "setuid", "setgid", "setpcap", "chown", "kill")
@@ -37,6 +41,7 @@ def trials(series):
         rung_option = f"--set capture.socket_data={rung}"
         lines.append(f"trial {rung}/paths dns-sendmmsg.paths.test 4 paths '' {rung_option}")
         lines.append(f"""trial {rung}/truth traceId {2 * REQUESTS} 'truth {' '.join(ROUNDS)}' '' {rung_option}""")
+        lines.append(f"""trial {rung}/filters traceId 46 'truth 23/1' '' {rung_option} {FILTERS}""")
     kept, _ = CAPABILITIES[series]
     for name, caps in [("all", kept)] + [(cap, [c for c in kept if c != cap]) for cap in kept] + [("every", ["none"])]:
         lines.append(f"""trial without/{name} traceId 46 'truth 23/1' 'withhold {','.join(caps)}'""")
@@ -169,6 +174,14 @@ def test_truth(guest, rung):
     assert len(truth) == REQUESTS
     first = [t for t in truth if t["round"] == 1]
     assert (len(first), sum(t["status"] >= 400 for t in first)) == (23, 7)
+    check_truth(truth, spans, metrics)
+
+
+@every_offer
+def test_filters(guest, rung):
+    _, sent = guest
+    truth, spans, metrics = run_of(sent, f"{rung}/filters")
+    assert len(truth) == 23
     check_truth(truth, spans, metrics)
 
 

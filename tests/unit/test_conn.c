@@ -465,7 +465,7 @@ static void process_record(struct fixture *f, uint16_t type, uint32_t pid)
 
 static void open_unix(struct fixture *f, uint64_t cookie, uint32_t pid)
 {
-	struct record r = { .u.sock = { .sock = cookie, .peer_sock = cookie + 1000, .family = AF_UNIX, .type = SOCK_STREAM, .role = PLUMB_ROLE_SERVER,
+	struct record r = { .u.sock = { .sock = cookie, .pair = cookie + 1000, .family = AF_UNIX, .type = SOCK_STREAM, .role = PLUMB_ROLE_SERVER,
 					.pid = pid, .netns = 4099, .flags = PLUMB_SOCK_PREEXISTING, .path = "/run/shop.sock" } };
 
 	r.u.h.type = PLUMB_REC_SOCK_OPEN;
@@ -513,7 +513,7 @@ static void an_idle_unix_stream_stays_itself(void **state)
 	assert_non_null(c);
 	assert_int_equal(c->family, AF_UNIX);
 	assert_int_equal(c->role, PLUMB_ROLE_SERVER);
-	assert_int_equal(c->peer_sock, 1101);
+	assert_int_equal(c->pair, 1101);
 	assert_string_equal(c->path, "/run/shop.sock");
 	/* Over: the process has ended, or the peer has. Each tick looks at a part of them. */
 	process_record(&f, PLUMB_REC_EXIT, 97);
@@ -560,7 +560,7 @@ static void a_dropped_socket_is_known_again(void **state)
 	c = conn_table_get(f.table, 6);
 	assert_non_null(c);
 	assert_int_equal(c->family, AF_UNIX);
-	assert_int_equal(c->peer_sock, 1006);
+	assert_int_equal(c->pair, 1006);
 	assert_string_equal(c->path, "/run/shop.sock");
 	fixture_done(&f);
 

@@ -657,8 +657,7 @@ static void unix_ends(struct call *a, struct call *b)
 	server(b, 11, 101, 1010, 0);
 	a->x.request.offset = b->x.request.offset = 0;
 	a->conn.family = b->conn.family = AF_UNIX;
-	a->conn.peer_sock = b->conn.sock;
-	b->conn.peer_sock = a->conn.sock;
+	a->conn.pair = b->conn.pair = 4711;
 	a->conn.flags = PLUMB_SOCK_PREEXISTING | PLUMB_SOCK_SENT_FIRST;
 	b->conn.flags = PLUMB_SOCK_PREEXISTING;
 }
@@ -694,7 +693,7 @@ static void the_ends_of_a_unix_stream_find_each_other(void **state)
 /* Where the ends may count differently, or what one sent cannot be what the other got, they are left alone. */
 static void unix_ends_that_may_disagree_stay_apart(void **state)
 {
-	enum { ANSWER_SEEN_FIRST, SERVER_SENT_FIRST, NO_PEER, ANOTHER_PEER, ANOTHER_BYTE, ANOTHER_SIZE, AFTER_THE_ANSWER, CASES };
+	enum { ANSWER_SEEN_FIRST, SERVER_SENT_FIRST, NO_PAIR, ANOTHER_PAIR, ANOTHER_BYTE, ANOTHER_SIZE, AFTER_THE_ANSWER, CASES };
 
 	(void)state;
 	for (int i = 0; i < CASES; i++) {
@@ -708,10 +707,10 @@ static void unix_ends_that_may_disagree_stay_apart(void **state)
 			a.conn.flags &= ~PLUMB_SOCK_SENT_FIRST;
 		if (i == SERVER_SENT_FIRST)
 			b.conn.flags |= PLUMB_SOCK_SENT_FIRST;
-		if (i == NO_PEER)
-			a.conn.peer_sock = b.conn.peer_sock = 0;
-		if (i == ANOTHER_PEER)
-			b.conn.peer_sock++;
+		if (i == NO_PAIR)
+			a.conn.pair = b.conn.pair = 0;
+		if (i == ANOTHER_PAIR)
+			b.conn.pair++;
 		if (i == ANOTHER_BYTE)
 			b.x.request.offset++;
 		if (i == ANOTHER_SIZE)

@@ -33,7 +33,7 @@ struct closed {
 /* A socket is announced once: who it is must outlast its connection here if the socket does. The process is not kept, every I/O names it. */
 struct remembered {
 	uint64_t sock; /* 0 = none */
-	uint64_t peer_sock;
+	uint64_t pair;
 	struct endpoint local, remote;
 	uint32_t netns, flags;
 	uint16_t family;
@@ -214,7 +214,7 @@ static void remember(struct conn_table *t, const struct connection *c)
 		return;
 	t->counts.forgotten += m->sock != 0 && m->sock != c->sock;
 	*m = (struct remembered){
-		.sock = c->sock, .peer_sock = c->peer_sock, .local = c->local, .remote = c->remote, .netns = c->netns, .flags = c->flags,
+		.sock = c->sock, .pair = c->pair, .local = c->local, .remote = c->remote, .netns = c->netns, .flags = c->flags,
 		.family = c->family, .type = c->type, .role = c->role,
 	};
 	memcpy(m->path, c->path, sizeof(m->path));
@@ -346,7 +346,7 @@ static void recall(struct conn_table *t, struct connection *c)
 		.netns = m->netns, .family = m->family, .type = m->type, .role = m->role, .flags = m->flags, .local = m->local, .remote = m->remote,
 	};
 	identify(t, c, &id);
-	c->peer_sock = m->peer_sock;
+	c->pair = m->pair;
 	memcpy(c->path, m->path, sizeof(c->path));
 	m->sock = 0;
 }
@@ -369,8 +369,8 @@ static void record_open(struct conn_table *t, const struct plumb_rec_sock *r)
 	memcpy(id.local.addr, r->local_addr, 16);
 	memcpy(id.remote.addr, r->remote_addr, 16);
 	identify(t, c, &id);
-	if (r->peer_sock)
-		c->peer_sock = r->peer_sock;
+	if (r->pair)
+		c->pair = r->pair;
 	memcpy(c->path, r->path, sizeof(c->path) - 1);
 	if (fresh && !(r->flags & PLUMB_SOCK_PREEXISTING))
 		c->synced = true;

@@ -269,15 +269,13 @@ static bool place_of(const struct exchange *x, uint8_t role, struct bytes_place 
 	if (conn->type == SOCK_DGRAM || (x->flags & EXCHANGE_NO_REQUEST))
 		return false; /* datagrams have no offset that both ends agree on */
 	if (conn->family == AF_UNIX) {
-		uint64_t client_sock = client ? conn->sock : conn->peer_sock, server_sock = client ? conn->peer_sock : conn->sock;
 		/*
 		 * Each end counts from where it was first seen. They agree if nothing was under way then: the client's end first saw a request leave, the server's one
 		 * arrive. The end that first saw an answer has missed its request.
 		 */
-		if (!conn->peer_sock || client != !!(conn->flags & PLUMB_SOCK_SENT_FIRST))
+		if (!conn->pair || client != !!(conn->flags & PLUMB_SOCK_SENT_FIRST))
 			return false;
-		memcpy(p.client, &client_sock, sizeof(client_sock));
-		memcpy(p.server, &server_sock, sizeof(server_sock));
+		memcpy(p.client, &conn->pair, sizeof(conn->pair));
 		p.family = AF_UNIX;
 	} else {
 		/* Sockets whose open record was lost have no address yet: they are not all the same socket. */

@@ -83,7 +83,7 @@ struct connection {
 	struct endpoint local, remote;
 	uint32_t netns;
 	uint32_t flags;          /* PLUMB_SOCK_* */
-	uint64_t peer_sock;
+	uint64_t pair;           /* Unix streams: the same at both ends; 0 unknown */
 	char path[108];          /* Unix sockets */
 	uint64_t opened_ns, seen_ns; /* first and latest record */
 	uint8_t phase;           /* enum connection_phase */

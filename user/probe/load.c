@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@ struct loaded {
 	struct link_ring *rings; /* by CPU and level, mapped */
 	uint32_t ncpus;
 	uint32_t ring_bytes;
+	uint64_t pair_secret;
 	bool only_targets, by_place;
 	struct plumb_generation *generation; /* mapped */
 	int rings_fd; /* made before the objects that use it */
@@ -205,6 +207,7 @@ static int load_map_generation(struct loaded *l)
 		LOAD_TARGETS(skel, o);                                                                            \
 		LOAD_PORTS(skel, o);                                                                              \
 		LOAD_RINGS(skel, l);                                                                              \
+		(skel)->rodata->pair_secret = l->pair_secret;                                                     \
 	} while (0)
 
 static int load_rung_lengths(struct loaded *l, const struct load_options *o)
@@ -349,6 +352,11 @@ int loaded_new(const struct load_options *o, struct loaded **ret_loaded, struct 
 	}
 	l->ncpus = (uint32_t)cpus;
 	l->ring_bytes = load_ring_bytes(o->ring_bytes, l->ncpus);
+	if (getrandom(&l->pair_secret, sizeof(l->pair_secret), 0) != sizeof(l->pair_secret)) {
+		free(l);
+		snprintf(ret_error, error_len, "no random numbers: %s", strerror(errno));
+		return -EIO;
+	}
 	l->only_targets = o->only_targets;
 	l->by_place = filter_names_places(&o->filters.include) || filter_names_places(&o->filters.exclude);
 	libbpf_set_print(load_print);
