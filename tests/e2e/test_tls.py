@@ -2,7 +2,9 @@
 """Spans to collectors behind TLS, and metrics from a listener with TLS and a token. Who cannot prove who it is gets nothing, and it is said."""
 import os
 import re
+import select
 import shutil
+import socket
 import subprocess
 import time
 import urllib.request
@@ -13,6 +15,7 @@ from harness import servers
 from harness.plumb import PLUMB
 from harness.process import Process, free_port, wait_until
 from harness.tls import Authority, GrpcCollector, TlsCollector
+from test_restart import children
 
 pytestmark = pytest.mark.live
 
@@ -204,6 +207,28 @@ def test_metrics_over_tls_for_who_has_the_token(start, folder):
     assert l.curl("/metrics", *bearer(TOKEN))[:2] == (0, 200)
     assert l.process.stop() == 0, l.said()
     assert TOKEN not in l.said()
+
+
+def test_half_a_handshake_costs_nothing_and_keeps_nobody_out(start, folder):
+    l = Listener(start, folder, start(servers.start_python)).attached()
+    engine, = children(l.process.pid)
+
+    def cpu_s():
+        fields = open(f"/proc/{engine}/stat").read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    idle = [socket.create_connection(("127.0.0.1", l.port)) for _ in range(23)]
+    for s in idle:
+        s.sendall(b"\x16\x03\x01")
+    before, since = cpu_s(), time.monotonic()
+    assert l.curl("/metrics", *bearer(TOKEN))[:2] == (0, 200)
+    # The time is what is measured here: it waits for no condition.
+    while time.monotonic() - since < 2:
+        select.select(idle, [], [], 2)
+    assert cpu_s() - before < 0.3, "of 2 s"
+    for s in idle:
+        s.close()
+    assert l.process.stop() == 0, l.said()
 
 
 def test_doctor_asks_an_agent_that_is_guarded(start, folder):

@@ -20,7 +20,7 @@
 /* TLS 1.2 and 1.3, without what GnuTLS itself calls weak. https://gnutls.org/manual/html_node/Priority-Strings.html */
 #define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
-enum { CONNECTIONS_MAX = 32, SPARE = 16, WAIT_MS = 2000, REQUEST_MS = 15000, CONNECTION_BYTES = 16384, BODY_MAX = 64 << 20, SWEEP_MS = 250 };
+enum { CONNECTIONS_MAX = 32, SPARE = 16, WAIT_MS = 2000, REQUEST_MS = 15000, CONNECTION_BYTES = 16384, BODY_MAX = 64 << 20, SWEEP_MS = 250, REST_MS = 10 };
 
 #define TYPE_TEXT "text/plain; version=0.0.4; charset=utf-8"
 #define TYPE_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -42,6 +42,7 @@ struct client {
 	int fd;
 	bool waiting;          /* suspended until the engine answers */
 	bool answered;         /* `response` is what to send */
+	bool sending;          /* metrics are on their way to it */
 	enum want want;
 	uint64_t deadline_ms;  /* of the whole connection, moved on by each completed request */
 	uint64_t wait_until_ms;
@@ -191,6 +192,7 @@ static enum MHD_Result deliver(struct client *k)
 		body_unref(b);
 		return reply_text(k->connection, MHD_HTTP_OK, "ok\n");
 	}
+	k->sending = true;
 	r = MHD_create_response_from_buffer_with_free_callback_cls(b->bytes.len, b->bytes.data, body_unref, b);
 	if (!r) {
 		body_unref(b);
@@ -308,6 +310,8 @@ static void on_completed(void *ctx, struct MHD_Connection *c, void **request, en
 	struct client *k = info ? info->socket_context : NULL;
 
 	*request = NULL;
+	if (k)
+		k->sending = false;
 	if (k && code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
 		k->deadline_ms = now_ms() + w->request_ms;
 }
@@ -379,6 +383,22 @@ static bool take_clients(struct web *w)
 	return true;
 }
 
+/*
+ * How long nothing needs to be done unless a descriptor says so; `most` at the most. While a client of TLS has sent half a message of its handshake, libmicrohttpd (0.9.75) asks
+ * to be run at once, again and again, until the rest comes: such a client must not cost a CPU. Who is being sent metrics waits for nothing.
+ */
+static int wait_ms(const struct web *w, int most)
+{
+	MHD_UNSIGNED_LONG_LONG due;
+	bool rest = w->secrets && w->secrets->certificate;
+
+	if (MHD_get_timeout(w->daemon, &due) != MHD_YES || due >= (MHD_UNSIGNED_LONG_LONG)most)
+		return most;
+	for (uint32_t i = 0; rest && i < places(w); i++)
+		rest = !w->clients[i].sending;
+	return rest && due < REST_MS ? REST_MS : (int)due;
+}
+
 static void *web_main(void *arg)
 {
 	struct web *w = arg;
@@ -391,10 +411,7 @@ static void *web_main(void *arg)
 	uint64_t accept_at_ms = 0;
 
 	while (!atomic_load(&w->stop)) {
-		MHD_UNSIGNED_LONG_LONG due;
-		int wait = expire(w);
-		if (MHD_get_timeout(w->daemon, &due) == MHD_YES && due < (MHD_UNSIGNED_LONG_LONG)wait)
-			wait = (int)due;
+		int wait = wait_ms(w, expire(w));
 		/* A sweep later at the latest it is looked at again. */
 		fds[2].fd = has_room(w) && now_ms() >= accept_at_ms ? w->listen_fd : -1;
 		if (poll(fds, 3, wait) > 0 && fds[1].revents) {
