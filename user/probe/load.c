@@ -322,7 +322,7 @@ static int load_fail(int err, const char *what, char *ret_error, size_t error_le
 	if (memory)
 		snprintf(ret_error, error_len, "%s: this kernel counts BPF memory as locked memory, of which only %llu KiB are allowed: give the program CAP_SYS_RESOURCE too, or raise "
 			 "the limit (ulimit -l unlimited, LimitMEMLOCK=infinity)", what, (unsigned long long)memory / 1024);
-	else if (err == -EPERM || err == -EACCES)
+	else if (err == -EPERM)
 		snprintf(ret_error, error_len, "%s: not permitted: run as root, or see 'plumb doctor'", what);
 	else
 		snprintf(ret_error, error_len, "%s: %s%s%s: see 'plumb doctor'", what, strerror(-err), libbpf_said[0] ? ": " : "", libbpf_said);
