@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Socket data, second rung, for kernels without the sock_*_length tracepoints: sys_exit alone. The arguments are still in the saved registers, so no probe on
+ * Socket data, third rung, for kernels that offer neither of the others: sys_exit alone. The arguments are still in the saved registers, so no probe on
  * the entry is needed; the socket is found through the descriptor. State is kept in a table by the socket's address, since the pointers found that way
  * cannot carry sk_storage.
  */

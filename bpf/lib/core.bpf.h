@@ -43,16 +43,18 @@ struct {
 	__uint(max_entries, 256 * 1024);
 } process_ring SEC(".maps");
 
-/* Where the bytes are: one buffer, or an array of them. */
+/* Where the bytes are: one buffer, or an array of them. It lies on the stack, of which there is no more to have. */
 struct plumb_gather {
 	const void *base;          /* buffer, or NULL with iov */
-	const struct iovec *iov;   /* user pointer */
+	const struct iovec *iov;   /* user pointer, or the kernel's own list */
 	__u64 len;                 /* of base */
-	__u32 segments;            /* of iov */
-	__u32 path;                /* enum plumb_path */
 	const void *name;          /* datagrams: user pointer to the destination */
 	__u32 behind;              /* bytes that the same call moved after these */
+	__u32 first;               /* of iov: so many bytes into it they begin */
+	__u16 segments;            /* of iov */
+	__u8 path;                 /* enum plumb_path */
 	bool readable;             /* false: length only */
+	bool kernel;               /* iov is the kernel's */
 };
 
 /* What does not fit on the stack. Loop variables live here too: the verifier then knows nothing of them and need not follow each value. */
@@ -75,7 +77,7 @@ struct {
 
 struct plumb_percpu {
 	__u64 loss[PLUMB_LOSS_REASONS];
-	__u8 busy[8]; /* by level: its ring and scratch are in use */
+	__u32 busy[PLUMB_RING_LEVELS]; /* its ring and scratch are in use */
 };
 
 struct {
@@ -112,9 +114,16 @@ static __always_inline __u32 plumb_level_at(__u32 level)
  */
 static __always_inline bool plumb_enter(struct plumb_percpu *pc, __u32 *ret_level)
 {
+#ifdef PLUMB_PREEMPTIBLE
+	/* In one instruction: another task's program may run in between. */
+	__u32 level = __sync_lock_test_and_set(&pc->busy[0], 1) & (PLUMB_RING_LEVELS - 1);
+	bool taken = level && __sync_lock_test_and_set(&pc->busy[1], 1);
+#else
 	__u32 level = pc->busy[0] & (PLUMB_RING_LEVELS - 1);
+	bool taken = pc->busy[level];
+#endif
 
-	if (pc->busy[level]) {
+	if (taken) {
 		plumb_lost(pc, PLUMB_LOSS_NESTED, 1);
 		return false;
 	}

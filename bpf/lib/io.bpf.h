@@ -104,6 +104,55 @@ vector:
 	g->readable = true;
 }
 
+#ifdef PLUMB_MSG_ITER
+struct iov_iter___before_6_4 {
+	const struct iovec *iov;
+} __attribute__((preserve_access_index));
+
+/* The buffers of an io_uring request, which no register tells: from where the kernel's list stands now back over the `moved` bytes. */
+static __always_inline void gather_iter(const struct iov_iter *it, __u32 moved, struct plumb_gather *g)
+{
+	__u64 offset = BPF_CORE_READ(it, iov_offset), left = moved;
+	__u32 type = BPF_CORE_READ(it, iter_type);
+	const struct iovec *v;
+	struct iovec segment;
+
+	if (bpf_core_enum_value_exists(enum iter_type, ITER_UBUF) && type == bpf_core_enum_value(enum iter_type, ITER_UBUF)) {
+		g->base = BPF_CORE_READ(it, ubuf) + offset - moved;
+		g->len = moved;
+		g->readable = true;
+		return;
+	}
+	if (type != bpf_core_enum_value(enum iter_type, ITER_IOVEC))
+		return;
+	if (bpf_core_field_exists(it->__iov))
+		v = BPF_CORE_READ(it, __iov);
+	else
+		v = BPF_CORE_READ((const struct iov_iter___before_6_4 *)it, iov);
+	for (int i = 0; i < PLUMB_IOV_MAX && left > offset; i++) {
+		left -= offset;
+		if (bpf_probe_read_kernel(&segment, sizeof(segment), --v))
+			return;
+		offset = segment.iov_len;
+	}
+	if (left > offset)
+		return;
+	g->iov = v;
+	g->first = (__u32)(offset - left);
+	g->segments = PLUMB_IOV_MAX;
+	g->kernel = g->readable = true;
+}
+#endif
+
+static __always_inline bool gather_segment(const struct plumb_gather *g, __u32 i, struct iovec *ret)
+{
+#ifdef PLUMB_MSG_ITER
+	if (g->kernel)
+		return bpf_probe_read_kernel(ret, sizeof(*ret), &g->iov[i]) == 0;
+#endif
+	return bpf_probe_read_user(ret, sizeof(*ret), &g->iov[i]) == 0;
+}
+
 /*
  * Copies up to `want` (<= PLUMB_PAYLOAD_MAX) bytes that stand `skip` bytes into the array of buffers in the level's scratch, behind the `head` bytes of a record
  * that is being built in the level's ring. Returns how many were copied: fewer when segments ran out or memory could not be read. A function of its own that
@@ -123,14 +172,14 @@ __noinline int gather_copy(__u32 level, __u32 head, __u32 skip, __u32 want)
 	const struct plumb_gather *g = &s->gather;
 	to += head;
 	s->copied = 0;
-	s->to_skip = skip;
+	s->to_skip = skip + g->first;
 	for (__u32 i = 0; i < PLUMB_IOV_MAX; i++) {
 		__u32 done = s->copied;
 		struct iovec v;
 
 		if (i >= g->segments || done >= want || done > PLUMB_PAYLOAD_MAX)
 			break;
-		if (bpf_probe_read_user(&v, sizeof(v), &g->iov[i]))
+		if (!gather_segment(g, i, &v))
 			break;
 		if (v.iov_len <= s->to_skip) {
 			s->to_skip -= (__u32)v.iov_len;
@@ -468,6 +517,11 @@ static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int 
 		return 0;
 	}
 	gather_of(st, sc, (__u32)pid_tgid, &g);
+#ifdef PLUMB_MSG_ITER
+	/* With MSG_TRUNC the result says more than was moved. */
+	if (g.path == PLUMB_PATH_IO_URING && ret > 0 && !(msg_flags & PLUMB_MSG_TRUNC))
+		gather_iter(sc->iter, (__u32)ret, &g);
+#endif
 	/* A message that was sent in part ends its sendmmsg without an error; the next call may use the same array. */
 	if (dir == PLUMB_EGRESS && st->mmsg && g.iov && iov_exceeds((__u64)g.iov, g.segments, (__u32)ret))
 		st->mmsg = 0;

@@ -18,6 +18,7 @@ struct plumb_syscall {
 	/* sendmmsg, recvmmsg, by a program that sees the whole call: which message, and how many bytes the call moved behind it. */
 	int message; /* -1 unknown */
 	__u32 behind;
+	const struct iov_iter *iter; /* the kernel's list of buffers, where a program has it (PLUMB_MSG_ITER); it has moved on behind the bytes */
 };
 
 #if defined(__TARGET_ARCH_x86)

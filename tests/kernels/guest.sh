@@ -32,7 +32,7 @@ await() {
 	done
 }
 uptime_s() { cut -d. -f1 /proc/uptime; }
-alive() { [ -d "/proc/$1" ] && ! grep -q '^State:.Z' "/proc/$1/status"; }
+alive() { grep -qs '^State:.[^Z]' "/proc/$1/status"; }
 said_or_ended() { grep -qs "$1" "$2" || ! alive "$3"; }
 # plumb writes one span a line.
 spans_or_ended() { [ "$(grep -c "$2" "$1")" -ge "$3" ] || ! alive "$4"; }

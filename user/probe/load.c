@@ -2,6 +2,7 @@
 #include "probe/load.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <malloc.h>
@@ -11,11 +12,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wsign-conversion" /* generated code is not held to our warnings */
+#include "message.skel.h"
 #include "process.skel.h"
 #include "socket.skel.h"
 #include "syscall.skel.h"
@@ -26,10 +29,12 @@ enum {
 	RING_BYTES_MAX = 4 * 1024 * 1024,
 	RING_BYTES_MIN = 128 * 1024,
 	LOAD_OBJECTS = 2,
+	ENOTSUPP = 524, /* the kernel's own, not errno.h's */
 };
 
 struct loaded {
-	struct socket_bpf *socket;   /* one of these two: the rung that serves socket data and socket life */
+	struct socket_bpf *socket;   /* one of these three: the rung that serves socket data and socket life */
+	struct message_bpf *message;
 	struct syscall_bpf *syscall;
 	struct bpf_object *base;     /* the object of that one; owns the maps that all share */
 	struct process_bpf *process;
@@ -201,7 +206,7 @@ static int load_map_generation(struct loaded *l)
 	return 0;
 }
 
-/* Both objects of the ladder have the same knobs; their types differ by name only. */
+/* All objects of the ladder have the same knobs; their types differ by name only. */
 #define LOAD_RUNG(skel, o)                                                                                        \
 	do {                                                                                                      \
 		LOAD_TARGETS(skel, o);                                                                            \
@@ -221,6 +226,84 @@ static int load_rung_lengths(struct loaded *l, const struct load_options *o)
 	return err ? err : socket_bpf__load(l->socket);
 }
 
+/*
+ * Can a program be attached to the return of a kernel function? Loading alone does not tell: some kernels have no trampolines, some refuse. Tried with one that does
+ * nothing.
+ */
+static int load_try_fexit(int function)
+{
+	const struct bpf_insn nothing[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 }, { .code = BPF_JMP | BPF_EXIT } };
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FEXIT, .attach_btf_id = (uint32_t)function);
+	int prog = bpf_prog_load(BPF_PROG_TYPE_TRACING, "plumb_try_fexit", "GPL", nothing, 2, &opts);
+
+	if (prog < 0)
+		return prog;
+	int link = bpf_raw_tracepoint_open(NULL, prog);
+	close(prog);
+	if (link < 0)
+		return link;
+	close(link);
+	return 0;
+}
+
+/* May the kernel lack this function without bytes going by unseen? Those for pages went in 6.5; IPv6 may be left out of a kernel, but not be a module of its own. */
+static bool load_dispensable(const char *function)
+{
+	if (strstr(function, "sendpage"))
+		return true;
+	if (strncmp(function, "inet6_", 6) != 0)
+		return false;
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && errno == EAFNOSUPPORT;
+}
+
+/* Leaves out the programs on functions that the kernel has not. */
+static int load_choose_functions(struct bpf_object *object)
+{
+	static const char section[] = "fexit/";
+	struct btf *btf = btf__load_vmlinux_btf();
+	struct bpf_program *prog;
+	int err = btf ? 0 : -errno, known = 0;
+
+	bpf_object__for_each_program(prog, object) {
+		const char *name = bpf_program__section_name(prog);
+		if (err || strncmp(name, section, sizeof(section) - 1) != 0)
+			continue;
+		name += sizeof(section) - 1;
+		int function = btf__find_by_name_kind(btf, name, BTF_KIND_FUNC);
+		if (function > 0) {
+			known = function;
+		} else if (load_dispensable(name)) {
+			bpf_program__set_autoload(prog, false);
+		} else {
+			snprintf(libbpf_said, sizeof(libbpf_said), "kernel BTF has no function %s", name);
+			err = -ENOENT;
+		}
+	}
+	if (!err) {
+		err = load_try_fexit(known);
+		if (err)
+			snprintf(libbpf_said, sizeof(libbpf_said), "a program on the return of a kernel function: %s", err == -ENOTSUPP ? "not on this architecture" : strerror(-err));
+	}
+	btf__free(btf);
+	return err;
+}
+
+static int load_rung_messages(struct loaded *l, const struct load_options *o)
+{
+	l->message = message_bpf__open();
+	if (!l->message)
+		return -errno;
+	LOAD_RUNG(l->message, o);
+	l->base = l->message->obj;
+	int err = load_choose_functions(l->base);
+	if (!err)
+		err = load_size_maps(l, l->base);
+	return err ? err : message_bpf__load(l->message);
+}
+
 static int load_rung_syscalls(struct loaded *l, const struct load_options *o)
 {
 	l->syscall = syscall_bpf__open();
@@ -235,12 +318,14 @@ static int load_rung_syscalls(struct loaded *l, const struct load_options *o)
 /* Failure leaves nothing behind. */
 static int load_rung(struct loaded *l, const struct load_options *o, const char *rung)
 {
-	int err = strcmp(rung, "sock_length") == 0 ? load_rung_lengths(l, o) : load_rung_syscalls(l, o);
+	int err = strcmp(rung, "sock_length") == 0 ? load_rung_lengths(l, o) : strcmp(rung, "sock_msg") == 0 ? load_rung_messages(l, o) : load_rung_syscalls(l, o);
 
 	if (err) {
 		syscall_bpf__destroy(l->syscall);
+		message_bpf__destroy(l->message);
 		socket_bpf__destroy(l->socket);
 		l->syscall = NULL;
+		l->message = NULL;
 		l->socket = NULL;
 		l->base = NULL;
 	}
@@ -408,6 +493,7 @@ void loaded_free(struct loaded *l)
 	ring_buffer__free(l->process_ring);
 	process_bpf__destroy(l->process);
 	syscall_bpf__destroy(l->syscall);
+	message_bpf__destroy(l->message);
 	socket_bpf__destroy(l->socket);
 	free(l->rings);
 	if (l->rings_fd >= 0)
@@ -434,7 +520,7 @@ int loaded_attach_life(struct loaded *l, struct caps *caps, char *ret_error, siz
 
 int loaded_attach(struct loaded *l, struct caps *caps, char *ret_error, size_t error_len)
 {
-	int err = l->socket ? socket_bpf__attach(l->socket) : syscall_bpf__attach(l->syscall);
+	int err = l->socket ? socket_bpf__attach(l->socket) : l->message ? message_bpf__attach(l->message) : syscall_bpf__attach(l->syscall);
 	if (err)
 		return load_fail(err, "cannot attach to sockets", ret_error, error_len);
 	caps_feature(caps, "socket life")->serves = 0;
