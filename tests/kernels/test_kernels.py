@@ -49,6 +49,9 @@ def trials(series):
         # The least set must do for the best rung; what is missing then is the same on each, and the last one loads fastest.
         rung = "auto" if name == "all" else LADDER[-1]
         lines.append(f"""trial without/{name} traceId 46 'truth 23/1' 'withhold {','.join(caps)}' --set capture.socket_data={rung}""")
+    # Last, as it changes the kernel: how it schedules, where it can be told to do that in another way.
+    preempt = "/sys/kernel/debug/sched/preempt"
+    lines.append(f"mount -t debugfs debug /sys/kernel/debug; [ ! -e {preempt} ] || {{ echo full > {preempt}; plumb doctor --output json > doctor.preempt.json; }}")
     return "\n".join(lines + ["dmesg > dmesg"]) + "\n"
 
 
@@ -126,6 +129,15 @@ def test_doctor(guest):
     sandbox = doctor["sandbox"]
     assert sandbox["own_root"] and sandbox["seccomp"] and sandbox["no_capabilities"] and sandbox["user"] == "nobody", sandbox
     assert sandbox["landlock"] == (series != "5.10")
+
+
+@pytest.mark.parametrize("guest", [s for s in OFFERED if "sock_msg" in OFFERED[s]], indirect=True)
+def test_rung_gives_way_where_programs_are_preempted(guest):
+    series, sent = guest
+    data = json.loads(sent["doctor.preempt.json"])["features"][0]
+    ways = {w["name"]: w for w in data["ways"]}
+    assert ways["sock_msg"]["state"] == "fails" and "preempts programs" in ways["sock_msg"]["why"], data
+    assert data["serves"] == [r for r in OFFERED[series] if r != "sock_msg"][0]
 
 
 @every_kernel

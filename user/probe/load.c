@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -246,6 +247,25 @@ static int load_try_fexit(int function)
 	return 0;
 }
 
+/*
+ * A task can be preempted in a program on a function; the kernel skips that program for the other tasks of the CPU meanwhile, so much would be lost. What the kernel says about itself:
+ * how it schedules now where it can change that (debugfs), else how it was built.
+ */
+static bool load_preemptible(void)
+{
+	char mode[64] = "";
+	struct utsname name;
+	FILE *f = fopen("/sys/kernel/debug/sched/preempt", "re");
+
+	if (f) {
+		bool read = fgets(mode, sizeof(mode), f) != NULL;
+		fclose(f);
+		if (read)
+			return strstr(mode, "(full)") || strstr(mode, "(lazy)");
+	}
+	return uname(&name) == 0 && (strstr(name.version, " PREEMPT ") || strstr(name.version, " PREEMPT_RT"));
+}
+
 /* May the kernel lack this function without bytes going by unseen? Those for pages went in 6.5; IPv6 may be left out of a kernel, but not be a module of its own. */
 static bool load_dispensable(const char *function)
 {
@@ -293,6 +313,10 @@ static int load_choose_functions(struct bpf_object *object)
 
 static int load_rung_messages(struct loaded *l, const struct load_options *o)
 {
+	if (load_preemptible()) {
+		snprintf(libbpf_said, sizeof(libbpf_said), "this kernel preempts programs on functions, and skips those of other tasks meanwhile");
+		return -ENOTSUP;
+	}
 	l->message = message_bpf__open();
 	if (!l->message)
 		return -errno;
