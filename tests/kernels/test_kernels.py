@@ -17,9 +17,10 @@ from harness.truth import check_order, sample
 
 LADDER = ("sock_length", "sock_msg", "sys_exit")
 OFFERED = {"5.10": ("sys_exit",), "6.1": ("sock_msg", "sys_exit"), "6.12": ("sock_length", "sock_msg", "sys_exit")}
-# The guest's rings hold all of it, however slow the emulation: loss has its own test.
-ROUNDS = ("23/1", "1009/8")
-REQUESTS = sum(int(r.split("/")[0]) for r in ROUNDS)
+# Requests and connections: each round is over before the next begins, so that the guest's rings hold all of it. Loss has its own test.
+ROUNDS = ("23/1", "251/8", "251/8", "251/8", "251/8")
+SIZES = [int(r.split("/")[0]) for r in ROUNDS]
+REQUESTS = sum(SIZES)
 
 # One of each kind: all that judges a process is in the programs then.
 FILTERS = ("--exe /bin/truth --comm truth --exclude-exe /bin/nothing --exclude-exe nothing --exclude-comm nothing --exclude-port 9 --exclude-cgroup nothing "
@@ -41,8 +42,10 @@ def trials(series):
     lines = ["plumb doctor --output json > doctor.json 2> doctor.err; echo $? > doctor.status", "paths --list > paths.list"]
     for rung in LADDER:
         rung_option = f"--set capture.socket_data={rung}"
-        lines.append(f"trial {rung}/paths dns-sendmmsg.paths.test 4 paths '' {rung_option}")
-        lines.append(f"""trial {rung}/truth traceId {2 * REQUESTS} 'truth {' '.join(ROUNDS)}' '' {rung_option}""")
+        # The end of a call that comes late by sys_exit may be later still where CPUs are emulated.
+        lines.append(f"trial {rung}/paths dns-sendmmsg.paths.test 4 paths '' {rung_option} --set spans.hold=2s")
+        counts = " ".join(str(2 * sum(SIZES[: i + 1])) for i in range(len(SIZES)))
+        lines.append(f"""trial {rung}/truth traceId '{counts}' 'truth {' '.join(ROUNDS)}' '' {rung_option}""")
         lines.append(f"""trial {rung}/filters traceId 46 'truth 23/1' '' {rung_option} {FILTERS}""")
     kept, _ = CAPABILITIES[series]
     for name, caps in [("all", kept)] + [(cap, [c for c in kept if c != cap]) for cap in kept] + [("every", ["none"])]:
@@ -107,9 +110,10 @@ def run_of(sent, name):
 
 def one_line_error(sent, name):
     assert sent[f"{name}/plumb.status"] == "1\n" and sent[f"{name}/spans"] == ""
-    lines = sent[f"{name}/plumb.err"].splitlines()
-    assert len(lines) == 1, lines
-    return lines[0]
+    said = sent[f"{name}/plumb.err"].splitlines()
+    errors = [line for line in said if "error:" in line]
+    assert len(errors) == 1 and all("warning:" in line for line in said if line not in errors), said
+    return errors[0]
 
 
 @every_kernel
@@ -188,6 +192,7 @@ def test_truth(guest, rung):
     _, sent = guest
     truth, spans, metrics = run_of(sent, f"{rung}/truth")
     assert len(truth) == REQUESTS
+    assert Counter(t["round"] for t in truth) == {i + 1: n for i, n in enumerate(SIZES)}
     first = [t for t in truth if t["round"] == 1]
     assert (len(first), sum(t["status"] >= 400 for t in first)) == (23, 7)
     check_truth(truth, spans, metrics)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * HTTP client and server that know what they sent. Each argument REQUESTS/CONNECTIONS is a round: so many requests over so many connections, each
- * kept alive and driven by a thread of its own. Standard output: one JSON object a line for each request, the truth. Standard input: a line starts the
- * rounds; "ready" and both processes' ids are written to standard error before.
+ * kept alive and driven by a thread of its own; all but the first are without large bodies. Standard output: one JSON object a line for each request, the truth. Standard
+ * input: a line starts each round; "ready" and both processes' ids are written to standard error before.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,9 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 64, HEAD_MAX = 512, BODY_MAX = 66003, PERIOD = 23 };
+enum { CONNECTIONS_MAX = 64, HEAD_MAX = 512, BODY_MAX = 66003, BODY_SMALL = 2003, PERIOD = 23 };
 
-/* Of each 23 requests 7 fail. A header tells the server which line of the plan a request is. */
+/* Of each 23 requests 7 fail. A header tells the server which line of the plan a request is and how long the answer's body. */
 static const struct {
 	const char *method, *route;
 	int status;
@@ -46,6 +46,11 @@ struct connection {
 	pthread_t thread;
 	uint64_t *durations_ns; /* of the round, by request */
 };
+
+static size_t limited(const struct round *r, size_t body)
+{
+	return r->number > 1 && body > BODY_SMALL ? BODY_SMALL : body;
+}
 
 static char zeros[BODY_MAX];
 
@@ -114,15 +119,16 @@ static void *serve(void *arg)
 
 	while (receive_message(fd, head)) {
 		const char *place = strstr(head, "X-Plan: ");
-		int at = place ? (int)strtol(place + strlen("X-Plan: "), NULL, 10) : -1;
+		char *end, reply[HEAD_MAX];
+		int at = place ? (int)strtol(place + strlen("X-Plan: "), &end, 10) : -1;
 		if (at < 0 || at >= PERIOD)
 			die("request without a place in the plan");
-		char reply[HEAD_MAX];
+		size_t body = strtoul(end, NULL, 10);
 		if (plan[at].status == 204)
 			snprintf(reply, sizeof(reply), "HTTP/1.1 204 Status\r\n\r\n");
 		else
-			snprintf(reply, sizeof(reply), "HTTP/1.1 %d Status\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n", plan[at].status, plan[at].response_body);
-		send_message(fd, reply, plan[at].response_body);
+			snprintf(reply, sizeof(reply), "HTTP/1.1 %d Status\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n", plan[at].status, body);
+		send_message(fd, reply, body);
 	}
 	close(fd);
 	return NULL;
@@ -155,13 +161,14 @@ static void *drive(void *arg)
 	for (int i = c->index; i < r->requests; i += r->connections) {
 		int at = i % PERIOD;
 		char head[HEAD_MAX], path[64], length[64] = "";
+		size_t body = limited(r, plan[at].request_body);
 
 		path_of(r, i, path, sizeof(path));
-		if (plan[at].request_body)
-			snprintf(length, sizeof(length), "Content-Length: %zu\r\n", plan[at].request_body);
-		snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: truth.test\r\n%sX-Plan: %d\r\n\r\n", plan[at].method, path, length, at);
+		if (body)
+			snprintf(length, sizeof(length), "Content-Length: %zu\r\n", body);
+		snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: truth.test\r\n%sX-Plan: %d %zu\r\n\r\n", plan[at].method, path, length, at, limited(r, plan[at].response_body));
 		uint64_t begin = now_ns();
-		send_message(fd, head, plan[at].request_body);
+		send_message(fd, head, body);
 		if (!receive_message(fd, head) || strtol(head + strlen("HTTP/1.1 "), NULL, 10) != plan[at].status)
 			die("another answer than planned");
 		c->durations_ns[i] = now_ns() - begin;
@@ -191,10 +198,12 @@ static void run_round(const struct round *r)
 
 		path_of(r, i, path, sizeof(path));
 		printf("{\"round\":%d,\"method\":\"%s\",\"path\":\"%s\",\"status\":%d,\"request_body\":%zu,\"response_body\":%zu,\"duration_ns\":%llu,\"client_pid\":%d,\"server_pid\":%d}\n",
-		       r->number, plan[at].method, path, plan[at].status, plan[at].request_body, plan[at].response_body, (unsigned long long)durations_ns[i], (int)getpid(),
+		       r->number, plan[at].method, path, plan[at].status, limited(r, plan[at].request_body),
+		       limited(r, plan[at].response_body), (unsigned long long)durations_ns[i], (int)getpid(),
 		       (int)r->server);
 	}
 	free(durations_ns);
+	fflush(stdout);
 }
 
 int main(int argc, char **argv)
@@ -212,8 +221,6 @@ int main(int argc, char **argv)
 	if (pid == 0)
 		server(listener);
 	fprintf(stderr, "ready %d %d\n", (int)getpid(), (int)pid);
-	if (!fgets(line, sizeof(line), stdin))
-		die("standard input ended");
 	for (int i = 1; i < argc; i++) {
 		struct round r = { .number = i, .port = sa.sin_port, .server = pid };
 		char *rest;
@@ -224,9 +231,10 @@ int main(int argc, char **argv)
 			fprintf(stderr, "usage: truth REQUESTS/CONNECTIONS…\n");
 			return 2;
 		}
+		if (!fgets(line, sizeof(line), stdin))
+			die("standard input ended");
 		run_round(&r);
 	}
-	fflush(stdout);
 	kill(pid, SIGTERM);
 	waitpid(pid, NULL, 0);
 	return 0;
