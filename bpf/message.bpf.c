@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Socket data, second rung: the return of the functions that all calls on a socket end in (fexit), for kernels without the sock_*_length tracepoints. The
- * same as the first rung sees, at a somewhat higher price, and the kernel's own list of buffers besides, which io_uring needs. The loader leaves out what a
- * kernel has no function for. And the life of TCP sockets.
+ * same as the first rung sees, and the kernel's own list of buffers besides, which io_uring needs. The loader leaves out what a kernel has no function for.
+ * And the life of TCP sockets.
  */
 #define PLUMB_MSG_ITER
 #define PLUMB_PREEMPTIBLE /* a task may be preempted in its trampoline */

@@ -14,7 +14,7 @@ static const struct caps_feature ladders[] = {
 	  .limits = "sendfile, splice, vmsplice: lengths only, no payload; io_uring: payload by sock_msg, lengths by sock_length, by sys_exit a gap; splice out of a TCP socket: a gap but by sys_exit",
 	  .rungs = {
 		  { "sock_length", "tp_btf sock_send_length, sock_recv_length", "6.3 (6e6eda44b939)", CAPS_UNTRIED, "" },
-		  { "sock_msg", "fexit on inet_, inet6_ and unix_ sendmsg, recvmsg, sendpage", "5.15", CAPS_UNTRIED, "" },
+		  { "sock_msg", "fexit on inet_, inet6_ and unix_ sendmsg, recvmsg, sendpage", "5.16", CAPS_UNTRIED, "" },
 		  { "sys_exit", "tp_btf sys_exit, descriptor to socket", "5.5", CAPS_UNTRIED, "" },
 	  } },
 	{ .name = "socket life", .nrungs = 1, .limits = "", .rungs = { { "set_state", "tp_btf inet_sock_set_state", "4.16", CAPS_UNTRIED, "" } } },

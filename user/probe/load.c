@@ -77,7 +77,7 @@ static uint32_t load_span(uint32_t ring_bytes)
 	return (uint32_t)((PLUMB_RINGS_SPAN((uint64_t)ring_bytes) + page - 1) / page * page);
 }
 
-/* The memory of all rings. Kernels before 6.13 allow 4 MiB a CPU (E2BIG), and there may be less to have: then half of it is tried. */
+/* The memory of all rings. Some kernels (5.10) allow 4 MiB a CPU (E2BIG), and there may be less to have: then half of it is tried. */
 static int load_make_rings(struct loaded *l)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
