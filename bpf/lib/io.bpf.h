@@ -519,7 +519,7 @@ static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int 
 	gather_of(st, sc, (__u32)pid_tgid, &g);
 #ifdef PLUMB_MSG_ITER
 	/* With MSG_TRUNC the result says more than was moved. */
-	if (g.path == PLUMB_PATH_IO_URING && ret > 0 && !(msg_flags & PLUMB_MSG_TRUNC))
+	if (sc->iter && g.path == PLUMB_PATH_IO_URING && ret > 0 && !(msg_flags & PLUMB_MSG_TRUNC))
 		gather_iter(sc->iter, (__u32)ret, &g);
 #endif
 	/* A message that was sent in part ends its sendmmsg without an error; the next call may use the same array. */
