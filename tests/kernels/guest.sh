@@ -37,9 +37,10 @@ said_or_ended() { grep -qs "$1" "$2" || ! alive "$3"; }
 # plumb writes one span a line.
 spans_or_ended() { [ "$(grep -c "$2" "$1")" -ge "$3" ] || ! alive "$4"; }
 
-# trial NAME PATTERN COUNTS DRIVER PREFIX OPTION…: plumb, run by PREFIX, watches a driver that begins its work once plumb is attached. For each of COUNTS the driver is told to go on, and
-# plumb's output must then come to have so many lines with PATTERN (or 60 s pass: the host finds what is missing); so no more is under way than the rings hold,
-# however slow the emulation. COUNTS, DRIVER and PREFIX are words in one argument.
+# trial NAME PATTERN COUNTS DRIVER PREFIX OPTION…: plumb, run by PREFIX, watches a driver that begins its work once plumb is
+# attached. For each of COUNTS the driver is told to go on, and plumb's output must then come to have so many lines with PATTERN
+# (or 60 s pass: the host finds what is missing); so no more is under way than the rings hold, however slow the emulation. COUNTS,
+# DRIVER and PREFIX are words in one argument.
 # Files: truth, driver.err, driver.status, spans, plumb.err, plumb.status, metrics.
 trial() {
 	local name=$1 pattern=$2 counts=$3 run=$4 prefix=$5 driver plumb count

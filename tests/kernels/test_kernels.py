@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""plumb on stock kernels, each booted once: what doctor says, every way of reading socket data that the kernel offers (all paths, and a truth of a prime number of requests), and
-capabilities withheld one by one. The tables below are what these kernels are known to offer: a rung that stops loading fails here."""
+"""plumb on stock kernels, each booted once: what doctor says, every way of reading socket data that the kernel offers (all paths, and a
+truth of prime numbers of requests), and capabilities withheld one by one. The tables below are what these kernels are known to offer: a rung that stops loading fails here."""
 import functools
 import json
 import re
@@ -60,7 +60,8 @@ def trials(series):
 
 @pytest.fixture(scope="session")
 def boot():
-    """boot(series): all that a guest of this kernel sent, {file: text}. Each boots once; what cannot be had is a skip of all its tests. Console and results stay in build/kernels."""
+    """boot(series): all that a guest of this kernel sent, {file: text}. Each boots once; what cannot be had is a skip of all its tests. Console
+    and results stay in build/kernels."""
     targets = [str(p.relative_to(REPO)) for p in guests.PROGRAMS.values()]
     subprocess.run(["make", "-s", "SETUP=0", *targets], cwd=REPO, check=True)
 

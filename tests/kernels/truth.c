@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP client and server that know what they sent. Each argument REQUESTS/CONNECTIONS is a round: so many requests over so many connections, each
- * kept alive and driven by a thread of its own; all but the first are without large bodies. Standard output: one JSON object a line for each request, the truth. Standard
- * input: a line starts each round; "ready" and both processes' ids are written to standard error before.
+ * HTTP client and server that know what they sent. Each argument REQUESTS/CONNECTIONS is a round: so many requests over so many
+ * connections, each kept alive and driven by a thread of its own; all but the first are without large bodies. Standard output:
+ * one JSON object a line for each request, the truth. Standard input: a line starts each round; "ready" and both processes' ids
+ * are written to standard error before.
  */
 #include <arpa/inet.h>
 #include <errno.h>

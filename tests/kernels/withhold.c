@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs a command of root's with few capabilities: withhold KEPT[,KEPT…] COMMAND… ("none": not even one). What is not in the bounding set exec does not give. */
+/*
+ * Runs a command of root's with few capabilities: withhold KEPT[,KEPT…] COMMAND… ("none": not even one). What is not in the bounding set
+ * exec does not give.
+ */
 #include <cap-ng.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -228,8 +228,8 @@ static int load_rung_lengths(struct loaded *l, const struct load_options *o)
 }
 
 /*
- * Can a program be attached to the return of a kernel function? Loading alone does not tell: some kernels have no trampolines, some refuse. Tried with one that does
- * nothing.
+ * Can a program be attached to the return of a kernel function? Loading alone does not tell: some kernels have no trampolines,
+ * some refuse. Tried with one that does nothing.
  */
 static int load_try_fexit(int function)
 {
@@ -248,8 +248,9 @@ static int load_try_fexit(int function)
 }
 
 /*
- * A task can be preempted in a program on a function; the kernel skips that program for the other tasks of the CPU meanwhile, so much would be lost. What the kernel says about itself:
- * how it schedules now where it can change that (debugfs), else how it was built.
+ * A task can be preempted in a program on a function; the kernel skips that program for the other tasks of the CPU meanwhile, so
+ * much would be lost. What the kernel says about itself: how it schedules now where it can change that (debugfs), else how it was
+ * built.
  */
 static bool load_preemptible(void)
 {
@@ -266,7 +267,10 @@ static bool load_preemptible(void)
 	return uname(&name) == 0 && (strstr(name.version, " PREEMPT ") || strstr(name.version, " PREEMPT_RT"));
 }
 
-/* May the kernel lack this function without bytes going by unseen? Those for pages went in 6.5; IPv6 may be left out of a kernel, but not be a module of its own. */
+/*
+ * May the kernel lack this function without bytes going by unseen? Those for pages went in 6.5. IPv6 may be left out of a kernel, but not
+ * be a module of its own.
+ */
 static bool load_dispensable(const char *function)
 {
 	if (strstr(function, "sendpage"))
