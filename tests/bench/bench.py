@@ -35,26 +35,26 @@ def one_run(load, kind, folder, seconds, statistics=False):
     tracer = kind(folder)
     try:
         load.run(1)  # connections are found, pages touched
-        watched = isinstance(tracer, tracers.Plumb)
-        served = load.served()
-        first = tracer.settled(load.counted) if watched else {}  # after it: what asking made is in it
-        if statistics:
-            measure.bpf_statistics(True)
-            bpf = measure.bpf_costs(tracer.programs)
-        begin = measure.Snapshot(load, tracer)
-        result = load.run(seconds)
-        spent = measure.Snapshot(load, tracer) - begin
-        if statistics:
-            after = measure.bpf_costs(tracer.programs)
-            result["programs"] = {k: {"run_ns": after[k][0] - bpf[k][0], "runs": after[k][1] - bpf[k][1]} for k in after}
-        result["memory"] = {name: measure.memory(pids) for name, pids in tracer.processes().items()}
-        if watched:
-            result.update(counts(load, tracer, first, served))
+        with measure.bpf_statistics(statistics):
+            return turn(load, tracer, seconds, statistics)
     finally:
-        if statistics:
-            measure.bpf_statistics(False)
         tracer.stop()
-    result.update(spent, per_second=rate(result))
+
+
+def turn(load, tracer, seconds, statistics):
+    watched = isinstance(tracer, tracers.Plumb)
+    served = load.served()
+    first = tracer.settled(load.counted) if watched else {}  # after it: what asking made is in it
+    bpf = measure.bpf_costs(tracer.programs) if statistics else {}
+    begin = measure.Snapshot(load, tracer)
+    result = load.run(seconds)
+    result.update(measure.Snapshot(load, tracer) - begin, per_second=rate(result))
+    if statistics:
+        after = measure.bpf_costs(tracer.programs)
+        result["programs"] = {k: {"run_ns": after[k][0] - bpf[k][0], "runs": after[k][1] - bpf[k][1]} for k in after}
+    result["memory"] = {name: measure.memory(pids) for name, pids in tracer.processes().items()}
+    if watched:
+        result.update(counts(load, tracer, first, served))
     return result
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import pwd
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -283,6 +284,8 @@ class Idle(Load):
     server, client, unit = "nginx", "nobody", "requests"
 
     def __init__(self, folder):
+        files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(files, 2 * IDLE_CONNECTIONS), most), most))
         self.nginx = Nginx(folder)
         self.process = self.nginx.process
         self.sockets = [self.connect() for _ in range(IDLE_CONNECTIONS)]

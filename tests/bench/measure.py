@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the machine says of processes, BPF programs and itself; all of it cumulative, to be subtracted."""
+import contextlib
 import json
 import os
 import re
@@ -70,6 +71,11 @@ def read(path):
         return ""
 
 
+def write(path, text):
+    with open(path, "w") as f:
+        f.write(text)
+
+
 def cpu_s(pids):
     """In nanoseconds' precision, of each thread that lives: the tick of /proc/PID/stat would be too coarse."""
     return sum(int((read(t + "/schedstat") or "0").split()[0]) for pid in pids for t in threads(pid)) / 1e9
@@ -128,9 +134,17 @@ def bpf_costs(ids):
     return {found[i].get("name", str(i)): (found[i].get("run_time_ns", 0), found[i].get("run_cnt", 0)) for i in ids if i in found}
 
 
+@contextlib.contextmanager
 def bpf_statistics(on):
-    with open(STATS, "w") as f:
-        f.write("1" if on else "0")
+    """The kernel's own, for as long as the block lasts."""
+    before = read(STATS).strip()
+    if on:
+        write(STATS, "1")
+    try:
+        yield
+    finally:
+        if on:
+            write(STATS, before)
 
 
 def summary(values):

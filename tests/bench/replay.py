@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import dns
 import loads
 import measure
 from tracers import PLUMB, REPO
@@ -76,4 +77,9 @@ def benchmark(folder):
             load.stop()
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
+    path = os.path.join(folder, "dns.pcap")
+    dns.write_capture(path, EXCHANGES)
+    result["dns"] = replay(path, folder)
+    if result["dns"]["exchanges"] != EXCHANGES:
+        sys.exit(f"bench: {EXCHANGES} look-ups were captured, {result['dns']['exchanges']} replayed")
     return result

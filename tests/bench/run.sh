@@ -8,6 +8,7 @@
 #   PEER_CMD       another tracer: a command that traces until it is interrupted. BENCH_PID is the process whose children are the load
 #   PEER_WAIT      seconds that it needs to be ready (2)
 #   MODE           metrics: no span leaves (the default); console: every one is printed, to /dev/null
+#   PLUMB_ARGS     more arguments for `plumb run`
 #   CONNECTIONS (32), PLUMB (build/plumb), REPLAY_EXCHANGES (200000), REPLAY_RUNS (5); SETUP=0 installs nothing
 set -eu
 cd "$(dirname "$0")/../.."

@@ -5,6 +5,7 @@ names its processes.
 """
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import measure
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PLUMB = os.environ.get("PLUMB", f"{REPO}/build/plumb")
+PLUMB_ARGS = shlex.split(os.environ.get("PLUMB_ARGS", ""))
 MODE = os.environ.get("MODE", "metrics")
 PEER_CMD = os.environ.get("PEER_CMD", "")
 PEER_WAIT = float(os.environ.get("PEER_WAIT", "2"))
@@ -43,6 +45,7 @@ class Plumb:
                 "--max-overhead", "100%"]  # its cost is measured here, not what it does to stay below one
         if MODE == "metrics":  # every request is counted, no span leaves
             args += ["--set", "sampling.sampler=always_off"]
+        args += PLUMB_ARGS
         self.log = open(os.path.join(folder, "plumb.log"), "w")
         before = measure.bpf_programs()
         self.process = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=self.log)
