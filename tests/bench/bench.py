@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -141,6 +142,7 @@ def known():
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     jobs = known()
     names = [n for n in os.environ.get("LOADS", "").replace(" ", ",").split(",") if n] or list(jobs)
     unknown = [n for n in names if n not in jobs]
