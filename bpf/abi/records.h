@@ -175,6 +175,7 @@ struct plumb_rec_sock {
 	char path[108];  /* Unix: bound path of either end, '@' for abstract, NUL-terminated, maybe empty */
 	__u32 pad;
 	__u64 pair;      /* Unix streams: a number that both ends of a connection have in common, and no other connection of this boot; 0 unknown */
+	__u64 offset[2]; /* TCP: where each direction (enum plumb_direction) begins or, if the socket is older, goes on, as in plumb_rec_data.offset; 0 unknown */
 };
 #define PLUMB_SOCK_PREEXISTING 1u /* was open before the probe saw it: streams begin in the middle */
 #define PLUMB_SOCK_CONNECT_FAILED 2u /* plumb_rec_sock_stats: never got established; error says why */

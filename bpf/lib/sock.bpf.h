@@ -415,6 +415,11 @@ static __noinline bool sock_emit_open(struct plumb_percpu *pc, struct sock *sk, 
 	r->connect_us = st->connect_us;
 	if (id.family == PLUMB_AF_UNIX)
 		sock_unix(sk, st, r);
+	if (st->flags & PLUMB_ST_TCP) {
+		const __u64 *at = st->flags & PLUMB_ST_FRESH ? st->start : st->next;
+		r->offset[PLUMB_INGRESS] = st->flags & PLUMB_ST_BEGUN_IN ? at[PLUMB_INGRESS] : 0;
+		r->offset[PLUMB_EGRESS] = st->flags & PLUMB_ST_BEGUN_OUT ? at[PLUMB_EGRESS] : 0;
+	}
 	plumb_commit(ends, sizeof(*r));
 	plumb_leave(pc, level);
 	st->opened = 1;
@@ -501,9 +506,12 @@ static __always_inline bool sock_wanted(struct sock *sk, struct plumb_sock_state
 			st->flags &= ~PLUMB_ST_FRESH;
 			st->opened = 0;
 		}
+		bool passed = st->tgid && !(st->flags & PLUMB_ST_WANTED);
 		st->tgid = tgid;
 		st->generation = gen;
-		sock_judge(sk, st);
+		/* What it did while it was nobody's is not missed. */
+		if (sock_judge(sk, st) && passed && st->flags & PLUMB_ST_TCP)
+			st->flags &= ~(PLUMB_ST_FRESH | PLUMB_ST_BEGUN_IN | PLUMB_ST_BEGUN_OUT);
 		sock_shed(sk, st);
 	}
 	return st->flags & PLUMB_ST_WANTED;
@@ -517,7 +525,9 @@ static __always_inline void sock_begin(struct sock *sk, struct plumb_sock_state 
 	if (!tp)
 		return;
 	st->next[PLUMB_INGRESS] = st->start[PLUMB_INGRESS] = 1ull << 32 | SK(tp, copied_seq);
-	st->flags |= PLUMB_ST_BEGUN_IN;
+	if (!(st->flags & PLUMB_ST_BEGUN_OUT)) /* TCP Fast Open: data may go with the SYN */
+		st->next[PLUMB_EGRESS] = st->start[PLUMB_EGRESS] = 1ull << 32 | SK(tp, write_seq);
+	st->flags |= PLUMB_ST_BEGUN_IN | PLUMB_ST_BEGUN_OUT;
 }
 
 /*

@@ -250,6 +250,54 @@ static void behind_two_gaps_order_is_kept(void **state)
 	}
 }
 
+/* What comes later in the other direction waits at a gap as well, and so at the next gap: it may be the answer to what comes behind it. */
+static void an_answer_waits_at_its_requests_gap(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		enum plumb_direction request = i & 1 ? PLUMB_EGRESS : PLUMB_INGRESS, answer = i & 1 ? PLUMB_INGRESS : PLUMB_EGRESS;
+		uint16_t flags = i & 2 ? PLUMB_DATA_WIRE : 0;
+		struct fixture f;
+
+		fixture_init(&f, (struct conn_options){ 0 });
+		data_of(&f, PLUMB_INGRESS, 7, 0, 10, 10, flags);
+		data_of(&f, PLUMB_EGRESS, 7, 0, 10, 10, flags);
+		data_of(&f, request, 7, 20, 10, 10, flags);
+		data_of(&f, answer, 7, 10, 10, 10, flags);
+		data_of(&f, request, 7, 40, 10, 10, flags);
+		data_of(&f, answer, 7, 20, 10, 10, flags);
+		assert_int_equal(f.seen.consumed, flags ? 40 : 20);
+		tick(&f, 1000 * 1000 * 1000);
+		tick(&f, 1000 * 1000 * 1000);
+		assert_int_equal(f.seen.holes, 2);
+		assert_int_equal(f.seen.consumed, 60);
+		assert_int_equal(f.seen.latest[1], request);
+		assert_int_equal(f.seen.latest[0], flags ? request : answer);
+		fixture_done(&f);
+	}
+}
+
+/* The open record says where a stream begins: a first record that was lost leaves a hole like any other. A call that was under way then may begin before. */
+static void the_first_record_may_be_lost(void **state)
+{
+	(void)state;
+	for (size_t begins = 0; begins <= 20; begins += 10) {
+		struct record r = { .u.sock = { .sock = 7, .family = AF_INET, .type = SOCK_STREAM, .offset = { BASE + begins, 0 } } };
+		struct fixture f;
+
+		fixture_init(&f, (struct conn_options){ 0 });
+		r.u.h.type = PLUMB_REC_SOCK_OPEN;
+		conn_table_record(f.table, &r, SLICE_NONE);
+		data(&f, 7, 10, 10, 10, 0);
+		data(&f, 7, 20, 10, 10, 0);
+		data_of(&f, PLUMB_EGRESS, 7, 30, 10, 10, 0);
+		tick(&f, 1000 * 1000 * 1000);
+		assert_int_equal(f.seen.hole_bytes, begins == 0 ? 10 : 0);
+		assert_int_equal(f.seen.consumed, 30);
+		fixture_done(&f);
+	}
+}
+
 static void holes_in_skipped_bytes_do_not_count(void **state)
 {
 	(void)state;
@@ -595,6 +643,7 @@ int main(void)
 		cmocka_unit_test(tuple_finds_mapped_addresses),        cmocka_unit_test(an_idle_unix_stream_stays_itself),
 		cmocka_unit_test(a_dropped_socket_is_known_again),     cmocka_unit_test(the_longest_waiting_gives_way),
 		cmocka_unit_test(memory_is_bounded_and_bytes_add_up),         cmocka_unit_test(behind_two_gaps_order_is_kept),
+		cmocka_unit_test(an_answer_waits_at_its_requests_gap), cmocka_unit_test(the_first_record_may_be_lost),
 	};
 	return cmocka_run_group_tests_name("conn", tests, NULL, NULL);
 }

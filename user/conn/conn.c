@@ -374,6 +374,9 @@ static void record_open(struct conn_table *t, const struct plumb_rec_sock *r)
 	memcpy(c->path, r->path, sizeof(c->path) - 1);
 	if (fresh && !(r->flags & PLUMB_SOCK_PREEXISTING))
 		c->synced = true;
+	for (int d = 0; d < 2; d++)
+		if (r->offset[d])
+			reassembly_expect(c, (enum plumb_direction)d, r->offset[d]);
 	touch(t, c, r->h.time_ns);
 }
 

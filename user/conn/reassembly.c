@@ -328,6 +328,8 @@ static void take(struct reassembly *r, struct connection *c, enum plumb_directio
 
 static void miss(struct reassembly *r, struct connection *c, enum plumb_direction dir, uint64_t len, enum conn_unseen why, uint64_t time_ns)
 {
+	if (why != CONN_UNSEEN_CUT)
+		c->streams[dir].unseen_ns = time_ns;
 	len -= skip(r, c, dir, len, time_ns);
 	if (len)
 		lose(r, c, dir, len, why, time_ns);
@@ -427,15 +429,15 @@ static void evict(struct reassembly *r, struct stream *s)
 	held_remove(r, s);
 }
 
-/* The direction whose pending bytes came first, -1 if there are none. contiguous: only those that follow what was handed out. */
-static int pending_first(const struct connection *c, bool contiguous)
+/* The direction whose pending bytes came first, -1 if there are none. */
+static int pending_first(const struct connection *c)
 {
 	const struct segment *first = NULL;
 	int at = -1;
 
 	for (int d = 0; d < 2; d++) {
 		const struct segment *g = c->streams[d].pending;
-		if (g && (!contiguous || g->offset <= c->streams[d].end) && (!first || g->time_ns < first->time_ns)) {
+		if (g && (!first || g->time_ns < first->time_ns)) {
 			first = g;
 			at = d;
 		}
@@ -443,10 +445,32 @@ static int pending_first(const struct connection *c, bool contiguous)
 	return at;
 }
 
+static bool behind_gap(const struct stream *s)
+{
+	const struct segment *g = s->pending;
+
+	return g && g->offset > s->end;
+}
+
+/*
+ * The direction of which pending bytes can be handed out now, -1 if there is none. At a socket the other direction waits at a gap, too: an answer that went ahead
+ * of its request would be given to another one. On the wire segments overtake each other all the time, and nobody waits.
+ */
+static int pending_ready(const struct connection *c)
+{
+	int d = pending_first(c);
+
+	if (d < 0 || !behind_gap(&c->streams[d]))
+		return d;
+	const struct segment *g = c->streams[d].pending;
+	d = !d;
+	return g->hold_ns == HOLD_WIRE_NS && c->streams[d].pending && !behind_gap(&c->streams[d]) ? d : -1;
+}
+
 /* Everything pending that has become contiguous, in the order in which it came: a request before its answer. */
 static void drain(struct reassembly *r, struct connection *c)
 {
-	for (int d; (d = pending_first(c, true)) >= 0;) {
+	for (int d; (d = pending_ready(c)) >= 0;) {
 		struct stream *s = &c->streams[d];
 		struct segment *g = pending_pop(r, s);
 		struct origin o = { g->time_ns > s->last_ns ? g->time_ns : s->last_ns, g->flow, g->tid };
@@ -463,7 +487,7 @@ static void give_up(struct reassembly *r, struct connection *c, uint64_t time_ns
 	for (int d = 0; d < 2; d++) {
 		struct stream *s = &c->streams[d];
 		const struct segment *g = s->pending;
-		if (g && g->offset > s->end)
+		if (behind_gap(s))
 			miss(r, c, (enum plumb_direction)d, g->offset - s->end, CONN_UNSEEN_HOLE, g->time_ns < time_ns ? g->time_ns : time_ns);
 	}
 	drain(r, c);
@@ -528,11 +552,30 @@ static bool hold(struct reassembly *r, struct connection *c, const struct plumb_
 	return true;
 }
 
+/*
+ * While bytes of the other direction are missing, what comes in this one waits with what lies behind the gap: a request that went ahead of the answers before it
+ * would be taken for pipelined, and be given another's answer. On the wire segments overtake each other all the time, and nobody waits.
+ */
+static bool waits_for_other(const struct connection *c, const struct plumb_rec_data *d)
+{
+	const struct stream *s = &c->streams[d->direction ? PLUMB_EGRESS : PLUMB_INGRESS], *other = &c->streams[d->direction ? PLUMB_INGRESS : PLUMB_EGRESS];
+
+	return other->pending && !s->pending && d->len && !(d->flags & PLUMB_DATA_WIRE) && d->offset == s->end;
+}
+
 /* The first offset of a direction begins its stream. */
 static void begin(struct stream *s, uint64_t offset)
 {
 	s->begun = true;
 	s->next = s->end = s->skip_until = s->fresh = offset;
+}
+
+void reassembly_expect(struct connection *c, enum plumb_direction dir, uint64_t offset)
+{
+	struct stream *s = &c->streams[dir];
+
+	if (!s->begun)
+		begin(s, offset);
 }
 
 void reassembly_data(struct reassembly *r, struct connection *c, const struct plumb_rec_data *d, struct slice payload)
@@ -544,6 +587,9 @@ void reassembly_data(struct reassembly *r, struct connection *c, const struct pl
 
 	if (c->waiting_at)
 		expire(r, c, d->h.time_ns);
+	/* A call may have been under way when the beginning was looked up. */
+	if (s->begun && !s->bytes && d->offset < s->end && d->len)
+		begin(s, d->offset);
 	s->bytes += d->len;
 	r->counts->bytes[dir] += d->len;
 	r->counts->captured_bytes[dir] += in.len;
@@ -559,7 +605,7 @@ void reassembly_data(struct reassembly *r, struct connection *c, const struct pl
 	uint64_t offset = d->offset;
 	if (d->len == 0 && !(d->flags & PLUMB_DATA_WIRE)) {
 		/* At a socket the call that finds the end comes last; on the wire the end has its place in the stream. */
-		while (s->pending)
+		while (pending_first(c) >= 0)
 			give_up(r, c, d->h.time_ns);
 		offset = s->end;
 	}
@@ -575,8 +621,10 @@ void reassembly_data(struct reassembly *r, struct connection *c, const struct pl
 		else
 			miss(r, c, dir, offset - s->end, CONN_UNSEEN_HOLE, d->h.time_ns);
 	}
+	if (waits_for_other(c, d) && hold(r, c, d, in))
+		return;
 	place(r, c, dir, offset, d->len, in, &o);
-	if (s->pending)
+	if (c->waiting_at)
 		drain(r, c);
 }
 
@@ -589,7 +637,7 @@ void reassembly_tick(struct reassembly *r, uint64_t time_ns)
 
 void reassembly_flush(struct reassembly *r, struct connection *c, uint64_t time_ns)
 {
-	while (pending_first(c, false) >= 0)
+	while (pending_first(c) >= 0)
 		give_up(r, c, time_ns);
 }
 

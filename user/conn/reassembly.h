@@ -28,6 +28,8 @@ struct reassembly {
 
 void reassembly_init(struct reassembly *r, const struct conn_options *o, const struct conn_handler *h, struct conn_counts *counts);
 void reassembly_done(struct reassembly *r); /* all connections have been released */
+/* The first byte of this direction will be at offset: what is missing before the first record is a hole then. Nothing if some have come already. */
+void reassembly_expect(struct connection *c, enum plumb_direction dir, uint64_t offset);
 /* A DATA record of c. */
 void reassembly_data(struct reassembly *r, struct connection *c, const struct plumb_rec_data *d, struct slice payload);
 /* Gives up waiting for bytes that should have come by time_ns. */

@@ -30,6 +30,7 @@ struct stream {
 	uint64_t bytes;      /* all that passed, holes included */
 	uint32_t tid;        /* thread and flow of the latest I/O */
 	uint64_t flow;
+	uint64_t unseen_ns;  /* time given to the latest bytes of which no record came, needed or not; when they really passed is not known */
 	bool begun;          /* an offset is known */
 	bool eof;
 	bool lost;           /* a hole was met outside skipped bytes: resync before parsing on */
