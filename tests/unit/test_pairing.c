@@ -21,6 +21,8 @@ struct fixture {
 	uint64_t offset[2];
 	uint64_t begun, ended, errors, no_request, holes, answered;
 	uint64_t strangers; /* answered by a response that did not come at once */
+	uint64_t turn_from, turn_ns; /* if set: turns of one request and its response are so long, from then on */
+	uint64_t whole, mixed; /* without a hole: request and response of one turn; of two */
 	uint64_t policies, policies_forgotten;
 	struct capture capture; /* asked for last */
 	struct exchange latest; /* without its memory */
@@ -42,6 +44,10 @@ static void on_end(void *ctx, struct exchange *x)
 	f->holes += (x->flags & EXCHANGE_HOLE) != 0;
 	f->answered += x->response.start_ns != 0;
 	f->strangers += x->request.start_ns && x->response.start_ns && x->response.start_ns != x->request.start_ns + MS / 10;
+	if (f->turn_ns && !(x->flags & (EXCHANGE_HOLE | EXCHANGE_NO_REQUEST)) && x->response.start_ns) {
+		bool same = (x->request.start_ns - f->turn_from) / f->turn_ns == (x->response.start_ns - f->turn_from) / f->turn_ns;
+		*(same ? &f->whole : &f->mixed) += 1;
+	}
 	f->latest = *x;
 	proto_engine_free_exchange(f->engine, x);
 }
@@ -364,6 +370,39 @@ static void a_response_is_never_given_to_a_stranger(void **state)
 	}
 }
 
+/* Messages of two records each, missing in every combination, again and again on one connection: what comes after is paired as if nothing had been. */
+static void losses_do_not_shift_what_follows(void **state)
+{
+	enum { TURNS = 3, QUIET = 5 };
+	static const char *const parts[] = { "*2\r\n$3\r\nGET\r\n$3\r\n", "key\r\n", "$5\r\n", "value\r\n" };
+
+	(void)state;
+	for (unsigned distance = 1; distance < 1u << (4 * TURNS); distance = distance * 5 + 2) {
+		struct fixture f;
+		fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+		request(&f);
+		response(&f);
+		f.turn_from = f.now + MS / 10;
+		f.turn_ns = 4 * MS / 10;
+		for (unsigned lost = 1; lost < 1u << (4 * TURNS); lost += distance) {
+			uint64_t whole;
+			for (unsigned i = 0; i < 4 * (TURNS + QUIET); i++) {
+				enum plumb_direction dir = i & 2 ? PLUMB_INGRESS : PLUMB_EGRESS;
+				if (i == 4 * (TURNS + 1))
+					whole = f.whole;
+				lost >> i & 1 && i < 4 * TURNS ? unseen(&f, dir, strlen(parts[i & 3])) : text(&f, dir, parts[i & 3]);
+			}
+			/* A gap is waited at for some milliseconds. */
+			for (unsigned i = 0; i < 4 * 30; i++)
+				text(&f, i & 2 ? PLUMB_INGRESS : PLUMB_EGRESS, parts[i & 3]);
+			assert_int_equal(f.mixed, 0);
+			assert_true(f.whole >= whole + QUIET + 30 - 2);
+		}
+		close_socket(&f, 0);
+		fixture_done(&f);
+	}
+}
+
 static void nonsense_resyncs_or_is_given_up(void **state)
 {
 	struct proto_counts n;
@@ -594,6 +633,7 @@ int main(void)
 		cmocka_unit_test(who_has_most_gives_way),
 		cmocka_unit_test(an_id_used_twice_is_looked_for_nearby),
 		cmocka_unit_test(a_response_is_never_given_to_a_stranger),
+		cmocka_unit_test(losses_do_not_shift_what_follows),
 		cmocka_unit_test(times_are_those_of_the_bytes),     cmocka_unit_test(pipeline_of_10007_pairs_in_order),
 		cmocka_unit_test(requests_beyond_the_limit_keep_the_order), cmocka_unit_test(ends_say_why),
 		cmocka_unit_test(early_response_finds_its_request), cmocka_unit_test(pairs_again_after_loss),

@@ -436,19 +436,21 @@ static struct exchange *adopt(struct pairing *p, struct exchange *x)
 }
 
 /* In one I/O the end of a request and the beginning of the next: nobody can have answered in between. */
-static bool came_with_the_last(const struct connection *c, const struct extent *at)
+static bool came_with_the_last(const struct connection *c, enum plumb_direction dir, const struct extent *at)
 {
 	const struct exchange *x = c->last;
 
-	return x && (x->state & (REQUEST_ENDED | RESPONSE_BEGUN | EARLY)) == REQUEST_ENDED && !(x->flags & EXCHANGE_HOLE) && x->request.end_ns == at->start_ns;
+	return x && at->start_ns != c->streams[dir].unseen_ns && (x->state & (REQUEST_ENDED | RESPONSE_BEGUN | EARLY)) == REQUEST_ENDED && !(x->flags & EXCHANGE_HOLE) && x->request.end_ns == at->start_ns;
 }
 
 /* Before a request begins: what do the open ones tell? See the header. */
-static void observe_request(struct pairing *p, struct connection *c, const struct extent *at)
+static void observe_request(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct extent *at)
 {
+	/* Where a response is lost and the next not found yet, it may have been this request's: as good as open. */
+	bool searching = c->streams[dir == PLUMB_EGRESS ? PLUMB_INGRESS : PLUMB_EGRESS].lost;
 	bool open = c->first && !(c->first->state & EARLY);
 
-	if (came_with_the_last(c, at))
+	if (came_with_the_last(c, dir, at))
 		c->pipelines = true;
 
 	if (open && !c->synced && !c->pipelines) {
@@ -459,7 +461,7 @@ static void observe_request(struct pairing *p, struct connection *c, const struc
 		}
 		open = false;
 	}
-	if (!open && !c->ghosts && !c->pipelines)
+	if (!open && !searching && !c->ghosts && !c->pipelines)
 		c->synced = true;
 	if (!open)
 		c->response_lost = false; /* what was lost before this request is not its response */
@@ -494,7 +496,7 @@ static struct exchange *begin_request(struct pairing *p, struct connection *c, e
 		adopt(p, x);
 	} else {
 		if (!m->keyed)
-			observe_request(p, c, at);
+			observe_request(p, c, dir, at);
 		if (c->ghosts)
 			p->counts->exchanges_refused++;
 		else
@@ -729,6 +731,8 @@ void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction 
 	struct progress *pr = &c->progress[dir];
 
 	c->synced = false;
+	/* Of a request in progress only a part is lost, but behind it there may be others. */
+	bool explained = at->side == PROTO_TO_SERVER && !c->keyed && requests_lost(p, c);
 	if (pr->exchange) {
 		pr->exchange->flags |= EXCHANGE_HOLE;
 		return;
@@ -741,9 +745,9 @@ void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction 
 			c->first->flags |= EXCHANGE_HOLE;
 	} else if (whole && !c->ghosts) {
 		/* At least the head of a request was in there: its response must not be given to the next one. */
-		if (requests_lost(p, c))
+		if (explained)
 			return;
-		observe_request(p, c, at);
+		observe_request(p, c, dir, at);
 		struct exchange *x = exchange_new(p, c, dir, at);
 		c->synced = false;
 		if (!x)
