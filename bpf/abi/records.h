@@ -201,6 +201,7 @@ struct plumb_rec_sock_stats {
 	__u32 netns;
 	__u8 local_addr[16];
 	__u8 remote_addr[16];
+	__u64 offset[2];      /* TCP: behind the latest I/O of each direction (enum plumb_direction), as in plumb_rec_data.offset; 0 unknown */
 };
 
 enum plumb_direction {

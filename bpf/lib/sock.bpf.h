@@ -378,6 +378,12 @@ static __always_inline void sock_unix(struct sock *sk, const struct plumb_sock_s
 		r->path[0] = '@';
 }
 
+static __always_inline void sock_offsets(const struct plumb_sock_state *st, const __u64 from[2], __u64 to[2])
+{
+	to[PLUMB_INGRESS] = st->flags & PLUMB_ST_BEGUN_IN ? from[PLUMB_INGRESS] : 0;
+	to[PLUMB_EGRESS] = st->flags & PLUMB_ST_BEGUN_OUT ? from[PLUMB_EGRESS] : 0;
+}
+
 /*
  * Returns false when the record could not be sent; it is then tried again at the next I/O. A function of its own, as others that are seldom called: the frames
  * of a chain of calls share 512 bytes of stack.
@@ -415,11 +421,8 @@ static __noinline bool sock_emit_open(struct plumb_percpu *pc, struct sock *sk, 
 	r->connect_us = st->connect_us;
 	if (id.family == PLUMB_AF_UNIX)
 		sock_unix(sk, st, r);
-	if (st->flags & PLUMB_ST_TCP) {
-		const __u64 *at = st->flags & PLUMB_ST_FRESH ? st->start : st->next;
-		r->offset[PLUMB_INGRESS] = st->flags & PLUMB_ST_BEGUN_IN ? at[PLUMB_INGRESS] : 0;
-		r->offset[PLUMB_EGRESS] = st->flags & PLUMB_ST_BEGUN_OUT ? at[PLUMB_EGRESS] : 0;
-	}
+	if (st->flags & PLUMB_ST_TCP)
+		sock_offsets(st, st->flags & PLUMB_ST_FRESH ? st->start : st->next, r->offset);
 	plumb_commit(ends, sizeof(*r));
 	plumb_leave(pc, level);
 	st->opened = 1;
@@ -447,6 +450,7 @@ static __noinline void sock_emit_stats(struct plumb_percpu *pc, struct sock *sk,
 	r->bytes_sent = st->next[PLUMB_EGRESS] - st->start[PLUMB_EGRESS];
 	if (st->flags & PLUMB_ST_TCP) {
 		struct tcp_sock *tp = sock_tcp(sk);
+		sock_offsets(st, st->next, r->offset);
 		if (tp) {
 			r->retransmits = SK(tp, total_retrans);
 			r->srtt_us = SK(tp, srtt_us) >> 3;

@@ -162,7 +162,7 @@ static void add_attr(struct run *r, struct logical *m, const struct attr *a)
 
 static void check_event(struct run *r, const struct message *e)
 {
-	if (e->kind > MESSAGE_ONEWAY || e->flags >= MESSAGE_FLUSH * 2)
+	if (e->kind > MESSAGE_ONEWAY || e->flags >= MESSAGE_UNSURE * 2)
 		run_fail(r, "event of kind %d with flags %#x", (int)e->kind, e->flags);
 	if (e->nattrs > MESSAGE_ATTRS_MAX)
 		run_fail(r, "%u attributes", e->nattrs);

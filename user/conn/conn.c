@@ -414,6 +414,9 @@ static void record_close(struct conn_table *t, const struct plumb_rec_sock_stats
 	if (!error && r->flags & PLUMB_SOCK_RESET)
 		error = ECONNRESET;
 	t->counts.closed++;
+	for (int d = 0; d < 2; d++)
+		if (r->offset[d])
+			reassembly_end(&t->streams, c, (enum plumb_direction)d, r->offset[d], r->h.time_ns);
 	drop(t, c, error, false, r->h.time_ns);
 }
 

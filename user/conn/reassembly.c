@@ -641,6 +641,15 @@ void reassembly_flush(struct reassembly *r, struct connection *c, uint64_t time_
 		give_up(r, c, time_ns);
 }
 
+void reassembly_end(struct reassembly *r, struct connection *c, enum plumb_direction dir, uint64_t offset, uint64_t time_ns)
+{
+	struct stream *s = &c->streams[dir];
+
+	reassembly_flush(r, c, time_ns);
+	if (s->begun && offset > s->end)
+		miss(r, c, dir, offset - s->end, CONN_UNSEEN_HOLE, time_ns);
+}
+
 void reassembly_release(struct reassembly *r, struct connection *c)
 {
 	for (int d = 0; d < 2; d++) {

@@ -100,6 +100,8 @@ struct connection {
 	bool synced;             /* no request can have been missed: a response without request is early, not alone */
 	bool response_lost;      /* bytes from where a response was to begin; until the next one begins */
 	bool pipelines;          /* the client was seen sending a request before the previous one was answered */
+	bool overlaps;           /* and going on to send when some of those before were answered, but not all: it never rests */
+	bool answered;           /* a response was seen to begin since the latest request did */
 	bool keyed;              /* its messages are paired by key */
 	uint8_t redetected;      /* times that parsing gave up and detection began again */
 	struct progress progress[2]; /* by enum plumb_direction */

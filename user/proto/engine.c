@@ -433,7 +433,7 @@ static void on_eof(void *ctx, struct connection *c, enum plumb_direction dir, ui
 	if (c->progress[dir].until_close)
 		pairing_end(&e->pairing, c, dir, at.end, time_ns);
 	if (at.side == PROTO_TO_CLIENT)
-		pairing_close(&e->pairing, c, "connection_closed", 0, time_ns);
+		pairing_close(&e->pairing, c, NULL, 0, time_ns);
 }
 
 static const char *close_reason(int error, bool evicted)
@@ -441,7 +441,7 @@ static const char *close_reason(int error, bool evicted)
 	if (evicted)
 		return "evicted";
 	switch (error) {
-	case 0: return "connection_closed";
+	case 0: return NULL;
 	case ECONNRESET:
 	case EPIPE: return "connection_reset";
 	case ETIMEDOUT: return "timeout";

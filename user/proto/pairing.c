@@ -450,10 +450,16 @@ static void observe_request(struct pairing *p, struct connection *c, enum plumb_
 	bool searching = c->streams[dir == PLUMB_EGRESS ? PLUMB_INGRESS : PLUMB_EGRESS].lost;
 	bool open = c->first && !(c->first->state & EARLY);
 
+	bool turn = c->answered;
+
+	c->answered = false;
 	if (came_with_the_last(c, dir, at))
 		c->pipelines = true;
+	if (open && turn && c->synced)
+		c->overlaps = true;
+	bool rests = !c->pipelines || (turn && !c->overlaps);
 
-	if (open && !c->synced && !c->pipelines) {
+	if (open && !c->synced && rests) {
 		for (struct exchange *x = c->first, *next; x; x = next) {
 			next = x->next;
 			x->flags |= EXCHANGE_HOLE;
@@ -461,7 +467,7 @@ static void observe_request(struct pairing *p, struct connection *c, enum plumb_
 		}
 		open = false;
 	}
-	if (!open && !searching && !c->ghosts && !c->pipelines)
+	if (!open && !searching && !c->ghosts && rests)
 		c->synced = true;
 	if (!open)
 		c->response_lost = false; /* what was lost before this request is not its response */
@@ -542,6 +548,9 @@ static struct exchange *begin_unmatched(struct pairing *p, struct connection *c,
 	return x;
 }
 
+/* After a loss: whose a response is, and whether a request was answered, is not known for now. */
+static bool unsure(const struct connection *c) { return c->pipelines && !c->synced && !c->keyed; }
+
 static bool may_be_answered(const struct exchange *x, uint64_t time_ns)
 {
 	return x && !(x->state & (RESPONSE_BEGUN | EARLY)) && x->request.start_ns <= time_ns;
@@ -580,6 +589,7 @@ static struct exchange *begin_response(struct pairing *p, struct connection *c, 
 		return NULL;
 	if (c->response_lost && !m->keyed)
 		responses_lost(p, c, at->start_ns);
+	c->answered = true;
 	struct exchange *x = find_request(p, c, m, at);
 	if (x && x->state & RESPONSE_BEGUN)
 		return x; /* keyed: a further part that begins again */
@@ -599,6 +609,8 @@ static struct exchange *begin_response(struct pairing *p, struct connection *c, 
 	if (!x)
 		return NULL;
 	x->state |= RESPONSE_BEGUN;
+	if (unsure(c))
+		x->flags |= EXCHANGE_HOLE;
 	if (peer_known(at->peer))
 		x->peer = *at->peer;
 	side_begin(&x->response, at);
@@ -683,6 +695,8 @@ void pairing_message(struct pairing *p, struct connection *c, enum plumb_directi
 		(response ? &x->response : &x->request)->bytes += at->bytes;
 		if (m->flags & MESSAGE_NO_RESPONSE)
 			x->state |= NO_RESPONSE;
+		if (m->flags & MESSAGE_UNSURE)
+			x->flags |= EXCHANGE_HOLE;
 		if (x->state & REQUEST_BEGUN)
 			announce(p, x);
 	} else if (!response && pr->refused && m->flags & MESSAGE_NO_RESPONSE && c->ghosts) {
@@ -772,8 +786,10 @@ void pairing_close(struct pairing *p, struct connection *c, const char *error_ty
 			if (!x->request.end_ns)
 				x->request.end_ns = time_ns;
 			x->response.end_ns = time_ns;
-			x->flags |= flags;
-			set_error(x, error_type);
+			x->flags |= flags | (unsure(c) ? EXCHANGE_HOLE : 0);
+			/* No failure is made of a record that was lost. */
+			if (error_type || !(x->flags & EXCHANGE_HOLE))
+				set_error(x, error_type ? error_type : "connection_closed");
 		}
 		complete(p, x);
 	}

@@ -5,7 +5,8 @@
  *
  * After a loss the number of missed requests or responses is unknown. A connection is `synced` while no request can have been
  * missed. An unsynced one is synced again when a request begins and none is open; a client that was never seen to pipeline has
- * none open when it sends the next request, so what is open then lost its response.
+ * none open when it sends the next request, so what is open then lost its response. One that sends several at once, and the next ones when all are answered, has
+ * none open when it sends again after an answer. In between, and for good where a client never rests, whose a response is can only be guessed: EXCHANGE_HOLE.
  */
 #ifndef PLUMB_PROTO_PAIRING_H
 #define PLUMB_PROTO_PAIRING_H
@@ -55,7 +56,7 @@ void pairing_message(struct pairing *p, struct connection *c, enum plumb_directi
 void pairing_end(struct pairing *p, struct connection *c, enum plumb_direction dir, uint64_t end, uint64_t end_ns);
 /* Bytes were lost. whole: a message may be in them that was not seen to begin, at->offset up to at->end. */
 void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction dir, bool whole, const struct extent *at);
-/* Ends all that is open, with error_type if the response is not complete ("" = none) and `flags` added. */
+/* Ends all that is open, with error_type (NULL: the peer ended an orderly connection) if the response is not complete ("" = none) and `flags` added. */
 void pairing_close(struct pairing *p, struct connection *c, const char *error_type, uint32_t flags, uint64_t time_ns);
 /* Early responses whose request did not come, requests whose time is up. */
 void pairing_tick(struct pairing *p, uint64_t time_ns);

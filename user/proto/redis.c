@@ -77,10 +77,11 @@ struct redis_state {
 	bool in_line : 1, in_chunks : 1;
 	bool leaves;                  /* the reply answers SYNC: replication follows */
 	bool maybe_subscribed;        /* a confirmation may have been lost */
-	bool turn;                    /* reply bytes passed since the latest request began */
-	bool overlaps;                /* requests were sent while replies were due that the client had begun to read */
-	bool told;                    /* redis_lost() was called at least once */
-	bool silent;                  /* after a loss: replies are passed over until the next turn */
+	bool turn : 1;                /* reply bytes passed since the latest request began */
+	bool overlaps : 1;            /* requests were sent while replies were due that the client had begun to read */
+	bool told : 1;                /* redis_lost() was called at least once */
+	bool silent : 1;              /* after a loss: replies are passed over until the next turn */
+	bool guessed : 1;             /* the latest count began at a turn, and no later turn has found it right yet */
 };
 _Static_assert(sizeof(struct redis_state) <= CONNECTION_PARSER_BYTES, "parser state too large");
 
@@ -251,6 +252,26 @@ static void expect_add(struct redis_state *s)
 	s->sent++;
 }
 
+static void reply_clear(struct redis_state *s)
+{
+	s->left = 0;
+	s->streams = 0;
+	s->confirm = REDIS_CONFIRM_NONE;
+	s->top = s->in_line = s->in_chunks = s->leaves = false;
+}
+
+/* From now on replies are not understood, up to the next turn. */
+static void silence(struct redis_state *s)
+{
+	for (unsigned i = 0; i < s->expects; i++)
+		s->maybe_subscribed |= s->expect[i].kind == EXPECT_SUBSCRIBE;
+	reply_clear(s);
+	s->expects = 0;
+	s->db_len = 0;
+	s->confirms_left = 0;
+	s->silent = true;
+}
+
 /* A request begins: is it a turn, and what does it tell? */
 static void request_begin(struct redis_state *s, uint64_t time_ns, struct message *m)
 {
@@ -262,10 +283,17 @@ static void request_begin(struct redis_state *s, uint64_t time_ns, struct messag
 		s->silent = s->overlaps && !quiet;
 		s->sent = s->answered = 0;
 		s->expects = 0;
+		s->guessed = !quiet;
 	} else if (s->turn && s->sent != s->answered) {
 		s->overlaps = true;
+		if (s->guessed)
+			silence(s); /* the turn was none */
+	} else if (s->turn) {
+		s->guessed = false;
 	}
 	s->turn = false;
+	if (s->silent)
+		m->flags |= MESSAGE_UNSURE;
 }
 
 static void request_end(struct redis_state *s, struct message *m)
@@ -686,26 +714,6 @@ static enum redis_scan element_parse(struct redis_state *s, struct slice in, siz
 	default:
 		return REDIS_SCAN_BAD;
 	}
-}
-
-static void reply_clear(struct redis_state *s)
-{
-	s->left = 0;
-	s->streams = 0;
-	s->confirm = REDIS_CONFIRM_NONE;
-	s->top = s->in_line = s->in_chunks = s->leaves = false;
-}
-
-/* From now on replies are not understood, up to the next turn. */
-static void silence(struct redis_state *s)
-{
-	for (unsigned i = 0; i < s->expects; i++)
-		s->maybe_subscribed |= s->expect[i].kind == EXPECT_SUBSCRIBE;
-	reply_clear(s);
-	s->expects = 0;
-	s->db_len = 0;
-	s->confirms_left = 0;
-	s->silent = true;
 }
 
 static enum parse_status reply_parse(struct redis_state *s, struct slice in, struct parse_result *ret)
