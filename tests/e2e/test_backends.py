@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """plumb run with real backends: Jaeger and Prometheus show what happened, no more and no less, and an outage of the collector loses nothing."""
 import json
+import re
 import subprocess
 import time
 from collections import Counter
@@ -182,6 +183,21 @@ def test_spool_survives_a_restart(start, plumb, folder, collector):
     stop(p)
     exactly_once(collector, 4 * len(plan))
     assert spooled(folder / "spool") == 0
+
+
+def test_a_refusal_is_said_with_advice(start, plumb, folder):
+    """A server that knows no /v1/traces: its 404 is no reason to try again, and nobody reads /metrics while setting up."""
+    server, other, plan = start(servers.start_python), start(servers.start_python), items(101)
+    driver = http_driver(start.folder(), server, 1, plan)
+    p = agent(plumb, [server.pid, driver.pid], 0, f"http://127.0.0.1:{other.port}")
+    driver.go()
+    wait_until(lambda: "refused" in p.tail(), "a warning", alive=p)
+    page = re.search(r"metrics: (http://127\.0\.0\.1:[1-9]\d+/metrics)\n", p.tail())  # the port that the kernel chose
+    text, _ = get(page[1])
+    stop(p)
+    said = re.findall(r"warning: sink otlp: the collector refused (\d+) spans, which are lost \(HTTP status 404; is this the OTLP/HTTP endpoint\?", p.tail())
+    assert said and sum(map(int, said)) == 2 * len(plan), p.tail()
+    assert 'plumb_otlp_spans_dropped_total{sink="otlp",reason="permanent_error"}' in text
 
 
 def prometheus_config(port):

@@ -9,7 +9,7 @@
 enum { DELIVERY_PERIOD_MS = 5000 };
 
 struct delivery_counts {
-	double exported, retries, spooled, queued;
+	double exported, retries, spooled, queued, rejected;
 	char error[256];
 };
 
@@ -25,10 +25,11 @@ static void take(void *ctx, const char *name, const char *help, const char *labe
 	struct delivery_counts *c = ctx;
 
 	(void)help;
-	(void)label;
 	(void)counter;
 	if (ends_with(name, "_spans_exported_total"))
 		c->exported = value;
+	else if (ends_with(name, "_spans_dropped_total") && label && (strcmp(label_value, "rejected") == 0 || strcmp(label_value, "permanent_error") == 0))
+		c->rejected += value;
 	else if (ends_with(name, "_retries_total"))
 		c->retries = value;
 	else if (ends_with(name, "_spans_spooled"))
@@ -50,21 +51,27 @@ void delivery_watch(struct delivery *d, const struct sink *s, uint64_t now_ms)
 	if (c.retries > d->retries && c.exported <= d->exported && !d->failing) {
 		d->failing = true;
 		log_warn("sink %s: the collector takes no spans (%s); %.0f wait", s->ops->name, c.error, c.spooled + c.queued);
-	} else if (c.exported > d->exported && d->failing) {
-		d->failing = false;
+	} else if (c.rejected > d->rejected && !d->refusing) {
+		d->refusing = true;
+		log_warn("sink %s: the collector refused %.0f spans, which are lost (%s)", s->ops->name, c.rejected - d->rejected, c.error);
+	} else if (c.exported > d->exported && (d->failing || d->refusing)) {
+		d->failing = d->refusing = false;
 		log_info("sink %s: the collector takes spans again", s->ops->name);
 	}
+	d->rejected = c.rejected;
 	d->exported = c.exported;
 	d->retries = c.retries;
 }
 
-void delivery_report(const struct sink *s)
+void delivery_report(const struct delivery *d, const struct sink *s)
 {
 	struct delivery_counts c = { .error = "" };
 
 	if (!s->ops->stats)
 		return;
 	s->ops->stats(s, take, &c);
+	if (c.rejected > d->rejected)
+		log_warn("sink %s: the collector refused %.0f spans, which are lost (%s)", s->ops->name, c.rejected - d->rejected, c.error);
 	if (c.spooled > 0)
 		log_info("sink %s: %.0f spans wait in the spool for the next run", s->ops->name, c.spooled);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tells the operator when a collector stops taking spans and when it takes them again, from what its sink counts. One line each time, not one for each try. */
+/* Tells the operator when a collector stops taking spans or refuses them, and when it takes them again, from what its sink counts. One line each time, not one for each try. */
 #ifndef PLUMB_CMD_DELIVERY_H
 #define PLUMB_CMD_DELIVERY_H
 
@@ -9,14 +9,14 @@
 #include "sink/sink.h"
 
 struct delivery {
-	double exported, retries; /* when last looked at */
+	double exported, retries, rejected; /* when last looked at */
 	uint64_t next_ms;
-	bool failing;
+	bool failing, refusing;
 };
 
 /* Cheap until it is due again, some seconds later. */
 void delivery_watch(struct delivery *d, const struct sink *s, uint64_t now_ms);
-/* At the end of a run, after the flush: what stays on disk for the next one. */
-void delivery_report(const struct sink *s);
+/* At the end of a run, after the flush: what was refused meanwhile, what stays on disk for the next one. */
+void delivery_report(const struct delivery *d, const struct sink *s);
 
 #endif

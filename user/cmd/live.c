@@ -200,7 +200,7 @@ static void engine_drain(struct engine *e)
 
 static void engine_say_web(const struct engine *e)
 {
-	log_info("metrics: http%s://%s/metrics", e->secrets.certificate ? "s" : "", e->o->metrics_address);
+	log_info("metrics: http%s://%s/metrics", e->secrets.certificate ? "s" : "", web_address(e->web));
 }
 
 static int engine_start_web(struct engine *e, char *ret_error, size_t error_len)
@@ -268,7 +268,7 @@ static int engine_finish(struct engine *e, int status)
 		uint64_t undelivered = s->ops->flush ? s->ops->flush(s, left > 0 ? (int)left : 0) : 0;
 		if (undelivered)
 			log_warn("sink %s: %llu spans were not delivered and are lost", s->ops->name, (unsigned long long)undelivered);
-		delivery_report(s);
+		delivery_report(&e->deliveries[i], s);
 	}
 	pipeline_free(e->pipeline);
 	for (uint32_t i = 0; i < e->o->nsinks; i++)

@@ -145,6 +145,19 @@ static void result_partial(struct otlp_result *r, struct slice message)
 	plumb__otlp__export_trace_service_response__free_unpacked(m, NULL);
 }
 
+/* What to do about it, where the status tells. */
+static const char *http_advice(long status)
+{
+	switch (status) {
+	case 401:
+	case 403: return "; set OTEL_EXPORTER_OTLP_HEADERS to the credentials that it wants";
+	case 404:
+	case 405: return "; is this the OTLP/HTTP endpoint? Most collectors have it on port 4318, below /v1/traces";
+	case 413: return "; lower sinks.otlp.batch_spans";
+	default: return "";
+	}
+}
+
 static void result_http(const struct otlp_response *from, long status, struct otlp_result *r)
 {
 	struct slice body = buffer_slice(&from->body);
@@ -157,7 +170,7 @@ static void result_http(const struct otlp_response *from, long status, struct ot
 		return;
 	}
 	r->outcome = status == 408 || status == 429 || status == 502 || status == 503 || status == 504 ? OTLP_RETRY : OTLP_REJECTED;
-	otlp_result_say(r, "HTTP status %ld", status);
+	otlp_result_say(r, "HTTP status %ld%s", status, http_advice(status));
 
 	Plumb__Otlp__RpcStatus *s = from->protobuf ? plumb__otlp__rpc_status__unpack(NULL, body.len, body.ptr) : NULL;
 	if (s && s->message.len)

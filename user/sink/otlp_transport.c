@@ -295,6 +295,25 @@ int otlp_transport_start(struct otlp_transport *t, struct slice body, bool gzipp
 	return 0;
 }
 
+/* What to do about a failed call; what libcurl says is for those who know both ends. */
+static const char *call_advice(const struct otlp_transport *t, CURLcode code)
+{
+	switch (code) {
+	case CURLE_COULDNT_CONNECT: return "; does the collector run, and is this its address?";
+	case CURLE_SSL_CONNECT_ERROR: return "; does it want http:// instead of https://?";
+	case CURLE_PEER_FAILED_VERIFICATION: return "; name its authority with OTEL_EXPORTER_OTLP_CERTIFICATE";
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_GOT_NOTHING:
+	case CURLE_RECV_ERROR:
+	case CURLE_HTTP2:
+	case CURLE_HTTP2_STREAM:
+		return t->grpc ? "; is this a gRPC endpoint (often port 4317)? Over TLS it wants https://" :
+				 "; is this an OTLP/HTTP endpoint (often port 4318)? gRPC wants OTEL_EXPORTER_OTLP_PROTOCOL=grpc, TLS wants https://";
+	default: return "";
+	}
+}
+
 /* A failure of the connection says nothing about the spans, so they are tried again. */
 static void result_of(struct otlp_transport *t, CURLcode code, struct otlp_result *r)
 {
@@ -306,7 +325,7 @@ static void result_of(struct otlp_transport *t, CURLcode code, struct otlp_resul
 	t->fresh = code != CURLE_OK;
 	/* A server that resets the stream after its complete trailers (RST_STREAM NO_ERROR) has answered. */
 	if (code != CURLE_OK && !(t->grpc && t->response.grpc_status >= 0))
-		otlp_result_say(r, "%s", t->error[0] ? t->error : curl_easy_strerror(code));
+		otlp_result_say(r, "%s%s", t->error[0] ? t->error : curl_easy_strerror(code), call_advice(t, code));
 	else
 		otlp_response_result(&t->response, t->grpc, status, r);
 	size_t i = 0;

@@ -54,6 +54,7 @@ struct web {
 	pthread_t thread;
 	int listen_fd, engine_fd, web_fd; /* eventfds: a request waits; an answer waits or stop */
 	uint16_t port;
+	char address[INET6_ADDRSTRLEN + sizeof("[]:65535")];
 	uint32_t wait_ms, request_ms;
 	const struct web_secrets *secrets; /* NULL = none */
 	atomic_bool stop;
@@ -469,10 +470,8 @@ uint64_t web_evicted(const struct web *w)
 	return atomic_load_explicit(&w->evicted, memory_order_relaxed);
 }
 
-uint16_t web_port(const struct web *w)
-{
-	return w->port;
-}
+uint16_t web_port(const struct web *w) { return w->port; }
+const char *web_address(const struct web *w) { return w->address; }
 
 /* "address:port", "[v6]:port", ":port", "port" into a socket address. */
 static int parse_listen(const char *text, struct sockaddr_storage *ret_addr, socklen_t *ret_len)
@@ -537,6 +536,15 @@ bool web_is_reachable(const char *listen)
 	return !IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)&addr)->sin6_addr);
 }
 
+static void print_address(struct web *w, const struct sockaddr_storage *addr)
+{
+	bool v6 = addr->ss_family == AF_INET6;
+	char host[INET6_ADDRSTRLEN] = "";
+
+	inet_ntop(addr->ss_family, v6 ? (const void *)&((const struct sockaddr_in6 *)addr)->sin6_addr : &((const struct sockaddr_in *)addr)->sin_addr, host, sizeof(host));
+	snprintf(w->address, sizeof(w->address), v6 ? "[%s]:%u" : "%s:%u", host, w->port);
+}
+
 static int open_socket(struct web *w, const char *listen_on, char *ret_error, size_t error_len)
 {
 	struct sockaddr_storage addr;
@@ -554,6 +562,7 @@ static int open_socket(struct web *w, const char *listen_on, char *ret_error, si
 	    getsockname(w->listen_fd, (struct sockaddr *)&addr, &len) == 0) {
 		/* The port stands at the same place for both families. */
 		w->port = ntohs(((struct sockaddr_in *)&addr)->sin_port);
+		print_address(w, &addr);
 		return 0;
 	}
 	int err = errno;

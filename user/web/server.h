@@ -33,6 +33,7 @@ struct web;
 int web_start(const struct web_options *o, struct web **ret_web, char *ret_error, size_t error_len);
 void web_stop(struct web *w); /* waits for the thread, frees; w may be NULL */
 uint16_t web_port(const struct web *w);
+const char *web_address(const struct web *w); /* where it listens, as an authority of URLs: "127.0.0.1:9464", "[::1]:9464" */
 uint64_t web_evicted(const struct web *w); /* connections closed because all places were taken */
 /* Other machines can reach it: any address but 127.0.0.0/8 and ::1. False for what is no address. */
 bool web_is_reachable(const char *listen);
