@@ -50,7 +50,7 @@ WRONG = [
     (["trace", "-p", "0"], "plumb trace: --pid wants a number from 1 to 4194304, not '0'"),
     (["trace", "-pself"], "plumb trace: --pid wants a number from 1 to 4194304, not 'self'"),
     (["trace", "-n", "-3"], "plumb trace: --count wants a number from 0 to 9007199254740992, not '-3'"),
-    (["trace", "-d", "1d"], "plumb trace: --duration wants a duration from 0ms to 8760h (ms, s, m, h), not '1d'"),
+    (["trace", "-d", "1d"], "plumb trace: --duration wants a duration with its unit, from 0ms to 8760h (ms, s, m, h), not '1d'"),
     (["trace", "--output=xml"], "plumb trace: --output wants console, json or otlp-json, not 'xml'"),
     (["trace", "--errors=maybe"], "plumb trace: --errors wants true or false, not 'maybe'"),
     (["trace", "-d"], "plumb trace: -d wants a value"),
@@ -90,7 +90,7 @@ def test_help(command):
 def test_configuration_files(tmp_path):
     bad = tmp_path / "bad.yaml"
     bad.write_text("targets:\n  prots: [80]\nspans: {hold: 1y}\n")
-    wanted = [f"{bad}:2: unknown key 'targets.prots'; did you mean 'targets.ports'?", f"{bad}:3: spans.hold wants a duration from 1ms to 1m (ms, s, m, h), not '1y'"]
+    wanted = [f"{bad}:2: unknown key 'targets.prots'; did you mean 'targets.ports'?", f"{bad}:3: spans.hold wants a duration with its unit, from 1ms to 1m (ms, s, m, h), not '1y'"]
     done = call("config", "check", bad)
     assert (done.returncode, done.stdout, lines(done)) == (2, "", wanted)
     done = call("replay", "--config", bad, "/dev/null")

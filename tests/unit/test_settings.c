@@ -97,11 +97,11 @@ static const struct {
 	{ "targets:\n  ports:\n    - 80\n    - http\n", "p.yaml:4: targets.ports wants a number from 1 to 65535, not 'http'" },
 	{ "targets:\n  comms: [sixteen-letters-]\n", "p.yaml:2: targets.comms wants a text of 1 to 15 characters, not 'sixteen-letters-'" },
 	{ "filter:\n  protocols: [gopher]\n", "p.yaml:2: filter.protocols wants " }, /* the list of protocols grows */
-	{ "capture:\n  stat_interval: 10d\n", "p.yaml:2: capture.stat_interval wants a duration from 100ms to 1h (ms, s, m, h), not '10d'" },
+	{ "capture:\n  stat_interval: 10d\n", "p.yaml:2: capture.stat_interval wants a duration with its unit, from 100ms to 1h (ms, s, m, h), not '10d'" },
 	{ "capture:\n  ring_size: 3MiB\n", "p.yaml:2: capture.ring_size wants a size from 0 to 256MiB (KiB, MiB, GiB), a power of two, not '3MiB'" },
 	{ "limits:\n  stream_bytes: 1KiB\n", "p.yaml:2: limits.stream_bytes wants a size from 4KiB to 16MiB (KiB, MiB, GiB), not '1KiB'" },
 	{ "limits:\n  connections: -1\n", "p.yaml:2: limits.connections wants a number from 16 to 16777216, not '-1'" },
-	{ "sinks: {otlp: {timeout: soon}}\n", "p.yaml:1: sinks.otlp.timeout wants a duration such as 250ms, 10s, 5m, not 'soon'" },
+	{ "sinks: {otlp: {timeout: soon}}\n", "p.yaml:1: sinks.otlp.timeout wants a duration with its unit, such as 250ms, 10s, 5m, not 'soon'" },
 	{ "sinks: {otlp: {batch_spans: 1.5}}\n", "p.yaml:1: sinks.otlp.batch_spans wants a whole number, not '1.5'" },
 	{ "sinks: {otlp: {insecure: 1}}\n", "p.yaml:1: sinks.otlp.insecure wants true or false, not '1'" },
 	{ "sinks: {otlp: {spool_max: 1TB}}\n", "p.yaml:1: sinks.otlp.spool_max wants a size such as 64KiB, 16MiB, not '1TB'" },
@@ -137,7 +137,7 @@ static void test_every_error_is_told(void **state)
 	(void)state;
 	assert_int_equal(try_text(slice_str("spans:\n  hold: x\n  hodl: 1s\nlimits: 3\n"), &r), -EINVAL);
 	assert_int_equal(r.count, 3);
-	assert_string_equal(r.text, "p.yaml:2: spans.hold wants a duration from 1ms to 1m (ms, s, m, h), not 'x'\n"
+	assert_string_equal(r.text, "p.yaml:2: spans.hold wants a duration with its unit, from 1ms to 1m (ms, s, m, h), not 'x'\n"
 				    "p.yaml:3: unknown key 'spans.hodl'; did you mean 'spans.hold'?\n"
 				    "p.yaml:4: limits is a group: its keys stand below it, indented");
 }
@@ -200,7 +200,7 @@ static const struct {
 	{ SETTING_RATIO, { "0", "1", "0.5", ".5", "1.", "100%", "0%", "2.5%" }, { "", "-0.1", "1.0001", "0x1", "nan", "inf", "1e-1", ".", "0.1.1", " 1", "%", "101%", "1%%", "1% " } },
 	{ SETTING_ROUTES, { "1", "100000" }, { "", "0", "100001", "-1", "+1", "1.0", "0x10", " 1", "1 ", "18446744073709551617" } },
 	{ SETTING_STOP_AFTER, { "0", "9007199254740992" }, { "9007199254740993", "18446744073709551615", "9223372036854775808" } },
-	{ SETTING_MIN_DURATION, { "0ms", "0", "8760h", "250MS", "7" }, { "", "ms", "-1s", "1 s", "8761h", "1d", "0.5s", "99999999999999999999s", "9223372036854775807h" } },
+	{ SETTING_MIN_DURATION, { "0ms", "0", "8760h", "250MS" }, { "", "7", "ms", "-1s", "1 s", "8761h", "1d", "0.5s", "99999999999999999999s", "9223372036854775807h" } },
 	{ SETTING_STAT_INTERVAL, { "100ms", "1h" }, { "99ms", "0", "3600001ms" } },
 	{ SETTING_BUFFER_BYTES, { "64KiB", "64K", "64GiB", "65536b" }, { "65535", "65GiB", "1KB", "1MB", "1T", "1.5MiB", "18446744073709551616", "17179869185GiB" } },
 	{ SETTING_RING_SIZE, { "0", "4096", "256MiB" }, { "3", "5MiB", "512MiB", "4097" } },
@@ -239,7 +239,13 @@ static void test_options_are_named_as_they_were_given(void **state)
 
 	(void)state;
 	assert_int_equal(settings_set(s, SETTING_MIN_DURATION, "x", ORIGIN_OPTION, error, sizeof(error)), -EINVAL);
-	assert_string_equal(error, "--min-duration wants a duration from 0ms to 8760h (ms, s, m, h), not 'x'");
+	assert_string_equal(error, "--min-duration wants a duration with its unit, from 0ms to 8760h (ms, s, m, h), not 'x'");
+	/* Five of what? OpenTelemetry's variables say it: milliseconds. */
+	assert_int_equal(settings_set(s, SETTING_MIN_DURATION, "5", ORIGIN_OPTION, error, sizeof(error)), -EINVAL);
+	assert_string_equal(error, "--min-duration wants a duration with its unit, from 0ms to 8760h (ms, s, m, h), not '5'");
+	assert_int_equal(settings_set_key(s, "sinks.otlp.timeout", "5", ORIGIN_FILE, error, sizeof(error)), -EINVAL);
+	assert_int_equal(settings_set_key(s, "sinks.otlp.timeout", "5", ORIGIN_ENVIRONMENT, error, sizeof(error)), 0);
+	assert_int_equal(settings_set(s, SETTING_MIN_DURATION, "0", ORIGIN_OPTION, error, sizeof(error)), 0);
 	assert_int_equal(settings_set_key(s, "filter.min_durtion", "1s", ORIGIN_OPTION, error, sizeof(error)), -ENOENT);
 	assert_string_equal(error, "unknown key 'filter.min_durtion'; did you mean 'filter.min_duration'?");
 	assert_int_equal(settings_set_key(s, "filter", "1s", ORIGIN_OPTION, error, sizeof(error)), -ENOENT);

@@ -188,6 +188,12 @@ static int parse_value(const struct setting_def *d, const char *value, uint64_t 
 	return 0;
 }
 
+/* OpenTelemetry's variables are in milliseconds; whoever writes "-d 5" means seconds, and is asked. */
+static bool lacks_unit(const char *value, enum setting_origin origin)
+{
+	return origin > ORIGIN_DEFAULT && origin != ORIGIN_ENVIRONMENT && value[0] && value[strspn(value, "0123456789")] == '\0' && value[strspn(value, "0")] != '\0';
+}
+
 static int out_of_memory(char *ret_error, size_t error_len)
 {
 	snprintf(ret_error, error_len, "out of memory");
@@ -224,7 +230,7 @@ int settings_set(struct settings *s, enum setting_id id, const char *value, enum
 	uint64_t number = 0;
 	double share = 0;
 
-	if (parse_value(d, value, &number, &share)) {
+	if (parse_value(d, value, &number, &share) || (d->type == SETTING_TYPE_DURATION && lacks_unit(value, origin))) {
 		char allowed[256], name[64];
 		settings_print_allowed(d, allowed, sizeof(allowed));
 		snprintf(ret_error, error_len, "%s wants %s, not '%.100s'", setting_name(d, origin, name, sizeof(name)), allowed, value);
@@ -288,7 +294,7 @@ static int check_sink_value(const struct sink_option *o, const char *value, char
 		return settings_is_choice(o->choices, text) ? 0 : -EINVAL;
 	case SINK_OPT_BOOL: snprintf(ret_allowed, allowed_len, "true or false"); return parse_bool(text, &unsigned_number);
 	case SINK_OPT_INT: snprintf(ret_allowed, allowed_len, "a whole number"); return slice_u64(text, &unsigned_number) ? 0 : -EINVAL;
-	case SINK_OPT_DURATION_MS: snprintf(ret_allowed, allowed_len, "a duration such as 250ms, 10s, 5m"); return units_duration_ms(text, &number);
+	case SINK_OPT_DURATION_MS: snprintf(ret_allowed, allowed_len, "a duration with its unit, such as 250ms, 10s, 5m"); return units_duration_ms(text, &number);
 	case SINK_OPT_SIZE_BYTES: snprintf(ret_allowed, allowed_len, "a size such as 64KiB, 16MiB"); return units_size_bytes(text, &number);
 	}
 	return -EINVAL;
@@ -331,7 +337,7 @@ static int set_sink(struct settings *s, const char *key, size_t sink, size_t opt
 			 settings_sink_variable(sink_table[sink]->name, o->name));
 		return -EINVAL;
 	}
-	if (check_sink_value(o, value, allowed, sizeof(allowed))) {
+	if (check_sink_value(o, value, allowed, sizeof(allowed)) || (o->type == SINK_OPT_DURATION_MS && lacks_unit(value, origin))) {
 		snprintf(ret_error, error_len, "%s wants %s, not '%.100s'", key, allowed, o->secret ? "REDACTED" : value);
 		return -EINVAL;
 	}

@@ -68,7 +68,7 @@ void settings_print_allowed(const struct setting_def *d, char *ret_text, size_t 
 	case SETTING_TYPE_INT:
 	case SETTING_TYPE_INTS: snprintf(ret_text, len, "a number from %lld to %lld", (long long)d->min, (long long)d->max); break;
 	case SETTING_TYPE_DURATION:
-		snprintf(ret_text, len, "a duration from %s to %s (ms, s, m, h)", duration(d->min, low, sizeof(low)), duration(d->max, high, sizeof(high)));
+		snprintf(ret_text, len, "a duration with its unit, from %s to %s (ms, s, m, h)", duration(d->min, low, sizeof(low)), duration(d->max, high, sizeof(high)));
 		break;
 	case SETTING_TYPE_SIZE:
 	case SETTING_TYPE_POWER:
@@ -138,7 +138,7 @@ static void sink_allowed(const struct sink_option *o, char *ret_text, size_t len
 		[SINK_OPT_STR] = "a text",
 		[SINK_OPT_INT] = "a number",
 		[SINK_OPT_BOOL] = "true or false",
-		[SINK_OPT_DURATION_MS] = "a duration (ms, s, m, h)",
+		[SINK_OPT_DURATION_MS] = "a duration with its unit (ms, s, m, h)",
 		[SINK_OPT_SIZE_BYTES] = "a size (KiB, MiB, GiB)",
 	};
 
