@@ -117,18 +117,20 @@ static int selection_tell(struct loaded *l, struct seen *one)
 	return err ? err : 1;
 }
 
-int selection_judge_all(struct loaded *l, const struct filters *f)
+int selection_judge_all(struct loaded *l, const struct filters *f, size_t *ret_named)
 {
 	bool by_place = filter_names_places(&f->include) || filter_names_places(&f->exclude);
 	struct selection s = { 0 };
 	int err = 0, changes = 1;
 
+	*ret_named = 0;
 	/*
 	 * Programs are executed meanwhile, and the kernel side judges them; a verdict on the program before may overwrite that. Then it differs from what /proc says
 	 * when we look again. Likewise a child whose parent had no verdict yet.
 	 */
 	for (int round = 0; !err && changes && round < SELECTION_ROUNDS; round++) {
 		changes = 0;
+		*ret_named = 0;
 		err = selection_look(&s, f);
 		if (!err)
 			err = selection_inherit(&s);
@@ -138,6 +140,7 @@ int selection_judge_all(struct loaded *l, const struct filters *f)
 				err = told;
 			else
 				changes += told;
+			*ret_named += (s.all[i].target.program & (PLUMB_IN | PLUMB_TREE_IN)) != 0;
 			if (by_place)
 				selection_judge_place(l, f, s.all[i].pid, 0);
 		}
