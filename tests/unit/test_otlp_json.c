@@ -171,7 +171,8 @@ static void console_columns_stay(void **state)
 		"22:13:28.000   2.50ms a-service-wit\xe2\x80\xa6 \xe2\x86\x92 10.0.0.7:8080         GET /?[31m?\xe4\xb8\xad\xe4\xb8\xad\xe4\xb8\xad/\xc3\xa9\xe2\x80\xa6 503\n"
 		"22:13:29.000   2.50ms shop           \xe2\x86\x92 10.1.2.3:443          GET /cart/{id}       connection_refused\n"
 		"22:13:30.000   2.50ms shop           \xe2\x86\x92 [2001:db8::7]:8443    GET /ca\xe2\x80\xa6 an_error_of_thirty_one_column\xe2\x80\xa6\n"
-		"22:13:31.000   2.50ms shop           \xe2\x86\x90 10.9.9.9:40001        GET /cart/{id}  certificate_has_expired\n";
+		"22:13:31.000   2.50ms shop           \xe2\x86\x90 10.9.9.9:40001        GET /cart/{id}  certificate_has_expired\n"
+		"22:13:32.000   2.50ms shop           \xe2\x86\x92 \xe2\x80\xa6""0/a/path/to/app.sock GET /orders/7?x=1    bytes_lost\n";
 	struct printed p;
 	struct process process;
 	struct span span;
@@ -206,6 +207,18 @@ static void console_columns_stay(void **state)
 		span.attrs[span.nattrs++] = (struct attr){ .id = ATTR_NETWORK_PEER_PORT, .type = ATTR_TYPE_INT, .num = rows[i].port };
 		assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
 	}
+	/* Of a call that is made the path, which its name has not; of a socket's path the end; and what is not known of how it ended. */
+	const struct attr called[] = {
+		{ .id = ATTR_URL_FULL, .type = ATTR_TYPE_STR, .str = SLICE_LIT("http://localhost/orders/7?x=1") },
+		{ .id = ATTR_NETWORK_PEER_ADDRESS, .type = ATTR_TYPE_STR, .str = SLICE_LIT("/run/user/1000/a/path/to/app.sock") },
+		{ .id = ATTR_PLUMB_INCOMPLETE, .type = ATTR_TYPE_STR, .str = SLICE_LIT("bytes_lost") },
+	};
+	sample_span(&span, &process, 12);
+	span.name = SLICE_LIT("GET");
+	span.status = SPAN_STATUS_UNSET;
+	span.nattrs = sizeof(called) / sizeof(called[0]);
+	memcpy(span.attrs, called, sizeof(called));
+	assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
 	printed_read(&p, got, sizeof(got));
 	assert_string_equal(got, want);
 }

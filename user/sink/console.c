@@ -160,6 +160,19 @@ static struct slice console_peer(const struct span *s, char *text, size_t text_l
 	return slice_make(text, n > 0 ? (size_t)n : 0);
 }
 
+/* Paths of Unix sockets differ at their end. */
+static struct slice console_tail(struct slice peer, size_t columns, char *text, size_t text_len)
+{
+	size_t keep = columns - 1;
+
+	if (peer.len <= columns || peer.ptr[0] != '/')
+		return peer;
+	while (keep && (peer.ptr[peer.len - keep] & 0xc0) == 0x80) /* not within a character */
+		keep--;
+	int n = snprintf(text, text_len, "…%.*s", (int)keep, (const char *)peer.ptr + peer.len - keep);
+	return slice_make(text, n > 0 ? (size_t)n : 0);
+}
+
 static struct slice console_status(const struct span *s, char *text, size_t text_len)
 {
 	struct slice error = console_attr(s, ATTR_ERROR_TYPE);
@@ -167,16 +180,30 @@ static struct slice console_status(const struct span *s, char *text, size_t text
 
 	if (error.len)
 		return error;
-	const struct attr *incomplete = attr_find(s->attrs, s->nattrs, ATTR_PLUMB_INCOMPLETE);
-	if (incomplete && slice_eq(incomplete->str, SLICE_LIT("unanswered")))
-		return incomplete->str;
 	if (s->status == SPAN_STATUS_ERROR)
 		return s->status_message.len ? s->status_message : SLICE_LIT("error");
 	if (console_attr_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, &code)) {
 		int n = snprintf(text, text_len, "%" PRId64, code);
 		return slice_make(text, n > 0 ? (size_t)n : 0);
 	}
-	return SLICE_LIT("ok");
+	/* How it ended is not known; a statement that is not known, or an attribute that was cut, is no matter of the end. */
+	struct slice incomplete = console_attr(s, ATTR_PLUMB_INCOMPLETE);
+	bool ended = !slice_eq(incomplete, SLICE_LIT("unanswered")) && !slice_eq(incomplete, SLICE_LIT("bytes_lost"));
+	return ended ? SLICE_LIT("ok") : incomplete;
+}
+
+/* Of an HTTP request that is sent the conventions' name is the method alone. */
+static struct slice console_name(const struct span *s, char *text, size_t text_len)
+{
+	struct slice url = s->kind == SPAN_CLIENT ? console_attr(s, ATTR_URL_FULL) : SLICE_NONE;
+	size_t host = slice_find(url, ':', 0);
+
+	if (host == SIZE_MAX || host + 3 > url.len)
+		return s->name;
+	size_t path = slice_find(url, '/', host + 3);
+	struct slice rest = path == SIZE_MAX ? SLICE_LIT("/") : slice_from(url, path);
+	int n = snprintf(text, text_len, "%.*s %.*s", (int)s->name.len, (const char *)s->name.ptr, (int)rest.len, (const char *)rest.ptr);
+	return slice_make(text, n <= 0 ? 0 : (size_t)n < text_len ? (size_t)n : text_len - 1);
 }
 
 static size_t console_length(struct slice s)
@@ -206,7 +233,7 @@ static void console_line(struct console_sink *c, const struct span *s)
 {
 	struct buffer *out = &c->base.out.text;
 	bool error = s->status == SPAN_STATUS_ERROR;
-	char peer[160], digits[24];
+	char peer[160], tail[160], digits[24], name[512];
 	struct slice status = console_status(s, digits, sizeof(digits));
 	size_t wanted = console_length(status), spare = c->columns.name - NAME_COLUMNS_MIN;
 	size_t more = wanted > c->columns.status ? wanted - c->columns.status : 0;
@@ -221,9 +248,9 @@ static void console_line(struct console_sink *c, const struct span *s)
 	buffer_append_byte(out, ' ');
 	buffer_append_str(out, console_arrow(s->kind));
 	buffer_append_byte(out, ' ');
-	console_field(out, console_peer(s, peer, sizeof(peer)), c->columns.peer, true);
+	console_field(out, console_tail(console_peer(s, peer, sizeof(peer)), c->columns.peer, tail, sizeof(tail)), c->columns.peer, true);
 	buffer_append_byte(out, ' ');
-	console_field(out, s->name, c->columns.name - more, true);
+	console_field(out, console_name(s, name, sizeof(name)), c->columns.name - more, true);
 	buffer_append_byte(out, ' ');
 	if (c->color)
 		buffer_append_str(out, error ? "\033[31m" : "\033[32m");
