@@ -400,6 +400,17 @@ static void addresses(void **state)
 	assert_attr(f, ATTR_SERVER_ADDRESS, "/run/redis.sock");
 	assert_attr(f, ATTR_NETWORK_TRANSPORT, "unix");
 	assert_int_equal(int_of(f, ATTR_SERVER_PORT), -1);
+
+	/* HTTP's own port is nobody's there; what Host says is kept. */
+	begin(f, PLUMB_PROTO_HTTP1, PLUMB_ROLE_CLIENT);
+	f->x.ends.family = AF_UNIX;
+	memcpy(f->x.ends.path, "/run/docker.sock", 17);
+	add_str(&f->x, ATTR_HTTP_REQUEST_METHOD, "GET");
+	add_str(&f->x, ATTR_RAW_TARGET, "/v1/info");
+	add_str(&f->x, ATTR_RAW_HOST, "docker");
+	build(f);
+	assert_attr(f, ATTR_SERVER_ADDRESS, "docker");
+	assert_int_equal(int_of(f, ATTR_SERVER_PORT), -1);
 }
 
 static void huge_text_is_cut_and_counted(void **state)

@@ -240,7 +240,8 @@ static void http_server(struct semconv *s, const struct authority *a, struct sli
 		put_server_socket(s, peer);
 		return;
 	}
-	uint16_t port = a->port ? a->port : scheme_port(scheme);
+	/* Nobody listens on a port at the end of a Unix socket. */
+	uint16_t port = a->port || s->x->ends.family == AF_UNIX ? a->port : scheme_port(scheme);
 	put_str(s, ATTR_SERVER_ADDRESS, a->host);
 	if (port)
 		put_int(s, ATTR_SERVER_PORT, port);
