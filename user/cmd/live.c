@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cmd/delivery.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "proto/masker.h"
 #include "source/live.h"
@@ -155,11 +156,9 @@ static int engine_render(void *ctx, bool openmetrics, struct buffer *out)
 {
 	struct engine *e = ctx;
 	struct metrics_self self = { .engine_restarts = e->restarts, .web_evicted = web_evicted(e->web) };
-	struct timespec ts;
 
 	e->source->ops->counts(e->source, &self.source);
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	self.engine_cpu_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	self.engine_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	self.engine_rss_bytes = engine_rss(e);
 	return pipeline_metrics(e->pipeline, &self, openmetrics, out);
 }
@@ -172,24 +171,16 @@ static bool engine_reader_gone(const struct engine *e)
 	return e->o->ends_with_reader && poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLNVAL));
 }
 
-static int64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /*
  * What is in the rings already belongs to this run. The source gives out records once they have a certain age, so "none" means something only when the
  * youngest of them have reached it.
  */
 static void engine_drain(struct engine *e)
 {
-	int64_t start_ms = monotonic_ms();
+	int64_t start_ms = clock_ms(CLOCK_MONOTONIC);
 
 	for (int i = 0; i < DRAIN_BATCHES && !pipeline_done(e->pipeline); i++) {
-		int64_t waited_ms = monotonic_ms() - start_ms;
+		int64_t waited_ms = clock_ms(CLOCK_MONOTONIC) - start_ms;
 		int n = e->source->ops->read(e->source, READ_BATCH, 1, engine_record, e);
 		if ((n < 0 && n != -EINTR) || (n == 0 && waited_ms >= DRAIN_MS))
 			break;
@@ -215,10 +206,10 @@ static void engine_retry_web(struct engine *e)
 {
 	char error[256];
 
-	if (!e->web_at_ms || monotonic_ms() < e->web_at_ms)
+	if (!e->web_at_ms || clock_ms(CLOCK_MONOTONIC) < e->web_at_ms)
 		return;
 	int err = engine_start_web(e, error, sizeof(error));
-	e->web_at_ms = err == -EBUSY ? monotonic_ms() + WEB_BUSY_MS : 0;
+	e->web_at_ms = err == -EBUSY ? clock_ms(CLOCK_MONOTONIC) + WEB_BUSY_MS : 0;
 	if (!err)
 		err = live_wake(e->source, web_event_fd(e->web));
 	if (err && !e->web_at_ms)
@@ -248,7 +239,7 @@ static int engine_loop(struct engine *e)
 		else
 			engine_retry_web(e);
 		for (uint32_t i = 0; i < e->o->nsinks; i++)
-			delivery_watch(&e->deliveries[i], e->sinks[i], (uint64_t)monotonic_ms());
+			delivery_watch(&e->deliveries[i], e->sinks[i], (uint64_t)clock_ms(CLOCK_MONOTONIC));
 	}
 	engine_drain(e);
 	return 0;
@@ -261,10 +252,10 @@ static int engine_finish(struct engine *e, int status)
 	web_stop(e->web);
 	web_secrets_clear(&e->secrets);
 	pipeline_finish(e->pipeline);
-	deadline_ms = monotonic_ms() + FLUSH_MS;
+	deadline_ms = clock_ms(CLOCK_MONOTONIC) + FLUSH_MS;
 	for (uint32_t i = 0; i < e->o->nsinks; i++) {
 		struct sink *s = e->sinks[i];
-		int64_t left = deadline_ms - monotonic_ms();
+		int64_t left = deadline_ms - clock_ms(CLOCK_MONOTONIC);
 		uint64_t undelivered = s->ops->flush ? s->ops->flush(s, left > 0 ? (int)left : 0) : 0;
 		if (undelivered)
 			log_warn("sink %s: %llu spans were not delivered and are lost", s->ops->name, (unsigned long long)undelivered);
@@ -332,7 +323,7 @@ static int engine_start(struct engine *e)
 	if (err == -EBUSY && e->o->probe.restart) {
 		/* An agent may be the other one's successor. */
 		log_warn("%s; they are served here when it ends", error);
-		e->web_at_ms = monotonic_ms() + WEB_BUSY_MS;
+		e->web_at_ms = clock_ms(CLOCK_MONOTONIC) + WEB_BUSY_MS;
 		return 0;
 	}
 	if (err)

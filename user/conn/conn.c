@@ -8,6 +8,7 @@
 
 #include "conn/reassembly.h"
 #include "lib/hash.h"
+#include "lib/ipv4.h"
 #include "lib/map.h"
 #include "lib/slab.h"
 
@@ -76,18 +77,16 @@ int conn_table_new(const struct conn_options *o, const struct conn_handler *h, s
 
 /* Addresses. */
 
-static const uint8_t v4_mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-
 /* An IPv6 socket that talks IPv4 is an IPv4 connection: its other end may be an IPv4 socket. */
 static uint16_t normalise(uint16_t family, struct endpoint *local, struct endpoint *remote)
 {
-	bool mapped = memcmp(remote->addr, v4_mapped, 12) == 0 || memcmp(local->addr, v4_mapped, 12) == 0;
+	bool mapped = ipv4_is_mapped(remote->addr) || ipv4_is_mapped(local->addr);
 
 	if (family != AF_INET6 || !mapped)
 		return family;
 	struct endpoint *ends[2] = { local, remote };
 	for (int i = 0; i < 2; i++) {
-		memmove(ends[i]->addr, ends[i]->addr + 12, 4);
+		memmove(ends[i]->addr, ends[i]->addr + IPV4_MAPPED_AT, 4);
 		memset(ends[i]->addr + 4, 0, 12);
 	}
 	return AF_INET;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "lib/ipv4.h"
+
 /* A closed socket is remembered so long, because a report made on another CPU before the close may come after it. */
 #define CLOSED_KEPT_NS 10000000000ull
 
@@ -155,11 +157,10 @@ static struct tracked *track(struct sockets *t, uint64_t sock, uint64_t now_ns)
  */
 static void labels_make(struct labels *l, const struct identity *id, uint8_t role, struct slice service)
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	bool v4 = id->family == AF_INET, v4_mapped = !v4 && memcmp(id->remote_addr, mapped, sizeof(mapped)) == 0;
+	bool v4 = id->family == AF_INET, v4_mapped = !v4 && ipv4_is_mapped(id->remote_addr);
 	uint16_t port = role == PLUMB_ROLE_CLIENT ? id->remote_port : role == PLUMB_ROLE_SERVER ? id->local_port : 0;
 
-	if (!inet_ntop(v4 || v4_mapped ? AF_INET : AF_INET6, id->remote_addr + (v4_mapped ? 12 : 0), l->peer, sizeof(l->peer)))
+	if (!inet_ntop(v4 || v4_mapped ? AF_INET : AF_INET6, id->remote_addr + (v4_mapped ? IPV4_MAPPED_AT : 0), l->peer, sizeof(l->peer)))
 		l->peer[0] = '\0';
 	l->port[0] = '\0';
 	if (port)

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
+
 enum { PROC_TEXT_MAX = 65536, VALUE_MAX = 256, ATTRS_MAX = 36, SECTIONS_MAX = 256, SECTION_NAMES_MAX = 65536 };
 
 struct description {
@@ -590,7 +592,6 @@ int describe_process(uint32_t pid, const struct plumb_rec_exec *exec, void *buf)
 	struct plumb_rec_process *r = buf;
 	struct description d = { .rec = r, .text = (char *)(r + 1), .cap = DESCRIBE_MAX - sizeof(*r) };
 	uint64_t fields[52];
-	struct timespec now;
 
 	char *text = malloc((size_t)2 * PROC_TEXT_MAX); /* one half is the environment's */
 	if (!text)
@@ -605,10 +606,9 @@ int describe_process(uint32_t pid, const struct plumb_rec_exec *exec, void *buf)
 		free(text);
 		return -ENOENT;
 	}
-	clock_gettime(CLOCK_BOOTTIME, &now);
 	r->h.type = PLUMB_REC_PROCESS;
 	r->h.cpu = UINT16_MAX;
-	r->h.time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	r->h.time_ns = clock_ns(CLOCK_BOOTTIME);
 	r->pid = pid;
 	r->ppid = gone ? exec->ppid : (uint32_t)fields[3];
 	r->start_ns = exec ? exec->start_ns : fields[21] * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
@@ -649,14 +649,12 @@ int describe_stat(uint32_t pid, struct plumb_rec_proc_stat *ret)
 {
 	uint64_t f[52], tick_ns = 1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK);
 	char text[4096];
-	struct timespec now;
 
 	if (describe_stat_fields(pid, text, f) || f[2] == 'Z')
 		return -ESRCH;
-	clock_gettime(CLOCK_BOOTTIME, &now);
 	*ret = (struct plumb_rec_proc_stat){
 		.h = { .size = sizeof(*ret), .type = PLUMB_REC_PROC_STAT, .cpu = UINT16_MAX,
-		       .time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec },
+		       .time_ns = clock_ns(CLOCK_BOOTTIME) },
 		.pid = pid,
 		.threads = (uint32_t)f[19],
 		.cpu_user_ns = f[13] * tick_ns,

@@ -23,6 +23,7 @@
 #include "process.skel.h"
 #include "socket.skel.h"
 #include "syscall.skel.h"
+#include "lib/clock.h"
 #pragma GCC diagnostic pop
 
 enum {
@@ -715,14 +716,6 @@ size_t loaded_costs(struct loaded *l, struct program_cost *ret_costs, size_t max
 	return n;
 }
 
-static uint64_t load_clock_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 static uint64_t load_run_ns(struct loaded *l)
 {
 	struct program_cost costs[32];
@@ -742,7 +735,7 @@ int loaded_timing_begin(struct loaded *l)
 	if (l->timing_fd < 0)
 		return l->timing_fd;
 	l->timing_run_ns = load_run_ns(l);
-	l->timing_ns = load_clock_ns();
+	l->timing_ns = clock_ns(CLOCK_MONOTONIC);
 	return 0;
 }
 
@@ -750,7 +743,7 @@ int loaded_timing_end(struct loaded *l, uint64_t *ret_ppm)
 {
 	if (l->timing_fd < 0)
 		return -EBADF;
-	uint64_t run_ns = load_run_ns(l) - l->timing_run_ns, elapsed_ns = load_clock_ns() - l->timing_ns;
+	uint64_t run_ns = load_run_ns(l) - l->timing_run_ns, elapsed_ns = clock_ns(CLOCK_MONOTONIC) - l->timing_ns;
 	close(l->timing_fd);
 	l->timing_fd = -1;
 	if (!elapsed_ns)

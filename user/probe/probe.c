@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "probe/describe.h"
 #include "probe/governor.h"
@@ -65,14 +66,6 @@ struct probe {
 	bool stopping;
 	int status;
 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 static uint64_t boot_ns(void) { return clock_ns(CLOCK_BOOTTIME); }
 

@@ -11,6 +11,7 @@
 
 #include <curl/curl.h>
 
+#include "lib/clock.h"
 #include "lib/units.h"
 #include "sink/otlp_export.h"
 #include "sink/sinks.h"
@@ -68,14 +69,6 @@ struct otlp_sink {
 	uint64_t dropped_full, dropped_memory; /* on this side */
 };
 
-static int64_t otlp_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static void otlp_hand_over(struct otlp_sink *s)
 {
 	if (!s->batch || s->batch->nspans == 0)
@@ -89,7 +82,7 @@ static void otlp_if_due(struct otlp_sink *s)
 	if (!s->batch || s->batch->nspans == 0)
 		return;
 
-	int64_t now_ms = otlp_now_ms();
+	int64_t now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
 	if (now_ms - s->since_ms < s->interval_ms)
 		return;
 	if (otlp_export_idle(s->export))
@@ -126,7 +119,7 @@ static enum sink_result otlp_span(struct sink *sink, const struct span *span)
 	if (s->spans)
 		__atomic_store_n(&s->spans->taken, s->spans->taken + 1, __ATOMIC_RELAXED);
 	if (s->batch->nspans == 1)
-		s->since_ms = otlp_now_ms();
+		s->since_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
 	if (otlp_batch_full(s->batch))
 		otlp_hand_over(s);
 	else

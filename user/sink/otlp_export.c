@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "lib/clock.h"
 #include "sink/gzip.h"
 #include "sink/spool.h"
 
@@ -69,14 +70,6 @@ struct otlp_export {
 	int64_t retry_at_ms, spool_at_ms; /* not before */
 	uint64_t random;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* Spans that are in memory no more, after they are where else they are: should the process die in between, they are counted twice rather than never. */
 static void settle(struct otlp_export *e, uint32_t spans)
@@ -308,9 +301,9 @@ static int batch_encode(struct otlp_export *e, const struct otlp_batch *b, struc
 /* Another plumb had the spool. Has it ended? Whatever else is wrong with it is told like an error of writing. */
 static void spool_take_over(struct otlp_export *e)
 {
-	if (e->spool || !e->spool_dir[0] || now_ms() < e->spool_at_ms)
+	if (e->spool || !e->spool_dir[0] || clock_ms(CLOCK_MONOTONIC) < e->spool_at_ms)
 		return;
-	e->spool_at_ms = now_ms() + SPOOL_BUSY_MS;
+	e->spool_at_ms = clock_ms(CLOCK_MONOTONIC) + SPOOL_BUSY_MS;
 	int err = spool_open(e->spool_dir, e->spool_max_bytes, &e->spool);
 	if (err == -EBUSY)
 		return;
@@ -325,7 +318,7 @@ static void spool_take_over(struct otlp_export *e)
 
 static bool spool_usable(const struct otlp_export *e)
 {
-	return e->spool && now_ms() >= e->spool_at_ms;
+	return e->spool && clock_ms(CLOCK_MONOTONIC) >= e->spool_at_ms;
 }
 
 /* Moves a request to disk. False when that failed: it stays where it is, and the disk is left alone for a while. */
@@ -337,7 +330,7 @@ static bool spool_store(struct otlp_export *e, struct slice body, uint32_t spans
 		books_spooled(e, spans);
 		return true;
 	}
-	e->spool_at_ms = now_ms() + SPOOL_RETRY_MS;
+	e->spool_at_ms = clock_ms(CLOCK_MONOTONIC) + SPOOL_RETRY_MS;
 	books_spool_error(e, err);
 	pthread_mutex_lock(&e->lock);
 	books_spool(e);
@@ -373,7 +366,7 @@ static void item_next(struct otlp_export *e)
 		books_spool(e); /* corrupt files may have gone */
 		pthread_mutex_unlock(&e->lock);
 		if (err != 0 && err != -ENOENT)
-			e->retry_at_ms = now_ms() + SPOOL_RETRY_MS; /* no memory or descriptors: nothing that trying at once would mend */
+			e->retry_at_ms = clock_ms(CLOCK_MONOTONIC) + SPOOL_RETRY_MS; /* no memory or descriptors: nothing that trying at once would mend */
 		if (err == 0) {
 			i->used = i->spooled = true;
 			i->gzipped = flags & SPOOL_GZIP;
@@ -403,7 +396,7 @@ static void item_failed(struct otlp_export *e, const struct otlp_result *r)
 
 	if (r->retry_after_ms >= 0 && e->failures >= RETRY_AFTER_TRUST && delay_ms < RETRY_AFTER_MIN_MS)
 		delay_ms = RETRY_AFTER_MIN_MS;
-	e->retry_at_ms = now_ms() + delay_ms;
+	e->retry_at_ms = clock_ms(CLOCK_MONOTONIC) + delay_ms;
 	e->failures++;
 	if (i->spooled)
 		i->used = false;
@@ -476,7 +469,7 @@ static bool take_over(struct otlp_export *e, bool *ret_to_disk)
 
 static int wait_ms(const struct otlp_export *e)
 {
-	int64_t left = e->retry_at_ms - now_ms();
+	int64_t left = e->retry_at_ms - clock_ms(CLOCK_MONOTONIC);
 	int idle = e->spool_dir[0] && !e->spool ? SPOOL_BUSY_MS : IDLE_WAIT_MS;
 
 	if (otlp_transport_busy(e->transport))
@@ -490,11 +483,11 @@ static int wait_ms(const struct otlp_export *e)
 /* The end: the call on its way may finish, everything else goes to disk. */
 static void export_end(struct otlp_export *e)
 {
-	int64_t until_ms = now_ms() + CLOSE_GRACE_MS;
+	int64_t until_ms = clock_ms(CLOCK_MONOTONIC) + CLOSE_GRACE_MS;
 	struct otlp_result r;
 
-	while (otlp_transport_busy(e->transport) && now_ms() < until_ms)
-		if (otlp_transport_poll(e->transport, (int)(until_ms - now_ms()) + 1, &r))
+	while (otlp_transport_busy(e->transport) && clock_ms(CLOCK_MONOTONIC) < until_ms)
+		if (otlp_transport_poll(e->transport, (int)(until_ms - clock_ms(CLOCK_MONOTONIC)) + 1, &r))
 			item_result(e, &r);
 	otlp_transport_abort(e->transport);
 
@@ -519,7 +512,7 @@ static void *export_main(void *arg)
 
 	for (bool to_disk; take_over(e, &to_disk);) {
 		spool_take_over(e);
-		bool backing_off = now_ms() < e->retry_at_ms;
+		bool backing_off = clock_ms(CLOCK_MONOTONIC) < e->retry_at_ms;
 		if (!otlp_transport_busy(e->transport) && !backing_off && !to_disk)
 			item_start(e);
 		if (to_disk)
@@ -562,7 +555,7 @@ static int export_init(struct otlp_export *e)
 	buffer_init(&e->raw, REQUEST_MAX);
 	buffer_init(&e->spool_body, REQUEST_MAX);
 	if (getrandom(&e->random, sizeof(e->random), GRND_NONBLOCK) != sizeof(e->random) || e->random == 0)
-		e->random = (uint64_t)now_ms() | 1; /* jitter, not a secret */
+		e->random = (uint64_t)clock_ms(CLOCK_MONOTONIC) | 1; /* jitter, not a secret */
 	return gzip_init(&e->gzip);
 }
 

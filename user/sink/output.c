@@ -11,15 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
+
 enum { OUTPUT_CLOSE_WAIT_MS = 1000 };
-
-static uint64_t output_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* The same terminal opened anew, so that not to block is a property of this descriptor alone. Negative where that cannot be. */
 static int output_reopen(int fd)
@@ -116,7 +110,7 @@ enum sink_result output_span(struct output *o)
 	o->mark = o->text.len;
 	o->pending++;
 
-	uint64_t now_ns = output_now_ns();
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 	uint64_t since_ns = now_ns - o->last_write_ns;
 	if (since_ns >= OUTPUT_INTERVAL_NS || (o->mark >= OUTPUT_BLOCK && (!o->blocked || since_ns >= OUTPUT_RETRY_NS))) {
 		o->last_write_ns = now_ns;
@@ -140,18 +134,18 @@ void output_tick(struct output *o)
 {
 	if (o->mark == 0 || o->error)
 		return;
-	o->last_write_ns = output_now_ns();
+	o->last_write_ns = clock_ns(CLOCK_MONOTONIC);
 	output_write(o);
 }
 
 uint64_t output_flush(struct output *o, int timeout_ms)
 {
-	uint64_t deadline_ns = output_now_ns() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * 1000000u;
+	uint64_t deadline_ns = clock_ns(CLOCK_MONOTONIC) + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * 1000000u;
 
 	for (;;) {
 		if (o->mark && !o->error)
 			output_write(o);
-		uint64_t now_ns = output_now_ns();
+		uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 		if (o->mark == 0 || o->error || now_ns >= deadline_ns)
 			return o->pending;
 

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
+
 enum {
 	LIVE_PERIOD_MAX_US = 4000, /* rings are read this often while few records come; a ring that fills calls the reader before */
 	LIVE_PERIOD_MIN_US = 1000, /* and this often while many do */
@@ -47,14 +49,6 @@ struct live {
 	uint64_t control[PLUMB_RECORD_MAX / 8 + 1];
 	struct live_ring rings[];
 };
-
-static uint64_t boot_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
@@ -275,7 +269,7 @@ static void live_wait_idle(struct live *l, uint64_t us)
 static void live_wait(struct live *l, int wait_ms)
 {
 	const struct link_doorbell *bell = &l->link->doorbell;
-	uint64_t now = boot_ns(), wait_us = (uint64_t)wait_ms * 1000, since_us = (now - l->drained_ns) / 1000;
+	uint64_t now = clock_ns(CLOCK_BOOTTIME), wait_us = (uint64_t)wait_ms * 1000, since_us = (now - l->drained_ns) / 1000;
 
 	if (now - l->active_ns > LIVE_IDLE_AFTER_MS * 1000000ull)
 		live_wait_idle(l, wait_us);
@@ -302,11 +296,11 @@ static int live_read(struct source *s, int max, int wait_ms, source_record_fn fn
 	struct live *l = (struct live *)s;
 
 	live_wait(l, wait_ms);
-	uint64_t until = boot_ns() - LIVE_SLACK_NS;
+	uint64_t until = clock_ns(CLOCK_BOOTTIME) - LIVE_SLACK_NS;
 	int n = live_merge(l, max, until, fn, ctx);
 	if (n < 0)
 		return n;
-	uint64_t now = boot_ns();
+	uint64_t now = clock_ns(CLOCK_BOOTTIME);
 	if (n > 0)
 		l->active_ns = now;
 	if (n < max) {
@@ -385,7 +379,7 @@ int live_open(const struct link *link, int wake_fd, struct source **ret_source)
 		live_close(&l->source);
 		return err;
 	}
-	l->active_ns = boot_ns();
+	l->active_ns = clock_ns(CLOCK_BOOTTIME);
 	l->period_us = LIVE_PERIOD_MAX_US;
 	*ret_source = &l->source;
 	return 0;

@@ -4,12 +4,7 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
-bool address_is_mapped(const uint8_t addr[16])
-{
-	static const uint8_t prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-
-	return memcmp(addr, prefix, sizeof(prefix)) == 0;
-}
+#include "lib/ipv4.h"
 
 /* By hand, because inet_ntop() formats IPv4 with snprintf and every span has two or three addresses. */
 static struct slice ipv4_text(struct arena *a, const uint8_t addr[4])
@@ -33,8 +28,8 @@ struct slice address_text(struct arena *a, uint16_t family, const uint8_t addr[1
 		return memcmp(addr, unspecified, 4) == 0 ? SLICE_NONE : ipv4_text(a, addr);
 	if (family != AF_INET6 || memcmp(addr, unspecified, 16) == 0)
 		return SLICE_NONE;
-	if (address_is_mapped(addr))
-		return ipv4_text(a, addr + 12);
+	if (ipv4_is_mapped(addr))
+		return ipv4_text(a, addr + IPV4_MAPPED_AT);
 	if (!inet_ntop(AF_INET6, addr, out, sizeof(out)))
 		return SLICE_NONE;
 	return arena_copy(a, slice_str(out), NULL);

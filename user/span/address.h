@@ -12,7 +12,4 @@
 /* Text in the arena; empty for families without addresses, and for the unspecified address. */
 struct slice address_text(struct arena *a, uint16_t family, const uint8_t addr[16]);
 
-/* True if the 16 bytes are an IPv4-mapped IPv6 address; the IPv4 address is then in the last four. */
-bool address_is_mapped(const uint8_t addr[16]);
-
 #endif

@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
+
 /* TLS 1.2 and 1.3, without what GnuTLS itself calls weak. https://gnutls.org/manual/html_node/Priority-Strings.html */
 #define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
@@ -70,14 +72,6 @@ static const char index_page[] =
 	"<!doctype html><title>plumb</title><h1>plumb</h1><p>Traces and metrics of the programs on this machine, watched from the kernel.</p>"
 	"<ul><li><a href=\"/metrics\">/metrics</a>: Prometheus text, or OpenMetrics when asked for by Accept (every family: docs/metrics.md)</li>"
 	"<li><a href=\"/healthz\">/healthz</a>: 200 while the engine answers</li></ul>";
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* An eventfd's counter cannot fill up here, and EAGAIN would mean that it is readable anyway. */
 static void event_set(int fd)
@@ -156,7 +150,7 @@ static enum MHD_Result ask(struct web *w, struct client *k, enum want want)
 	k->waiting = true;
 	k->answered = false;
 	k->want = want;
-	k->wait_until_ms = now_ms() + w->wait_ms;
+	k->wait_until_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC) + w->wait_ms;
 	atomic_fetch_or(&w->wanted, 1u << want);
 	event_set(w->engine_fd);
 	atomic_store(&w->signalled, true);
@@ -296,7 +290,7 @@ static void on_connection(void *ctx, struct MHD_Connection *c, void **socket_con
 		if (k->connection)
 			continue;
 		const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
-		*k = (struct client){ .connection = c, .fd = info ? info->connect_fd : -1, .deadline_ms = now_ms() + w->request_ms };
+		*k = (struct client){ .connection = c, .fd = info ? info->connect_fd : -1, .deadline_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC) + w->request_ms };
 		*socket_context = k;
 		w->used++;
 		return;
@@ -314,7 +308,7 @@ static void on_completed(void *ctx, struct MHD_Connection *c, void **request, en
 	if (k)
 		k->sending = false;
 	if (k && code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
-		k->deadline_ms = now_ms() + w->request_ms;
+		k->deadline_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC) + w->request_ms;
 }
 
 static void resume(struct client *k, struct body *body)
@@ -343,7 +337,7 @@ static void spread(struct web *w)
 /* Ends waits and connections whose time is up. Returns the milliseconds until the next one is due. */
 static int expire(struct web *w)
 {
-	uint64_t now = now_ms(), next = now + SWEEP_MS;
+	uint64_t now = (uint64_t)clock_ms(CLOCK_MONOTONIC), next = now + SWEEP_MS;
 
 	for (uint32_t i = 0; i < places(w); i++) {
 		struct client *k = &w->clients[i];
@@ -414,13 +408,13 @@ static void *web_main(void *arg)
 	while (!atomic_load(&w->stop)) {
 		int wait = wait_ms(w, expire(w));
 		/* A sweep later at the latest it is looked at again. */
-		fds[2].fd = has_room(w) && now_ms() >= accept_at_ms ? w->listen_fd : -1;
+		fds[2].fd = has_room(w) && (uint64_t)clock_ms(CLOCK_MONOTONIC) >= accept_at_ms ? w->listen_fd : -1;
 		if (poll(fds, 3, wait) > 0 && fds[1].revents) {
 			event_clear(w->web_fd);
 			spread(w);
 		}
 		if (fds[2].fd >= 0 && fds[2].revents && !take_clients(w))
-			accept_at_ms = now_ms() + SWEEP_MS;
+			accept_at_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC) + SWEEP_MS;
 		MHD_run(w->daemon);
 	}
 	/* A suspended connection must be resumed before its daemon stops. */
