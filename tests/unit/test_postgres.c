@@ -209,7 +209,7 @@ static void aborts_up_to_its_sync(void **state)
 	execute("a");
 	msg('S', "");
 	flush_to(&s, PROTO_TO_SERVER);
-	expect(&s, "q1+ [shop]\nq1- [SELECT 1]\nq2+ [shop]\nq2- [SELECT 1]\nq3+ [shop]\nq3- [statement text not kept]\nq4+ [shop]\nq4- [SELECT 1]\n");
+	expect(&s, "q1+ [shop]\nq1- [SELECT 1]\nq2+ [shop]\nq2- [SELECT 1]\nq3+ [shop]\nq3- [statement_not_kept]\nq4+ [shop]\nq4- [SELECT 1]\n");
 	msg('1', "");
 	msg('2', "");
 	msg('E', "ssss1", "SERROR", "C22012", "Mdivision by zero", "R?", 0);
@@ -301,7 +301,7 @@ static void joins_in_the_middle(void **state)
 	msg('C', "s", "UPDATE 5");
 	msg('Z', "1", 'I');
 	flush_to(&s, PROTO_TO_CLIENT);
-	expect(&s, "q0+\nq0- [statement prepared before plumb saw the connection]\nr0+\nr0 [UPDATE]\nr0- ~5\n");
+	expect(&s, "q0+\nq0- [statement_not_seen]\nr0+\nr0 [UPDATE]\nr0- ~5\n");
 	session_done(&s);
 }
 
@@ -326,8 +326,8 @@ static void survives_a_lost_response(void **state)
 		msg('Z', "1", 'I');
 		flush_to(&s, PROTO_TO_CLIENT);
 	}
-	expect(&s, "q1+- [shop] [SELECT a]\nq2+- [shop] [SELECT b]\nr1+- [response lost]\nr2+\n"
-		   "r2- [bytes of this connection were lost, pairing is uncertain]\nq3+- [shop] [SELECT c]\nr3+\nr3-\n");
+	expect(&s, "q1+- [shop] [SELECT a]\nq2+- [shop] [SELECT b]\nr1+- [response_lost]\nr2+\n"
+		   "r2- [pairing_uncertain]\nq3+- [shop] [SELECT c]\nr3+\nr3-\n");
 	session_done(&s);
 }
 
@@ -361,7 +361,7 @@ static void bounded(void **state)
 	execute("n2");
 	execute("n3");
 	flush_to(&s, PROTO_TO_SERVER);
-	expect(&s, "q10008+ [shop]\nq10008- [statement text not kept]\nq10009+ [shop]\nq10009- [n3]\n");
+	expect(&s, "q10008+ [shop]\nq10008- [statement_not_kept]\nq10009+ [shop]\nq10009- [n3]\n");
 	session_done(&s);
 }
 

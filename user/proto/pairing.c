@@ -589,6 +589,7 @@ static struct exchange *begin_response(struct pairing *p, struct connection *c, 
 		return NULL;
 	if (c->response_lost && !m->keyed)
 		responses_lost(p, c, at->start_ns);
+	c->response_lost = false;
 	c->answered = true;
 	struct exchange *x = find_request(p, c, m, at);
 	if (x && x->state & RESPONSE_BEGUN)
@@ -751,6 +752,8 @@ void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction 
 		pr->exchange->flags |= EXCHANGE_HOLE;
 		return;
 	}
+	if (c->keyed && at->side == PROTO_TO_CLIENT)
+		c->response_lost |= whole;
 	if (c->keyed || pr->open)
 		return;
 	if (at->side == PROTO_TO_CLIENT) {
@@ -786,7 +789,7 @@ void pairing_close(struct pairing *p, struct connection *c, const char *error_ty
 			if (!x->request.end_ns)
 				x->request.end_ns = time_ns;
 			x->response.end_ns = time_ns;
-			x->flags |= flags | (unsure(c) ? EXCHANGE_HOLE : 0);
+			x->flags |= flags | (unsure(c) || c->response_lost ? EXCHANGE_HOLE : 0);
 			/* No failure is made of a record that was lost. */
 			if (error_type || !(x->flags & EXCHANGE_HOLE))
 				set_error(x, error_type ? error_type : "connection_closed");

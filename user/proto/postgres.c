@@ -33,11 +33,11 @@ enum {
 	GIVEN_UP_SINGLY = 4,
 };
 
-static const char no_statement[] = "statement prepared before plumb saw the connection";
-static const char gone_statement[] = "statement text not kept";
-static const char doubtful_statement[] = "bytes were lost since the statement was prepared";
-static const char lost_response[] = "response lost";
-static const char shaky_pairing[] = "bytes of this connection were lost, pairing is uncertain";
+static const char no_statement[] = "statement_not_seen";
+static const char gone_statement[] = "statement_not_kept";
+static const char doubtful_statement[] = "statement_doubtful";
+static const char lost_response[] = "response_lost";
+static const char shaky_pairing[] = "pairing_uncertain";
 
 static void add_text(struct message *m, enum attr_id id, const char *text)
 {

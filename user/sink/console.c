@@ -188,7 +188,7 @@ static struct slice console_status(const struct span *s, char *text, size_t text
 	}
 	/* How it ended is not known; a statement that is not known, or an attribute that was cut, is no matter of the end. */
 	struct slice incomplete = console_attr(s, ATTR_PLUMB_INCOMPLETE);
-	bool ended = !slice_eq(incomplete, SLICE_LIT("unanswered")) && !slice_eq(incomplete, SLICE_LIT("bytes_lost"));
+	bool ended = !slice_eq(incomplete, SLICE_LIT("unanswered")) && !slice_eq(incomplete, SLICE_LIT("bytes_lost")) && !slice_eq(incomplete, SLICE_LIT("response_lost"));
 	return ended ? SLICE_LIT("ok") : incomplete;
 }
 

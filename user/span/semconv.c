@@ -145,6 +145,8 @@ static void put_common(struct semconv *s)
 		put_str(s, ATTR_PLUMB_INCOMPLETE, SLICE_LIT("request_not_seen"));
 	else if (x->flags & EXCHANGE_UNFINISHED)
 		put_str(s, ATTR_PLUMB_INCOMPLETE, SLICE_LIT("unanswered")); /* when plumb ended, or its input */
+	else if (in_str(s, ATTR_PLUMB_INCOMPLETE).len) /* the parser knows better */
+		PASS(s, ATTR_PLUMB_INCOMPLETE);
 	else if (x->flags & EXCHANGE_HOLE)
 		put_str(s, ATTR_PLUMB_INCOMPLETE, SLICE_LIT("bytes_lost"));
 	else if (x->flags & EXCHANGE_TRUNCATED)
