@@ -503,6 +503,8 @@ static struct exchange *begin_request(struct pairing *p, struct connection *c, e
 	} else {
 		if (!m->keyed)
 			observe_request(p, c, dir, at);
+		else if (!c->first)
+			c->synced = true;
 		if (c->ghosts)
 			p->counts->exchanges_refused++;
 		else
@@ -549,7 +551,7 @@ static struct exchange *begin_unmatched(struct pairing *p, struct connection *c,
 }
 
 /* After a loss: whose a response is, and whether a request was answered, is not known for now. */
-static bool unsure(const struct connection *c) { return c->pipelines && !c->synced && !c->keyed; }
+static bool unsure(const struct connection *c) { return !c->synced && (c->pipelines || c->keyed); }
 
 static bool may_be_answered(const struct exchange *x, uint64_t time_ns)
 {
@@ -610,7 +612,7 @@ static struct exchange *begin_response(struct pairing *p, struct connection *c, 
 	if (!x)
 		return NULL;
 	x->state |= RESPONSE_BEGUN;
-	if (unsure(c))
+	if (!m->keyed && unsure(c))
 		x->flags |= EXCHANGE_HOLE;
 	if (peer_known(at->peer))
 		x->peer = *at->peer;
