@@ -401,6 +401,13 @@ static void addresses(void **state)
 	assert_attr(f, ATTR_NETWORK_TRANSPORT, "unix");
 	assert_int_equal(int_of(f, ATTR_SERVER_PORT), -1);
 
+	/* What the parser could not tell is told. */
+	begin(f, PLUMB_PROTO_POSTGRES, PLUMB_ROLE_CLIENT);
+	add_str(&f->x, ATTR_PLUMB_INCOMPLETE, "statement_not_seen");
+	f->x.flags |= EXCHANGE_HOLE;
+	build(f);
+	assert_attr(f, ATTR_PLUMB_INCOMPLETE, "statement_not_seen");
+
 	/* HTTP's own port is nobody's there; what Host says is kept. */
 	begin(f, PLUMB_PROTO_HTTP1, PLUMB_ROLE_CLIENT);
 	f->x.ends.family = AF_UNIX;
