@@ -27,6 +27,8 @@ static __always_inline void gather_msghdr(const struct user_msghdr *from, struct
 	g->readable = true;
 }
 
+#define PLUMB_MMSG_LONGEST 1024 /* UIO_MAXIOV: of a longer array the kernel takes no more */
+
 /*
  * sendmmsg and recvmmsg: the tracepoint fires once a message without saying which. The state counts them; a failed message, another array or
  * another thread starts anew.
@@ -36,6 +38,8 @@ static __always_inline void gather_mmsg(struct plumb_sock_state *st, const struc
 	__u64 array = sc->arg[1];
 	__u32 vlen = (__u32)sc->arg[2];
 
+	if (vlen > PLUMB_MMSG_LONGEST)
+		vlen = PLUMB_MMSG_LONGEST;
 	if (sc->message >= 0) {
 		g->behind = sc->behind;
 		gather_msghdr((const struct user_msghdr *)(array + (__u64)sc->message * sizeof(struct mmsghdr)), g);
@@ -220,6 +224,25 @@ static __always_inline void io_first(struct plumb_sock_state *st, int dir)
 		st->flags |= PLUMB_ST_SENT_FIRST;
 }
 
+#define PLUMB_BACK_MAX (1u << 28) /* two threads' calls may be seen in the other order: so far back at most */
+#define PLUMB_UNSEEN_MANY (1u << 20)
+
+/*
+ * Sequence numbers say how much passed unseen modulo 4 GiB only: so many times 4 GiB more, by the kernel's own count of a socket that was seen from its beginning. What is
+ * not read or not acknowledged yet makes it inexact, but by far less.
+ */
+static __noinline __u64 io_rounds(struct sock *sk, struct plumb_sock_state *st, int dir, __u64 at)
+{
+	struct tcp_sock *tp = sock_tcp(sk);
+
+	if (!tp || !(st->flags & PLUMB_ST_FRESH))
+		return 0;
+	__u64 moved = dir == PLUMB_INGRESS ? SK(tp, bytes_received) - (SK(tp, rcv_nxt) - SK(tp, copied_seq)) : SK(tp, bytes_acked) + (SK(tp, write_seq) - SK(tp, snd_una));
+	__u64 missing = st->start[dir & 1] + moved - at;
+
+	return missing >> 63 ? 0 : (missing + (1u << 31)) >> 32 << 32;
+}
+
 /* Offset of the first of `len` bytes that have just passed; the low 32 bits are TCP's sequence number, holes of unseen paths included. */
 static __always_inline __u64 io_offset(struct sock *sk, struct plumb_sock_state *st, int dir, __u32 len, __u32 behind)
 {
@@ -230,15 +253,20 @@ static __always_inline __u64 io_offset(struct sock *sk, struct plumb_sock_state 
 		struct tcp_sock *tp = sock_tcp(sk);
 		if (tp) {
 			__u32 first = (dir == PLUMB_INGRESS ? sock_tcp_read(sk, tp) : SK(tp, write_seq)) - behind - len;
-			if (st->flags & begun)
-				at += (__s64)(__s32)(first - (__u32)at);
-			else
+			__u32 ahead = first - (__u32)at;
+			if (!(st->flags & begun))
 				at = 1ull << 32 | first;
+			else if (ahead >= -PLUMB_BACK_MAX)
+				at -= -ahead;
+			else
+				at += ahead;
+			if (st->flags & begun && ahead > PLUMB_UNSEEN_MANY && ahead < -PLUMB_BACK_MAX)
+				at += io_rounds(sk, st, dir, at);
 		}
 	}
 	if (!(st->flags & begun)) {
 		st->flags |= begun;
-		st->start[dir & 1] = at;
+		st->start[dir & 1] = at - (st->next[dir & 1] - st->start[dir & 1]); /* totals go on where they were */
 	}
 	st->next[dir & 1] = at + len;
 	return at;

@@ -283,6 +283,14 @@ struct plumb_sock_identity {
 };
 
 /* Whatever the socket itself knows; works for connections that are older than plumb. */
+/* When TCP is done with a connection the kernel gives its port back, while the process may still read from it. */
+static __always_inline __u16 sock_local_port(struct sock *sk)
+{
+	__u16 port = SK(sk, __sk_common.skc_num);
+
+	return port ? port : __builtin_bswap16(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
+}
+
 static __always_inline void sock_identity(struct sock *sk, struct plumb_sock_identity *id)
 {
 	__builtin_memset(id, 0, sizeof(*id));
@@ -291,7 +299,7 @@ static __always_inline void sock_identity(struct sock *sk, struct plumb_sock_ide
 	id->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	if (id->family == PLUMB_AF_UNIX)
 		return;
-	id->local_port = SK(sk, __sk_common.skc_num);
+	id->local_port = sock_local_port(sk);
 	id->remote_port = __builtin_bswap16(SK(sk, __sk_common.skc_dport));
 	if (id->family == PLUMB_AF_INET) {
 		*(__u32 *)id->local_addr = SK(sk, __sk_common.skc_rcv_saddr);
@@ -313,12 +321,11 @@ static __always_inline bool port_listed(const volatile __u16 *ports, __u16 local
 /* A Unix socket has no ports: none that is wanted, none that is excluded. */
 static __always_inline bool sock_port_wanted(struct sock *sk)
 {
-	__u16 local = SK(sk, __sk_common.skc_num), remote = __builtin_bswap16(SK(sk, __sk_common.skc_dport));
-
 	if (!ports_in[0] && !ports_out[0])
 		return true;
 	if (SK(sk, __sk_common.skc_family) == PLUMB_AF_UNIX)
 		return !ports_in[0];
+	__u16 local = sock_local_port(sk), remote = __builtin_bswap16(SK(sk, __sk_common.skc_dport));
 	return !port_listed(ports_out, local, remote) && (!ports_in[0] || port_listed(ports_in, local, remote));
 }
 
@@ -421,7 +428,7 @@ static __noinline bool sock_emit_open(struct plumb_percpu *pc, struct sock *sk, 
 	r->connect_us = st->connect_us;
 	if (id.family == PLUMB_AF_UNIX)
 		sock_unix(sk, st, r);
-	if (st->flags & PLUMB_ST_TCP)
+	if (st->flags & PLUMB_ST_TCP && !st->shed)
 		sock_offsets(st, st->flags & PLUMB_ST_FRESH ? st->start : st->next, r->offset);
 	plumb_commit(ends, sizeof(*r));
 	plumb_leave(pc, level);
@@ -450,7 +457,8 @@ static __noinline void sock_emit_stats(struct plumb_percpu *pc, struct sock *sk,
 	r->bytes_sent = st->next[PLUMB_EGRESS] - st->start[PLUMB_EGRESS];
 	if (st->flags & PLUMB_ST_TCP) {
 		struct tcp_sock *tp = sock_tcp(sk);
-		sock_offsets(st, st->next, r->offset);
+		if (!st->shed) /* what nobody looks at is not missed */
+			sock_offsets(st, st->next, r->offset);
 		if (tp) {
 			r->retransmits = SK(tp, total_retrans);
 			r->srtt_us = SK(tp, srtt_us) >> 3;

@@ -40,6 +40,12 @@ static void take(void *ctx, const char *name, const char *help, const char *labe
 		snprintf(c->error, sizeof(c->error), "%s", label_value ? label_value : "");
 }
 
+static void say_refused(struct delivery *d, const struct sink *s, const struct delivery_counts *c)
+{
+	log_warn("sink %s: the collector refused %.0f spans, which are lost (%s)", s->ops->name, c->rejected - d->told, c->error);
+	d->told = c->rejected;
+}
+
 void delivery_watch(struct delivery *d, const struct sink *s, uint64_t now_ms)
 {
 	struct delivery_counts c = { .error = "" };
@@ -53,8 +59,8 @@ void delivery_watch(struct delivery *d, const struct sink *s, uint64_t now_ms)
 		log_warn("sink %s: the collector takes no spans (%s); %.0f wait", s->ops->name, c.error, c.spooled + c.queued);
 	} else if (c.rejected > d->rejected && !d->refusing) {
 		d->refusing = true;
-		log_warn("sink %s: the collector refused %.0f spans, which are lost (%s)", s->ops->name, c.rejected - d->rejected, c.error);
-	} else if (c.exported > d->exported && (d->failing || d->refusing)) {
+		say_refused(d, s, &c);
+	} else if (c.exported > d->exported && c.rejected <= d->rejected && (d->failing || d->refusing)) {
 		d->failing = d->refusing = false;
 		log_info("sink %s: the collector takes spans again", s->ops->name);
 	}
@@ -63,15 +69,15 @@ void delivery_watch(struct delivery *d, const struct sink *s, uint64_t now_ms)
 	d->retries = c.retries;
 }
 
-void delivery_report(const struct delivery *d, const struct sink *s)
+void delivery_report(struct delivery *d, const struct sink *s)
 {
 	struct delivery_counts c = { .error = "" };
 
 	if (!s->ops->stats)
 		return;
 	s->ops->stats(s, take, &c);
-	if (c.rejected > d->rejected)
-		log_warn("sink %s: the collector refused %.0f spans, which are lost (%s)", s->ops->name, c.rejected - d->rejected, c.error);
+	if (c.rejected > d->told)
+		say_refused(d, s, &c);
 	if (c.spooled > 0)
 		log_info("sink %s: %.0f spans wait in the spool for the next run", s->ops->name, c.spooled);
 }

@@ -10,6 +10,7 @@
 
 struct delivery {
 	double exported, retries, rejected; /* when last looked at */
+	double told;                        /* rejected ones that a line has said */
 	uint64_t next_ms;
 	bool failing, refusing;
 };
@@ -17,6 +18,6 @@ struct delivery {
 /* Cheap until it is due again, some seconds later. */
 void delivery_watch(struct delivery *d, const struct sink *s, uint64_t now_ms);
 /* At the end of a run, after the flush: what was refused meanwhile, what stays on disk for the next one. */
-void delivery_report(const struct delivery *d, const struct sink *s);
+void delivery_report(struct delivery *d, const struct sink *s);
 
 #endif

@@ -45,7 +45,6 @@ struct remembered {
 struct conn_table {
 	struct slab slab;
 	struct map by_sock;   /* cookie to connection */
-	struct map by_tuple;  /* hash of addresses to newest connection, others behind it by tuple_next */
 	struct lru lru[LRU_LISTS];
 	struct connection *latest; /* of the latest look-up */
 	struct process_table *processes;
@@ -67,7 +66,6 @@ int conn_table_new(const struct conn_options *o, const struct conn_handler *h, s
 		return -ENOMEM;
 	slab_init(&t->slab, sizeof(struct connection), max);
 	map_init(&t->by_sock, max);
-	map_init(&t->by_tuple, max);
 	reassembly_init(&t->streams, o, h, &t->counts);
 	t->processes = processes;
 	t->idle_ns = o->idle_ns ? o->idle_ns : 60ull * 1000 * 1000 * 1000;
@@ -90,67 +88,6 @@ static uint16_t normalise(uint16_t family, struct endpoint *local, struct endpoi
 		memset(ends[i]->addr + 4, 0, 12);
 	}
 	return AF_INET;
-}
-
-static uint64_t tuple_hash(uint16_t family, const struct endpoint *local, const struct endpoint *remote)
-{
-	uint8_t key[2 + 2 * 18];
-
-	memcpy(key, &family, 2);
-	memcpy(key + 2, local->addr, 16);
-	memcpy(key + 18, &local->port, 2);
-	memcpy(key + 20, remote->addr, 16);
-	memcpy(key + 36, &remote->port, 2);
-	return hash_bytes(key, sizeof(key), 0);
-}
-
-static bool endpoint_eq(const struct endpoint *a, const struct endpoint *b)
-{
-	return a->port == b->port && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
-}
-
-static bool has_tuple(const struct connection *c)
-{
-	return (c->family == AF_INET || c->family == AF_INET6) && c->remote.port;
-}
-
-static void tuple_add(struct conn_table *t, struct connection *c)
-{
-	if (!has_tuple(c))
-		return;
-	uint64_t key = tuple_hash(c->family, &c->local, &c->remote);
-	c->tuple_next = map_get(&t->by_tuple, key);
-	if (map_put(&t->by_tuple, key, c) < 0)
-		c->tuple_next = NULL; /* without memory the connection cannot be found by address, nothing else */
-}
-
-static void tuple_remove(struct conn_table *t, struct connection *c)
-{
-	if (!has_tuple(c))
-		return;
-	uint64_t key = tuple_hash(c->family, &c->local, &c->remote);
-	struct connection *head = map_get(&t->by_tuple, key);
-	if (head == c) {
-		if (c->tuple_next)
-			(void)map_put(&t->by_tuple, key, c->tuple_next); /* replaces: cannot fail */
-		else
-			map_remove(&t->by_tuple, key);
-	}
-	for (struct connection *at = head; at; at = at->tuple_next)
-		if (at->tuple_next == c)
-			at->tuple_next = c->tuple_next;
-	c->tuple_next = NULL;
-}
-
-struct connection *conn_table_by_tuple(struct conn_table *t, uint16_t family, const struct endpoint *local, const struct endpoint *remote)
-{
-	struct endpoint l = *local, r = *remote;
-
-	family = normalise(family, &l, &r);
-	struct connection *c = map_get(&t->by_tuple, tuple_hash(family, &l, &r));
-	while (c && !(c->family == family && endpoint_eq(&c->local, &l) && endpoint_eq(&c->remote, &r)))
-		c = c->tuple_next;
-	return c;
 }
 
 /* Least recently used. */
@@ -233,7 +170,6 @@ static void drop(struct conn_table *t, struct connection *c, int error, bool evi
 	t->streams.handler.close(t->streams.handler.ctx, c, error, evicted, time_ns);
 	reassembly_release(&t->streams, c);
 	lru_remove(t, c);
-	tuple_remove(t, c);
 	map_remove(&t->by_sock, c->sock);
 	process_table_unref(t->processes, c->process);
 	if (t->latest == c)
@@ -314,7 +250,6 @@ static void identify(struct conn_table *t, struct connection *c, const struct id
 	struct endpoint local = id->local, remote = id->remote;
 	uint16_t family = normalise(id->family, &local, &remote);
 
-	tuple_remove(t, c);
 	lru_remove(t, c); /* the list depends on family and type */
 	if (family) {
 		c->family = family;
@@ -329,7 +264,6 @@ static void identify(struct conn_table *t, struct connection *c, const struct id
 		c->netns = id->netns;
 	c->flags |= id->flags;
 	lru_add(t, c);
-	tuple_add(t, c);
 	if (!c->process)
 		set_process(t, c, id->pid);
 }
@@ -531,7 +465,6 @@ void conn_table_free(struct conn_table *t)
 			drop(t, t->lru[l].first, 0, true, t->now_ns);
 	reassembly_done(&t->streams);
 	map_done(&t->by_sock);
-	map_done(&t->by_tuple);
 	slab_done(&t->slab);
 	free(t);
 }

@@ -69,8 +69,6 @@ struct connection *conn_table_get(struct conn_table *t, uint64_t sock);
 struct connection *conn_table_touch(struct conn_table *t, const struct record *rec);
 /* End of input: what waits for missing bytes is handed out, with holes. */
 void conn_table_flush(struct conn_table *t);
-/* The connection on this node whose local end is `local` and remote end `remote`, or NULL. */
-struct connection *conn_table_by_tuple(struct conn_table *t, uint16_t family, const struct endpoint *local, const struct endpoint *remote);
 void conn_table_counts(const struct conn_table *t, struct conn_counts *ret);
 
 #endif

@@ -11,6 +11,8 @@ enum {
 	RESTART_BYTES = 1 << 30,         /* an offset so far behind is not late but another numbering */
 };
 
+static const uint64_t END_MAX = 1ull << 48; /* bytes; no connection moves so many unseen */
+
 /* Bytes that arrived beyond a gap, or the end of the stream (len 0). */
 struct segment {
 	struct segment *next;
@@ -481,14 +483,17 @@ static void drain(struct reassembly *r, struct connection *c)
 		waiting_remove(r, c);
 }
 
-/* The gaps before the first pending segments will not be filled any more. Of both directions: what waits in one may answer what waits in the other, not what is missing. */
+/*
+ * The gap before what has waited longest will not be filled any more. A later one of the other direction stays: what came before it is handed out first, so that it lies
+ * where it was.
+ */
 static void give_up(struct reassembly *r, struct connection *c, uint64_t time_ns)
 {
-	for (int d = 0; d < 2; d++) {
-		struct stream *s = &c->streams[d];
-		const struct segment *g = s->pending;
-		if (behind_gap(s))
-			miss(r, c, (enum plumb_direction)d, g->offset - s->end, CONN_UNSEEN_HOLE, g->time_ns < time_ns ? g->time_ns : time_ns);
+	int d = pending_first(c);
+
+	if (d >= 0 && behind_gap(&c->streams[d])) {
+		const struct segment *g = c->streams[d].pending;
+		miss(r, c, (enum plumb_direction)d, g->offset - c->streams[d].end, CONN_UNSEEN_HOLE, g->time_ns < time_ns ? g->time_ns : time_ns);
 	}
 	drain(r, c);
 }
@@ -646,7 +651,7 @@ void reassembly_end(struct reassembly *r, struct connection *c, enum plumb_direc
 	struct stream *s = &c->streams[dir];
 
 	reassembly_flush(r, c, time_ns);
-	if (s->begun && offset > s->end)
+	if (s->begun && offset > s->end && offset - s->end < END_MAX)
 		miss(r, c, dir, offset - s->end, CONN_UNSEEN_HOLE, time_ns);
 }
 

@@ -100,6 +100,7 @@ struct connection {
 	bool synced;             /* no request can have been missed: a response without request is early, not alone */
 	bool response_lost;      /* bytes from where a response was to begin; until the next one begins */
 	bool pipelines;          /* the client was seen sending a request before the previous one was answered */
+	bool may_overlap;        /* as overlaps, until the oldest of them is answered, or its answer turns out to be lost */
 	bool overlaps;           /* and going on to send when some of those before were answered, but not all: it never rests */
 	bool answered;           /* a response was seen to begin since the latest request did */
 	bool keyed;              /* its messages are paired by key */
@@ -108,7 +109,6 @@ struct connection {
 	uint32_t pid;            /* of process, 0 unknown */
 	uint32_t waiting_at;     /* conn/ only: 1 + index among connections with pending segments */
 	uint64_t touched_ns;     /* conn/ only: when it last moved in its LRU list */
-	struct connection *tuple_next; /* conn/ only: same hash of addresses */
 	struct connection *lru_prev, *lru_next; /* conn/ only */
 	void *correlate;         /* correlate/ only */
 	/*

@@ -13,7 +13,6 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -248,24 +247,34 @@ static int load_try_fexit(int function)
 	return 0;
 }
 
+static bool load_file_says(const char *path, const char *const *words)
+{
+	char text[4096] = "";
+	FILE *f = fopen(path, "re");
+	bool said = false;
+
+	if (!f)
+		return false;
+	if (fgets(text, sizeof(text), f))
+		for (; *words && !said; words++)
+			said = strstr(text, *words);
+	fclose(f);
+	return said;
+}
+
 /*
- * A task can be preempted in a program on a function; the kernel skips that program for the other tasks of the CPU meanwhile, so
- * much would be lost. What the kernel says about itself: how it schedules now where it can change that (debugfs), else how it was
- * built.
+ * A task can be preempted in a program on a function; the kernel skips that program for the other tasks of the CPU meanwhile, so much would be lost. What the
+ * kernel says about itself: how it schedules now (debugfs), else how it was told to at boot, or was built. Where it says nothing, what it skips is counted as `nested`.
  */
 static bool load_preemptible(void)
 {
-	char mode[64] = "";
-	struct utsname name;
-	FILE *f = fopen("/sys/kernel/debug/sched/preempt", "re");
+	static const char now[] = "/sys/kernel/debug/sched/preempt";
+	static const char *const modes[] = { "(full)", "(lazy)", NULL }, *const boot[] = { "preempt=full", "preempt=lazy", NULL };
+	static const char *const built[] = { " PREEMPT ", " PREEMPT_RT", NULL };
 
-	if (f) {
-		bool read = fgets(mode, sizeof(mode), f) != NULL;
-		fclose(f);
-		if (read)
-			return strstr(mode, "(full)") || strstr(mode, "(lazy)");
-	}
-	return uname(&name) == 0 && (strstr(name.version, " PREEMPT ") || strstr(name.version, " PREEMPT_RT"));
+	if (access(now, R_OK) == 0)
+		return load_file_says(now, modes);
+	return load_file_says("/proc/cmdline", boot) || load_file_says("/proc/version", built);
 }
 
 /*

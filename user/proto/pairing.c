@@ -456,7 +456,7 @@ static void observe_request(struct pairing *p, struct connection *c, enum plumb_
 	if (came_with_the_last(c, dir, at))
 		c->pipelines = true;
 	if (open && turn && c->synced)
-		c->overlaps = true;
+		c->may_overlap = true; /* or an answer was lost: the next one, or its absence, tells */
 	bool rests = !c->pipelines || (turn && !c->overlaps);
 
 	if (open && !c->synced && rests) {
@@ -602,6 +602,9 @@ static struct exchange *begin_response(struct pairing *p, struct connection *c, 
 	 */
 	if (x && c->synced && may_be_answered(x->next, at->start_ns))
 		c->pipelines = true;
+	if (x && c->synced)
+		c->overlaps |= c->may_overlap;
+	c->may_overlap = false;
 	if (!x && c->ghosts && !m->keyed) {
 		c->ghosts--;
 		pr->refused = true;
@@ -747,9 +750,11 @@ void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction 
 {
 	struct progress *pr = &c->progress[dir];
 
-	c->synced = false;
+	c->synced = c->may_overlap = false;
 	/* Of a request in progress only a part is lost, but behind it there may be others. */
 	bool explained = at->side == PROTO_TO_SERVER && !c->keyed && requests_lost(p, c);
+	if (explained || (pr->exchange && at->side == PROTO_TO_SERVER))
+		c->answered = false; /* what comes next may be of the same turn as what was lost */
 	if (pr->exchange) {
 		pr->exchange->flags |= EXCHANGE_HOLE;
 		return;
@@ -818,9 +823,11 @@ void pairing_tick(struct pairing *p, uint64_t time_ns)
 			list_add(&p->waiting, x, time_ns + p->timeout_ns);
 			continue;
 		}
+		x->flags |= unsure(x->conn) ? EXCHANGE_HOLE : 0;
 		x->conn->synced = false; /* the late response, should it come, is nobody's */
 		x->response.end_ns = time_ns;
-		set_error(x, "timeout");
+		if (!(x->flags & EXCHANGE_HOLE)) /* no failure is made of a record that was lost */
+			set_error(x, "timeout");
 		complete(p, x);
 	}
 }

@@ -79,6 +79,7 @@ struct redis_state {
 	bool maybe_subscribed;        /* a confirmation may have been lost */
 	bool turn : 1;                /* reply bytes passed since the latest request began */
 	bool overlaps : 1;            /* requests were sent while replies were due that the client had begun to read */
+	bool may_overlap : 1;         /* the same, until the next reply comes without a loss */
 	bool told : 1;                /* redis_lost() was called at least once */
 	bool silent : 1;              /* after a loss: replies are passed over until the next turn */
 	bool guessed : 1;             /* the latest count began at a turn, and no later turn has found it right yet */
@@ -285,9 +286,7 @@ static void request_begin(struct redis_state *s, uint64_t time_ns, struct messag
 		s->expects = 0;
 		s->guessed = !quiet;
 	} else if (s->turn && s->sent != s->answered) {
-		s->overlaps = true;
-		if (s->guessed)
-			silence(s); /* the turn was none */
+		s->may_overlap = true; /* or a reply was lost: the next one, or its absence, tells */
 	} else if (s->turn) {
 		s->guessed = false;
 	}
@@ -723,6 +722,12 @@ static enum parse_status reply_parse(struct redis_state *s, struct slice in, str
 	bool begin = s->left == 0;
 
 	s->turn = true;
+	if (s->may_overlap && begin) {
+		s->may_overlap = false;
+		s->overlaps = true;
+		if (s->guessed)
+			silence(s); /* the turn was none */
+	}
 	if (s->silent) {
 		ret->consumed = in.len;
 		return PARSE_SKIP;
@@ -780,6 +785,7 @@ static void redis_lost(void *state, enum proto_side side)
 	struct redis_state *s = state;
 
 	silence(s);
+	s->may_overlap = false;
 	s->told = true;
 	s->turn = side == PROTO_TO_CLIENT; /* the lost bytes answered something; or replies to what was lost are still to come */
 	if (side == PROTO_TO_SERVER)
