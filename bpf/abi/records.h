@@ -201,6 +201,7 @@ struct plumb_rec_sock_stats {
 	__u32 netns;
 	__u8 local_addr[16];
 	__u8 remote_addr[16];
+	__u64 closed_ns;      /* when the process closed it, CLOCK_BOOTTIME, if the connection outlasted that; 0 unknown */
 	__u64 offset[2];      /* TCP: behind the latest I/O of each direction (enum plumb_direction), as in plumb_rec_data.offset; 0 unknown */
 };
 
@@ -233,6 +234,7 @@ struct plumb_rec_data {
 };
 #define PLUMB_DATA_WIRE 1u       /* seen on the wire (pcap), not at a socket call */
 #define PLUMB_DATA_CONTINUED 2u  /* not the first record of its I/O */
+#define PLUMB_DATA_RESUMED 8u    /* a request begins here, after some that were left out to save cost (PLUMB_LOSS_SHED): both directions go on, and nothing is missing */
 #define PLUMB_DATA_EOF 4u        /* len = 0: end of stream in this direction */
 
 /* One datagram. The peer is of this datagram (unconnected sockets talk to many). */

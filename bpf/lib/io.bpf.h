@@ -9,7 +9,6 @@
 #include "lib/regs.bpf.h"
 #include "lib/sock.bpf.h"
 
-#define PLUMB_RCV_SHUTDOWN 1 /* include/net/sock.h */
 #define PLUMB_MSG_OOB 0x1
 #define PLUMB_MSG_PEEK 0x2
 #define PLUMB_MSG_TRUNC 0x20
@@ -321,7 +320,7 @@ static __always_inline bool io_emit_stream(struct plumb_percpu *pc, __u32 level,
 	*r = *head;
 	r->offset = offset;
 	r->len = len;
-	r->flags = !len ? PLUMB_DATA_EOF : skip ? PLUMB_DATA_CONTINUED : 0;
+	r->flags = !len ? PLUMB_DATA_EOF : skip ? PLUMB_DATA_CONTINUED : head->flags;
 	got = want ? io_copy(r + 1, g, level, sizeof(*r), skip, want) : 0;
 	io_commit(pc, ends, r, sizeof(*r), got, want, skip);
 	return got == want;
@@ -386,6 +385,10 @@ static __always_inline __u64 io_stream(struct plumb_percpu *pc, struct sock *sk,
 	if (!plumb_enter(pc, &level))
 		return st->stats_ns;
 	io_head(&head, st, PLUMB_REC_DATA, pid_tgid, dir, g->path);
+	if (st->resumed && len) {
+		st->resumed = 0;
+		head.flags = PLUMB_DATA_RESUMED;
+	}
 	__u32 want = io_want(pc, st, g, dir, offset, len);
 	if (want > PLUMB_PAYLOAD_MAX || g->iov) {
 		struct plumb_scratch *s = plumb_scratch_get(level);
@@ -478,6 +481,7 @@ static __always_inline bool io_turns(struct plumb_sock_state *st, int dir)
 	if (st->turn)
 		return false;
 	st->turn = 1;
+	st->resumed = st->shed && !st->shed_wanted;
 	st->shed = st->shed_wanted;
 	return true;
 }

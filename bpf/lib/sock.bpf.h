@@ -23,6 +23,8 @@
 #define PLUMB_ST_BEGUN_OUT 32u
 #define PLUMB_ST_SENT_FIRST 2048u /* of all bytes seen the first went out */
 
+#define PLUMB_RCV_SHUTDOWN 1 /* include/net/sock.h */
+#define PLUMB_SEND_SHUTDOWN 2
 #define PLUMB_SOCK_DEAD 0 /* enum sock_flags: no process has it any more */
 #define PLUMB_SOCK_DONE 1 /* the peer's FIN was received */
 
@@ -32,6 +34,7 @@ struct plumb_sock_state {
 	__u64 start[2];   /* offset of the first byte seen */
 	__u64 stats_ns;   /* when its counters were last reported */
 	__u64 connect_ns; /* client: when the SYN was sent */
+	__u64 closed_ns;  /* when its process closed it, while the peer had not answered yet */
 	__u64 inode;      /* of the socket, where the state is found by address */
 	__u64 mmsg;       /* sendmmsg, recvmmsg: the array in use and how many of its messages have passed */
 	__u32 mmsg_done;
@@ -50,6 +53,7 @@ struct plumb_sock_state {
 	__u8 closed;      /* its SOCK_CLOSE record is out: what is still read is the end of the stream once more */
 	__u8 turn;        /* bytes of a request passed last */
 	__u8 shed;        /* not looked at, only bytes and turns are counted */
+	__u8 resumed;     /* looked at again: the next record says so */
 	__u8 shed_wanted; /* what the next turn sets `shed` to: no request is cut in two */
 };
 
@@ -464,6 +468,7 @@ static __noinline void sock_emit_stats(struct plumb_percpu *pc, struct sock *sk,
 			r->srtt_us = SK(tp, srtt_us) >> 3;
 		}
 	}
+	r->closed_ns = st->closed_ns;
 	r->error = st->error ? st->error : SK(sk, sk_err);
 	r->flags = flags | (st->flags & PLUMB_ST_FRESH ? 0 : PLUMB_SOCK_PREEXISTING);
 	if (r->error == 104 /* ECONNRESET */ || r->error == 32 /* EPIPE: a RST met a socket in CLOSE_WAIT */)
@@ -616,6 +621,7 @@ static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate
 		st->next[PLUMB_EGRESS] = st->start[PLUMB_EGRESS] = 0;
 		st->tgid = 0;
 		st->error = 0;
+		st->closed_ns = 0;
 		st->connect_ns = bpf_ktime_get_boot_ns();
 		sock_capture_reset(st->cookie);
 		sock_wanted(sk, st, tgid);
@@ -642,6 +648,9 @@ static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate
 			sock_emit_open(pc, sk, st);
 		return 0;
 	}
+	/* close(), not shutdown(): the FIN, and what comes of it, may take as long as the peer likes. */
+	if ((newstate == TCP_FIN_WAIT1 || newstate == TCP_LAST_ACK) && SK(sk, sk_shutdown) == (PLUMB_RCV_SHUTDOWN | PLUMB_SEND_SHUTDOWN))
+		st->closed_ns = bpf_ktime_get_boot_ns();
 	if (newstate == TCP_CLOSE) {
 		bool failed = oldstate == TCP_SYN_SENT;
 		/* The error goes to the process with its next call, so it is kept. */

@@ -277,6 +277,26 @@ static void an_answer_waits_at_its_requests_gap(void **state)
 	}
 }
 
+/* A stretch that was left out to save cost is no hole, in neither direction. */
+static void what_was_left_out_is_not_missing(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct conn_options){ 0 });
+	data_of(&f, PLUMB_INGRESS, 7, 0, 10, 10, 0);
+	data_of(&f, PLUMB_EGRESS, 7, 0, 10, 10, 0);
+	data_of(&f, PLUMB_INGRESS, 7, 500, 10, 10, PLUMB_DATA_RESUMED);
+	data_of(&f, PLUMB_EGRESS, 7, 900, 10, 10, 0);
+	assert_int_equal(f.seen.consumed, 40);
+	tick(&f, 1000 * 1000 * 1000);
+	assert_int_equal(f.seen.holes, 0);
+	data_of(&f, PLUMB_INGRESS, 7, 520, 10, 10, 0);
+	tick(&f, 1000 * 1000 * 1000);
+	assert_int_equal(f.seen.holes, 1);
+	fixture_done(&f);
+}
+
 /* The open record says where a stream begins: a first record that was lost leaves a hole like any other. A call that was under way then may begin before. */
 static void the_first_record_may_be_lost(void **state)
 {
@@ -640,6 +660,7 @@ int main(void)
 		cmocka_unit_test(a_dropped_socket_is_known_again),     cmocka_unit_test(the_longest_waiting_gives_way),
 		cmocka_unit_test(memory_is_bounded_and_bytes_add_up),         cmocka_unit_test(behind_two_gaps_order_is_kept),
 		cmocka_unit_test(an_answer_waits_at_its_requests_gap), cmocka_unit_test(the_first_record_may_be_lost),
+		cmocka_unit_test(what_was_left_out_is_not_missing),
 	};
 	return cmocka_run_group_tests_name("conn", tests, NULL, NULL);
 }

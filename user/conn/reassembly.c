@@ -583,6 +583,17 @@ void reassembly_expect(struct connection *c, enum plumb_direction dir, uint64_t 
 		begin(s, offset);
 }
 
+/* What passed since the latest record was left out on purpose: no gap. */
+static void resume(struct reassembly *r, struct connection *c, uint64_t time_ns)
+{
+	reassembly_flush(r, c, time_ns);
+	for (int d = 0; d < 2; d++) {
+		if (c->streams[d].data)
+			forget(r, c, (enum plumb_direction)d, CONN_UNSEEN_INCOMPLETE, time_ns);
+		c->streams[d].begun = false;
+	}
+}
+
 void reassembly_data(struct reassembly *r, struct connection *c, const struct plumb_rec_data *d, struct slice payload)
 {
 	enum plumb_direction dir = d->direction ? PLUMB_EGRESS : PLUMB_INGRESS;
@@ -592,6 +603,8 @@ void reassembly_data(struct reassembly *r, struct connection *c, const struct pl
 
 	if (c->waiting_at)
 		expire(r, c, d->h.time_ns);
+	if (d->flags & PLUMB_DATA_RESUMED)
+		resume(r, c, d->h.time_ns);
 	/* A call may have been under way when the beginning was looked up. */
 	if (s->begun && !s->bytes && d->offset < s->end && d->len)
 		begin(s, d->offset);
