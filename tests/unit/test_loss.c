@@ -45,7 +45,7 @@ static void on_end(void *ctx, struct exchange *x)
 	int request = number_at(f, PLUMB_EGRESS, &x->request), answer = number_at(f, PLUMB_INGRESS, &x->response);
 
 	f->errors += (x->flags & EXCHANGE_ERROR) != 0;
-	if (x->flags & (EXCHANGE_HOLE | EXCHANGE_NO_REQUEST | EXCHANGE_UNFINISHED))
+	if (x->flags & (EXCHANGE_HOLE | EXCHANGE_MALFORMED | EXCHANGE_NO_REQUEST | EXCHANGE_UNFINISHED))
 		f->marked++;
 	else
 		*(request >= 0 && request == answer ? &f->right : &f->wrong) += 1;

@@ -69,13 +69,15 @@ void delivery_watch(struct delivery *d, const struct sink *s, uint64_t now_ms)
 	d->retries = c.retries;
 }
 
-void delivery_report(struct delivery *d, const struct sink *s)
+void delivery_report(struct delivery *d, const struct sink *s, uint64_t undelivered)
 {
 	struct delivery_counts c = { .error = "" };
 
-	if (!s->ops->stats)
-		return;
-	s->ops->stats(s, take, &c);
+	if (s->ops->stats)
+		s->ops->stats(s, take, &c);
+	if (undelivered)
+		log_warn("sink %s: %llu spans were not delivered and are lost%s%s%s", s->ops->name, (unsigned long long)undelivered, c.error[0] ? " (" : "", c.error,
+			 c.error[0] ? ")" : "");
 	if (c.rejected > d->told)
 		say_refused(d, s, &c);
 	if (c.spooled > 0)

@@ -17,7 +17,7 @@ struct delivery {
 
 /* Cheap until it is due again, some seconds later. */
 void delivery_watch(struct delivery *d, const struct sink *s, uint64_t now_ms);
-/* At the end of a run, after the flush: what was refused meanwhile, what stays on disk for the next one. */
-void delivery_report(struct delivery *d, const struct sink *s);
+/* At the end of a run, after the flush: what was not delivered (and why, as far as the sink says), what was refused, what stays on disk for the next one. */
+void delivery_report(struct delivery *d, const struct sink *s, uint64_t undelivered);
 
 #endif

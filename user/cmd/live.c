@@ -257,9 +257,7 @@ static int engine_finish(struct engine *e, int status)
 		struct sink *s = e->sinks[i];
 		int64_t left = deadline_ms - clock_ms(CLOCK_MONOTONIC);
 		uint64_t undelivered = s->ops->flush ? s->ops->flush(s, left > 0 ? (int)left : 0) : 0;
-		if (undelivered)
-			log_warn("sink %s: %llu spans were not delivered and are lost", s->ops->name, (unsigned long long)undelivered);
-		delivery_report(&e->deliveries[i], s);
+		delivery_report(&e->deliveries[i], s, undelivered);
 	}
 	pipeline_free(e->pipeline);
 	for (uint32_t i = 0; i < e->o->nsinks; i++)

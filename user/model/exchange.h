@@ -37,6 +37,7 @@ struct exchange_ends {
 #define EXCHANGE_NO_REQUEST 2u  /* the response came first (joined mid-stream) */
 #define EXCHANGE_ERROR 4u
 #define EXCHANGE_HOLE 8u        /* bytes of it were lost; attributes may be missing */
+#define EXCHANGE_MALFORMED 32u  /* something in it, or in its response's place, is no message of its protocol */
 #define EXCHANGE_UNFINISHED 16u /* the input ended before it did */
 
 struct exchange {

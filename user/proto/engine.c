@@ -241,7 +241,7 @@ static void bad(struct proto_engine *e, struct connection *c, enum plumb_directi
 	struct extent at = extent_of(c, dir, offset, 0);
 
 	e->counts.bad[c->protocol]++;
-	pairing_lost(&e->pairing, c, dir, false, &at);
+	pairing_malformed(&e->pairing, c, dir, at.side);
 	tell_lost(c, dir);
 	c->streams[dir].lost = true;
 	if (++c->progress[dir].bad >= BAD_MAX)

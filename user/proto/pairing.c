@@ -308,7 +308,7 @@ static void complete_if_done(struct pairing *p, struct exchange *x)
 		complete(p, x);
 		return;
 	}
-	bool request_done = x->state & REQUEST_ENDED || !(x->state & REQUEST_BEGUN) || x->flags & EXCHANGE_HOLE;
+	bool request_done = x->state & REQUEST_ENDED || !(x->state & REQUEST_BEGUN) || x->flags & (EXCHANGE_HOLE | EXCHANGE_MALFORMED);
 	if (x->state & RESPONSE_ENDED && request_done)
 		complete(p, x);
 }
@@ -440,7 +440,8 @@ static bool came_with_the_last(const struct connection *c, enum plumb_direction 
 {
 	const struct exchange *x = c->last;
 
-	return x && at->start_ns != c->streams[dir].unseen_ns && (x->state & (REQUEST_ENDED | RESPONSE_BEGUN | EARLY)) == REQUEST_ENDED && !(x->flags & EXCHANGE_HOLE) && x->request.end_ns == at->start_ns;
+	return x && (x->state & (REQUEST_ENDED | RESPONSE_BEGUN | EARLY)) == REQUEST_ENDED && !(x->flags & EXCHANGE_HOLE) && x->request.end_ns == at->start_ns &&
+	       at->start_ns != c->streams[dir].unseen_ns;
 }
 
 /* Before a request begins: what do the open ones tell? See the header. */
@@ -783,6 +784,19 @@ void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction 
 		x->request.bytes = at->end - at->offset;
 		announce(p, x);
 	}
+}
+
+void pairing_malformed(struct pairing *p, struct connection *c, enum plumb_direction dir, enum proto_side side)
+{
+	struct exchange *x = c->progress[dir].exchange;
+
+	c->synced = c->may_overlap = false;
+	if (side == PROTO_TO_SERVER && !c->keyed)
+		(void)requests_lost(p, c);
+	if (!x && !c->keyed && !c->progress[dir].open && side == PROTO_TO_CLIENT)
+		x = c->first;
+	if (x)
+		x->flags |= EXCHANGE_MALFORMED;
 }
 
 /* Ends. */

@@ -56,6 +56,8 @@ void pairing_message(struct pairing *p, struct connection *c, enum plumb_directi
 void pairing_end(struct pairing *p, struct connection *c, enum plumb_direction dir, uint64_t end, uint64_t end_ns);
 /* Bytes were lost. whole: a message may be in them that was not seen to begin, at->offset up to at->end. */
 void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction dir, bool whole, const struct extent *at);
+/* What came in this direction is no message: nothing was lost, and yet nobody knows what follows. */
+void pairing_malformed(struct pairing *p, struct connection *c, enum plumb_direction dir, enum proto_side side);
 /* Ends all that is open, with error_type (NULL: the peer ended an orderly connection) if the response is not complete ("" = none) and `flags` added. */
 void pairing_close(struct pairing *p, struct connection *c, const char *error_type, uint32_t flags, uint64_t time_ns);
 /* Early responses whose request did not come, requests whose time is up. */

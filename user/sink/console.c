@@ -242,7 +242,10 @@ static void console_line(struct console_sink *c, const struct span *s)
 		more = spare;
 	console_time(out, s->start_ns + s->realtime_offset_ns);
 	buffer_append_byte(out, ' ');
-	console_duration(out, s->end_ns > s->start_ns ? s->end_ns - s->start_ns : 0);
+	if (slice_eq(console_attr(s, ATTR_PLUMB_INCOMPLETE), SLICE_LIT("request_not_seen")))
+		console_field(out, SLICE_LIT("       ?"), DURATION_COLUMNS, true); /* when it began is not known */
+	else
+		console_duration(out, s->end_ns > s->start_ns ? s->end_ns - s->start_ns : 0);
 	buffer_append_byte(out, ' ');
 	console_field(out, resource_service(s->process), c->columns.service, true);
 	buffer_append_byte(out, ' ');

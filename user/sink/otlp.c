@@ -211,6 +211,10 @@ static int otlp_url(const char *const *values, bool grpc, char *url, size_t url_
 	int len = (int)strlen(base);
 	while ((grpc || !exact) && len > 0 && base[len - 1] == '/')
 		len--;
+	/* Whoever gives the whole URL as the base means it. */
+	static const char whole[] = "/v1/traces";
+	if (!grpc && len >= (int)sizeof(whole) && strncmp(base + len - (sizeof(whole) - 1), whole, sizeof(whole) - 1) == 0)
+		path = "";
 	int n = snprintf(url, url_len, "%s%.*s%s", strstr(base, "://") ? "" : scheme, len, base, path);
 	if (n < 0 || (size_t)n >= url_len)
 		return -EINVAL;

@@ -149,6 +149,8 @@ static void put_common(struct semconv *s)
 		PASS(s, ATTR_PLUMB_INCOMPLETE);
 	else if (x->flags & EXCHANGE_HOLE)
 		put_str(s, ATTR_PLUMB_INCOMPLETE, SLICE_LIT("bytes_lost"));
+	else if (x->flags & EXCHANGE_MALFORMED)
+		put_str(s, ATTR_PLUMB_INCOMPLETE, SLICE_LIT("malformed"));
 	else if (x->flags & EXCHANGE_TRUNCATED)
 		put_str(s, ATTR_PLUMB_INCOMPLETE, SLICE_LIT("attributes_cut"));
 	if (x->request.tid)
