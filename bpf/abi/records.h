@@ -135,6 +135,7 @@ struct plumb_rec_process {
 #define PLUMB_PROCESS_TARGET 1u  /* selected by the operator's filters */
 #define PLUMB_PROCESS_GOLANG 2u  /* a Go program, or one that could not be read */
 #define PLUMB_PROCESS_PARTIAL 4u /* the process ended while it was being read: made from its exec record */
+#define PLUMB_PROCESS_EXECUTED 8u /* described because it had just executed a program: what it did before was another one's */
 
 struct plumb_rec_proc_stat {
 	struct plumb_rec_header h;

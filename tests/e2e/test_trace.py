@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """One request through three services in three languages and two databases is one trace, every span below the one that caused it."""
+import subprocess
+
 import pytest
 
 from harness import servers
 from harness.driver import Request, http_driver
+from harness.plumb import PLUMB
 from harness.process import APPS, BUILD, Process, free_port
-from harness.spans import CLIENT, SERVER, describe
+from harness.spans import CLIENT, SERVER, describe, parse
 
 pytestmark = pytest.mark.live
 REQUESTS = 13
@@ -104,3 +107,17 @@ def test_requests_at_the_same_time_are_not_mixed_up(start, plumb, postgres):
     assert len(calls) == REQUESTS, describe(calls)
     for s in calls:
         assert by_id[s.parent_id].path == s.path.replace("basket", "shop"), describe([s, by_id[s.parent_id]])
+
+
+def test_a_command_has_its_own_name(start, folder):
+    """What is known of a program is known from its first instruction on, whatever the engine reads first."""
+    server = start(servers.start_python)
+    for name in ("shop", "till"):
+        program = folder / f"{name}.py"
+        program.write_text(f"import urllib.request; urllib.request.urlopen('http://127.0.0.1:{server.port}/items/1').read()")
+        program.chmod(0o644)
+        for _ in range(5):
+            done = subprocess.run([PLUMB, "trace", "--metrics", "off", "--output", "otlp-json", "--", BUILD / "venv/bin/python", program], capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, done.stderr
+            spans = [s for s in parse(done.stdout) if s.kind == CLIENT]
+            assert [(s.service, s.path) for s in spans] == [(name, "/items/1")], done.stdout + done.stderr

@@ -276,7 +276,7 @@ static void tells_what_is_gone(void **state)
 	waitpid(pid, NULL, 0);
 	assert_int_equal(describe_process((uint32_t)pid, NULL, buf), -ESRCH);
 	assert_true(describe_process((uint32_t)pid, &exec, buf) > 0);
-	assert_int_equal(r->flags, PLUMB_PROCESS_PARTIAL);
+	assert_int_equal(r->flags, PLUMB_PROCESS_PARTIAL | PLUMB_PROCESS_EXECUTED);
 	assert_int_equal(r->ppid, 7);
 	assert_string_equal(find(r, "service.name"), "shortlived");
 	assert_string_equal(find(r, "container.id"), ID64);

@@ -613,6 +613,8 @@ int describe_process(uint32_t pid, const struct plumb_rec_exec *exec, void *buf)
 	r->ppid = gone ? exec->ppid : (uint32_t)fields[3];
 	r->start_ns = exec ? exec->start_ns : fields[21] * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
 	r->flags = gone ? PLUMB_PROCESS_PARTIAL : is_go(pid) ? PLUMB_PROCESS_GOLANG : 0;
+	if (exec)
+		r->flags |= PLUMB_PROCESS_EXECUTED;
 
 	describe_attributes(&d, pid, exec, text, text + PROC_TEXT_MAX);
 	free(text);

@@ -168,8 +168,11 @@ static bool control_goes_ahead(const struct live *l, struct slice raw)
 {
 	if (raw.len < sizeof(struct plumb_rec_header))
 		return raw.len > 0; /* corrupt: delivered to be counted */
-	uint16_t type = ((const struct plumb_rec_header *)(const void *)raw.ptr)->type;
-	return type == PLUMB_REC_START || (type == PLUMB_REC_PROCESS && !l->tick_ns);
+	const struct plumb_rec_process *r = (const void *)raw.ptr;
+	if (r->h.type != PLUMB_REC_PROCESS || raw.len < sizeof(*r))
+		return r->h.type == PLUMB_REC_START;
+	/* One that has executed a program since is not who it was: its exec is in the rings, and would undo what goes ahead of it. */
+	return !l->tick_ns && !(r->flags & PLUMB_PROCESS_EXECUTED);
 }
 
 /* The ring whose next record is the oldest, if that is not younger than `until`. */
