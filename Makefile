@@ -1,9 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # plumb: `make run` and `make check` do all the set-up a fresh machine needs. `make help` lists the rest.
 # Variables: V=1 shows commands, SAN=1 builds with ASan and UBSan into build/asan, SETUP=0 installs nothing. SAN=fuzz is for libFuzzer.
+# ARCH=arm64 on another machine builds for arm64 into build/arm64, with what tests/kernels/sysroot.sh arm64 fetches.
 
 SAN ?= 0
 SETUP ?= 1
+HOST := $(patsubst aarch64,arm64,$(shell uname -m))
+ARCH := $(HOST)
+ifneq ($(ARCH),$(HOST))
+B ?= build/$(ARCH)
+TRIPLET := $(patsubst arm64,aarch64,$(ARCH))-linux-gnu
+SYSROOT := $(shell tests/kernels/sysroot.sh --cached $(ARCH))
+CC := $(TRIPLET)-gcc --sysroot=$(SYSROOT)
+AR := $(TRIPLET)-ar
+PKG_CONFIG := PKG_CONFIG_SYSROOT_DIR=$(SYSROOT) PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/$(TRIPLET)/pkgconfig:$(SYSROOT)/usr/share/pkgconfig pkg-config
+endif
 B ?= $(if $(filter 1,$(SAN)),build/asan,$(if $(filter fuzz,$(SAN)),build/fuzz,build))
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
@@ -14,10 +25,10 @@ CLANG ?= clang
 LLVM_STRIP ?= llvm-strip
 BPFTOOL ?= $(firstword $(shell command -v bpftool) /usr/sbin/bpftool)
 PROTOC_C ?= protoc-c
+PKG_CONFIG ?= pkg-config
 PREFIX ?= /usr/local
 VERSION := $(shell cat VERSION)
 
-ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
 VMLINUX := vmlinux/$(ARCH)
 BPF_ARCH := $(patsubst x86_64,x86,$(ARCH))
 
@@ -34,8 +45,8 @@ CFLAGS ?= -O3 -g
 # gcc clears structs of some hundred bytes by `rep stos`, which takes longer to begin than the library's memset to end.
 TUNE := $(shell $(CC) -mmemset-strategy=libcall:-1:noalign -E -x c - </dev/null >/dev/null 2>&1 && echo -mmemset-strategy=libcall:-1:noalign)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DPLUMB_VERSION='"$(VERSION)"' $(WARN) $(SANFLAGS) -fstack-protector-strong $(TUNE) $(CFLAGS) \
-	-Iuser -I$(B)/gen $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
-ALL_LDLIBS = $(SANFLAGS) $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lm -lpthread
+	-Iuser -I$(B)/gen $(shell $(PKG_CONFIG) --cflags $(LIBS) 2>/dev/null)
+ALL_LDLIBS = $(SANFLAGS) $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null) -lm -lpthread
 
 # The library holds everything but the privileged side, the commands and main; unit tests and fuzzers link it alone.
 LIB_SRC := $(filter-out user/probe/% user/cmd/%,$(wildcard user/*/*.c)) $(wildcard user/pipeline.c)
@@ -134,7 +145,7 @@ $(B)/plumb: $(BIN_OBJ) $(B)/libplumb.a
 
 $(B)/libplumb.a: $(LIB_OBJ)
 	$(say) AR $@
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/obj/%.o: %.c | $(PROTO_GEN)
 	$(say) CC $<
