@@ -78,7 +78,7 @@ static __always_inline bool plumb_syscall_inside(const struct pt_regs *regs)
 #define PLUMB_NR_preadv2 286
 #define PLUMB_NR_pwritev2 287
 #define PLUMB_NR_io_uring_enter 426
-#define PLUMB_TIF_32BIT (1ul << 22) /* arch/arm64/include/asm/thread_info.h */
+#define PLUMB_PSR_MODE32_BIT 0x10 /* arch/arm64/include/uapi/asm/ptrace.h: the program is a 32-bit one */
 
 static __always_inline void plumb_syscall_of(const struct pt_regs *regs, struct task_struct *task, struct plumb_syscall *ret)
 {
@@ -91,14 +91,37 @@ static __always_inline void plumb_syscall_of(const struct pt_regs *regs, struct 
 	ret->arg[3] = regs->regs[3];
 	ret->arg[4] = regs->regs[4];
 	ret->arg[5] = regs->regs[5];
-	if (PLUMB_TASK(task, thread_info.flags) & PLUMB_TIF_32BIT)
+	if (regs->pstate & PLUMB_PSR_MODE32_BIT)
 		ret->nr = -1;
 }
 
-/* The first argument's register takes the result: where they differ the call is over, where they are equal that is not certain, so never claimed. */
+/*
+ * The same by the register of the first argument, which takes the result. A result that equals the argument looks like a call that goes on: of the calls that move
+ * bytes it is one of as many bytes as the number of its descriptor.
+ */
 static __always_inline bool plumb_syscall_inside(const struct pt_regs *regs)
 {
-	return false;
+	if (regs->regs[0] != regs->orig_x0)
+		return false;
+	switch (regs->syscallno) {
+	case PLUMB_NR_read:
+	case PLUMB_NR_write:
+	case PLUMB_NR_readv:
+	case PLUMB_NR_writev:
+	case PLUMB_NR_preadv2:
+	case PLUMB_NR_pwritev2:
+	case PLUMB_NR_recvfrom:
+	case PLUMB_NR_sendto:
+	case PLUMB_NR_recvmsg:
+	case PLUMB_NR_sendmsg:
+	case PLUMB_NR_recvmmsg:
+	case PLUMB_NR_sendmmsg:
+	case PLUMB_NR_sendfile:
+	case PLUMB_NR_splice:
+		return true;
+	default:
+		return false;
+	}
 }
 
 #else
