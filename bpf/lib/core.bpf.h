@@ -91,6 +91,35 @@ const volatile __u32 ring_bytes = 4096; /* of the first level, a power of two; s
 /* A ring that holds this much more than when the reader was last called calls it before its timer does. */
 const volatile __u32 wake_bytes = 256 * 1024;
 
+/*
+ * Order of memory between CPUs. x86 keeps loads in order, and stores; arm64 keeps neither. There a load comes after another if its address is made from what that
+ * one read, even if it is the same whatever was read: 0 of a value, in a way that no compiler sees through.
+ */
+static __always_inline __u64 plumb_zero_of(__u64 value)
+{
+#if defined(__TARGET_ARCH_x86)
+	return 0;
+#else
+	asm volatile("%0 &= 0" : "+r"(value) : : "memory");
+	return value;
+#endif
+}
+
+/* `pointer`, through which nothing is read before `value` was. Not for a value that was compared before: the compiler may take the other side's for it. */
+#define plumb_after(pointer, value) ((typeof(pointer))((__u64)(pointer) + plumb_zero_of(value)))
+
+/* One more, seen by nobody who does not see all that was stored before. */
+static __always_inline void plumb_publish(__u32 *counter)
+{
+#if defined(__TARGET_ARCH_x86)
+	__sync_fetch_and_add(counter, 1);
+#else
+	__u32 before = __sync_fetch_and_add(counter, 1);
+
+	asm volatile("" : : "r"(before)); /* without a use of it the addition would be one without order */
+#endif
+}
+
 static __always_inline struct plumb_percpu *plumb_percpu_get(void)
 {
 	__u32 zero = 0;

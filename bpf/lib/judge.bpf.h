@@ -155,7 +155,7 @@ static __always_inline void judge_exec(struct task_struct *task, const char *cgr
 		return;
 	struct plumb_generation *g = bpf_map_lookup_elem(&target_generation, &zero);
 	if (g)
-		__sync_fetch_and_add(&g->execs, 1);
+		plumb_publish(&g->execs);
 }
 
 static __always_inline void judge_exit(__u32 pid)

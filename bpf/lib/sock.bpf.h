@@ -188,14 +188,19 @@ static __always_inline __u32 sock_capture(const struct plumb_sock_state *st, int
 	volatile struct plumb_policy_slot *p = bpf_map_lookup_elem(&policies, &at);
 	__u64 want = default_capture < st->capture ? default_capture : st->capture;
 
-	if (p && p->sock == cookie) {
-		__u64 until = p->until[dir & 1], asked = p->want[dir & 1];
-		if (asked > st->capture)
-			asked = st->capture; /* what is skipped before it does not count */
-		__u64 unwanted = until > offset ? until - offset : 0;
-		/* Else the slot has become another's meanwhile. */
-		if (p->sock == cookie)
-			want = unwanted >= len ? 0 : unwanted + asked;
+	if (p) {
+		__u64 tag = p->sock;
+		p = plumb_after(p, tag);
+		if (tag == cookie) {
+			__u64 until = p->until[dir & 1], asked = p->want[dir & 1];
+			p = plumb_after(p, until | asked);
+			if (asked > st->capture)
+				asked = st->capture; /* what is skipped before it does not count */
+			__u64 unwanted = until > offset ? until - offset : 0;
+			/* Else the slot has become another's meanwhile. */
+			if (p->sock == cookie)
+				want = unwanted >= len ? 0 : unwanted + asked;
+		}
 	}
 	return want < len ? (__u32)want : len;
 }
@@ -256,6 +261,8 @@ static __always_inline void sock_shed(struct sock *sk, struct plumb_sock_state *
 	__u32 zero = 0;
 	struct plumb_shed *s = bpf_map_lookup_elem(&shed, &zero);
 
+	if (s)
+		s = plumb_after(s, st->generation);
 	st->shed_wanted = 0;
 	st->capture = s && s->capture_bytes ? s->capture_bytes : ~0u;
 	/* Datagrams are few, and their sockets talk to many: all are looked at. */
@@ -524,7 +531,7 @@ static __always_inline bool sock_wanted(struct sock *sk, struct plumb_sock_state
 			st->opened = 0;
 		}
 		bool passed = st->tgid && !(st->flags & PLUMB_ST_WANTED);
-		st->tgid = tgid;
+		st->tgid = tgid + (__u32)plumb_zero_of(gen); /* the verdict is looked up by it: not before the generation was read */
 		st->generation = gen;
 		/* What it did while it was nobody's is not missed. */
 		if (sock_judge(sk, st) && passed && st->flags & PLUMB_ST_TCP)

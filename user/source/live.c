@@ -263,7 +263,7 @@ static void live_wait_idle(struct live *l, uint64_t us)
 	live_set_idle(l, 1);
 	/* What came before the flag was set called nobody. */
 	for (uint32_t i = 0; i < l->link->nrings; i++)
-		if (__atomic_load_n(&l->rings[i].map.ends->head, __ATOMIC_ACQUIRE) != l->rings[i].at)
+		if (__atomic_load_n(&l->rings[i].map.ends->head, __ATOMIC_SEQ_CST) != l->rings[i].at)
 			us = least(us, LIVE_PERIOD_MAX_US);
 	live_sleep(l, least(us, LIVE_IDLE_US));
 	live_set_idle(l, 0);
