@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # plumb: `make run` and `make check` do all the set-up a fresh machine needs. `make help` lists the rest.
 # Variables: V=1 shows commands, SAN=1 builds with ASan and UBSan into build/asan, SETUP=0 installs nothing. SAN=fuzz is for libFuzzer.
-# ARCH=arm64 on another machine builds for arm64 into build/arm64, with what tests/kernels/sysroot.sh arm64 fetches.
+# ARCH=arm64 on another machine builds for arm64 into build/arm64, with what tests/kernels/setup.sh arm64 has fetched.
 
 SAN ?= 0
 SETUP ?= 1
@@ -61,13 +61,13 @@ PROTO_GEN := $(PROTO_SRC:user/%.proto=$(B)/gen/%.pb-c.h)
 UNIT_SRC := $(wildcard tests/unit/test_*.c tests/proto/test_*.c)
 UNIT := $(UNIT_SRC:%.c=$(B)/%)
 
-.PHONY: all build run check test unit bench soak fuzz lint check-kernels check-layers fmt help install setup setup-check clean new-proto
+.PHONY: all build run check test unit bench soak fuzz lint check-kernels check-arm64 check-layers fmt help install setup setup-check clean new-proto
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: build
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## ?/\1\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## ?/\1\t/' | expand -t 16
 
 build: setup ## build/plumb
 	$(Q)$(MAKE) --no-print-directory $(B)/plumb
@@ -115,6 +115,9 @@ fuzz-programs: $(FUZZ)
 
 check-kernels: build ## boots stock kernels under QEMU and tries everything there (docs/kernels.md)
 	$(Q)./tests/kernels/run.sh
+
+check-arm64: setup ## the same for arm64, cross-built and emulated; no part of check
+	$(Q)./tests/kernels/run.sh arm64
 
 .PHONY: lint-headers
 lint-headers: $(SKEL) $(PROTO_GEN)

@@ -7,13 +7,13 @@ import shutil
 import stat
 import subprocess
 import tarfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.process import BUILD, REPO
 
 HERE = Path(__file__).parent
-OWN = BUILD / "tests/kernels"
-PROGRAMS = {"plumb": BUILD / "plumb", "paths": BUILD / "tests/e2e/paths", "truth": OWN / "truth", "withhold": OWN / "withhold"}
+PROGRAMS = {"plumb": "plumb", "paths": "tests/e2e/paths", "truth": "tests/kernels/truth", "withhold": "tests/kernels/withhold"}
 FILES = {
     "/etc/passwd": "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n",
     "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
@@ -22,28 +22,81 @@ FILES = {
 DEADLINE_S = 300
 
 
-def missing():
+@dataclass(frozen=True)
+class Architecture:
+    """What differs between guests of one architecture and another."""
+    name: str
+    build: Path        # where the programs for it are
+    needs: tuple       # programs, and the packages that they come in; the emulator is the first
+    machine: tuple     # its arguments
+    console: str       # the first serial port
+    results: str       # the second
+    results_port: tuple
+    kernel_options: str
+    patience: int      # how many times as long as on x86_64 anything may take
+
+    @property
+    def foreign(self):
+        return self.name != HOST
+
+
+HOST = "x86_64"
+X86_64 = Architecture(
+    HOST, BUILD, (("qemu-system-x86_64", "qemu-system-x86"), ("busybox", "busybox-static")), ("-machine", "q35", "-cpu", "max"),
+    "ttyS0", "ttyS1", ("-serial", "chardev:results"), "tsc=reliable", 1)
+# pauth-impdef: pointers are signed by a hash that is cheap to emulate. The machine has one serial port of its own.
+ARM64 = Architecture(
+    "arm64", BUILD / "arm64", (("qemu-system-aarch64", "qemu-system-arm"), ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu")), ("-machine", "virt", "-cpu", "max,pauth-impdef=on"),
+    "ttyAMA0", "ttyS0", ("-device", "pci-serial,chardev=results"), "", 4)
+ARCHITECTURES = {a.name: a for a in (X86_64, ARM64)}
+
+
+def programs(arch):
+    """{name in the guest: path} of what was built for it."""
+    return {name: arch.build / path for name, path in PROGRAMS.items()}
+
+
+def missing(arch):
     """What this machine lacks to run a guest, or None."""
-    if os.uname().machine != "x86_64":
-        return "the kernel tests need an x86-64 machine: their guests run the program that was built here"
-    for program, package in (("qemu-system-x86_64", "qemu-system-x86"), ("busybox", "busybox-static")):
+    if os.uname().machine != HOST:
+        return "the kernel tests need an x86-64 machine"
+    for program, package in arch.needs:
         if not shutil.which(program):
             return f"no {program}: install {package}"
-    return None
+    return fetched("sysroot.sh", "--cached", arch.name)[1] if arch.foreign else None
 
 
-def kernel(series):
-    """Path of its image, or (None, why)."""
-    done = subprocess.run([HERE / "kernel.sh", series], capture_output=True, text=True)
+def fetched(script, *args):
+    """Path that one of our scripts prints, and None; or None, and why there is none."""
+    done = subprocess.run([HERE / script, *args], capture_output=True, text=True)
     if done.returncode:
-        return None, (done.stderr.strip().splitlines() or [f"kernel.sh ended with {done.returncode}"])[-1]
+        return None, (done.stderr.strip().splitlines() or [f"{script} ended with {done.returncode}"])[-1]
     return Path(done.stdout.strip()), None
 
 
+def kernel(arch, series):
+    """Path of its image and None, or None and why."""
+    return fetched("kernel.sh", series, arch.name)
+
+
 def libraries(program):
-    """Shared objects of a program, its loader included, as the dynamic linker of this machine finds them."""
+    """Shared objects of a program, its loader included, as the dynamic linker of this machine finds them: {path in the guest: path here}."""
     said = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-    return set(re.findall(r"(?:=> )?(/\S+) \(0x", said))
+    return {path: path for path in re.findall(r"(?:=> )?(/\S+) \(0x", said)}
+
+
+def foreign_libraries(program, sysroot):
+    """The same of a program for another architecture, out of its packages, by what the objects say that they need."""
+    found, waiting = {}, [Path(program)]
+    while waiting:
+        said = subprocess.run(["readelf", "--wide", "--dynamic", "--program-headers", waiting.pop()], capture_output=True, text=True, check=True).stdout
+        for name in re.findall(r"Shared library: \[(.+)\]|program interpreter: (.+)\]", said):
+            name = Path(name[0] or name[1]).name
+            if name not in found:
+                found[name] = next(path for folder in ("lib", "usr/lib") for path in sorted(sysroot.glob(f"{folder}/*/{name}")))
+                waiting.append(found[name])
+    # Where a loader without a cache looks.
+    return {f"/lib/{name}": path for name, path in found.items()}
 
 
 def cpio_entry(name, mode, data=b""):
@@ -61,11 +114,13 @@ def pad(data):
     return data + b"\0" * (-len(data) % 4)
 
 
-def initramfs(path, trials):
+def initramfs(arch, path, trials):
     """busybox, our programs with their libraries, and the list of trials that guest.sh runs."""
-    files = {f"/bin/{name}": program for name, program in PROGRAMS.items()} | {"/bin/busybox": shutil.which("busybox"), "/init": HERE / "guest.sh"}
-    for program in PROGRAMS.values():
-        files |= {library: library for library in libraries(program)}
+    sysroot = fetched("sysroot.sh", "--cached", arch.name)[0] if arch.foreign else None
+    busybox = sysroot / "bin/busybox" if arch.foreign else shutil.which("busybox")
+    files = {f"/bin/{name}": program for name, program in programs(arch).items()} | {"/bin/busybox": busybox, "/init": HERE / "guest.sh"}
+    for program in programs(arch).values():
+        files |= foreign_libraries(program, sysroot) if arch.foreign else libraries(program)
     contents = {name: (Path(source).read_bytes(), 0o755) for name, source in files.items()}
     contents |= {name: (text.encode(), 0o644) for name, text in (FILES | {"/etc/trials": trials}).items()}
     folders = sorted({str(parent) for name in contents for parent in Path(name).parents} - {"/"} | {"/usr"})
@@ -77,21 +132,23 @@ def initramfs(path, trials):
         out.write(cpio_entry("TRAILER!!!", 0))
 
 
-def boot(image, folder, trials):
+def boot(arch, image, folder, trials):
     """Runs a guest to its end. Returns {file: bytes} of what it sent; the console is in folder/console."""
     ramdisk, results, console = folder / "initramfs", folder / "results.tgz", folder / "console"
-    initramfs(ramdisk, trials)
+    initramfs(arch, ramdisk, trials)
     results.unlink(missing_ok=True)
+    deadline_s = DEADLINE_S * arch.patience
+    options = f"console={arch.console} results={arch.results} patience={arch.patience} {arch.kernel_options} quiet panic=-1 random.trust_cpu=on nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
     # One thread for all emulated CPUs: with one for each, QEMU before 8.1 may run an int3 that the kernel has already taken out of its code (static branches), and the kernel panics.
-    argv = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-machine", "q35", "-cpu", "max", "-smp", "2", "-m", "1024", "-nographic", "-nodefaults", "-no-reboot",
-            "-kernel", image, "-initrd", ramdisk, "-append", "console=ttyS0 quiet panic=-1 random.trust_cpu=on tsc=reliable nowatchdog rcupdate.rcu_cpu_stall_suppress=1", "-serial", f"file:{console}", "-serial", f"file:{results}"]
+    argv = [arch.needs[0][0], "-accel", "tcg,thread=single", *arch.machine, "-smp", "2", "-m", "1024", "-nographic", "-nodefaults", "-no-reboot", "-kernel", image,
+            "-initrd", ramdisk, "-append", options, "-serial", f"file:{console}", "-chardev", f"file,id=results,path={results}", *arch.results_port]
     # Emulated CPUs are late when this machine is busy: the guest must doubt neither its clock nor its tasks.
     # PDEATHSIG: an emulator outlives no test that was cut short.
     argv = ["setpriv", "--pdeathsig", "KILL", *argv]
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE_S)
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=deadline_s)
     except subprocess.TimeoutExpired:
-        raise AssertionError(f"the guest did not end within {DEADLINE_S} s:\n{tail(console)}") from None
+        raise AssertionError(f"the guest did not end within {deadline_s} s:\n{tail(console)}") from None
     assert done.returncode == 0, f"QEMU ended with {done.returncode}: {done.stderr}"
     try:
         with tarfile.open(fileobj=io.BytesIO(results.read_bytes())) as archive:

@@ -1,7 +1,8 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: Apache-2.0
-# /init of a guest: tries plumb on this kernel and sends what came of it to the host as a tar file over the second serial port. It judges nothing: results are
+# /init of a guest: tries plumb on this kernel and sends what came of it to the host as a tar file over a serial port. It judges nothing: results are
 # truths, spans, output and exit statuses, one folder a trial, and the host compares them. Run by guest.py; never on a machine that is used for something else.
+# From the kernel's command line: $results, the serial port, and $patience, how many times as long as written here anything may take.
 export PATH=/bin HOME=/
 
 if [ ! -e /started ]; then
@@ -24,7 +25,7 @@ cd /results || exit
 
 # await SECONDS COMMAND…: until it succeeds. Returns 1 when the time is over.
 await() {
-	local deadline=$(($(uptime_s) + $1))
+	local deadline=$(($(uptime_s) + $1 * patience))
 	shift
 	until "$@"; do
 		[ "$(uptime_s)" -lt $deadline ] || return 1
@@ -77,7 +78,7 @@ trial() {
 
 . /etc/trials
 tar -c . | gzip -1 > /tmp/results.tgz
-stty -F /dev/ttyS1 raw -echo
-cat /tmp/results.tgz > /dev/ttyS1
+stty -F "/dev/$results" raw -echo
+cat /tmp/results.tgz > "/dev/$results"
 sync
 reboot -f
