@@ -235,7 +235,7 @@ struct plumb_rec_data {
 };
 #define PLUMB_DATA_WIRE 1u       /* seen on the wire (pcap), not at a socket call */
 #define PLUMB_DATA_CONTINUED 2u  /* not the first record of its I/O */
-#define PLUMB_DATA_RESUMED 8u    /* a request begins here, after some that were left out to save cost (PLUMB_LOSS_SHED): both directions go on, and nothing is missing */
+#define PLUMB_DATA_RESUMED 8u    /* what passed before, in both directions, was left out: to save cost (PLUMB_LOSS_SHED), or as another process's. Nothing is missing */
 #define PLUMB_DATA_EOF 4u        /* len = 0: end of stream in this direction */
 
 /* One datagram. The peer is of this datagram (unconnected sockets talk to many). */

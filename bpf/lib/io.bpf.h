@@ -481,7 +481,8 @@ static __always_inline bool io_turns(struct plumb_sock_state *st, int dir)
 	if (st->turn)
 		return false;
 	st->turn = 1;
-	st->resumed = st->shed && !st->shed_wanted;
+	if (st->shed && !st->shed_wanted)
+		st->resumed = 1;
 	st->shed = st->shed_wanted;
 	return true;
 }

@@ -534,8 +534,8 @@ static __always_inline bool sock_wanted(struct sock *sk, struct plumb_sock_state
 		st->tgid = tgid + (__u32)plumb_zero_of(gen); /* the verdict is looked up by it: not before the generation was read */
 		st->generation = gen;
 		/* What it did while it was nobody's is not missed. */
-		if (sock_judge(sk, st) && passed && st->flags & PLUMB_ST_TCP)
-			st->flags &= ~(PLUMB_ST_FRESH | PLUMB_ST_BEGUN_IN | PLUMB_ST_BEGUN_OUT);
+		if (sock_judge(sk, st) && passed)
+			st->resumed = 1;
 		sock_shed(sk, st);
 	}
 	return st->flags & PLUMB_ST_WANTED;
