@@ -679,10 +679,48 @@ static void who_has_most_gives_way(void **state)
 	fixture_done(&f);
 }
 
+/* HEAD and GET take turns in a long pipeline: whose kind could not be kept is marked, and the next one after it is not. */
+static void kinds_beyond_the_queue_are_marked(void **state)
+{
+	enum { KEPT = 32, ALL = 40 };
+	static const char *const requests[] = { "GET /x HTTP/1.1\r\nHost: a\r\n\r\n", "HEAD /x HTTP/1.1\r\nHost: a\r\n\r\n" };
+	static const char *const responses[] = { "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nvalue", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" };
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+	for (int i = 0; i < ALL; i++)
+		text(&f, PLUMB_EGRESS, requests[i & 1]);
+	for (int i = 0; i < ALL; i++) {
+		text(&f, PLUMB_INGRESS, responses[i & 1]);
+		if (i < KEPT)
+			assert_int_equal(f.ended, i + 1);
+	}
+	close_socket(&f, 0);
+	assert_int_equal(f.ended - f.no_request, ALL);
+	assert_true(f.holes >= ALL - KEPT);
+	fixture_done(&f);
+
+	/* Forgotten with the last answer. */
+	fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+	for (int i = 0; i < KEPT + 1; i++)
+		text(&f, PLUMB_EGRESS, requests[(i & 1) ^ 1]);
+	for (int i = 0; i < KEPT + 1; i++)
+		text(&f, PLUMB_INGRESS, "HTTP/1.1 304 Not Modified\r\n\r\n");
+	assert_int_equal(f.ended, KEPT + 1);
+	assert_int_equal(f.holes, 1);
+	text(&f, PLUMB_EGRESS, requests[0]);
+	text(&f, PLUMB_INGRESS, responses[0]);
+	assert_int_equal(f.ended, KEPT + 2);
+	assert_int_equal(f.holes, 1);
+	fixture_done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pipeline_is_captured_whole),
+		cmocka_unit_test(kinds_beyond_the_queue_are_marked),
 		cmocka_unit_test(a_long_value_is_not_asked_for),
 		cmocka_unit_test(who_has_most_gives_way),
 		cmocka_unit_test(an_id_used_twice_is_looked_for_nearby),

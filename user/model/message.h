@@ -39,7 +39,7 @@ enum message_kind {
  * BEGIN of a request: the parser has met a loss, and starts pairing afresh here; what is older will not be answered any more.
  */
 #define MESSAGE_FLUSH 256u
-/* With BEGIN of a request: after a loss the parser cannot tell its response; if none comes, the exchange is incomplete, not failed. */
+/* With BEGIN of a request: the parser cannot tell its response, after a loss or for want of room; the exchange is incomplete. */
 #define MESSAGE_UNSURE 512u
 
 struct message {

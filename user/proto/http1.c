@@ -65,6 +65,7 @@ struct http1_state {
 	struct http1_side side[2];
 	uint32_t run[RUNS_MAX]; /* length << 2 | kind */
 	uint8_t first, runs;
+	bool kinds_lost; /* a kind did not fit; until no response is due any more */
 };
 
 _Static_assert(sizeof(struct http1_state) <= CONNECTION_PARSER_BYTES, "parser state");
@@ -73,8 +74,10 @@ static void push_request(struct http1_state *s, enum request_kind kind)
 {
 	uint32_t *last = s->runs ? &s->run[(s->first + s->runs - 1u) % RUNS_MAX] : NULL;
 
-	/* Out of runs: the count stays right and the kind is lost, which costs a resync at worst. */
-	if (last && ((*last & 3u) == (uint32_t)kind || s->runs == RUNS_MAX)) {
+	/* Out of runs: the count stays right and the kind is lost, so that a response may be taken for two or two for one. */
+	bool same = last && (*last & 3u) == (uint32_t)kind;
+	s->kinds_lost = s->runs && (s->kinds_lost || (!same && s->runs == RUNS_MAX));
+	if (same || s->runs == RUNS_MAX) {
 		if (*last < UINT32_MAX - 4)
 			*last += 4;
 		return;
@@ -465,12 +468,14 @@ static void begin_message(struct http1_state *st, enum proto_side side, struct m
 	s->unsure = false;
 	s->frame &= (uint8_t)~FRAME_LINE_SEEN;
 	s->phase = PHASE_HEADERS;
-	if (side == PROTO_TO_SERVER)
+	if (side == PROTO_TO_SERVER) {
 		push_request(st, (enum request_kind)s->kind);
-	else if (s->status >= 200)
+		m->flags |= st->kinds_lost ? MESSAGE_UNSURE : 0;
+	} else if (s->status >= 200) {
 		s->kind = (uint8_t)pop_request(st);
-	else if (s->status != 101)
+	} else if (s->status != 101) {
 		m->flags |= MESSAGE_INTERIM;
+	}
 }
 
 /* A request line that has not ended after EARLY_BYTES: its target is cut, its version waits for its end. */
