@@ -72,6 +72,7 @@ struct redis_state {
 	uint8_t streams;
 	uint8_t confirm;              /* enum redis_confirm of the reply being read: its last element is the number of subscriptions left */
 	bool contain, client_reply, no_reply;
+	bool multi;                   /* requests are queued, up to EXEC */
 	bool subscribe;               /* the request is one of the six that subscribe or unsubscribe */
 	bool top;                     /* the reply's own value is still to come (attributes may precede it) */
 	bool in_line : 1, in_chunks : 1;
@@ -137,6 +138,10 @@ static void request_name(struct redis_state *s, struct slice name)
 		s->request_expect = EXPECT_SYNC;
 	else if (redis_subscribes(name))
 		subscribe_expect(s, name);
+	else if (slice_ieq(name, SLICE_LIT("MULTI")))
+		s->multi = true;
+	else if (slice_ieq(name, SLICE_LIT("EXEC")) || slice_ieq(name, SLICE_LIT("DISCARD")) || slice_ieq(name, SLICE_LIT("RESET")))
+		s->multi = false;
 	if (s->reply_mode == REPLY_SKIP_THIS)
 		s->reply_mode = REPLY_ON;
 	if (s->reply_mode == REPLY_SKIP_NEXT)
@@ -146,6 +151,8 @@ static void request_name(struct redis_state *s, struct slice name)
 
 static void client_reply_set(struct redis_state *s, struct slice mode)
 {
+	if (s->args != 3 || s->multi) /* refused, or only queued */
+		return;
 	if (slice_ieq(mode, SLICE_LIT("OFF")))
 		s->reply_mode = REPLY_OFF;
 	else if (slice_ieq(mode, SLICE_LIT("ON")))
@@ -501,6 +508,8 @@ static void answer(struct redis_state *s, char type, struct slice line, enum red
 	}
 	if (s->answered != s->sent)
 		s->answered++;
+	else if (s->reply_mode == REPLY_OFF && !confirm) /* none was due: the mode is another one */
+		s->reply_mode = REPLY_ON;
 }
 
 /* Whether the aggregate that begins with `word` answers a request. */
@@ -788,8 +797,10 @@ static void redis_lost(void *state, enum proto_side side)
 	s->may_overlap = false;
 	s->told = true;
 	s->turn = side == PROTO_TO_CLIENT; /* the lost bytes answered something; or replies to what was lost are still to come */
-	if (side == PROTO_TO_SERVER)
+	if (side == PROTO_TO_SERVER) {
 		s->args_left = 0;
+		s->multi = false;
+	}
 }
 
 static size_t redis_resync(void *state, enum proto_side side, struct slice in)
