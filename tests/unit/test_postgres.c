@@ -223,6 +223,60 @@ static void aborts_up_to_its_sync(void **state)
 	session_done(&s);
 }
 
+/* Whose Parse the server refuses, or never looks at, has no text afterwards: what stood under the name before is not kept. */
+static void forgets_what_was_refused(void **state)
+{
+	struct session s;
+
+	(void)state;
+	session_init(&s);
+	start(&s);
+	msg('P', "ss2", "a", "SELECT 1", 0);
+	msg('S', "");
+	flush_to(&s, PROTO_TO_SERVER);
+	msg('1', "");
+	msg('Z', "1", 'I');
+	flush_to(&s, PROTO_TO_CLIENT);
+	expect(&s, "q1+ [shop]\nq1- [PREPARE] [SELECT 1]\nr1+\nr1-\n");
+
+	/* c is good, b's values are not, d is skipped; a is used behind the Sync before it is known that it was refused. */
+	msg('P', "ss2", "c", "SELECT 3", 0);
+	msg('P', "ss2", "b", "SELECT 2", 0);
+	execute("b");
+	msg('P', "ss2", "d", "SELECT 4", 0);
+	execute("d");
+	msg('S', "");
+	msg('P', "ss2", "a", "SELECT 5", 0);
+	msg('S', "");
+	execute("a");
+	msg('S', "");
+	flush_to(&s, PROTO_TO_SERVER);
+	expect(&s, "q2+ [shop]\nq2- [SELECT 2]\nq3+ [shop]\nq3- [SELECT 4]\nq4+ [shop]\nq4- [PREPARE] [SELECT 5]\n"
+		   "q5+ [shop]\nq5- [SELECT 5] [statement_doubtful]\n");
+	msg('1', "");
+	msg('1', "");
+	msg('E', "ss1", "SERROR", "C22P02", 0);
+	msg('Z', "1", 'I');
+	msg('E', "ss1", "SERROR", "C42P05", 0);
+	msg('Z', "1", 'I');
+	msg('2', "");
+	msg('D', "24b", 1, 1, "1");
+	msg('C', "s", "SELECT 1");
+	msg('Z', "1", 'I');
+	flush_to(&s, PROTO_TO_CLIENT);
+	expect(&s, "r2+\nr2- !22P02 [22P02]\nr3+- !pipeline_aborted\nr4+- !42P05 [42P05]\nr5+\nr5- 1\n");
+
+	execute("a");
+	execute("b");
+	execute("c");
+	execute("d");
+	msg('S', "");
+	flush_to(&s, PROTO_TO_SERVER);
+	expect(&s, "q6+ [shop]\nq6- [statement_not_kept]\nq7+ [shop]\nq7- [SELECT 2]\nq8+ [shop]\nq8- [SELECT 3]\n"
+		   "q9+ [shop]\nq9- [statement_not_kept]\n");
+	session_done(&s);
+}
+
 /* COPY in the extended protocol: the Sync behind Execute is ignored by the server, the one behind CopyDone counts. */
 static void copy_ignores_the_first_sync(void **state)
 {
@@ -492,6 +546,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(negotiates),
 		cmocka_unit_test(aborts_up_to_its_sync),
+		cmocka_unit_test(forgets_what_was_refused),
 		cmocka_unit_test(copy_ignores_the_first_sync),
 		cmocka_unit_test(flush_ends_a_prepare),
 		cmocka_unit_test(joins_in_the_middle),

@@ -192,7 +192,7 @@ static void add_statement(struct postgres_state *s, struct message *m, struct po
 
 	if (t) {
 		message_add_str(m, ATTR_RAW_STATEMENT, slice_make(t->text, t->len));
-		if (t->doubtful)
+		if (t->doubtful || (t->pending && t->replaces && t->request < s->bounded)) /* refused, the older text is meant */
 			add_text(m, ATTR_PLUMB_INCOMPLETE, doubtful_statement);
 		return;
 	}
@@ -236,7 +236,7 @@ static enum parse_status parse_parse(struct postgres_state *s, struct slice in, 
 		size_t end = slice_find(whole, 0, at);
 
 		text = slice_make(whole.ptr + at, (end == SIZE_MAX ? whole.len : end) - at);
-		s->group_statement = postgres_names_prepare(s->names, name, text);
+		s->group_statement = postgres_names_prepare(s->names, name, text, s->next - s->group);
 	}
 	return extend_group(s, in, total, ret);
 }
@@ -467,6 +467,8 @@ static enum parse_status parse_reply(struct postgres_state *s, struct slice in, 
 {
 	bool counts = in.ptr[0] != 't'; /* a row description or its absence follows */
 
+	if (in.ptr[0] == '1' && s->names)
+		postgres_names_confirm(s->names, s->answered);
 	for (int i = 0; counts && i < POSTGRES_FLUSHED; i++) {
 		if (s->flushed_left[i] == 0 || s->flushed[i] != s->answered || --s->flushed_left[i] > 0)
 			continue;
@@ -591,6 +593,8 @@ static enum parse_status parse_error(struct postgres_state *s, struct slice in, 
 	struct message *m = response(s, ret);
 	read_error(m, slice_from(slice_head(in, total), POSTGRES_HEAD), &fatal);
 	s->failed = !simple;
+	if (s->failed && s->names)
+		postgres_names_refuse(s->names, s->answered, s->answered + 1);
 	s->returned = s->affected = -1; /* what was done before is undone */
 	if (!simple || fatal)
 		end_response(s, m);
@@ -610,6 +614,8 @@ static enum parse_status parse_ready(struct postgres_state *s, struct slice in, 
 	}
 	uint64_t end = s->nruns > 0 ? s->base + s->runs[0].delta : s->next;
 	enum parse_status status = PARSE_SKIP;
+	if (s->failed && s->names)
+		postgres_names_refuse(s->names, s->base, end);
 	if (s->answered < end) {
 		status = PARSE_MESSAGE;
 		if (s->begun) {

@@ -46,10 +46,11 @@ static struct postgres_statement *take_slot(struct postgres_names *n)
 	return oldest;
 }
 
-struct postgres_ref postgres_names_prepare(struct postgres_names *n, struct slice name, struct slice text)
+struct postgres_ref postgres_names_prepare(struct postgres_names *n, struct slice name, struct slice text, uint64_t request)
 {
 	uint64_t hash = hash_slice(name);
 	struct postgres_statement *s = find(n, hash);
+	bool replaces = s != NULL;
 
 	if (!s)
 		s = take_slot(n);
@@ -60,10 +61,37 @@ struct postgres_ref postgres_names_prepare(struct postgres_names *n, struct slic
 	s->generation = n->generations;
 	s->unnamed = name.len == 0;
 	s->doubtful = false;
+	s->request = request;
+	s->pending = true;
+	s->replaces = replaces;
 	s->len = (uint16_t)text.len;
 	if (text.len)
 		memcpy(s->text, text.ptr, text.len);
 	return refer(n, s);
+}
+
+void postgres_names_confirm(struct postgres_names *n, uint64_t request)
+{
+	struct postgres_statement *oldest = NULL;
+
+	for (uint32_t i = 0; i < POSTGRES_STATEMENTS; i++) {
+		struct postgres_statement *s = &n->statements[i];
+
+		if (s->generation && s->pending && s->request == request && (!oldest || n->generations - s->generation > n->generations - oldest->generation))
+			oldest = s;
+	}
+	if (oldest)
+		oldest->pending = false;
+}
+
+void postgres_names_refuse(struct postgres_names *n, uint64_t from, uint64_t to)
+{
+	for (uint32_t i = 0; i < POSTGRES_STATEMENTS; i++) {
+		struct postgres_statement *s = &n->statements[i];
+
+		if (s->pending && s->request >= from && s->request < to)
+			s->generation = 0;
+	}
 }
 
 struct postgres_ref postgres_names_find(struct postgres_names *n, struct slice name)

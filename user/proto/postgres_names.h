@@ -20,7 +20,10 @@ struct postgres_statement {
 	uint64_t hash; /* of the name */
 	uint32_t used; /* time of the latest use, in look-ups */
 	uint32_t generation;
+	uint64_t request; /* number of the request that prepares it */
 	bool unnamed;
+	bool pending;  /* the server has not confirmed it: it may still be refused */
+	bool replaces; /* another text stood under this name, and stays there if it is refused */
 	bool doubtful; /* bytes were lost since it was prepared: the name may have got another meaning */
 	uint16_t len;
 	uint8_t text[POSTGRES_STATEMENT_TEXT];
@@ -45,8 +48,12 @@ struct postgres_names {
 struct postgres_names *postgres_names_new(void); /* NULL without memory */
 void postgres_names_free(struct postgres_names *n);
 
-/* Text beyond POSTGRES_STATEMENT_TEXT is cut. Replaces a statement of the same name. */
-struct postgres_ref postgres_names_prepare(struct postgres_names *n, struct slice name, struct slice text);
+/* Text beyond POSTGRES_STATEMENT_TEXT is cut. Replaces a statement of the same name. It is pending until it is confirmed. */
+struct postgres_ref postgres_names_prepare(struct postgres_names *n, struct slice name, struct slice text, uint64_t request);
+/* The server has taken the oldest pending statement of this request. */
+void postgres_names_confirm(struct postgres_names *n, uint64_t request);
+/* It has refused, or never looked at, what is pending of the requests from `from` up to, without, `to`. */
+void postgres_names_refuse(struct postgres_names *n, uint64_t from, uint64_t to);
 struct postgres_ref postgres_names_find(struct postgres_names *n, struct slice name);
 void postgres_names_close(struct postgres_names *n, struct slice name);
 void postgres_names_bind(struct postgres_names *n, struct slice portal, struct postgres_ref statement);
