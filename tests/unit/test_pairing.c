@@ -716,10 +716,57 @@ static void kinds_beyond_the_queue_are_marked(void **state)
 	fixture_done(&f);
 }
 
+/* A first line that reads like HTTP on a connection of another protocol: that one is found nevertheless. */
+static void a_bogus_first_line_is_forgotten(void **state)
+{
+	static const char *const lines[] = { "GET /x HTTP/1.1\r\n\r\n", "GET /x HTTP/1.1\r\n" };
+	struct proto_counts n;
+	struct fixture f;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+		text(&f, PLUMB_EGRESS, lines[i]);
+		text(&f, PLUMB_INGRESS, "-ERR wrong number of arguments for 'get' command\r\n");
+		for (int k = 0; k < 200; k++) { /* without the blank line headers are awaited for 3072 bytes */
+			request(&f);
+			response(&f);
+		}
+		proto_engine_counts(f.engine, &n);
+		assert_int_equal(n.detected[PLUMB_PROTO_HTTP1], 1);
+		assert_int_equal(n.detected[PLUMB_PROTO_REDIS], 1);
+		assert_true(n.exchanges[PLUMB_PROTO_REDIS] >= (i ? 40 : 180));
+		assert_int_equal(n.opaque, 0);
+		fixture_done(&f);
+	}
+
+	/* A body behind a hole, and one behind nonsense of the server alone, may be long. */
+	for (int garbage = 0; garbage < 2; garbage++) {
+		fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+		for (int round = 0; round < 2; round++) {
+			text(&f, PLUMB_EGRESS, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+			if (round == 0) {
+				garbage ? text(&f, PLUMB_INGRESS, "no status line\r\n") : io(&f, PLUMB_INGRESS, NULL, 300, 0);
+				for (int i = 0; i < 100; i++)
+					text(&f, PLUMB_INGRESS, "some lines of a body\r\n");
+			} else {
+				text(&f, PLUMB_INGRESS, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+			}
+		}
+		proto_engine_counts(f.engine, &n);
+		assert_int_equal(n.detected[PLUMB_PROTO_HTTP1], 1);
+		assert_int_equal(n.exchanges[PLUMB_PROTO_HTTP1], 2);
+		assert_int_equal(f.answered, 1);
+		assert_int_equal(n.opaque, 0);
+		fixture_done(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pipeline_is_captured_whole),
+		cmocka_unit_test(a_bogus_first_line_is_forgotten),
 		cmocka_unit_test(kinds_beyond_the_queue_are_marked),
 		cmocka_unit_test(a_long_value_is_not_asked_for),
 		cmocka_unit_test(who_has_most_gives_way),

@@ -61,7 +61,7 @@ struct progress {
 	struct exchange *exchange; /* it belongs to; NULL: one-way, refused or none */
 	uint64_t need_until;       /* the parser asked not to be called before this offset is there */
 	uint32_t want;             /* capture policy last asked for, bytes of each I/O call */
-	uint16_t bad;              /* PARSE_BAD without a message in between */
+	uint16_t bad;              /* PARSE_BAD, and inputs in which nothing begins behind it, without a message in between */
 	uint8_t open;              /* BEGIN seen, END not: 1 + enum message_kind, 0 = none */
 	bool end_after_skip;
 	bool until_close;

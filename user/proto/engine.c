@@ -11,7 +11,7 @@ enum {
 	TRIES_FRESH = 4,        /* looks at a connection seen from its start before it is given up */
 	TRIES_MIDSTREAM = 16,   /* and at one that was joined in the middle of something */
 	WAIT_MAX_BYTES = 4096,  /* more bytes than this do not make an unclear start clearer */
-	BAD_MAX = 12,           /* PARSE_BAD in a row before detection begins again */
+	BAD_MAX = 12,           /* PARSE_BAD, or inputs without a message start behind it, in a row before detection begins again */
 	REDETECT_MAX = 2,
 	IDLE_CALLS_MAX = 8,     /* messages in a row that consume nothing */
 	POLICY_DOUBLE_MAX = 1 << 20, /* beyond it everything is captured */
@@ -248,6 +248,18 @@ static void bad(struct proto_engine *e, struct connection *c, enum plumb_directi
 		give_up(e, c, at.start_ns);
 }
 
+/*
+ * An input without a message start. Behind a hole, or nonsense of one direction alone, it may be part of a long body; where both directions
+ * speak nonsense it is more of it.
+ */
+static void found_nothing(struct proto_engine *e, struct connection *c, enum plumb_direction dir, uint64_t time_ns)
+{
+	struct progress *pr = &c->progress[dir];
+
+	if (pr->bad && c->progress[other(dir)].bad && ++pr->bad >= BAD_MAX)
+		give_up(e, c, time_ns);
+}
+
 /* `skip` bytes from *at on are not wanted. What of them lies in this input is passed over; the rest is left to conn/. */
 static void pass_over(struct proto_engine *e, struct connection *c, enum plumb_direction dir, struct slice in, uint64_t skip, size_t *at)
 {
@@ -333,8 +345,12 @@ static size_t parse(struct proto_engine *e, struct connection *c, enum plumb_dir
 		return 0;
 	pr->need_until = 0;
 	while (at < in.len && c->phase == CONNECTION_PARSE) {
-		if (s->lost && !resync(e, c, dir, in, &at))
+		bool fresh = at == 0;
+		if (s->lost && !resync(e, c, dir, in, &at)) {
+			if (fresh)
+				found_nothing(e, c, dir, time_ns);
 			break;
+		}
 		if (!parse_one(e, c, dir, in, &idle, &at))
 			break;
 	}
