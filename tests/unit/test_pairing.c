@@ -762,10 +762,31 @@ static void a_bogus_first_line_is_forgotten(void **state)
 	}
 }
 
+/* RFC 9112 2.2: blank lines before a request are ignored, however many, and however they come. */
+static void blank_lines_are_no_tries(void **state)
+{
+	(void)state;
+	for (int way = 0; way < 2; way++) {
+		struct proto_counts n;
+		struct fixture f;
+		fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+		for (int i = 0; way && i < 10; i++)
+			text(&f, PLUMB_EGRESS, "\r\n\r\n\r\n");
+		text(&f, PLUMB_EGRESS, way ? "\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n" : "\r\n\r\n\n\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+		text(&f, PLUMB_INGRESS, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+		proto_engine_counts(f.engine, &n);
+		assert_int_equal(n.opaque, 0);
+		assert_int_equal(n.exchanges[PLUMB_PROTO_HTTP1], 1);
+		assert_int_equal(f.answered, 1);
+		fixture_done(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pipeline_is_captured_whole),
+		cmocka_unit_test(blank_lines_are_no_tries),
 		cmocka_unit_test(a_bogus_first_line_is_forgotten),
 		cmocka_unit_test(kinds_beyond_the_queue_are_marked),
 		cmocka_unit_test(a_long_value_is_not_asked_for),

@@ -136,6 +136,16 @@ static bool start_parsing(struct proto_engine *e, struct connection *c, const st
 	return true;
 }
 
+/* Blank lines in front of a request (HTTP) or a command (Redis): they say nothing. */
+static bool is_blank(struct slice in)
+{
+	size_t at = 0;
+
+	while (at < in.len && (in.ptr[at] == '\r' || in.ptr[at] == '\n'))
+		at++;
+	return at == in.len;
+}
+
 /* Looks at the first bytes. True: parsing starts. False: *ret_drop says that these bytes are of no use. */
 static bool try_detect(struct proto_engine *e, struct connection *c, enum plumb_direction dir, struct slice in, bool *ret_drop)
 {
@@ -143,6 +153,10 @@ static bool try_detect(struct proto_engine *e, struct connection *c, enum plumb_
 	struct detection found;
 	bool last = in.len >= WAIT_MAX_BYTES || c->streams[dir].eof;
 
+	if (is_blank(in)) {
+		*ret_drop = true;
+		return false;
+	}
 	first[dir] = in;
 	first[other(dir)] = waiting(c, other(dir));
 	switch (detect(c, e->enabled, first, false, last, &found)) {

@@ -135,8 +135,8 @@ static int detect_response(struct slice in)
 
 int http1_detect(struct slice in, enum proto_side side)
 {
-	/* RFC 9112 2.2: an empty line before a request is ignored. */
-	for (int i = 0; i < 4 && in.len && (in.ptr[0] == '\r' || in.ptr[0] == '\n'); i++)
+	/* RFC 9112 2.2: empty lines before a request are ignored. */
+	while (in.len && (in.ptr[0] == '\r' || in.ptr[0] == '\n'))
 		in = slice_make(in.ptr + 1, in.len - 1);
 	if (in.len == 0)
 		return DETECT_MORE;
