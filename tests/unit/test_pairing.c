@@ -782,10 +782,43 @@ static void blank_lines_are_no_tries(void **state)
 	}
 }
 
+/* A connection that becomes another protocol is counted with those that are not looked at, once. */
+static void a_switched_connection_is_opaque(void **state)
+{
+	struct proto_counts n;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+	text(&f, PLUMB_EGRESS, "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n");
+	text(&f, PLUMB_INGRESS, "HTTP/1.1 200 OK\r\n\r\n");
+	for (int i = 0; i < 3; i++) {
+		text(&f, PLUMB_EGRESS, "\x16\x03\x01 of the tunnel");
+		text(&f, PLUMB_INGRESS, "\x16\x03\x01 of the tunnel");
+	}
+	assert_int_equal(f.answered, 1);
+	proto_engine_counts(f.engine, &n);
+	assert_int_equal(n.opaque, 1);
+	fixture_done(&f);
+
+	/* The snapshot, behind which replication goes on, is passed over. */
+	fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+	request(&f);
+	response(&f);
+	text(&f, PLUMB_EGRESS, "*1\r\n$4\r\nSYNC\r\n");
+	text(&f, PLUMB_INGRESS, "$5003\r\nbeginning");
+	io(&f, PLUMB_INGRESS, NULL, 5003 - 9, 0);
+	text(&f, PLUMB_INGRESS, "*1\r\n$4\r\nPING\r\n");
+	proto_engine_counts(f.engine, &n);
+	assert_int_equal(n.opaque, 1);
+	fixture_done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pipeline_is_captured_whole),
+		cmocka_unit_test(a_switched_connection_is_opaque),
 		cmocka_unit_test(blank_lines_are_no_tries),
 		cmocka_unit_test(a_bogus_first_line_is_forgotten),
 		cmocka_unit_test(kinds_beyond_the_queue_are_marked),

@@ -348,6 +348,16 @@ static bool parse_one(struct proto_engine *e, struct connection *c, enum plumb_d
 	return true;
 }
 
+/* MESSAGE_SWITCH: pairing has ended the message that says so. */
+static void leave_switched(struct proto_engine *e, struct connection *c, uint64_t time_ns)
+{
+	if (c->phase != CONNECTION_OPAQUE || (c->streams[0].skip_until == UINT64_MAX && c->streams[1].skip_until == UINT64_MAX))
+		return;
+	e->counts.opaque++;
+	pairing_close(&e->pairing, c, "", EXCHANGE_HOLE, time_ns);
+	make_opaque(e, c);
+}
+
 static size_t parse(struct proto_engine *e, struct connection *c, enum plumb_direction dir, struct slice in, uint64_t time_ns)
 {
 	struct stream *s = &c->streams[dir];
@@ -373,10 +383,7 @@ static size_t parse(struct proto_engine *e, struct connection *c, enum plumb_dir
 			ask_for_all(e, c);
 		return at;
 	}
-	if (c->phase == CONNECTION_OPAQUE && s->skip_until != UINT64_MAX) { /* MESSAGE_SWITCH */
-		pairing_close(&e->pairing, c, "", EXCHANGE_HOLE, time_ns);
-		make_opaque(e, c);
-	}
+	leave_switched(e, c, time_ns);
 	return in.len;
 }
 
@@ -442,8 +449,10 @@ static void on_skipped(void *ctx, struct connection *c, enum plumb_direction dir
 {
 	struct proto_engine *e = ctx;
 
-	if (c->phase == CONNECTION_PARSE && c->progress[dir].end_after_skip)
-		pairing_end(&e->pairing, c, dir, c->streams[dir].next, time_ns);
+	if (c->phase != CONNECTION_PARSE || !c->progress[dir].end_after_skip)
+		return;
+	pairing_end(&e->pairing, c, dir, c->streams[dir].next, time_ns);
+	leave_switched(e, c, time_ns);
 }
 
 /* The stream's end is the end of a message that lasts until then, and of all hope for responses. */

@@ -38,7 +38,7 @@ struct proto_counts {
 	uint64_t detected[PLUMB_PROTO_COUNT], messages[PLUMB_PROTO_COUNT], exchanges[PLUMB_PROTO_COUNT];
 	uint64_t bad[PLUMB_PROTO_COUNT], resyncs[PLUMB_PROTO_COUNT], resync_bytes[PLUMB_PROTO_COUNT];
 	uint64_t unanswered[PLUMB_PROTO_COUNT], unmatched[PLUMB_PROTO_COUNT]; /* responses without request */
-	uint64_t opaque; /* connections given up */
+	uint64_t opaque; /* connections given up, or become another protocol */
 	uint64_t parsers_refused; /* no memory for the state of a parser: what was to be parsed is lost */
 	uint64_t exchanges_refused; /* at the maximum */
 	uint64_t exchanges_evicted; /* of connections with many, the table was full */
