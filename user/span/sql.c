@@ -21,7 +21,8 @@ enum last {
 enum clause {
 	CLAUSE_START,     /* no token of the statement yet */
 	CLAUSE_OTHER,
-	CLAUSE_ALTER,     /* a SET may follow */
+	CLAUSE_CREATE,    /* what is created is to come */
+	CLAUSE_ALTER,     /* a SET may follow; of functions and procedures in CREATE, too */
 	CLAUSE_SET,       /* its =, TO or TIME ZONE is to come; never that of UPDATE, which holds columns */
 	CLAUSE_VALUE,     /* what is set, up to the semicolon */
 	CLAUSE_EXECUTE,   /* a name may follow */
@@ -203,7 +204,13 @@ static enum clause next_clause(const struct redactor *r, enum sql_token_kind kin
 			return CLAUSE_SET;
 		if (slice_ieq(word, SLICE_LIT("alter")))
 			return CLAUSE_ALTER;
+		if (slice_ieq(word, SLICE_LIT("create")))
+			return CLAUSE_CREATE;
 		return slice_ieq(word, SLICE_LIT("execute")) ? CLAUSE_EXECUTE : CLAUSE_OTHER;
+	case CLAUSE_CREATE:
+		if (slice_ieq(word, SLICE_LIT("or")) || slice_ieq(word, SLICE_LIT("replace")))
+			return CLAUSE_CREATE;
+		return slice_ieq(word, SLICE_LIT("function")) || slice_ieq(word, SLICE_LIT("procedure")) ? CLAUSE_ALTER : CLAUSE_OTHER;
 	case CLAUSE_OTHER: /* EXPLAIN EXECUTE, CREATE TABLE … AS EXECUTE */
 		return slice_ieq(word, SLICE_LIT("execute")) ? CLAUSE_EXECUTE : CLAUSE_OTHER;
 	case CLAUSE_ALTER:
