@@ -172,7 +172,8 @@ static void console_columns_stay(void **state)
 		"22:13:29.000   2.50ms shop           \xe2\x86\x92 10.1.2.3:443          GET /cart/{id}       connection_refused\n"
 		"22:13:30.000   2.50ms shop           \xe2\x86\x92 [2001:db8::7]:8443    GET /ca\xe2\x80\xa6 an_error_of_thirty_one_column\xe2\x80\xa6\n"
 		"22:13:31.000   2.50ms shop           \xe2\x86\x90 10.9.9.9:40001        GET /cart/{id}  certificate_has_expired\n"
-		"22:13:32.000   2.50ms shop           \xe2\x86\x92 \xe2\x80\xa6""0/a/path/to/app.sock GET /orders/7?x=1    bytes_lost\n";
+		"22:13:32.000   2.50ms shop           \xe2\x86\x92 \xe2\x80\xa6""0/a/path/to/app.sock GET /orders/7?x=1    bytes_lost\n"
+		"22:13:33.000   2.50ms shop           \xe2\x86\x92 10.0.0.7:8080         GET /????????????    503\n";
 	struct printed p;
 	struct process process;
 	struct span span;
@@ -218,6 +219,10 @@ static void console_columns_stay(void **state)
 	span.status = SPAN_STATUS_UNSET;
 	span.nattrs = sizeof(called) / sizeof(called[0]);
 	memcpy(span.attrs, called, sizeof(called));
+	assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
+	/* Characters that nobody sees, or that turn the direction of others. */
+	sample_span(&span, &process, 13);
+	span.name = SLICE_LIT("GET /\xc2\xad\xd8\x9c\xe1\xa0\x8e\xe2\x80\x8b\xe2\x80\xae\xe2\x81\xa0\xe2\x81\xa4\xe2\x81\xa9\xe2\x81\xaf\xef\xbb\xbf\xf3\xa0\x80\x80\xf3\xa0\xbf\xbf");
 	assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
 	printed_read(&p, got, sizeof(got));
 	assert_string_equal(got, want);

@@ -34,16 +34,19 @@ struct console_sink {
 	bool color;
 };
 
-/* Columns a code point takes on a terminal; 0 = not shown as it is (controls, direction overrides). */
+/* Columns a code point takes on a terminal; 0 = not shown as it is (controls, what is invisible, direction overrides). */
 static unsigned console_width(uint32_t c)
 {
+	static const uint32_t hidden[][2] = { { 0, 0x1f },          { 0x7f, 0x9f },     { 0xad, 0xad },     { 0x61c, 0x61c },   { 0x180e, 0x180e },
+					      { 0x200b, 0x200f },   { 0x2028, 0x202e }, { 0x2060, 0x206f }, { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb },
+					      { 0xe0000, 0xe0fff } };
 	static const uint32_t wide[][2] = { { 0x1100, 0x115f },   { 0x2e80, 0xa4cf },   { 0xac00, 0xd7a3 },  { 0xf900, 0xfaff },
 					    { 0xfe30, 0xfe6f },   { 0xff00, 0xff60 },   { 0xffe0, 0xffe6 },  { 0x1f300, 0x1f64f },
 					    { 0x1f900, 0x1f9ff }, { 0x20000, 0x3fffd } };
 
-	if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-	    (c >= 0x2066 && c <= 0x2069) || c == 0xfeff)
-		return 0;
+	for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+		if (c >= hidden[i][0] && c <= hidden[i][1])
+			return 0;
 	for (size_t i = 0; i < sizeof(wide) / sizeof(wide[0]); i++)
 		if (c >= wide[i][0] && c <= wide[i][1])
 			return 2;
