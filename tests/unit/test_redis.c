@@ -81,6 +81,8 @@ static void pairs_and_redacts(void **state)
 	(void)state;
 	CHECK("*3\r\n$3\r\nset\r\n$3\r\nkey\r\n$6\r\nsecret\r\n*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n", "+OK\r\n-WRONGPASS no\r\n", "q(SET key ?);q(AUTH);", "r;r!WRONGPASS;");
 	CHECK("*3\r\n$6\r\nCONFIG\r\n$3\r\nget\r\n$1\r\n*\r\nPING\r\n", "*2\r\n$1\r\na\r\n*1\r\n:1\r\n+PONG\r\n", "q(CONFIG GET);q(PING);", "r;r;");
+	CHECK("*2\r\n$6\r\nCONFIG\r\n$10\r\nSECRETPW23\r\n*3\r\n$6\r\nOBJECT\r\n$6\r\nsecret\r\n$3\r\nkey\r\nclient secret x\r\nobject freq k\r\n",
+	      "-ERR a\r\n-ERR a\r\n-ERR a\r\n:1\r\n", "q(CONFIG);q(OBJECT ? ?);q(CLIENT ? ?);q(OBJECT FREQ k);", "r!ERR;r!ERR;r!ERR;r;");
 	CHECK("*2\r\n$6\r\nSELECT\r\n$2\r\n13\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", "+OK\r\n$-1\r\n", "q(SELECT ?);q(GET k);", "r(13);r(13);");
 	CHECK("*1\r\n$5\r\nMULTI\r\n*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n*1\r\n$4\r\nEXEC\r\n", "+OK\r\n+QUEUED\r\n*1\r\n-ERR inner\r\n", "q(MULTI);q(INCR k);q(EXEC);", "r;r;r;");
 	CHECK("*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$4\r\nSKIP\r\n*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPING\r\n", "+PONG\r\n", "q(CLIENT REPLY ?)~;q(PING)~;q(PING);", "r;");

@@ -197,7 +197,10 @@ static void argument_take(struct redis_state *s, uint32_t index, struct slice he
 		request_name(s, len <= KEY_MAX ? head : SLICE_NONE);
 		return;
 	}
-	if (index == 1 && s->contain && len <= REDIS_NAME_MAX && redis_name_plausible(head)) {
+	if (index == 1 && s->contain && (len > REDIS_NAME_MAX || !redis_subcommand_known(slice_make(s->text, s->op_len), head))) {
+		s->contain = false;
+		s->key_index = s->key_index == UINT8_MAX ? UINT8_MAX : 0;
+	} else if (index == 1 && s->contain) {
 		text_add(s, " ", 1);
 		text_add_name(s, head);
 		s->client_reply = slice_eq(slice_make(s->text, s->text_len), SLICE_LIT("CLIENT REPLY"));

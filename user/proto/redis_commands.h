@@ -16,5 +16,7 @@ struct redis_command {
 
 /* By name in any case; NULL if unknown. */
 const struct redis_command *redis_command_find(struct slice name);
+/* Whether `word`, in any case, is a subcommand of the container `name`; any other may be a value. */
+bool redis_subcommand_known(struct slice name, struct slice word);
 
 #endif
