@@ -625,6 +625,8 @@ void reassembly_data(struct reassembly *r, struct connection *c, const struct pl
 		/* At a socket the call that finds the end comes last; on the wire the end has its place in the stream. */
 		while (pending_first(c) >= 0)
 			give_up(r, c, d->h.time_ns);
+		if (offset > s->end && offset - s->end < END_MAX)
+			miss(r, c, dir, offset - s->end, CONN_UNSEEN_HOLE, d->h.time_ns);
 		offset = s->end;
 	}
 	if (offset < s->end && s->end - offset > RESTART_BYTES && d->len) {
