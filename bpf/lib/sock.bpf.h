@@ -624,7 +624,7 @@ static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate
 			sock_closed(pc, sk, st, 0);
 		st->role = PLUMB_ROLE_CLIENT;
 		st->flags = PLUMB_ST_FRESH | PLUMB_ST_TCP;
-		st->opened = st->open_lost = st->lingers = st->closed = st->turn = st->shed = 0;
+		st->opened = st->open_lost = st->lingers = st->closed = st->turn = st->shed = st->resumed = 0;
 		st->next[PLUMB_EGRESS] = st->start[PLUMB_EGRESS] = 0;
 		st->tgid = 0;
 		st->error = 0;

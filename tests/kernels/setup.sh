@@ -41,6 +41,7 @@ arm64)
 esac
 [ "${SETUP:-1}" = 0 ] || install_packages <<< "$needed"
 ../e2e/setup.sh --python
+# What cannot be had says why, and is a skip of its tests, which say so as well.
 [ "$arch" = x86_64 ] || ./sysroot.sh "$arch" >/dev/null || true
 for series in $kernels; do
 	./kernel.sh "$series" "$arch" >/dev/null || true

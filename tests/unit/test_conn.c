@@ -18,6 +18,7 @@ struct seen {
 	uint64_t consumed, holes, hole_bytes, skipped, eofs, closes, evicted, datagrams;
 	int error;
 	uint64_t hole_sock; /* of the latest hole */
+	uint64_t closed_ns; /* the time that the latest close was given */
 	size_t keep;      /* leave so many bytes unconsumed, when there are as many */
 	uint64_t skip_to; /* ask once for everything before this offset to be skipped */
 	enum plumb_direction latest[2]; /* directions of the last two calls of bytes(), latest first */
@@ -77,8 +78,9 @@ static void on_close(void *ctx, struct connection *c, int error, bool evicted, u
 {
 	struct seen *s = ctx;
 
-	(void)c, (void)time_ns;
+	(void)c;
 	s->closes++;
+	s->closed_ns = time_ns;
 	s->evicted += evicted;
 	s->error = error;
 }
@@ -273,6 +275,33 @@ static void an_answer_waits_at_its_requests_gap(void **state)
 		assert_int_equal(f.seen.consumed, 60);
 		assert_int_equal(f.seen.latest[1], request);
 		assert_int_equal(f.seen.latest[0], flags ? request : answer);
+		fixture_done(&f);
+	}
+}
+
+/* A connection ends when its process closes it, which may be long before the kernel is done with it; not before its last bytes, and where that is not known, now. */
+static void who_closes_waits_no_longer(void **state)
+{
+	static const struct { uint64_t closed_ns, want_ns; bool bytes; } cases[] = {
+		{ 0, 9000, false }, { 0, 9000, true }, { 500, 500, false }, { 7000, 7000, true }, { 500, 9000, true }, { 9001, 9000, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fixture f;
+		struct record r = { .u.sock_stats = { .sock = 7, .closed_ns = cases[i].closed_ns, .offset = { BASE + 20, 0 } } };
+
+		fixture_init(&f, (struct conn_options){ 0 });
+		sock(&f, 7, PLUMB_REC_SOCK_OPEN, 0);
+		f.now = 1000 - STEP_NS;
+		if (cases[i].bytes)
+			data(&f, 7, 0, 10, 10, 0);
+		r.u.h.type = PLUMB_REC_SOCK_CLOSE;
+		r.u.h.time_ns = 9000;
+		conn_table_record(f.table, &r, SLICE_NONE);
+		assert_int_equal(f.seen.closes, 1);
+		assert_int_equal(f.seen.closed_ns, cases[i].want_ns);
+		assert_int_equal(f.seen.hole_bytes, cases[i].bytes ? 10 : 0);
 		fixture_done(&f);
 	}
 }
@@ -660,7 +689,7 @@ int main(void)
 		cmocka_unit_test(a_dropped_socket_is_known_again),     cmocka_unit_test(the_longest_waiting_gives_way),
 		cmocka_unit_test(memory_is_bounded_and_bytes_add_up),         cmocka_unit_test(behind_two_gaps_order_is_kept),
 		cmocka_unit_test(an_answer_waits_at_its_requests_gap), cmocka_unit_test(the_first_record_may_be_lost),
-		cmocka_unit_test(what_was_left_out_is_not_missing),
+		cmocka_unit_test(what_was_left_out_is_not_missing), cmocka_unit_test(who_closes_waits_no_longer),
 	};
 	return cmocka_run_group_tests_name("conn", tests, NULL, NULL);
 }

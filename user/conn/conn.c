@@ -347,13 +347,14 @@ static void record_close(struct conn_table *t, const struct plumb_rec_sock_stats
 	if (!error && r->flags & PLUMB_SOCK_RESET)
 		error = ECONNRESET;
 	t->counts.closed++;
-	for (int d = 0; d < 2; d++)
-		if (r->offset[d])
-			reassembly_end(&t->streams, c, (enum plumb_direction)d, r->offset[d], r->h.time_ns);
+	reassembly_flush(&t->streams, c, r->h.time_ns);
 	/* Who closes waits for nothing any more; unless bytes came afterwards, which the process that closed first may have sent. */
 	uint64_t ended_ns = r->closed_ns;
-	if (ended_ns > r->h.time_ns || ended_ns < c->streams[0].last_ns || ended_ns < c->streams[1].last_ns)
+	if (!ended_ns || ended_ns > r->h.time_ns || ended_ns < c->streams[0].last_ns || ended_ns < c->streams[1].last_ns)
 		ended_ns = r->h.time_ns;
+	for (int d = 0; d < 2; d++)
+		if (r->offset[d])
+			reassembly_end(&t->streams, c, (enum plumb_direction)d, r->offset[d], ended_ns);
 	drop(t, c, error, false, ended_ns);
 }
 

@@ -550,7 +550,7 @@ static bool hold(struct reassembly *r, struct connection *c, const struct plumb_
 		s->pending = g;
 	s->pending_count++;
 	s->pending_bytes += g->captured;
-	r->counts->reordered++;
+	r->counts->reordered += d->offset > s->end; /* not what only waits for the other direction */
 	waiting_add(r, c);
 	if (!s->holder)
 		held_renew(r, c, s);
@@ -665,7 +665,6 @@ void reassembly_end(struct reassembly *r, struct connection *c, enum plumb_direc
 {
 	struct stream *s = &c->streams[dir];
 
-	reassembly_flush(r, c, time_ns);
 	if (s->begun && offset > s->end && offset - s->end < END_MAX)
 		miss(r, c, dir, offset - s->end, CONN_UNSEEN_HOLE, time_ns);
 }

@@ -36,7 +36,7 @@ void reassembly_data(struct reassembly *r, struct connection *c, const struct pl
 void reassembly_tick(struct reassembly *r, uint64_t time_ns);
 /* The same for one connection, whatever the time: before it closes and at the end of input. */
 void reassembly_flush(struct reassembly *r, struct connection *c, uint64_t time_ns);
-/* This direction ended behind offset: what no record has told of is a hole. Nothing if its beginning is not known. */
+/* This direction, flushed before, ended behind offset: what no record has told of is a hole. Nothing if its beginning is not known. */
 void reassembly_end(struct reassembly *r, struct connection *c, enum plumb_direction dir, uint64_t offset, uint64_t time_ns);
 /* Frees what c holds. */
 void reassembly_release(struct reassembly *r, struct connection *c);
