@@ -2,7 +2,6 @@
 /*
  * Socket data, second rung: the return of the functions that all calls on a socket end in (fexit), for kernels without the sock_*_length tracepoints. The
  * same as the first rung sees, and the kernel's own list of buffers besides, which io_uring needs. The loader leaves out what a kernel has no function for.
- * And the life of TCP sockets.
  */
 #define PLUMB_MSG_ITER
 #define PLUMB_PREEMPTIBLE /* a task may be preempted in its trampoline */
@@ -61,14 +60,5 @@ int BPF_PROG(at_unix_stream_sendpage, struct socket *socket, struct page *page, 
 	return at_sendpage(socket->sk, ret);
 }
 
-SEC("tp_btf/tcp_destroy_sock")
-int BPF_PROG(message_destroy_sock, struct sock *sk)
-{
-	return sock_gone(sk);
-}
-
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(message_set_state, struct sock *sk, int oldstate, int newstate)
-{
-	return sock_life(sk, oldstate, newstate);
-}
+/* Behind them: what a kernel lacks for socket data is the reason that is told. */
+#include "lib/life.bpf.h"

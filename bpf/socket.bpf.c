@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Socket data, first rung: the tracepoints sock_send_length and sock_recv_length (kernel 6.3, 6e6eda44b939 "sock: add tracepoint for send recv
- * length"). They fire with the socket at hand when the call is done, and cost nothing to system calls on anything else. And the life of TCP sockets, for
- * every rung.
+ * length"). They fire with the socket at hand when the call is done, and cost nothing to system calls on anything else.
  */
 #include "lib/at_socket.bpf.h"
 
@@ -20,14 +19,5 @@ int BPF_PROG(sock_recv_length, struct sock *sk, int ret, int flags)
 	return at_socket(sk, ret, flags, PLUMB_INGRESS, NULL);
 }
 
-SEC("tp_btf/tcp_destroy_sock")
-int BPF_PROG(tcp_destroy_sock, struct sock *sk)
-{
-	return sock_gone(sk);
-}
-
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
-{
-	return sock_life(sk, oldstate, newstate);
-}
+/* Behind them: what a kernel lacks for socket data is the reason that is told. */
+#include "lib/life.bpf.h"

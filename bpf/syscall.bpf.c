@@ -147,14 +147,5 @@ found:
 	return 0;
 }
 
-SEC("tp_btf/tcp_destroy_sock")
-int BPF_PROG(plumb_destroy_sock_hash, struct sock *sk)
-{
-	return sock_gone(sk);
-}
-
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(plumb_set_state_hash, struct sock *sk, int oldstate, int newstate)
-{
-	return sock_life(sk, oldstate, newstate);
-}
+/* Behind them: what a kernel lacks for socket data is the reason that is told. */
+#include "lib/life.bpf.h"

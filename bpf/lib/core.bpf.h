@@ -78,6 +78,7 @@ struct {
 struct plumb_percpu {
 	__u64 loss[PLUMB_LOSS_REASONS];
 	__u32 busy[PLUMB_RING_LEVELS]; /* its ring and scratch are in use */
+	__u32 at_life;                 /* a first program of life.bpf.h is at work */
 };
 
 struct {

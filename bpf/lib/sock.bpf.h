@@ -606,19 +606,18 @@ static __always_inline void sock_closed(struct plumb_percpu *pc, struct sock *sk
 }
 
 /* TCP life. Runs in the process for connect, in a soft interrupt for what the peer causes. */
-static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate)
+static __always_inline void sock_life(struct plumb_percpu *pc, struct sock *sk, int oldstate, int newstate)
 {
-	struct plumb_percpu *pc = plumb_percpu_get();
 	struct plumb_sock_state *st;
 
-	if (!pc || SK(sk, sk_protocol) != PLUMB_IPPROTO_TCP)
-		return 0;
+	if (SK(sk, sk_protocol) != PLUMB_IPPROTO_TCP)
+		return;
 	if (newstate == TCP_SYN_SENT) {
 		__u32 tgid = (__u32)(bpf_get_current_pid_tgid() >> 32);
 
 		st = sock_state_make(pc, sk);
 		if (!st)
-			return 0;
+			return;
 		/* A socket may be connected again after a failure or a disconnect: its life before that is over. */
 		if (st->lingers)
 			sock_closed(pc, sk, st, 0);
@@ -632,28 +631,28 @@ static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate
 		st->connect_ns = bpf_ktime_get_boot_ns();
 		sock_capture_reset(st->cookie);
 		sock_wanted(sk, st, tgid);
-		return 0;
+		return;
 	}
 	if (oldstate == TCP_SYN_RECV && newstate == TCP_ESTABLISHED) {
 		/* A new socket: what is kept under its address is of one whose end was not seen. */
 		sock_state_drop(sk);
 		st = sock_state_make(pc, sk);
 		if (!st)
-			return 0;
+			return;
 		st->role = PLUMB_ROLE_SERVER;
 		st->flags |= PLUMB_ST_FRESH;
 		sock_begin(sk, st);
-		return 0;
+		return;
 	}
 	st = sock_state_get(sk);
 	if (!st)
-		return 0;
+		return;
 	if (oldstate == TCP_SYN_SENT && newstate == TCP_ESTABLISHED) {
 		st->connect_us = (__u32)((bpf_ktime_get_boot_ns() - st->connect_ns) / 1000);
 		sock_begin(sk, st);
 		if (sock_judge(sk, st)) /* only now does it have its own port */
 			sock_emit_open(pc, sk, st);
-		return 0;
+		return;
 	}
 	/* close(), not shutdown(): the FIN, and what comes of it, may take as long as the peer likes. */
 	if ((newstate == TCP_FIN_WAIT1 || newstate == TCP_LAST_ACK) && SK(sk, sk_shutdown) == (PLUMB_RCV_SHUTDOWN | PLUMB_SEND_SHUTDOWN))
@@ -667,19 +666,16 @@ static __always_inline int sock_life(struct sock *sk, int oldstate, int newstate
 		else
 			st->lingers = 1;
 	}
-	return 0;
 }
 
 /* The socket itself goes. */
-static __always_inline int sock_gone(struct sock *sk)
+static __always_inline void sock_gone(struct plumb_percpu *pc, struct sock *sk)
 {
-	struct plumb_percpu *pc = plumb_percpu_get();
 	struct plumb_sock_state *st = sock_state_get(sk);
 
-	if (pc && st && st->lingers)
+	if (st && st->lingers)
 		sock_closed(pc, sk, st, 0);
 	sock_state_drop(sk);
-	return 0;
 }
 
 #endif

@@ -98,7 +98,8 @@ def test_open_at_once(agent, load, collector):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     count = min(7001, hard - 500)
     kept = 1009
-    p = agent(collector.here().url, args=["--set", f"limits.connections={kept}"])
+    # The collector is slower than the load: all of it may have to wait.
+    p = agent(collector.here().url, args=["--set", f"limits.connections={kept}", "--set", f"sinks.otlp.queue_spans={4 * count}"])
     p.wait_sum('plumb_resident_memory_bytes{process="probe"}', MIB)
     memory = Memory(p)
     assert load.do(f"hold {count} 0")["requests"] == count
@@ -111,7 +112,8 @@ def test_open_at_once(agent, load, collector):
     load.do("again")
     requests_counted(p, 2 * count)
     load.do("release")
-    wait_until(lambda: p.sum("plumb_tcp_active_connections") == 0, "closed connections", alive=p)
+    wait_until(lambda: p.sum("plumb_tcp_active_connections") == 0 or p.sum("plumb_lost_total"), "closed connections", alive=p)
+    assert not p.sum("plumb_lost_total"), p.samples()
     assert p.sum("plumb_connections_active") <= kept
     grown = Memory(p).grown(memory)
     assert grown["probe"] < 2 and grown["engine"] < 24, grown
