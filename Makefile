@@ -61,7 +61,7 @@ PROTO_GEN := $(PROTO_SRC:user/%.proto=$(B)/gen/%.pb-c.h)
 UNIT_SRC := $(wildcard tests/unit/test_*.c tests/proto/test_*.c)
 UNIT := $(UNIT_SRC:%.c=$(B)/%)
 
-.PHONY: all build run check test unit bench soak fuzz lint check-kernels check-arm64 check-layers fmt help install setup setup-check clean new-proto
+.PHONY: all build run check test unit bench bench-faults soak fuzz lint check-kernels check-arm64 check-layers fmt help install setup setup-check clean new-proto
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -100,6 +100,10 @@ bench-programs: $(BENCH)
 bench: build ## what plumb costs, LOADS=nginx,redis,… for some of it (docs/overhead.md)
 	$(Q)$(MAKE) --no-print-directory SETUP=0 bench-programs
 	$(Q)./tests/bench/run.sh
+
+bench-faults: build ## what an application notices while plumb breaks (ROUNDS=5 SECONDS=4 RATE=1000)
+	$(Q)SETUP=$(SETUP) ./tests/e2e/setup.sh
+	$(Q)$(if $(ROUNDS),ROUNDS=$(ROUNDS)) $(if $(SECONDS),SECONDS=$(SECONDS)) $(if $(RATE),RATE=$(RATE)) build/venv/bin/python tests/bench/faults.py
 
 soak: build ## an hour of load: memory is flat, all is counted (SECONDS=3600 RATE=10000)
 	$(Q)SETUP=$(SETUP) ./tests/e2e/setup.sh

@@ -83,11 +83,11 @@ class Plumb:
 def hooks():
     """Where plumb attaches on this machine, as its sources say: of the two rungs for sockets the first, if the kernel has it."""
     def of(source):
-        return re.findall(r'SEC\("tp_btf/(\w+)"\)', measure.read(f"{REPO}/bpf/{source}.bpf.c"))
+        return re.findall(r'SEC\("tp_btf/(\w+)"\)', measure.read(f"{REPO}/bpf/{source}"))
 
     with open("/sys/kernel/btf/vmlinux", "rb") as f:
-        rung = "socket" if b"btf_trace_sock_send_length" in f.read() else "syscall"
-    return of(rung) + of("process")
+        rung = "socket.bpf.c" if b"btf_trace_sock_send_length" in f.read() else "syscall.bpf.c"
+    return of(rung) + of("lib/life.bpf.h") + of("process.bpf.c")
 
 
 class Floor:
