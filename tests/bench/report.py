@@ -164,6 +164,8 @@ def load_results(names):
 
 def show(names):
     results = load_results(names)
+    if not results:
+        sys.exit(f"bench: nothing in {FOLDER}: run make bench")
     m = results[0]["machine"]
     print(f"\n{m['cpus']} CPUs ({m['model']}), Linux {m['kernel']} {m['arch']}; mode {results[0]['mode']}; results in {FOLDER}/")
     loads = [r for r in results if "rounds" in r]
