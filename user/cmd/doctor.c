@@ -48,7 +48,7 @@ static int print_protocols(void)
 #define T "stream"
 #define U "datagram"
 #define TU "stream, datagram"
-#define PROTOCOL(id, symbol, name, family, transports, port, about) { name, families_##family, transports, about, port },
+#define PROTOCOL(id, symbol, name, family, statement, transports, port, about) { name, families_##family, transports, about, port },
 #define families_HTTP "HTTP"
 #define families_DB "DB"
 #define families_DNS "DNS"

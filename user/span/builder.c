@@ -19,9 +19,9 @@ struct span_builder {
 /* Here and not from the registry, so that what builds spans needs no parser. */
 static const struct {
 	const char *name;
-	uint8_t family;
+	uint8_t family, statement;
 } protocols[PLUMB_PROTO_COUNT] = {
-#define PROTOCOL(id, symbol, name, family, ...) [PLUMB_PROTO_##id] = { name, PROTO_FAMILY_##family },
+#define PROTOCOL(id, symbol, name, family, statement, ...) [PLUMB_PROTO_##id] = { name, PROTO_FAMILY_##family, PROTO_STATEMENT_##statement },
 #include "../../bpf/abi/protocols.def"
 #undef PROTOCOL
 };
@@ -97,6 +97,7 @@ void span_build(struct span_builder *b, const struct exchange *x, struct span *r
 	ret_span->protocol = protocol;
 	ret_span->family = protocols[protocol].family;
 	ret_span->process = x->process;
+	s.statement = protocols[protocol].statement;
 	s.protocol = protocols[protocol].name ? protocols[protocol].name : "unknown";
 	set_times(ret_span, x);
 	index_attrs(&s);

@@ -352,18 +352,6 @@ static struct slice db_name(struct semconv *s, struct slice system, struct slice
 	return name.len ? name : system;
 }
 
-enum statement_kind { STATEMENT_SECRET, STATEMENT_CLEAN, STATEMENT_SQL };
-
-/* How a protocol's statement may be shown; what is not named here only with show_statements. */
-static enum statement_kind db_statement(uint16_t protocol, enum sql_dialect *ret_dialect)
-{
-	switch (protocol) {
-	case PLUMB_PROTO_POSTGRES: *ret_dialect = SQL_ANSI; return STATEMENT_SQL;
-	case PLUMB_PROTO_REDIS: return STATEMENT_CLEAN; /* its parser leaves out values */
-	default: return STATEMENT_SECRET;
-	}
-}
-
 struct db_query {
 	struct slice summary, operation, collection, text;
 };
@@ -417,14 +405,13 @@ static void semconv_db(struct semconv *s)
 		.operation = in_str(s, ATTR_DB_OPERATION_NAME),
 		.collection = in_str(s, ATTR_DB_COLLECTION_NAME),
 	};
-	enum sql_dialect dialect;
-	enum statement_kind kind = db_statement(s->x->protocol, &dialect);
+	enum proto_statement kind = (enum proto_statement)s->statement;
 
 	if (!system.len)
 		system = slice_str(s->protocol);
-	if (raw.len && kind == STATEMENT_SQL)
-		db_describe_sql(s, raw, dialect, &q);
-	else if (kind == STATEMENT_CLEAN || s->options->show_statements)
+	if (raw.len && (kind == PROTO_STATEMENT_ANSI || kind == PROTO_STATEMENT_MYSQL))
+		db_describe_sql(s, raw, kind == PROTO_STATEMENT_MYSQL ? SQL_MYSQL : SQL_ANSI, &q);
+	else if (kind == PROTO_STATEMENT_CLEAN || s->options->show_statements)
 		q.text = raw;
 	put_str(s, ATTR_DB_SYSTEM_NAME, system);
 	put_str(s, ATTR_DB_OPERATION_NAME, q.operation);

@@ -24,6 +24,7 @@ struct semconv {
 	struct statement_cache *statements;
 	struct span_counts *counts;
 	const char *protocol;
+	uint8_t statement; /* enum proto_statement */
 };
 
 /* Sets kind, name, status, status_message and attributes of span by its family. */
