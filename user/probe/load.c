@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "probe/load.h"
+#include "probe/loaded.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -13,7 +13,6 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #pragma GCC diagnostic push
@@ -22,37 +21,13 @@
 #include "process.skel.h"
 #include "socket.skel.h"
 #include "syscall.skel.h"
-#include "lib/clock.h"
 #pragma GCC diagnostic pop
 
 enum {
 	RINGS_BUDGET_BYTES = 32 * 1024 * 1024, /* all rings together, unless the operator says otherwise */
 	RING_BYTES_MAX = 4 * 1024 * 1024,
 	RING_BYTES_MIN = 128 * 1024,
-	LOAD_OBJECTS = 2,
 	ENOTSUPP = 524, /* the kernel's own, not errno.h's */
-};
-
-struct loaded {
-	struct socket_bpf *socket;   /* one of these three: the rung that serves socket data and socket life */
-	struct message_bpf *message;
-	struct syscall_bpf *syscall;
-	struct bpf_object *base;     /* the object of that one; owns the maps that all share */
-	struct process_bpf *process;
-	struct ring_buffer *process_ring;
-	struct link_ring *rings; /* by CPU and level, mapped */
-	uint32_t ncpus;
-	uint32_t ring_bytes;
-	uint64_t pair_secret;
-	bool only_targets, by_place;
-	struct plumb_generation *generation; /* mapped */
-	int rings_fd; /* made before the objects that use it */
-	int stats_fd;                   /* kept open: programs are timed all the time */
-	int timing_fd;                  /* for a moment */
-	uint64_t timing_ns, timing_run_ns;
-	void (*process_fn)(void *ctx, const struct plumb_rec_header *h);
-	void *process_ctx;
-	size_t percpu_bytes;
 };
 
 /* A power of two and whole pages. */
@@ -126,9 +101,14 @@ static int load_share_maps(struct bpf_object *to, struct bpf_object *from)
 	return 0;
 }
 
-static int load_map_fd(const struct loaded *l, const char *name)
+int loaded_map_fd(const struct loaded *l, const char *name)
 {
 	return bpf_map__fd(bpf_object__find_map_by_name(l->base, name));
+}
+
+struct bpf_object *loaded_object(const struct loaded *l, int i)
+{
+	return i == 0 ? l->base : l->process->obj;
 }
 
 /* Filters are constants of each object: the verifier then removes what is not asked for. */
@@ -174,8 +154,8 @@ static int load_map_rings(struct loaded *l, struct link_doorbell *ret_doorbell)
 	uint32_t n = l->ncpus * PLUMB_RING_LEVELS;
 	size_t ends_bytes = (n * sizeof(struct plumb_ring_ends) + page - 1) / page * page;
 	const uint8_t *data = mmap(NULL, span * l->ncpus, PROT_READ, MAP_SHARED, l->rings_fd, 0);
-	struct plumb_ring_ends *ends = mmap(NULL, ends_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, load_map_fd(l, "ring_ends"), 0);
-	struct link_doorbell bell = { .fd = load_map_fd(l, "doorbell") };
+	struct plumb_ring_ends *ends = mmap(NULL, ends_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, loaded_map_fd(l, "ring_ends"), 0);
+	struct link_doorbell bell = { .fd = loaded_map_fd(l, "doorbell") };
 
 	bell.consumer_pos = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, bell.fd, 0);
 	bell.producer_pos = mmap(NULL, page, PROT_READ, MAP_SHARED, bell.fd, (off_t)page);
@@ -198,7 +178,7 @@ static int load_map_rings(struct loaded *l, struct link_doorbell *ret_doorbell)
 
 static int load_map_generation(struct loaded *l)
 {
-	void *p = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, load_map_fd(l, "target_generation"), 0);
+	void *p = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, loaded_map_fd(l, "target_generation"), 0);
 
 	if (p == MAP_FAILED)
 		return -errno;
@@ -509,7 +489,7 @@ int loaded_new(const struct load_options *o, struct loaded **ret_loaded, struct 
 		goto fail;
 	}
 	l->percpu_bytes = bpf_map__value_size(bpf_object__find_map_by_name(l->base, "percpu"));
-	l->process_ring = ring_buffer__new(load_map_fd(l, "process_ring"), load_process_event, l, NULL);
+	l->process_ring = ring_buffer__new(loaded_map_fd(l, "process_ring"), load_process_event, l, NULL);
 	if (!l->process_ring) {
 		err = load_fail(-errno, "cannot read process events", ret_error, error_len);
 		goto fail;
@@ -569,7 +549,7 @@ int loaded_attach(struct loaded *l, struct caps *caps, char *ret_error, size_t e
 int loaded_link(struct loaded *l, struct link *ret_link)
 {
 	int err = load_map_rings(l, &ret_link->doorbell);
-	void *p = mmap(NULL, sizeof(*ret_link->policies) * PLUMB_POLICY_SLOTS, PROT_READ | PROT_WRITE, MAP_SHARED, load_map_fd(l, "policies"), 0);
+	void *p = mmap(NULL, sizeof(*ret_link->policies) * PLUMB_POLICY_SLOTS, PROT_READ | PROT_WRITE, MAP_SHARED, loaded_map_fd(l, "policies"), 0);
 
 	if (err || p == MAP_FAILED)
 		return err ? err : -errno; /* the process ends */
@@ -607,7 +587,7 @@ int loaded_shed(struct loaded *l, uint32_t capture_bytes, uint32_t sample_shift)
 	struct { uint32_t capture_bytes, sample_mask; } value = { capture_bytes == UINT32_MAX ? 0 : capture_bytes, (1u << sample_shift) - 1 };
 	uint32_t zero = 0;
 
-	if (bpf_map_update_elem(load_map_fd(l, "shed"), &zero, &value, BPF_ANY))
+	if (bpf_map_update_elem(loaded_map_fd(l, "shed"), &zero, &value, BPF_ANY))
 		return -errno;
 	load_next_verdicts(l);
 	return 0;
@@ -616,7 +596,7 @@ int loaded_shed(struct loaded *l, uint32_t capture_bytes, uint32_t sample_shift)
 static int load_verdict(struct loaded *l, const char *map, uint32_t pid, const void *value)
 {
 
-	if (bpf_map_update_elem(load_map_fd(l, map), &pid, value, BPF_ANY))
+	if (bpf_map_update_elem(loaded_map_fd(l, map), &pid, value, BPF_ANY))
 		return -errno;
 	load_next_verdicts(l);
 	return 0;
@@ -624,7 +604,7 @@ static int load_verdict(struct loaded *l, const char *map, uint32_t pid, const v
 
 bool loaded_target(const struct loaded *l, uint32_t pid, struct plumb_target *ret_target)
 {
-	return bpf_map_lookup_elem(load_map_fd(l, "targets"), &pid, ret_target) == 0;
+	return bpf_map_lookup_elem(loaded_map_fd(l, "targets"), &pid, ret_target) == 0;
 }
 
 int loaded_set_target(struct loaded *l, uint32_t pid, const struct plumb_target *t) { return load_verdict(l, "targets", pid, t); }
@@ -636,12 +616,12 @@ int loaded_set_tree(struct loaded *l, uint32_t pid, uint8_t bits)
 
 bool loaded_place(const struct loaded *l, uint32_t pid, struct plumb_place *ret_place)
 {
-	return bpf_map_lookup_elem(load_map_fd(l, "places"), &pid, ret_place) == 0;
+	return bpf_map_lookup_elem(loaded_map_fd(l, "places"), &pid, ret_place) == 0;
 }
 
 int loaded_set_place(struct loaded *l, uint32_t pid, const struct plumb_place *p) { return load_verdict(l, "places", pid, p); }
 
-void loaded_drop_place(struct loaded *l, uint32_t pid) { bpf_map_delete_elem(load_map_fd(l, "places"), &pid); }
+void loaded_drop_place(struct loaded *l, uint32_t pid) { bpf_map_delete_elem(loaded_map_fd(l, "places"), &pid); }
 
 bool loaded_wanted(const struct loaded *l, uint32_t pid, bool *ret_included)
 {
@@ -654,143 +634,6 @@ bool loaded_wanted(const struct loaded *l, uint32_t pid, bool *ret_included)
 	uint32_t bits = t.program | t.leaf | t.inherited | p.bits;
 	*ret_included = (bits & (PLUMB_IN | PLUMB_TREE_IN)) != 0;
 	return !(bits & (PLUMB_OUT | PLUMB_TREE_OUT)) && (!l->only_targets || *ret_included);
-}
-
-static struct bpf_object *load_object(const struct loaded *l, int i)
-{
-	return i == 0 ? l->base : l->process->obj;
-}
-
-/*
- * The kernel skips a program that interrupts itself on its CPU (a state change in a soft interrupt during another): it says how often (since 5.12, 9ed9e9ba2337), and
- * each is something that happened and is in no record. Unless another program did it: what those of life.bpf.h do for others they take off the losses, and one of
- * theirs that is skipped had nothing to do.
- */
-static uint64_t load_skipped(const struct loaded *l)
-{
-	uint64_t n = 0;
-
-	for (int i = 0; i < LOAD_OBJECTS; i++) {
-		struct bpf_program *prog;
-		bpf_object__for_each_program(prog, load_object(l, i)) {
-			struct bpf_prog_info info = { 0 };
-			uint32_t len = sizeof(info);
-			int fd = bpf_program__fd(prog);
-			if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && !strstr(bpf_program__name(prog), "_interrupts"))
-				n += info.recursion_misses;
-		}
-	}
-	return n;
-}
-
-void loaded_losses(struct loaded *l, uint64_t ret_losses[PLUMB_LOSS_REASONS])
-{
-	size_t stride = (l->percpu_bytes + 7) & ~(size_t)7;
-	uint32_t zero = 0;
-	uint8_t *values = calloc(l->ncpus, stride);
-
-	memset(ret_losses, 0, sizeof(*ret_losses) * PLUMB_LOSS_REASONS);
-	if (!values)
-		return;
-	if (bpf_map_lookup_elem(load_map_fd(l, "percpu"), &zero, values) == 0)
-		for (uint32_t cpu = 0; cpu < l->ncpus; cpu++) {
-			const uint64_t *loss = (const uint64_t *)(values + cpu * stride); /* first member of struct plumb_percpu */
-			for (int i = 0; i < PLUMB_LOSS_REASONS; i++)
-				ret_losses[i] += loss[i];
-		}
-	ret_losses[PLUMB_LOSS_NESTED] += load_skipped(l);
-	free(values);
-}
-
-size_t loaded_costs(struct loaded *l, struct program_cost *ret_costs, size_t max)
-{
-	size_t n = 0;
-
-	for (int i = 0; i < LOAD_OBJECTS; i++) {
-		struct bpf_object *object = load_object(l, i);
-		struct bpf_program *prog;
-		bpf_object__for_each_program(prog, object) {
-			struct bpf_prog_info info = { 0 };
-			uint32_t len = sizeof(info);
-			int fd = bpf_program__fd(prog);
-			if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
-				continue;
-			if (n < max) {
-				snprintf(ret_costs[n].name, sizeof(ret_costs[n].name), "%s", bpf_program__name(prog));
-				ret_costs[n].run_ns = info.run_time_ns;
-				ret_costs[n].run_count = info.run_cnt;
-			}
-			n++;
-		}
-	}
-	return n;
-}
-
-static uint64_t load_run_ns(struct loaded *l)
-{
-	struct program_cost costs[32];
-	size_t n = loaded_costs(l, costs, 32);
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < n && i < 32; i++)
-		sum += costs[i].run_ns;
-	return sum;
-}
-
-int loaded_timing_begin(struct loaded *l)
-{
-	if (l->timing_fd >= 0)
-		close(l->timing_fd);
-	l->timing_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
-	if (l->timing_fd < 0)
-		return l->timing_fd;
-	l->timing_run_ns = load_run_ns(l);
-	l->timing_ns = clock_ns(CLOCK_MONOTONIC);
-	return 0;
-}
-
-int loaded_timing_end(struct loaded *l, uint64_t *ret_ppm)
-{
-	if (l->timing_fd < 0)
-		return -EBADF;
-	uint64_t run_ns = load_run_ns(l) - l->timing_run_ns, elapsed_ns = clock_ns(CLOCK_MONOTONIC) - l->timing_ns;
-	close(l->timing_fd);
-	l->timing_fd = -1;
-	if (!elapsed_ns)
-		return -EAGAIN;
-	*ret_ppm = run_ns * 1000000 / elapsed_ns;
-	return 0;
-}
-
-/* What the kernel charges for a map, as it says itself. */
-static uint64_t load_map_memlock(int fd)
-{
-	char path[64], line[128];
-	uint64_t bytes = 0;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	FILE *f = fopen(path, "re");
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f))
-		if (strncmp(line, "memlock:", 8) == 0)
-			bytes = strtoull(line + 8, NULL, 10);
-	fclose(f);
-	return bytes;
-}
-
-uint64_t loaded_map_bytes(struct loaded *l)
-{
-	uint64_t bytes = 0;
-
-	for (int i = 0; i < LOAD_OBJECTS; i++) {
-		struct bpf_object *object = load_object(l, i);
-		struct bpf_map *map;
-		bpf_object__for_each_map(map, object)
-			if (i == 0 || bpf_map__is_internal(map) || !bpf_object__find_map_by_name(l->base, bpf_map__name(map)))
-				bytes += load_map_memlock(bpf_map__fd(map));
-	}
-	return bytes;
 }
 
 int loaded_process_fd(const struct loaded *l)
