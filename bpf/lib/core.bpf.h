@@ -78,7 +78,11 @@ struct {
 struct plumb_percpu {
 	__u64 loss[PLUMB_LOSS_REASONS];
 	__u32 busy[PLUMB_RING_LEVELS]; /* its ring and scratch are in use */
-	__u32 at_life;                 /* a first program of life.bpf.h is at work */
+	struct {
+		__u64 sk;
+		__u32 event;
+		__u32 pad;
+	} told[2]; /* life.bpf.h */
 };
 
 struct {
@@ -178,7 +182,7 @@ static __always_inline struct plumb_scratch *plumb_scratch_get(__u32 level)
  * Room for a record of up to `max` bytes in the ring of a level that was entered, or NULL when it is full; counting is the caller's, who knows what is lost.
  * Nothing is taken until plumb_commit().
  */
-static __always_inline void *plumb_reserve(__u32 level, __u32 max, struct plumb_ring_ends **ret_ends)
+static __always_inline void *plumb_reserve_above(__u32 level, __u32 max, __u32 spare_shift, struct plumb_ring_ends **ret_ends)
 {
 	__u32 cpu = bpf_get_smp_processor_id(), at = plumb_level_at(level);
 	struct plumb_ring_ends *ends = bpf_map_lookup_elem(&ring_ends, &at);
@@ -188,7 +192,8 @@ static __always_inline void *plumb_reserve(__u32 level, __u32 max, struct plumb_
 		return NULL;
 	__u32 mask = (ring_bytes - 1) >> (level * PLUMB_RING_LEVEL_SHIFT);
 	__u64 head = ends->head;
-	if (head - ends->tail + max > (__u64)mask + 1)
+	__u64 spare = spare_shift ? ((__u64)mask + 1) >> spare_shift : 0;
+	if (head - ends->tail + max + spare > (__u64)mask + 1)
 		return NULL;
 	__u32 offset = PLUMB_RING_BASE(ring_bytes, level) + ((__u32)head & mask);
 	/* What the arithmetic says already, in words that every verifier understands. */
@@ -196,6 +201,17 @@ static __always_inline void *plumb_reserve(__u32 level, __u32 max, struct plumb_
 		return NULL;
 	*ret_ends = ends;
 	return data + offset;
+}
+
+static __always_inline void *plumb_reserve(__u32 level, __u32 max, struct plumb_ring_ends **ret_ends)
+{
+	return plumb_reserve_above(level, max, 0, ret_ends);
+}
+
+/* For payload, which is most of what there is: a sixteenth of the ring is left for events, of which each that is missed stays wrong. */
+static __always_inline void *plumb_reserve_data(__u32 level, __u32 max, struct plumb_ring_ends **ret_ends)
+{
+	return plumb_reserve_above(level, max, 4, ret_ends);
 }
 
 /* The record that was built there is `size` bytes long, a multiple of 8: from now on it is the reader's. */

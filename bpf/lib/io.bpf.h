@@ -311,7 +311,7 @@ static __always_inline bool io_emit_stream(struct plumb_percpu *pc, __u32 level,
 {
 	struct plumb_ring_ends *ends;
 	__u32 got;
-	struct plumb_rec_data *r = plumb_reserve(level, sizeof(*r) + want + 7, &ends);
+	struct plumb_rec_data *r = plumb_reserve_data(level, sizeof(*r) + want + 7, &ends);
 
 	if (!r) {
 		io_lost(pc, len);
@@ -339,7 +339,10 @@ __noinline int io_emit_part(__u32 level, __u64 offset, __u32 skip, __u64 len_wan
 	return io_emit_stream(pc, level, &s->head, &s->gather, offset, skip, (__u32)(len_want >> 32), want);
 }
 
-/* Long I/O: full records, the last of which stands for all that is left. */
+/*
+ * Long I/O: full records. Of one that is too long for them the last is its end, which says more than its middle: how a result ended, and where the next message
+ * begins.
+ */
 static __always_inline void io_emit_parts(struct plumb_percpu *pc, __u32 level, __u64 offset, __u32 len, __u32 want)
 {
 	__u32 done = 0;
@@ -349,6 +352,11 @@ static __always_inline void io_emit_parts(struct plumb_percpu *pc, __u32 level, 
 		bool last = i == PLUMB_PAYLOAD_CHUNKS - 1 || left <= PLUMB_PAYLOAD_MAX;
 		__u32 part = left > PLUMB_PAYLOAD_MAX ? PLUMB_PAYLOAD_MAX : left;
 
+		if (last && left > part) {
+			io_emit_part(level, offset + done, done, (__u64)(left - part) << 32);
+			plumb_lost(pc, PLUMB_LOSS_TRUNCATED, 1);
+			done += left - part;
+		}
 		bool whole = io_emit_part(level, offset + done, done, (__u64)(last ? len - done : part) << 32 | part);
 		done += part;
 		if (last)
@@ -359,8 +367,6 @@ static __always_inline void io_emit_parts(struct plumb_percpu *pc, __u32 level, 
 			return;
 		}
 	}
-	if (done < want)
-		plumb_lost(pc, PLUMB_LOSS_TRUNCATED, 1);
 }
 
 /* How many bytes of an I/O are wanted; counts one whose bytes cannot be read. */
@@ -451,7 +457,7 @@ static __always_inline void io_dgram(struct plumb_percpu *pc, struct sock *sk, s
 		want = PLUMB_PAYLOAD_MAX;
 	if (!plumb_enter(pc, &level))
 		return;
-	struct plumb_rec_dgram *r = plumb_reserve(level, sizeof(*r) + want + 7, &ends);
+	struct plumb_rec_dgram *r = plumb_reserve_data(level, sizeof(*r) + want + 7, &ends);
 	if (!r) {
 		io_lost(pc, len);
 		goto out;

@@ -3,64 +3,59 @@
  * The life of TCP sockets: the same two tracepoints on every rung of socket data.
  *
  * Each has two programs. TCP changes state in soft interrupts too, and one may come while a program runs for another socket: the kernel then skips a program
- * that would interrupt itself on its CPU (since 5.12, 9ed9e9ba2337). The first program therefore says while it is at work; the second does for the interrupt what the
- * first cannot, and is otherwise idle. What the kernel has skipped it counts, and the loader adds to the losses: the second takes it off again.
+ * that would interrupt itself on its CPU (raw tracepoints since 6.1, 05b24ff9b2cf). So the first program tells which event it has seen, and the second, which the
+ * kernel runs right behind it, does what the first was not there for. The first tells in one of two places: between the two programs of an event a soft interrupt may bring
+ * others. A place may be left taken by an event whose second program was skipped; the worst that comes of it is an event that is handled twice, which changes nothing.
  */
 #ifndef PLUMB_LIFE_BPF_H
 #define PLUMB_LIFE_BPF_H
 
 #include "lib/sock.bpf.h"
 
-/* NULL: another program of this CPU was interrupted at its work, and what happened now is the second's. */
-static __always_inline struct plumb_percpu *life_enter(void)
-{
-	struct plumb_percpu *pc = plumb_percpu_get();
+#define PLUMB_LIFE_GONE 0x100 /* beside TCP's states: the socket goes */
 
-	if (!pc)
-		return NULL;
-	if (*(volatile __u32 *)&pc->at_life) {
-		plumb_lost(pc, PLUMB_LOSS_NESTED, 1); /* this kernel does not skip: the second will take it off */
-		return NULL;
+static __always_inline void life_tell(struct plumb_percpu *pc, struct sock *sk, __u32 event)
+{
+	int at = pc->told[0].sk != 0;
+
+	pc->told[at].event = event;
+	barrier();
+	*(volatile __u64 *)&pc->told[at].sk = sock_address(sk);
+	barrier();
+}
+
+static __always_inline bool life_told(struct plumb_percpu *pc, struct sock *sk, __u32 event)
+{
+	__u64 address = sock_address(sk);
+
+	if (pc->told[1].sk == address && pc->told[1].event == event) {
+		pc->told[1].sk = 0;
+		return true;
 	}
-	*(volatile __u32 *)&pc->at_life = 1;
-	barrier();
-	return pc;
-}
-
-static __always_inline void life_leave(struct plumb_percpu *pc)
-{
-	barrier();
-	*(volatile __u32 *)&pc->at_life = 0;
-}
-
-static __always_inline struct plumb_percpu *life_interrupts(void)
-{
-	struct plumb_percpu *pc = plumb_percpu_get();
-
-	if (!pc || !*(volatile __u32 *)&pc->at_life)
-		return NULL;
-	plumb_lost(pc, PLUMB_LOSS_NESTED, -1);
-	return pc;
+	if (pc->told[0].sk != address || pc->told[0].event != event)
+		return false;
+	pc->told[0].sk = pc->told[1].sk = 0;
+	return true;
 }
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 {
-	struct plumb_percpu *pc = life_enter();
+	struct plumb_percpu *pc = plumb_percpu_get();
 
 	if (!pc)
 		return 0;
+	life_tell(pc, sk, (__u32)newstate);
 	sock_life(pc, sk, oldstate, newstate);
-	life_leave(pc);
 	return 0;
 }
 
 SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(set_state_interrupts, struct sock *sk, int oldstate, int newstate)
+int BPF_PROG(set_state_skipped, struct sock *sk, int oldstate, int newstate)
 {
-	struct plumb_percpu *pc = life_interrupts();
+	struct plumb_percpu *pc = plumb_percpu_get();
 
-	if (pc)
+	if (pc && !life_told(pc, sk, (__u32)newstate))
 		sock_life(pc, sk, oldstate, newstate);
 	return 0;
 }
@@ -68,21 +63,21 @@ int BPF_PROG(set_state_interrupts, struct sock *sk, int oldstate, int newstate)
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(tcp_destroy_sock, struct sock *sk)
 {
-	struct plumb_percpu *pc = life_enter();
+	struct plumb_percpu *pc = plumb_percpu_get();
 
 	if (!pc)
 		return 0;
+	life_tell(pc, sk, PLUMB_LIFE_GONE);
 	sock_gone(pc, sk);
-	life_leave(pc);
 	return 0;
 }
 
 SEC("tp_btf/tcp_destroy_sock")
-int BPF_PROG(destroy_interrupts, struct sock *sk)
+int BPF_PROG(destroy_skipped, struct sock *sk)
 {
-	struct plumb_percpu *pc = life_interrupts();
+	struct plumb_percpu *pc = plumb_percpu_get();
 
-	if (pc)
+	if (pc && !life_told(pc, sk, PLUMB_LIFE_GONE))
 		sock_gone(pc, sk);
 	return 0;
 }

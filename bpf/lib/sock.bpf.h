@@ -172,7 +172,7 @@ struct {
 } policies SEC(".maps");
 
 /* Bytes captured of each I/O before the engine has decided. */
-const volatile __u32 default_capture = PLUMB_PAYLOAD_MAX * PLUMB_PAYLOAD_CHUNKS;
+const volatile __u32 default_capture = PLUMB_CAPTURE_DEFAULT;
 const volatile __u64 stats_interval_ns = 10000000000ull;
 
 /* Ports that are watched, those before the first 0; none = all. And those that are not, whatever the first list says. */
@@ -468,7 +468,7 @@ static __noinline void sock_emit_stats(struct plumb_percpu *pc, struct sock *sk,
 	r->bytes_sent = st->next[PLUMB_EGRESS] - st->start[PLUMB_EGRESS];
 	if (st->flags & PLUMB_ST_TCP) {
 		struct tcp_sock *tp = sock_tcp(sk);
-		if (!st->shed) /* what nobody looks at is not missed */
+		if (!st->shed && !(flags & PLUMB_SOCK_LEFT)) /* what nobody looks at is not missed */
 			sock_offsets(st, st->next, r->offset);
 		if (tp) {
 			r->retransmits = SK(tp, total_retrans);
@@ -574,7 +574,7 @@ static __always_inline void sock_catch_up(struct plumb_percpu *pc, struct sock *
 	plumb_lost(pc, PLUMB_LOSS_UNREADABLE, 1);
 	if (!plumb_enter(pc, &level))
 		return;
-	struct plumb_rec_data *r = plumb_reserve(level, sizeof(*r), &ends);
+	struct plumb_rec_data *r = plumb_reserve_data(level, sizeof(*r), &ends);
 	if (!r) {
 		plumb_lost(pc, PLUMB_LOSS_RING_FULL, 1);
 		plumb_lost(pc, PLUMB_LOSS_RING_FULL_BYTES, unseen);
@@ -597,9 +597,13 @@ static __always_inline void sock_closed(struct plumb_percpu *pc, struct sock *sk
 	/* An engine that does not know the socket must not take its totals for new. */
 	__u32 stats_flags = flags | ((st->generation ^ target_gen()) >> PLUMB_SESSION_SHIFT ? PLUMB_SOCK_PREEXISTING : 0);
 
-	if (st->flags & PLUMB_ST_WANTED && (flags || st->opened)) {
-		sock_catch_up(pc, sk, st);
-		sock_emit_stats(pc, sk, st, PLUMB_REC_SOCK_CLOSE, stats_flags);
+	bool wanted = st->flags & PLUMB_ST_WANTED;
+
+	/* Who was told of its opening is told of its end, whoever used it last. */
+	if (st->opened || (wanted && flags)) {
+		if (wanted)
+			sock_catch_up(pc, sk, st);
+		sock_emit_stats(pc, sk, st, PLUMB_REC_SOCK_CLOSE, stats_flags | (wanted ? 0 : PLUMB_SOCK_LEFT));
 	}
 	st->opened = st->lingers = 0;
 	st->closed = 1;

@@ -22,6 +22,8 @@ struct load_options {
 	const char *rung;        /* use this way for socket data and no other; NULL = the best that works */
 };
 
+enum { LOAD_PROGRAMS_MAX = 32 }; /* of all objects together, on any rung */
+
 struct program_cost {
 	char name[24];
 	uint64_t run_ns, run_count;

@@ -35,7 +35,6 @@ enum {
 	PROBE_COMMAND_GRACE_MS = 300, /* the last records of a command that ended */
 	PROBE_SOCKET_BYTES = 4 * 1024 * 1024,
 	PROBE_RESTART_MAX_MS = 10000,
-	PROBE_COSTS_MAX = 16,
 	PROBE_TIMING_MS = 10000,
 	HELD_MAX = 1 << 30,         /* more spans and requests than any engine holds */
 	PROBE_CONTROL_BATCH = 256,  /* messages of the engine that are looked at before anything else gets its turn */
@@ -126,11 +125,11 @@ static void probe_report_loss(struct probe *p)
 
 static void probe_report_self(struct probe *p)
 {
-	struct program_cost costs[PROBE_COSTS_MAX];
-	size_t n = loaded_costs(p->loaded, costs, PROBE_COSTS_MAX);
+	struct program_cost costs[LOAD_PROGRAMS_MAX];
+	size_t n = loaded_costs(p->loaded, costs, LOAD_PROGRAMS_MAX);
 	struct plumb_rec_proc_stat stat;
 
-	for (size_t i = 0; i < n && i < PROBE_COSTS_MAX; i++) {
+	for (size_t i = 0; i < n && i < LOAD_PROGRAMS_MAX; i++) {
 		struct plumb_rec_self r = { .h = probe_header(PLUMB_REC_SELF, sizeof(r)), .run_ns = costs[i].run_ns, .run_count = costs[i].run_count };
 		memcpy(r.name, costs[i].name, sizeof(r.name));
 		probe_send_counted(p, &r, sizeof(r));
