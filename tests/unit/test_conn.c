@@ -15,7 +15,7 @@ enum { STREAM_BYTES = 4099, BASE = 0xfffffe00u, STEP_NS = 1000 };
 struct seen {
 	uint8_t bytes[STREAM_BYTES + 64];
 	uint64_t at;      /* offset of the next byte expected from the table */
-	uint64_t consumed, holes, hole_bytes, skipped, eofs, closes, evicted, datagrams;
+	uint64_t consumed, holes, hole_bytes, skipped, resumed, eofs, closes, evicted, datagrams;
 	int error;
 	uint64_t hole_sock; /* of the latest hole */
 	uint64_t closed_ns; /* the time that the latest close was given */
@@ -62,6 +62,12 @@ static void on_skipped(void *ctx, struct connection *c, enum plumb_direction dir
 	((struct seen *)ctx)->skipped++;
 }
 
+static void on_resumed(void *ctx, struct connection *c, uint64_t time_ns)
+{
+	(void)c, (void)time_ns;
+	((struct seen *)ctx)->resumed++;
+}
+
 static void on_eof(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns)
 {
 	(void)c, (void)dir, (void)time_ns;
@@ -95,7 +101,7 @@ struct fixture {
 
 static void fixture_init(struct fixture *f, struct conn_options o)
 {
-	const struct conn_handler h = { on_bytes, on_hole, on_skipped, on_eof, on_datagram, on_close, &f->seen };
+	const struct conn_handler h = { on_bytes, on_hole, on_skipped, on_resumed, on_eof, on_datagram, on_close, &f->seen };
 
 	memset(f, 0, sizeof(*f));
 	assert_int_equal(process_table_new(0, &f->processes), 0);
@@ -318,6 +324,7 @@ static void what_was_left_out_is_not_missing(void **state)
 	data_of(&f, PLUMB_INGRESS, 7, 500, 10, 10, PLUMB_DATA_RESUMED);
 	data_of(&f, PLUMB_EGRESS, 7, 900, 10, 10, 0);
 	assert_int_equal(f.seen.consumed, 40);
+	assert_int_equal(f.seen.resumed, 1);
 	tick(&f, 1000 * 1000 * 1000);
 	assert_int_equal(f.seen.holes, 0);
 	data_of(&f, PLUMB_INGRESS, 7, 520, 10, 10, 0);

@@ -150,6 +150,67 @@ static void tick(struct fixture *f, uint64_t later_ns)
 	proto_engine_tick(f->engine, f->now);
 }
 
+/* A stretch of the connection that is not looked at, and the first request behind it. */
+static void resumed_request(struct fixture *f)
+{
+	static const char get[] = "*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n";
+	struct record r = { .u.data = { .sock = 1, .offset = f->offset[PLUMB_EGRESS] + 5000, .pid = 11, .tid = 11, .len = sizeof(get) - 1, .captured = sizeof(get) - 1,
+					.direction = PLUMB_EGRESS, .flags = PLUMB_DATA_RESUMED } };
+
+	f->now += 100 * MS;
+	f->offset[PLUMB_INGRESS] += 9000;
+	f->offset[PLUMB_EGRESS] += 5000 + sizeof(get) - 1;
+	r.u.h.type = PLUMB_REC_DATA;
+	r.u.h.time_ns = f->now;
+	feed(f, &r, slice_make(get, sizeof(get) - 1));
+}
+
+/* What was open when the connection was looked away from was answered meanwhile, and the answers that come are others'. */
+static void nothing_is_joined_over_what_was_not_looked_at(void **state)
+{
+	for (int open = 0; open < 3; open++) {
+		struct fixture f;
+
+		(void)state;
+		fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+		request(&f);
+		response(&f);
+		for (int i = 0; i < open; i++)
+			request(&f);
+		resumed_request(&f);
+		assert_int_equal(f.ended, 1 + open);
+		assert_int_equal(f.holes, open);
+		response(&f);
+		for (int i = 0; i < 101; i++) {
+			request(&f);
+			response(&f);
+		}
+		assert_int_equal(f.ended, 1 + open + 102);
+		assert_int_equal(f.errors, 0);
+		assert_int_equal(f.strangers, 0);
+		assert_int_equal(f.no_request, 0);
+		assert_int_equal(f.latest.request.start_ns + MS / 10, f.latest.response.start_ns);
+		fixture_done(&f);
+	}
+}
+
+/* Answers that nobody asked for: each is one of its own, and costs as little as the first. */
+static void unasked_answers_stand_alone(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+	request(&f);
+	response(&f);
+	for (int i = 0; i < 1009; i++)
+		response(&f);
+	tick(&f, 10 * MS);
+	assert_int_equal(f.ended, 1 + 1009);
+	assert_int_equal(f.no_request, 1009);
+	fixture_done(&f);
+}
+
 static void times_are_those_of_the_bytes(void **state)
 {
 	struct fixture f;
@@ -829,6 +890,7 @@ int main(void)
 		cmocka_unit_test(losses_do_not_shift_what_follows),
 		cmocka_unit_test(a_lost_answer_is_no_error),
 		cmocka_unit_test(a_window_is_not_guessed_after_a_loss),
+		cmocka_unit_test(nothing_is_joined_over_what_was_not_looked_at), cmocka_unit_test(unasked_answers_stand_alone),
 		cmocka_unit_test(times_are_those_of_the_bytes),     cmocka_unit_test(pipeline_of_10007_pairs_in_order),
 		cmocka_unit_test(requests_beyond_the_limit_keep_the_order), cmocka_unit_test(ends_say_why),
 		cmocka_unit_test(early_response_finds_its_request), cmocka_unit_test(pairs_again_after_loss),

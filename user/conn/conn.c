@@ -353,8 +353,11 @@ static void record_close(struct conn_table *t, const struct plumb_rec_sock_stats
 	if (!ended_ns || ended_ns > r->h.time_ns || ended_ns < c->streams[0].last_ns || ended_ns < c->streams[1].last_ns)
 		ended_ns = r->h.time_ns;
 	for (int d = 0; d < 2; d++)
-		if (r->offset[d])
+		if (r->offset[d] && !(r->flags & PLUMB_SOCK_LEFT))
 			reassembly_end(&t->streams, c, (enum plumb_direction)d, r->offset[d], ended_ns);
+	/* What its last user did with it was not looked at. */
+	if (r->flags & PLUMB_SOCK_LEFT)
+		t->streams.handler.resumed(t->streams.handler.ctx, c, ended_ns);
 	drop(t, c, error, false, ended_ns);
 }
 

@@ -27,6 +27,8 @@ struct conn_handler {
 	void (*hole)(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t from, uint64_t to, uint64_t time_ns);
 	/* Everything up to skip_until has passed (for messages that end when their skipped bytes have). */
 	void (*skipped)(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns);
+	/* What passed until now was left out on purpose, in both directions: their streams begin anew. */
+	void (*resumed)(void *ctx, struct connection *c, uint64_t time_ns);
 	/* No more bytes in this direction. */
 	void (*eof)(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns);
 	/* A datagram: whole, or its captured head (true_len > in.len). */

@@ -591,7 +591,9 @@ static void resume(struct reassembly *r, struct connection *c, uint64_t time_ns)
 		if (c->streams[d].data)
 			forget(r, c, (enum plumb_direction)d, CONN_UNSEEN_INCOMPLETE, time_ns);
 		c->streams[d].begun = false;
+		c->streams[d].skip_until = 0;
 	}
+	r->handler.resumed(r->handler.ctx, c, time_ns);
 }
 
 void reassembly_data(struct reassembly *r, struct connection *c, const struct plumb_rec_data *d, struct slice payload)

@@ -358,6 +358,9 @@ static void thread_join(struct correlate *c, struct trace_node *n)
 		answer = activity_find_alone(&c->activity, by.pid, n->start_ns, &request);
 	else
 		answer = activity_find(&c->activity, by, n->start_ns, n->has_wire ? &n->wire : NULL, &request, &join);
+	/* Of its response bytes were lost: whether it is still being handled, nobody knows. */
+	if (answer == ACTIVITY_FOUND && request->x && request->x->flags & EXCHANGE_HOLE && request->x->response.start_ns)
+		answer = ACTIVITY_AMBIGUOUS;
 	c->counts.ambiguous += answer == ACTIVITY_AMBIGUOUS;
 	/* A context on the wire names another parent, unless it is the one that the request came with, merely handed on. */
 	if (answer == ACTIVITY_FOUND && (!n->has_wire || same_wire(n, request)))

@@ -168,6 +168,7 @@ static bool try_detect(struct proto_engine *e, struct connection *c, enum plumb_
 	case DETECT_NONE: break;
 	}
 	*ret_drop = true;
+	c->synced = false; /* a request may have been among them */
 	if (++c->detect_tries >= (c->synced ? TRIES_FRESH : TRIES_MIDSTREAM)) {
 		e->counts.opaque++;
 		make_opaque(e, c);
@@ -330,6 +331,8 @@ static bool parse_one(struct proto_engine *e, struct connection *c, enum plumb_d
 		return true;
 	case PARSE_MESSAGE: {
 		struct extent x = extent_of(c, dir, offset, r->consumed);
+		if (r->message.keyed && r->skip != UINT64_MAX)
+			x.bytes += r->skip; /* of messages in order the offsets tell */
 		pr->bad = 0;
 		*at += r->consumed;
 		if (r->message.flags & MESSAGE_UNTIL_CLOSE && r->message.flags & MESSAGE_END && !r->skip)
@@ -339,7 +342,8 @@ static bool parse_one(struct proto_engine *e, struct connection *c, enum plumb_d
 	}
 	case PARSE_SKIP:
 		if (pr->exchange)
-			(pr->open == 1 + MESSAGE_RESPONSE ? &pr->exchange->response : &pr->exchange->request)->bytes += r->consumed;
+			(pr->open == 1 + MESSAGE_RESPONSE ? &pr->exchange->response : &pr->exchange->request)->bytes +=
+				r->consumed + (pr->exchange->keyed && r->skip != UINT64_MAX ? r->skip : 0);
 		*at += r->consumed;
 		break;
 	}
@@ -455,6 +459,23 @@ static void on_skipped(void *ctx, struct connection *c, enum plumb_direction dir
 	leave_switched(e, c, time_ns);
 }
 
+/* What passed since was not looked at: whatever was under way is over, and nothing is known of what was. */
+static void on_resumed(void *ctx, struct connection *c, uint64_t time_ns)
+{
+	struct proto_engine *e = ctx;
+
+	c->synced = false;
+	if (c->phase != CONNECTION_PARSE)
+		return;
+	pairing_close(&e->pairing, c, "", EXCHANGE_HOLE, time_ns);
+	c->response_lost = c->answered = c->may_overlap = false;
+	for (int d = 0; d < 2; d++) {
+		tell_lost(c, (enum plumb_direction)d);
+		c->streams[d].lost = true;
+		c->progress[d].need_until = 0;
+	}
+}
+
 /* The stream's end is the end of a message that lasts until then, and of all hope for responses. */
 static void on_eof(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns)
 {
@@ -564,7 +585,7 @@ static void on_datagram(void *ctx, struct connection *c, enum plumb_direction di
 void proto_engine_conn_handler(struct proto_engine *e, struct conn_handler *ret_handler)
 {
 	*ret_handler = (struct conn_handler){
-		.bytes = on_bytes, .hole = on_hole, .skipped = on_skipped, .eof = on_eof, .datagram = on_datagram, .close = on_close, .ctx = e,
+		.bytes = on_bytes, .hole = on_hole, .skipped = on_skipped, .resumed = on_resumed, .eof = on_eof, .datagram = on_datagram, .close = on_close, .ctx = e,
 	};
 }
 

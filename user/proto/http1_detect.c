@@ -28,6 +28,22 @@ static int match_word(struct slice s, struct slice word)
 	return s.len < word.len ? DETECT_MORE : DETECT_CERTAIN;
 }
 
+/*
+ * A method of somebody's own, in capitals, in front of the blank: any protocol of lines may begin so, and only the rest of the line tells. Or how likely one is to
+ * come.
+ */
+static int match_own_method(struct slice in, struct slice *ret_method)
+{
+	size_t n = 0;
+
+	while (n < in.len && n <= HTTP1_METHOD_MAX && ((in.ptr[n] >= 'A' && in.ptr[n] <= 'Z') || (n && (in.ptr[n] == '-' || in.ptr[n] == '_'))))
+		n++;
+	if (n > HTTP1_METHOD_MAX || (n < in.len && (n == 0 || in.ptr[n] != ' ')))
+		return DETECT_NO;
+	*ret_method = slice_head(in, n);
+	return n < in.len ? DETECT_CERTAIN : DETECT_MORE;
+}
+
 /* The method in front of the blank, or how likely one is to come. */
 static int match_method(struct slice in, struct slice *ret_method)
 {
@@ -89,7 +105,10 @@ static int detect_request(struct slice in)
 {
 	struct slice method;
 	int score = match_method(in, &method);
+	bool known = score == DETECT_CERTAIN;
 
+	if (score == DETECT_NO)
+		score = match_own_method(in, &method);
 	if (score != DETECT_CERTAIN)
 		return score;
 	size_t from = method.len + 1, to = from;
@@ -97,6 +116,8 @@ static int detect_request(struct slice in)
 		to++;
 	bool ended = to < in.len;
 	if (ended && (to == from || in.ptr[to] != ' '))
+		return DETECT_NO;
+	if (to > from && !known && in.ptr[from] == '*') /* as HTTP/2 begins */
 		return DETECT_NO;
 	if (to > from && !target_ok(method, slice_make(in.ptr + from, to - from), ended))
 		return DETECT_NO;

@@ -21,6 +21,8 @@ enum {
 
 enum { TWIN_STEPS = 64 }; /* exchanges looked at for a twin: one that is further behind is left to its time-out */
 
+enum { EARLY_MAX = 64 }; /* of one connection; what is beyond it no request explains */
+
 enum { EARLY_NS = 2 * 1000 * 1000 }; /* how much later than its response a request's record may be processed */
 
 void pairing_init(struct pairing *p, const struct proto_engine_options *o, const struct proto_engine_handler *h, struct proto_counts *counts)
@@ -300,6 +302,19 @@ static struct exchange *exchange_new(struct pairing *p, struct connection *c, en
 	return x;
 }
 
+/* The end of a request was lost, and its response has come: all that passed its way by now is of it, where nothing else is open. */
+static void request_as_seen(const struct connection *c, struct exchange *x)
+{
+	const struct stream *s = &c->streams[x->role == PLUMB_ROLE_CLIENT ? PLUMB_EGRESS : PLUMB_INGRESS];
+
+	if (x->keyed || c->open > 1 || !(x->state & REQUEST_BEGUN) || x->state & REQUEST_ENDED)
+		return;
+	if (s->end > x->request.offset)
+		x->request.bytes = s->end - x->request.offset;
+	if (!x->request.end_ns && s->last_ns >= x->request.start_ns)
+		x->request.end_ns = s->last_ns;
+}
+
 static void complete_if_done(struct pairing *p, struct exchange *x)
 {
 	if (x->state & EARLY)
@@ -309,8 +324,34 @@ static void complete_if_done(struct pairing *p, struct exchange *x)
 		return;
 	}
 	bool request_done = x->state & REQUEST_ENDED || !(x->state & REQUEST_BEGUN) || x->flags & (EXCHANGE_HOLE | EXCHANGE_MALFORMED);
-	if (x->state & RESPONSE_ENDED && request_done)
+	if (x->state & RESPONSE_ENDED && request_done) {
+		request_as_seen(x->conn, x);
 		complete(p, x);
+	}
+}
+
+/*
+ * Nobody will tell where this response ended, and the next request has begun, or nothing more comes: it lasted until the last byte that passed its way. Where several
+ * are open these may be another one's.
+ */
+static void end_as_seen(const struct connection *c, struct exchange *x, uint64_t time_ns)
+{
+	const struct stream *s = &c->streams[x->role == PLUMB_ROLE_CLIENT ? PLUMB_INGRESS : PLUMB_EGRESS];
+	uint64_t since_ns = x->state & RESPONSE_BEGUN ? x->response.start_ns : x->request.end_ns;
+
+	if (x->state & RESPONSE_ENDED || s->last_ns > time_ns || s->last_ns <= since_ns || (c->open > 1 && !(x->state & RESPONSE_BEGUN)))
+		return;
+	x->response.end_ns = s->last_ns;
+	if (x->state & RESPONSE_BEGUN && !x->keyed && s->end > x->response.offset)
+		x->response.bytes = s->end - x->response.offset;
+}
+
+/* Incomplete, and over: what comes belongs to others. */
+static void give_up(struct pairing *p, struct exchange *x, uint64_t time_ns)
+{
+	end_as_seen(x->conn, x, time_ns);
+	x->flags |= EXCHANGE_HOLE;
+	complete(p, x);
 }
 
 /* Attributes. */
@@ -463,8 +504,7 @@ static void observe_request(struct pairing *p, struct connection *c, enum plumb_
 	if (open && !c->synced && rests) {
 		for (struct exchange *x = c->first, *next; x; x = next) {
 			next = x->next;
-			x->flags |= EXCHANGE_HOLE;
-			complete(p, x);
+			give_up(p, x, at->start_ns);
 		}
 		open = false;
 	}
@@ -475,14 +515,13 @@ static void observe_request(struct pairing *p, struct connection *c, enum plumb_
 }
 
 /* The parser knows that what is open will not be answered any more, and that the next response is this request's. */
-static void start_afresh(struct pairing *p, struct connection *c)
+static void start_afresh(struct pairing *p, struct connection *c, uint64_t time_ns)
 {
 	for (struct exchange *x = c->first, *next; x; x = next) {
 		next = x->next;
 		if (x->state & EARLY)
 			continue;
-		x->flags |= EXCHANGE_HOLE;
-		complete(p, x);
+		give_up(p, x, time_ns);
 	}
 	c->ghosts = 0;
 	c->synced = true;
@@ -496,7 +535,7 @@ static struct exchange *begin_request(struct pairing *p, struct connection *c, e
 	if (pr->open && !m->keyed)
 		pairing_end(p, c, dir, at->offset, at->start_ns);
 	if (m->flags & MESSAGE_FLUSH)
-		start_afresh(p, c);
+		start_afresh(p, c, at->start_ns);
 	/* Behind a request without exchange no response is early. */
 	struct exchange *x = c->ghosts && !m->keyed ? NULL : find_early(p, c, m, at);
 	if (x) {
@@ -529,6 +568,8 @@ static struct exchange *find_request(const struct pairing *p, struct connection 
 {
 	if (m->keyed)
 		return key_find(p, c, m->key, at);
+	if (c->early == c->open)
+		return NULL;
 	for (struct exchange *x = c->first; x; x = x->next)
 		if (!(x->state & RESPONSE_BEGUN))
 			return x;
@@ -544,7 +585,7 @@ static struct exchange *begin_unmatched(struct pairing *p, struct connection *c,
 	if (!x)
 		return NULL;
 	set_key(p, x, m);
-	if (c->synced) {
+	if (c->synced && c->early < EARLY_MAX) {
 		list_remove(&p->waiting, x);
 		early_add(p, x, at->start_ns + EARLY_NS);
 	}
@@ -811,6 +852,8 @@ void pairing_close(struct pairing *p, struct connection *c, const char *error_ty
 				x->request.end_ns = time_ns;
 			x->response.end_ns = time_ns;
 			x->flags |= flags | (unsure(c) || c->response_lost ? EXCHANGE_HOLE : 0);
+			if (x->flags & EXCHANGE_HOLE)
+				end_as_seen(c, x, time_ns);
 			/* No failure is made of a record that was lost. */
 			if (error_type || !(x->flags & EXCHANGE_HOLE))
 				set_error(x, error_type ? error_type : "connection_closed");

@@ -354,6 +354,14 @@ static int live_watch(struct live *l, int fd, uint32_t events)
 	return fd < 0 || epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0 ? 0 : -errno;
 }
 
+/* What the engine before this one wanted to see of a socket is not what this one, which knows none of them, must see. */
+static void live_forget_policies(const struct link *link)
+{
+	for (size_t i = 0; link->policies && i < PLUMB_POLICY_SLOTS; i++)
+		if (link->policies[i].sock)
+			__atomic_store_n(&link->policies[i].sock, 0, __ATOMIC_RELAXED);
+}
+
 int live_open(const struct link *link, int wake_fd, struct source **ret_source)
 {
 	struct live *l = calloc(1, sizeof(*l) + link->nrings * sizeof(l->rings[0]));
@@ -382,6 +390,8 @@ int live_open(const struct link *link, int wake_fd, struct source **ret_source)
 		live_close(&l->source);
 		return err;
 	}
+	if (link->restarts)
+		live_forget_policies(link);
 	l->active_ns = clock_ns(CLOCK_BOOTTIME);
 	l->period_us = LIVE_PERIOD_MAX_US;
 	*ret_source = &l->source;

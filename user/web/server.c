@@ -125,8 +125,10 @@ static int accept_quality(const char *accept, const char *type)
 		size_t name = strcspn(at, ",; \t");
 		if (name == len && strncasecmp(at, type, len) == 0) {
 			for (const char *q = at + name; q < end; q++)
-				if ((q[0] == 'q' || q[0] == 'Q') && q[1] == '=' && (q[-1] == ';' || q[-1] == ' '))
-					return (int)(strtod(q + 2, NULL) * 1000);
+				if ((q[0] == 'q' || q[0] == 'Q') && q[1] == '=' && (q[-1] == ';' || q[-1] == ' ')) {
+					double quality = strtod(q + 2, NULL);
+					return quality >= 1 ? 1000 : quality > 0 ? (int)(quality * 1000) : 0;
+				}
 			return 1000;
 		}
 		at = *end ? end + 1 : end;
