@@ -62,6 +62,11 @@ WRONG = [
     (["trace", "--set", "limits.connections=1"], "plumb trace: limits.connections wants a number from 16 to 16777216, not '1'"),
     (["replay"], "plumb replay: a word is missing: plumb replay [OPTIONS] FILE"),
     (["replay", "a", "b"], "plumb replay: unexpected 'b'"),
+    (["help", "trce"], "plumb: no command 'trce'; did you mean 'trace'?"),
+    (["config", "chck"], "plumb config: unknown word 'chck'; did you mean 'check'?"),
+    (["config", "elephant"], "plumb config: unknown word 'elephant'"),
+    (["config", "check"], "plumb config: a word is missing: plumb config check FILE"),
+    (["config", "defaults", "x"], "plumb config: too many words"),
     (["trace", "--help", "--nothing-like-it"], "plumb trace: unknown option '--nothing-like-it'"),
 ]
 
@@ -70,7 +75,7 @@ WRONG = [
 def test_wrong_calls(args, message):
     done = call(*args)
     assert (done.returncode, done.stdout) == (2, "")
-    name = f"{args[0]} " if args[0] in COMMANDS else ""
+    name = f"{args[0]} " if args[0] in (*COMMANDS, "config") else ""
     assert lines(done) == [message, f"Try `plumb {name}--help`."]
 
 
@@ -85,6 +90,37 @@ def test_help(command):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("usage: plumb")
     assert all(len(line) <= 100 and line == line.rstrip() for line in done.stdout.splitlines()), done.stdout
+
+
+def test_help_of_a_command():
+    assert call("help").stdout == call("--help").stdout
+    for words in (("help", "trace"), ("help", "config"), ("help", "doctor"), ("config", "check", "--help")):
+        done = call(*words)
+        command = words[1] if words[0] == "help" else words[0]
+        assert (done.returncode, done.stdout, done.stderr) == (0, call(command, "--help").stdout, "")
+
+
+SENSELESS = [
+    (["run", "--metrics", "foo"], '"foo" is not an address to listen on: write address:port, for example 127.0.0.1:9464 or [::1]:9464'),
+    (["run", "--otlp", "ftp://x"], "sink otlp: endpoint: want http://host:port or https://host:port"),
+    (["trace", "--otlp", "ftp://x"], "sink otlp: endpoint: want http://host:port or https://host:port"),
+    (["record", "-o", "/dev/null", "--metrics", "1.2.3.4.5:6"], '"1.2.3.4.5:6" is not an address to listen on: write address:port, for example 127.0.0.1:9464 or [::1]:9464'),
+    (["trace", "--redact"], "--redact masks a recording, and there is none: name its file with --record FILE"),
+    (["run", "--redact"], "--redact masks a recording, and there is none: name its file with --record FILE"),
+]
+
+
+@pytest.mark.parametrize("args, message", SENSELESS, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_what_makes_no_sense_is_said_before_anything_starts(args, message):
+    done = call(*args, "--set", "agent.spool=") if args[0] == "run" else call(*args)
+    assert (done.returncode, done.stdout, lines(done)) == (2, "", ["plumb: error: " + message])
+
+
+@pytest.mark.parametrize("address", ["1.2.3", "localhost", "h:x", "h:0", "ftp://h:1", "http://h:1/metrics", "u:p@h:1", ":9464", "[::1]"])
+def test_an_address_that_no_agent_has(address):
+    done = call("doctor", "--agent", address)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert lines(done) == [f"plumb doctor: --agent wants HOST:PORT or https://HOST:PORT, such as 127.0.0.1:9464, not '{address}'"]
 
 
 def test_configuration_files(tmp_path):
