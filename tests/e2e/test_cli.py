@@ -311,6 +311,14 @@ def test_a_server_that_starts_later_is_selected_by_its_name(start, plumb, option
 
 
 @pytest.mark.live
+@pytest.mark.parametrize("option", ["--comm", "--exe", "--container", "--cgroup"])
+def test_a_name_that_no_process_has(option):
+    done = call("trace", option, "nosuch-4711", "-d", "100ms")
+    assert done.returncode == 0, done.stderr
+    assert sum("no process that runs now is named by --comm, --exe, --container or --cgroup" in line for line in lines(done)) == 1, done.stderr
+
+
+@pytest.mark.live
 def test_options_add_up(start, plumb):
     a, b, c = (start_http(start, name) for name in "abc")
     p = plumb(args=["--comm", unique("a"), "--exe", unique("b")])

@@ -600,8 +600,9 @@ static int probe_targets(struct probe *p, char *ret_error, size_t error_len)
 	}
 	size_t named;
 	int err = selection_judge_all(p->loaded, f, &named);
-	if (!err && !named && filter_names_programs(&f->include) && !f->include.pids[0] && !filter_names_places(&f->include))
-		log_warn("no process that runs now is named by --comm or --exe: waiting for one (--comm compares /proc/PID/comm, --exe what /proc/PID/exe points to)");
+	if (!err && !named && (filter_names_programs(&f->include) || filter_names_places(&f->include)) && !f->include.pids[0])
+		log_warn("no process that runs now is named by --comm, --exe, --container or --cgroup: waiting for one (--comm compares /proc/PID/comm, --exe what /proc/PID/exe "
+			 "points to, the others /proc/PID/cgroup)");
 	if (err)
 		snprintf(ret_error, error_len, "cannot set up the targets: %s", strerror(-err));
 	return err;
