@@ -355,6 +355,32 @@ def test_a_pid_with_its_children(start, plumb, before):
     assert parent.pid not in {s.pid for s in spans}
 
 
+def ticks(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", f.read(), re.M)[1])
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("command, more, ends", [("trace", [], True), ("record", ["-o", "/dev/null"], True), ("trace", ["-d", "1h"], False), ("run", ["--metrics", "off", "--spool", ""], False)],
+                         ids=["trace", "record", "trace -d", "run"])
+def test_the_end_of_the_processes_that_are_named(start, command, more, ends):
+    # The first ends before its child, which is still one of those named.
+    parent = start.process("parent", ["bash", "-c", "sleep 4711 & echo $!; read -r line"], stdin=subprocess.PIPE)
+    child = int(wait_until(lambda: parent.out.read_text(), "number of the child", alive=parent))
+    p = start.process("plumb", [PLUMB, command, "-p", parent.pid, *more])
+    wait_until(lambda: "attached" in p.err.read_text(), "line 'attached'", alive=p)
+    parent.popen.stdin.close()
+    parent.popen.wait(10)
+    before = ticks(p.pid)
+    wait_until(lambda: ticks(p.pid) > before + 40, "the probe's looks at its targets, one in ten ticks", alive=p)
+    assert "have ended" not in p.err.read_text()
+    os.kill(child, signal.SIGKILL)
+    said = "plumb: the processes that were named have ended, and their children" + ("" if ends else ": nothing is watched any more")
+    wait_until(lambda: said in p.err.read_text().splitlines(), "line of the end")
+    assert (p.popen.wait(10) if ends else p.stop()) == 0
+    assert p.err.read_text().count("have ended") == 1
+
+
 @pytest.mark.live
 def test_exclude_pid(start, plumb):
     kept, excluded = start_http(start, "twin"), start_http(start, "twin")

@@ -171,6 +171,7 @@ int session_probe(struct session *s, const struct options *o, bool adhoc)
 	p->sandbox.user = user[0] ? user : NULL;
 	p->stat_interval_ns = nanoseconds(v, SETTING_STAT_INTERVAL);
 	p->duration_ns = nanoseconds(v, SETTING_STOP_TIME);
+	p->ends_with_targets = adhoc && !p->duration_ns;
 	p->command = o->command;
 	if (set_filters(&p->load.filters, v))
 		return 2;

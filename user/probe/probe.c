@@ -32,7 +32,7 @@
 enum {
 	PROBE_TICK_MS = 100,
 	PROBE_STOP_MS = 5000,       /* an engine that was told to stop and does not is ended */
-	PROBE_COMMAND_GRACE_MS = 300, /* the last records of a command that ended */
+	PROBE_GRACE_MS = 300,       /* the last records of a command or of targets that ended */
 	PROBE_SOCKET_BYTES = 4 * 1024 * 1024,
 	PROBE_RESTART_MAX_MS = 10000,
 	PROBE_COSTS_MAX = 16,
@@ -63,6 +63,7 @@ struct probe {
 	bool timing;            /* the kernel times them until the next tick */
 	bool untimed;           /* it does not; said once */
 	uint8_t seed[16];
+	bool targets_ended;     /* all that were named by number, and their children; said once */
 	bool stopping;
 	int status;
 };
@@ -453,7 +454,7 @@ static void probe_children(struct probe *p)
 			p->command = 0;
 			if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
 				p->status = 127;
-			p->duration_at_ns = boot_ns() + PROBE_COMMAND_GRACE_MS * 1000000ull;
+			p->duration_at_ns = boot_ns() + PROBE_GRACE_MS * 1000000ull;
 		}
 	}
 }
@@ -520,6 +521,19 @@ static void probe_process_event(void *ctx, const struct plumb_rec_header *h)
 	watch_event(p->watch, h);
 }
 
+/* Nothing can come any more if processes are named by number alone and none of them, nor of their children, lives. */
+static void probe_look_for_targets(struct probe *p, uint64_t now)
+{
+	const struct filter *in = &p->o->load.filters.include;
+
+	if (p->targets_ended || p->stopping || !in->pids[0] || p->o->command || filter_names_programs(in) || filter_names_places(in) || selection_tree_lives(p->loaded))
+		return;
+	p->targets_ended = true;
+	if (p->o->ends_with_targets)
+		p->duration_at_ns = now + PROBE_GRACE_MS * 1000000ull;
+	log_info("the processes that were named have ended, and their children%s", p->o->ends_with_targets ? "" : ": nothing is watched any more");
+}
+
 static void probe_tick(struct probe *p)
 {
 	uint64_t expirations, now = boot_ns();
@@ -546,6 +560,7 @@ static void probe_tick(struct probe *p)
 	if (now >= p->report_at_ns) {
 		p->report_at_ns = now + 1000000000ull;
 		probe_report(p);
+		probe_look_for_targets(p, now);
 		p->timing = probe_timing_begin(p, now);
 		if (!p->timing)
 			probe_govern(p);

@@ -150,6 +150,18 @@ int selection_judge_all(struct loaded *l, const struct filters *f, size_t *ret_n
 	return err;
 }
 
+bool selection_tree_lives(const struct loaded *l)
+{
+	struct plumb_target t;
+	uint32_t parent;
+
+	/* The kernel side takes out who ends; what was told it of a process that had just ended stays, which /proc knows better. */
+	for (uint32_t pid = 0; loaded_target_next(l, pid, &pid, &t);)
+		if (t.inherited & PLUMB_TREE_IN && !(t.inherited & PLUMB_TREE_OUT) && describe_parent(pid, &parent) == 0)
+			return true;
+	return false;
+}
+
 bool selection_judge_place(struct loaded *l, const struct filters *f, uint32_t pid, uint64_t cgroup_id)
 {
 	char cgroups[CGROUPS_MAX];
