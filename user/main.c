@@ -24,25 +24,39 @@ static void usage(FILE *out)
 	fputs("\n`sudo plumb trace` shows at once what this machine's services say to each other.\n`plumb COMMAND --help` says more.\n", out);
 }
 
-int main(int argc, char **argv)
+/* NULL after a message. */
+static const struct command *find(const char *name)
 {
-	struct settings_nearest nearest = { .wanted = argc > 1 ? argv[1] : "--help" };
+	struct settings_nearest nearest = { .wanted = name };
 
-	if (strcmp(nearest.wanted, "--help") == 0 || strcmp(nearest.wanted, "-h") == 0 || strcmp(nearest.wanted, "help") == 0) {
-		usage(stdout);
-		return 0;
-	}
-	if (strcmp(nearest.wanted, "--version") == 0)
-		return cmd_version(argc - 1, argv + 1);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(nearest.wanted, commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
+		if (strcmp(name, commands[i].name) == 0)
+			return &commands[i];
 		settings_nearest_try(&nearest, commands[i].name);
 	}
 	if (nearest.best[0])
-		fprintf(stderr, "plumb: no command '%s'; did you mean '%s'?\n", nearest.wanted, nearest.best);
+		fprintf(stderr, "plumb: no command '%s'; did you mean '%s'?\n", name, nearest.best);
 	else
-		fprintf(stderr, "plumb: no command '%s'\n", nearest.wanted);
+		fprintf(stderr, "plumb: no command '%s'\n", name);
 	fputs("Try `plumb --help`.\n", stderr);
-	return 2;
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	const char *word = argc > 1 ? argv[1] : "--help";
+	bool help = strcmp(word, "help") == 0;
+
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || (help && argc == 2)) {
+		usage(stdout);
+		return 0;
+	}
+	if (strcmp(word, "--version") == 0)
+		return cmd_version(argc - 1, argv + 1);
+	const struct command *c = find(help ? argv[2] : word);
+	if (!c)
+		return 2;
+	/* `plumb help COMMAND` is `plumb COMMAND --help`. */
+	char option[] = "--help", *words[] = { argv[argc > 2 ? 2 : 1], option, NULL };
+	return help ? c->run(2, words) : c->run(argc - 1, argv + 1);
 }

@@ -62,6 +62,11 @@ WRONG = [
     (["trace", "--set", "limits.connections=1"], "plumb trace: limits.connections wants a number from 16 to 16777216, not '1'"),
     (["replay"], "plumb replay: a word is missing: plumb replay [OPTIONS] FILE"),
     (["replay", "a", "b"], "plumb replay: unexpected 'b'"),
+    (["help", "trce"], "plumb: no command 'trce'; did you mean 'trace'?"),
+    (["config", "chck"], "plumb config: unknown word 'chck'; did you mean 'check'?"),
+    (["config", "elephant"], "plumb config: unknown word 'elephant'"),
+    (["config", "check"], "plumb config: a word is missing: plumb config check FILE"),
+    (["config", "defaults", "x"], "plumb config: too many words"),
     (["trace", "--help", "--nothing-like-it"], "plumb trace: unknown option '--nothing-like-it'"),
 ]
 
@@ -70,7 +75,7 @@ WRONG = [
 def test_wrong_calls(args, message):
     done = call(*args)
     assert (done.returncode, done.stdout) == (2, "")
-    name = f"{args[0]} " if args[0] in COMMANDS else ""
+    name = f"{args[0]} " if args[0] in (*COMMANDS, "config") else ""
     assert lines(done) == [message, f"Try `plumb {name}--help`."]
 
 
@@ -85,6 +90,37 @@ def test_help(command):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("usage: plumb")
     assert all(len(line) <= 100 and line == line.rstrip() for line in done.stdout.splitlines()), done.stdout
+
+
+def test_help_of_a_command():
+    assert call("help").stdout == call("--help").stdout
+    for words in (("help", "trace"), ("help", "config"), ("help", "doctor"), ("config", "check", "--help")):
+        done = call(*words)
+        command = words[1] if words[0] == "help" else words[0]
+        assert (done.returncode, done.stdout, done.stderr) == (0, call(command, "--help").stdout, "")
+
+
+SENSELESS = [
+    (["run", "--metrics", "foo"], '"foo" is not an address to listen on: write address:port, for example 127.0.0.1:9464 or [::1]:9464'),
+    (["run", "--otlp", "ftp://x"], "sink otlp: endpoint: want http://host:port or https://host:port"),
+    (["trace", "--otlp", "ftp://x"], "sink otlp: endpoint: want http://host:port or https://host:port"),
+    (["record", "-o", "/dev/null", "--metrics", "1.2.3.4.5:6"], '"1.2.3.4.5:6" is not an address to listen on: write address:port, for example 127.0.0.1:9464 or [::1]:9464'),
+    (["trace", "--redact"], "--redact masks a recording, and there is none: name its file with --record FILE"),
+    (["run", "--redact"], "--redact masks a recording, and there is none: name its file with --record FILE"),
+]
+
+
+@pytest.mark.parametrize("args, message", SENSELESS, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_what_makes_no_sense_is_said_before_anything_starts(args, message):
+    done = call(*args, "--set", "agent.spool=") if args[0] == "run" else call(*args)
+    assert (done.returncode, done.stdout, lines(done)) == (2, "", ["plumb: error: " + message])
+
+
+@pytest.mark.parametrize("address", ["1.2.3", "localhost", "h:x", "h:0", "ftp://h:1", "http://h:1/metrics", "u:p@h:1", ":9464", "[::1]"])
+def test_an_address_that_no_agent_has(address):
+    done = call("doctor", "--agent", address)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert lines(done) == [f"plumb doctor: --agent wants HOST:PORT or https://HOST:PORT, such as 127.0.0.1:9464, not '{address}'"]
 
 
 def test_configuration_files(tmp_path):
@@ -275,6 +311,14 @@ def test_a_server_that_starts_later_is_selected_by_its_name(start, plumb, option
 
 
 @pytest.mark.live
+@pytest.mark.parametrize("option", ["--comm", "--exe", "--container", "--cgroup"])
+def test_a_name_that_no_process_has(option):
+    done = call("trace", option, "nosuch-4711", "-d", "100ms")
+    assert done.returncode == 0, done.stderr
+    assert sum("no process that runs now is named by --comm, --exe, --container or --cgroup" in line for line in lines(done)) == 1, done.stderr
+
+
+@pytest.mark.live
 def test_options_add_up(start, plumb):
     a, b, c = (start_http(start, name) for name in "abc")
     p = plumb(args=["--comm", unique("a"), "--exe", unique("b")])
@@ -309,6 +353,32 @@ def test_a_pid_with_its_children(start, plumb, before):
     spans = p.finish()
     assert paths_of(spans) == sorted(items(1000, 13)), describe(spans)
     assert parent.pid not in {s.pid for s in spans}
+
+
+def ticks(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", f.read(), re.M)[1])
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("command, more, ends", [("trace", [], True), ("record", ["-o", "/dev/null"], True), ("trace", ["-d", "1h"], False), ("run", ["--metrics", "off", "--spool", ""], False)],
+                         ids=["trace", "record", "trace -d", "run"])
+def test_the_end_of_the_processes_that_are_named(start, command, more, ends):
+    # The first ends before its child, which is still one of those named.
+    parent = start.process("parent", ["bash", "-c", "sleep 4711 & echo $!; read -r line"], stdin=subprocess.PIPE)
+    child = int(wait_until(lambda: parent.out.read_text(), "number of the child", alive=parent))
+    p = start.process("plumb", [PLUMB, command, "-p", parent.pid, *more])
+    wait_until(lambda: "attached" in p.err.read_text(), "line 'attached'", alive=p)
+    parent.popen.stdin.close()
+    parent.popen.wait(10)
+    before = ticks(p.pid)
+    wait_until(lambda: ticks(p.pid) > before + 40, "the probe's looks at its targets, one in ten ticks", alive=p)
+    assert "have ended" not in p.err.read_text()
+    os.kill(child, signal.SIGKILL)
+    said = "plumb: the processes that were named have ended, and their children" + ("" if ends else ": nothing is watched any more")
+    wait_until(lambda: said in p.err.read_text().splitlines(), "line of the end")
+    assert (p.popen.wait(10) if ends else p.stop()) == 0
+    assert p.err.read_text().count("have ended") == 1
 
 
 @pytest.mark.live

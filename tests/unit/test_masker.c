@@ -17,6 +17,8 @@ struct talk {
 	struct slice want_server, want_client;
 };
 
+#define N "4929123456781234" /* stays only as far as a length or a count may be one */
+
 #define S(s) SLICE_LIT(s)
 
 static const struct talk talks[] = {
@@ -120,6 +122,53 @@ static void canaries_die_behind_holes(void **state)
 		}
 }
 
+/* One way of a connection whose other one says nothing. */
+static void mask_one(const char *in, size_t len, uint8_t *out)
+{
+	const struct talk t = { .to_server = slice_make(in, len), .to_client = SLICE_LIT("") };
+	uint8_t outs[2][1024];
+
+	mask_talk(&t, len, len, 1, outs);
+	memcpy(out, outs[0], len);
+	out[len] = '\0';
+}
+
+static void framing_is_read_as_the_parser_does(void **state)
+{
+	static const struct { const char *in, *want; } rows[] = {
+		/* Chunked tells the end only as the last coding. */
+		{ "PUT / HTTP/1.1\r\nTransfer-Encoding: identity, chunked, gzip\r\n\r\n4929\r\n", "PUT / HTTP/1.1\r\nTransfer-Encoding: identity, chunked, gzip\r\n\r\nxxxxxx" },
+		{ "PUT / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nab\r\n", "PUT / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nxx\r\n" },
+		{ "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: br\r\n\r\n4929\r\n", "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: xx\r\n\r\nxxxxxx" },
+		{ "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked ; a=b, \r\n\r\n2\r\nab\r\n", "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked ; xxx, \r\n\r\n2\r\nxx\r\n" },
+		{ "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked gzip\r\n\r\n4929\r\n", "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked xxxx\r\n\r\nxxxxxx" },
+		/* Lengths that are the same are one; those that differ are none. */
+		{ "PUT / HTTP/1.1\r\nContent-Length: 5, 5\r\n\r\nabcdeGET / HTTP/1.1\r\n", "PUT / HTTP/1.1\r\nContent-Length: 5, 5\r\n\r\nxxxxxGET / HTTP/1.1\r\n" },
+		{ "PUT / HTTP/1.1\r\nContent-Length: 5, 6\r\n\r\nabcdeGET / HTTP/1.1\r\n", "PUT / HTTP/1.1\r\nContent-Length: 5, 6\r\n\r\nxxxxxxxxxxxxxxxxxxxxx" },
+		{ "PUT / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nabcdeGET / HTTP/1.1\r\n",
+		  "PUT / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nxxxxxGET / HTTP/1.1\r\n" },
+		{ "PUT / HTTP/1.1\r\nContent-Length: " N "\r\n\r\nab", "PUT / HTTP/1.1\r\nContent-Length: 4929123456xxxxxx\r\n\r\nxx" },
+		{ "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n00000000000000000002\r\nab\r\n3\r\n", "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n00000000000000000002\r\nxx\r\n3\r\n" },
+		{ "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" N "\r\n3\r\n", "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n49291234xxxxxxxxxxxxx" },
+		{ "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\r\nContent-Length: 5\r\n", "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\r\nxxxxxxxxxxxxxxxxxxx" },
+		/* The count of subscriptions is the third of three. */
+		{ "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:12\r\n", "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:12\r\n" },
+		{ ">3\r\n$11\r\nunsubscribe\r\n_\r\n:0\r\n", ">3\r\n$11\r\nunsubscribe\r\n_\r\n:0\r\n" },
+		{ "*2\r\n$9\r\nsubscribe\r\n:" N "\r\n", "*2\r\n$9\r\nsubscribe\r\n:0000000000000000\r\n" },
+		{ "*3\r\n$9\r\nsubscribe\r\n:" N "\r\n:" N "\r\n:" N "\r\n",
+		  "*3\r\n$9\r\nsubscribe\r\n:0000000000000000\r\n:4929100000000000\r\n:0000000000000000\r\n" },
+		{ "*3\r\n:1\r\n$9\r\nsubscribe\r\n:" N "\r\n", "*3\r\n:0\r\n$9\r\nsubscribe\r\n:0000000000000000\r\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t out[1025];
+		assert_int_equal(strlen(rows[i].in), strlen(rows[i].want));
+		mask_one(rows[i].in, strlen(rows[i].in), out);
+		assert_string_equal((char *)out, rows[i].want);
+	}
+}
+
 static void names_and_addresses_of_dns_are_masked(void **state)
 {
 	static const char answer[] = "\0\x07\x81\x80\0\1\0\1\0\0\0\0\x0c" C "\0\0\1\0\1\xc0\x0c\0\x10\0\1\0\0\0\x3c\0\x0c" C;
@@ -150,6 +199,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(canaries_die_and_framing_lives), cmocka_unit_test(canaries_die_behind_holes),
+		cmocka_unit_test(framing_is_read_as_the_parser_does),
 		cmocka_unit_test(names_and_addresses_of_dns_are_masked),
 	};
 	return cmocka_run_group_tests_name("masker", tests, NULL, NULL);

@@ -277,6 +277,43 @@ static void forgets_what_was_refused(void **state)
 	session_done(&s);
 }
 
+static void describe_portal(const char *portal)
+{
+	msg('D', "1s", 'P', portal);
+	msg('S', "");
+}
+
+/* DECLARE makes a portal that no Bind has named (psycopg 3's server-side cursors): no text is missing. That it was so is not sure once a portal was forgotten. */
+static void knows_cursors_of_sql(void **state)
+{
+	struct session s;
+	char portal[8];
+
+	(void)state;
+	session_init(&s);
+	start(&s);
+	describe_portal("cur");
+	msg('E', "s4", "cur", 0);
+	msg('S', "");
+	flush_to(&s, PROTO_TO_SERVER);
+	expect(&s, "q1+ [shop]\nq1- [DESCRIBE]\nq2+- [shop]\n");
+	for (int i = 0; i < 17; i++) { /* one more than are kept */
+		snprintf(portal, sizeof(portal), "p%d", i);
+		msg('B', "ss222", portal, "none", 0, 0, 0);
+	}
+	msg('S', "");
+	describe_portal("cur");
+	flush_to(&s, PROTO_TO_SERVER);
+	expect(&s, "q3+ [shop]\nq3- [BIND] [statement_not_kept]\nq4+ [shop]\nq4- [DESCRIBE] [statement_not_kept]\n");
+	session_done(&s);
+
+	session_init(&s);
+	describe_portal("cur"); /* what was bound before is not known */
+	flush_to(&s, PROTO_TO_SERVER);
+	expect(&s, "q0+\nq0- [DESCRIBE] [statement_not_seen]\n");
+	session_done(&s);
+}
+
 /* COPY in the extended protocol: the Sync behind Execute is ignored by the server, the one behind CopyDone counts. */
 static void copy_ignores_the_first_sync(void **state)
 {
@@ -547,6 +584,7 @@ int main(void)
 		cmocka_unit_test(negotiates),
 		cmocka_unit_test(aborts_up_to_its_sync),
 		cmocka_unit_test(forgets_what_was_refused),
+		cmocka_unit_test(knows_cursors_of_sql),
 		cmocka_unit_test(copy_ignores_the_first_sync),
 		cmocka_unit_test(flush_ends_a_prepare),
 		cmocka_unit_test(joins_in_the_middle),

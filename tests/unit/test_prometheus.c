@@ -39,10 +39,13 @@ static void add_span(struct metrics *m, uint8_t family, uint8_t kind, uint64_t d
 	metrics_span(m, &s);
 }
 
+#define REASON "Failed to connect to collector.observability.svc.cluster.example port 4318 after 3 ms: Couldn't connect to server; is it up?"
+
 static void sink_stats(const struct sink *s, sink_stat_fn fn, void *ctx)
 {
 	(void)s;
 	fn(ctx, "plumb_sink_spans_total", "Spans by fate.", "fate", "sent", 17, true);
+	fn(ctx, "plumb_sink_last_error_info", "Why.", "message", REASON, 1, false);
 	fn(ctx, "plumb_sink_queue_bytes", "Bytes queued.", NULL, NULL, 2.5, false);
 	fn(ctx, "plumb_sink_spans_total", "Spans by fate.", "fate", "dropped", 3, true);
 }
@@ -119,6 +122,7 @@ static void text_format(void **state)
 	has(&b, "plumb_lost_total{reason=\"fault\"} 7\n");
 	has(&b, "plumb_bpf_run_seconds_total{program=\"on_send\"} 0.001234567\n");
 	has(&b, "# TYPE plumb_sink_spans_total counter\nplumb_sink_spans_total{sink=\"otlp\",fate=\"sent\"} 17\nplumb_sink_spans_total{sink=\"otlp\",fate=\"dropped\"} 3\n");
+	has(&b, "plumb_sink_last_error_info{sink=\"otlp\",message=\"" REASON "\"} 1\n");
 	has(&b, "plumb_sink_queue_bytes{sink=\"otlp\"} 2.5\n");
 	assert_null(strstr((char *)b.data, "password"));
 	assert_null(strstr((char *)b.data, "trace_id"));

@@ -493,6 +493,10 @@ static void paths(void **state)
 		{ "/a;x=1;y=2/b;", "/a;REDACTED/b;" },
 		{ "/a%3Ftoken=x/b%3ftoken", "/a%3FREDACTED/b%3fREDACTED" },
 		{ "/a&k=v/b%26k=v", "/a&REDACTED/b%26REDACTED" },
+		{ "/a%23token=x/b#x", "/a%23REDACTED/b#REDACTED" },
+		{ "/a%253Ftoken=x/b%25252523x", "/a%253FREDACTED/b%25252523REDACTED" },
+		{ "/100%25/%25/%2525/%253/%25%3f/", "/100%25/%25/%2525/%253/%25%3f/" },
+		{ "/to/https%253A%252F%252Fu%253ap%2540h", "/to/REDACTED@h" },
 		{ "//u;x=1:p@h/b", "//REDACTED/b" },
 		{ "/50%/%4", "/50%/%4" },
 		{ "*", "*" },
@@ -583,7 +587,11 @@ static void authorities(void **state)
 		uint16_t port;
 	} cases[] = { { "a.example", "a.example", 0 },	{ "a.example:81", "a.example", 81 }, { "u:p@h:9", "h", 9 },	 { "[::1]:8080", "::1", 8080 },
 		      { "[::1", "", 0 },		{ "h:99999", "h", 0 },		     { "h:", "h", 0 },		 { "u@x@h", "h", 0 },
-		      { "", "", 0 },			{ ":80", "", 80 },		     { "h:-1", "h", 0 } };
+		      { "", "", 0 },			{ ":80", "", 80 },		     { "h:-1", "h", 0 },
+		      { "h?s:80", "h", 0 },		{ "h/s", "h", 0 },		     { "h s:80", "h", 0 },	 { "h,s", "h", 0 },
+		      { "h;p=s", "h", 0 },		{ "h#s", "h", 0 },		     { "h%3Fs", "h", 0 },	 { "h:80?s", "h", 0 },
+		      { "?s", "", 0 },			{ "[::1?s]:81", "::1", 81 },	     { "[fe80::1%25eth0]", "fe80::1%25eth0", 0 },
+		      { "a_b.example.:81", "a_b.example.", 81 }, { "m\xc3\xbcnchen.example", "m\xc3\xbcnchen.example", 0 } };
 	struct authority a;
 
 	(void)state;

@@ -324,7 +324,8 @@ static void test_variables(void **state)
 static void test_variables_of_settings(void **state)
 {
 	static const char *const good[] = { "OTEL_TRACES_SAMPLER", "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG", "0.1", "OTEL_LOG_LEVEL", "debug", NULL };
-	static const char *const bad[] = { "OTEL_TRACES_SAMPLER", "xray", "OTEL_TRACES_SAMPLER_ARG", "2", "OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "OTEL_EXPORTER_OTLP_TIMEOUT", "", NULL };
+	static const char *const bad[] = { "OTEL_TRACES_SAMPLER", "xray", "OTEL_TRACES_SAMPLER_ARG", "2", "OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "OTEL_EXPORTER_OTLP_TIMEOUT", "",
+		"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "abc", NULL };
 	struct settings *s = make();
 	struct reports r;
 
@@ -339,7 +340,8 @@ static void test_variables_of_settings(void **state)
 			    "OTEL_TRACES_SAMPLER is ignored: sampling.sampler wants always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off or "
 			    "parentbased_traceidratio, not 'xray'\n"
 			    "OTEL_TRACES_SAMPLER_ARG is ignored: sampling.ratio wants a number from 0 to 1, or 0% to 100%, not '2'\n"
-			    "OTEL_EXPORTER_OTLP_PROTOCOL is ignored: sinks.otlp.protocol wants http/protobuf or grpc, not 'http/json'");
+			    "OTEL_EXPORTER_OTLP_PROTOCOL is ignored: sinks.otlp.protocol wants http/protobuf or grpc, not 'http/json'\n"
+			    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT is ignored: sinks.otlp.timeout wants a number of milliseconds, not 'abc'");
 	assert_string_equal(settings_str(s, SETTING_SAMPLER), "parentbased_traceidratio");
 	assert_string_equal(settings_sink_value(s, "otlp", "protocol"), "http/protobuf");
 	assert_string_equal(settings_sink_value(s, "otlp", "timeout"), "10s");

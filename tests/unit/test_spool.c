@@ -282,7 +282,8 @@ static void strange_names_are_left_alone(void **state)
 {
 	struct place *p = *state;
 	static const char *const names[] = { "1-2.batch", "00000000000000000000-1.batch", "99999999999999999999-1.batch", "00000000000000000009-x.batch",
-					     "0000000000000000000a-1.batch", "00000000000000000009-1.batch.old", "README" };
+					     "0000000000000000000a-1.batch", "00000000000000000009-1.batch.old", "README",
+					     "09999999999999999999-4294967295.batch", "01000000000000000000-1.batch", "00000000000000000009-16385.batch" };
 	char path[160];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -290,8 +291,20 @@ static void strange_names_are_left_alone(void **state)
 		close(open(path, O_WRONLY | O_CREAT, 0600));
 	}
 	struct spool *s = spool_at_place(p, 1 << 20);
+	struct spool_counts c;
 	want_empty(s);
-	assert_int_equal(place_files(p->dir, "batch"), 6);
+	spool_counts(s, &c);
+	assert_int_equal(c.found_spans, 0);
+	assert_int_equal(place_files(p->dir, "batch"), 9);
+	put_text(s, "one", 3);
+	put_text(s, "two", 5);
+	spool_close(s);
+	s = spool_at_place(p, 1 << 20);
+	want_text(s, "one", 3);
+	assert_true(spool_pop(s));
+	want_text(s, "two", 5);
+	assert_true(spool_pop(s));
+	assert_int_equal(spool_put(s, SLICE_LIT("x"), SPOOL_SPANS_MAX + 1, 0), -EFBIG);
 	spool_close(s);
 }
 

@@ -53,20 +53,42 @@ static int check(const char *path)
 	return 0;
 }
 
+static int wrong(const char *verb, int words)
+{
+	static const struct { const char *name; int words; } verbs[] = { { "defaults", 2 }, { "check", 3 }, { "reference", 2 } };
+	struct settings_nearest nearest = { .wanted = verb };
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (strcmp(verb, verbs[i].name) == 0) {
+			fprintf(stderr, "plumb config: %s\nTry `plumb config --help`.\n",
+				words > verbs[i].words ? "too many words" : "a word is missing: plumb config check FILE");
+			return 2;
+		}
+		settings_nearest_try(&nearest, verbs[i].name);
+	}
+	if (!verb[0])
+		fputs(help, stderr);
+	else if (nearest.best[0])
+		fprintf(stderr, "plumb config: unknown word '%.100s'; did you mean '%s'?\nTry `plumb config --help`.\n", verb, nearest.best);
+	else
+		fprintf(stderr, "plumb config: unknown word '%.100s'\nTry `plumb config --help`.\n", verb);
+	return 2;
+}
+
 int cmd_config(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
 
-	if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
-		fputs(help, stdout);
-		return 0;
-	}
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			fputs(help, stdout);
+			return 0;
+		}
 	if (strcmp(verb, "defaults") == 0 && argc == 2)
 		return print(settings_print_yaml);
 	if (strcmp(verb, "reference") == 0 && argc == 2)
 		return print(settings_print_markdown);
 	if (strcmp(verb, "check") == 0 && argc == 3)
 		return check(argv[2]);
-	fputs(help, stderr);
-	return 2;
+	return wrong(verb, argc);
 }

@@ -10,6 +10,7 @@
 #include "lib/json.h"
 #include "probe/load.h"
 #include "probe/sandbox.h"
+#include "span/url.h"
 #include "web/secrets.h"
 
 enum { METRICS_MAX = 8 << 20, AGENT_TIMEOUT_S = 3, OUT_MAX = 1 << 20, LOSSES_MAX = 64 };
@@ -171,6 +172,21 @@ static void take_losses(struct doctor *d, char *text)
 struct agent {
 	const char *address, *token_file, *certificate; /* NULL = none */
 };
+
+/* HOST:PORT, perhaps behind http:// or https://, and nothing else: libcurl would take a port that is missing for 80. */
+static bool is_agent_address(const char *text)
+{
+	const char *scheme = strstr(text, "://"), *host = scheme ? scheme + 3 : text, *colon = strrchr(host, ':');
+	struct authority a;
+
+	if (scheme && strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0)
+		return false;
+	url_parse_authority(slice_str(host), &a);
+	if (!colon || a.has_user || !a.host.len || !a.port || colon[1 + strspn(colon + 1, "0123456789")])
+		return false;
+	/* Nothing but brackets stands between the host and the port. */
+	return (size_t)(colon - host) == a.host.len + (host[0] == '[' ? 2 : 0);
+}
 
 /* What an answer that holds no metrics, or no answer, means. Nobody there is the usual case, and no failure. */
 static void take_refusal(struct doctor *d, CURLcode code, long status)
@@ -422,6 +438,10 @@ int cmd_doctor(int argc, char **argv)
 	bool json = strcmp(output, "json") == 0;
 	if (!json && strcmp(output, "text") != 0) {
 		fprintf(stderr, "plumb doctor: --output is text or json, not '%s'\n", output);
+		return 2;
+	}
+	if (!is_agent_address(agent.address)) {
+		fprintf(stderr, "plumb doctor: --agent wants HOST:PORT or https://HOST:PORT, such as 127.0.0.1:9464, not '%.100s'\n", agent.address);
 		return 2;
 	}
 	try_kernel(&d);

@@ -45,7 +45,7 @@ int cmd_record(int argc, char **argv)
 		s->live.record.max_bytes = settings_number(v, SETTING_MAX_SIZE);
 		s->live.announce = true;
 		signal(SIGPIPE, SIG_IGN);
-		status = live_run(&s->live);
+		status = session_run(s);
 	}
 	free(s);
 	options_done(&o);

@@ -101,7 +101,6 @@ int cmd_run(int argc, char **argv)
 	if (status == 0) {
 		const struct settings *v = o.settings;
 		bool otlp = session_otlp(v, ORIGIN_FILE);
-		const char *record = settings_str(v, SETTING_RECORD_TO);
 
 		session_pipeline(s, v, false);
 		if (!otlp || settings_bool(v, SETTING_CONSOLE))
@@ -109,15 +108,15 @@ int cmd_run(int argc, char **argv)
 		if (otlp)
 			session_sink(s, v, "otlp", make_spool(s, v));
 		session_metrics(s, v);
-		s->live.record_path = record[0] ? record : NULL;
-		s->live.record.redact = settings_bool(v, SETTING_REDACT);
+		status = session_recording(s, v);
 		s->live.announce = true;
 		s->live.probe.restart = true;
 		signal(SIGPIPE, SIG_IGN);
 		struct explanation explanation = { .s = s, .v = v, .otlp = otlp };
 		s->live.explain = explain;
 		s->live.explain_ctx = &explanation;
-		status = live_run(&s->live);
+		if (status == 0)
+			status = session_run(s);
 	}
 	free(s);
 	options_done(&o);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "web/server.h"
 
 static uint32_t number32(const struct settings *s, enum setting_id id) { return (uint32_t)settings_number(s, id); }
 static uint64_t nanoseconds(const struct settings *s, enum setting_id id) { return settings_number(s, id) * 1000000u; }
@@ -170,6 +171,7 @@ int session_probe(struct session *s, const struct options *o, bool adhoc)
 	p->sandbox.user = user[0] ? user : NULL;
 	p->stat_interval_ns = nanoseconds(v, SETTING_STAT_INTERVAL);
 	p->duration_ns = nanoseconds(v, SETTING_STOP_TIME);
+	p->ends_with_targets = adhoc && !p->duration_ns;
 	p->command = o->command;
 	if (set_filters(&p->load.filters, v))
 		return 2;
@@ -214,4 +216,34 @@ void session_metrics(struct session *s, const struct settings *v)
 		.key = settings_str(v, SETTING_METRICS_KEY),
 		.token = settings_str(v, SETTING_METRICS_TOKEN),
 	};
+}
+
+int session_recording(struct session *s, const struct settings *v)
+{
+	const char *path = settings_str(v, SETTING_RECORD_TO);
+
+	s->live.record_path = path[0] ? path : NULL;
+	s->live.record.redact = settings_bool(v, SETTING_REDACT);
+	if (!s->live.record.redact || path[0])
+		return 0;
+	log_error("--redact masks a recording, and there is none: name its file with --record FILE");
+	return 2;
+}
+
+int session_run(struct session *s)
+{
+	char error[256] = "";
+
+	for (uint32_t i = 0; i < s->live.nsinks; i++) {
+		const struct live_sink *sink = &s->live.sinks[i];
+		if (sink->ops->check && sink->ops->check(&sink->config, error, sizeof(error))) {
+			log_error("sink %s: %s", sink->ops->name, error);
+			return 2;
+		}
+	}
+	if (s->live.metrics_address && web_check(s->live.metrics_address, error, sizeof(error))) {
+		log_error("%s", error);
+		return 2;
+	}
+	return live_run(&s->live);
 }

@@ -22,7 +22,11 @@ int session_probe(struct session *s, const struct options *o, bool adhoc);
 void session_sink(struct session *s, const struct settings *settings, const char *name, const char *spool);
 /* Is a collector configured? At `least` this origin. */
 bool session_otlp(const struct settings *settings, enum setting_origin least);
+/* The recording beside the spans that --record asks for. 0, or the exit status 2 after a message: --redact without it masks nothing. */
+int session_recording(struct session *s, const struct settings *settings);
 /* Where metrics are served, and what guards them; "off" is nowhere. */
 void session_metrics(struct session *s, const struct settings *settings);
+/* live_run(), unless a sink or the metrics' address is set to what it cannot be: the exit status 2 after a message, and nothing was started. */
+int session_run(struct session *s);
 
 #endif

@@ -33,7 +33,6 @@ int cmd_trace(int argc, char **argv)
 	if (status == 0) {
 		const struct settings *v = o.settings;
 		bool otlp = session_otlp(v, ORIGIN_OPTION); /* an agent's collector is not meant for what one looks at by hand */
-		const char *record = settings_str(v, SETTING_RECORD_TO);
 
 		session_pipeline(s, v, !otlp);
 		session_sink(s, v, settings_str(v, SETTING_OUTPUT), "");
@@ -41,12 +40,12 @@ int cmd_trace(int argc, char **argv)
 			session_sink(s, v, "otlp", "");
 		if (settings_origin(v, SETTING_METRICS_LISTEN) == ORIGIN_OPTION)
 			session_metrics(s, v);
-		s->live.record_path = record[0] ? record : NULL;
-		s->live.record.redact = settings_bool(v, SETTING_REDACT);
+		status = session_recording(s, v);
 		s->live.announce = true;
 		s->live.ends_with_reader = true;
 		signal(SIGPIPE, SIG_IGN);
-		status = live_run(&s->live);
+		if (status == 0)
+			status = session_run(s);
 	}
 	free(s);
 	options_done(&o);

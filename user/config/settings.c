@@ -338,7 +338,9 @@ static int set_sink(struct settings *s, const char *key, size_t sink, size_t opt
 		return -EINVAL;
 	}
 	if (check_sink_value(o, value, allowed, sizeof(allowed)) || (o->type == SINK_OPT_DURATION_MS && lacks_unit(value, origin))) {
-		snprintf(ret_error, error_len, "%s wants %s, not '%.100s'", key, allowed, o->secret ? "REDACTED" : value);
+		/* As OpenTelemetry's variables are. */
+		bool variable = o->type == SINK_OPT_DURATION_MS && origin == ORIGIN_ENVIRONMENT;
+		snprintf(ret_error, error_len, "%s wants %s, not '%.100s'", key, variable ? "a number of milliseconds" : allowed, o->secret ? "REDACTED" : value);
 		return -EINVAL;
 	}
 	if (origin < v->origins[option])

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "metrics/series.h"
+
 static const char *const loss_names[] = {
 	[PLUMB_LOSS_RING_FULL] = "ring_full", [PLUMB_LOSS_RING_FULL_BYTES] = "ring_full_bytes", [PLUMB_LOSS_RING_FULL_EVENT] = "ring_full_event",
 	[PLUMB_LOSS_NESTED] = "nested", [PLUMB_LOSS_STORAGE] = "storage", [PLUMB_LOSS_FAULT] = "fault", [PLUMB_LOSS_UNREADABLE] = "unreadable",
@@ -183,7 +185,7 @@ static void render_tables(const struct prom *p, const struct self_tables *t)
 
 /* One statistic of a sink. Several sinks may name the same one, so all are gathered before any is written. */
 struct sink_stat {
-	char name[96], help[160], label[48], value[64];
+	char name[96], help[160], label[48], value[LABEL_VALUE_MAX + 1];
 	const char *sink;
 	double number;
 	bool counter;

@@ -607,6 +607,17 @@ bool loaded_target(const struct loaded *l, uint32_t pid, struct plumb_target *re
 	return bpf_map_lookup_elem(loaded_map_fd(l, "targets"), &pid, ret_target) == 0;
 }
 
+bool loaded_target_next(const struct loaded *l, uint32_t pid, uint32_t *ret_pid, struct plumb_target *ret_target)
+{
+	/* One that ends between the two calls is stepped over. */
+	while (bpf_map_get_next_key(loaded_map_fd(l, "targets"), pid ? &pid : NULL, &pid) == 0)
+		if (loaded_target(l, pid, ret_target)) {
+			*ret_pid = pid;
+			return true;
+		}
+	return false;
+}
+
 int loaded_set_target(struct loaded *l, uint32_t pid, const struct plumb_target *t) { return load_verdict(l, "targets", pid, t); }
 
 int loaded_set_tree(struct loaded *l, uint32_t pid, uint8_t bits)

@@ -52,6 +52,8 @@ int loaded_shed(struct loaded *l, uint32_t capture_bytes, uint32_t sample_shift)
 bool loaded_target(const struct loaded *l, uint32_t pid, struct plumb_target *ret_target); /* false: nothing is said of it, ret_target is untouched */
 int loaded_set_target(struct loaded *l, uint32_t pid, const struct plumb_target *t);
 int loaded_set_tree(struct loaded *l, uint32_t pid, uint8_t bits); /* PLUMB_TREE_*: pid and its children to be, and nothing else counts */
+/* The first process behind pid (0: of all) of which something is said, in no order; false: there is none. */
+bool loaded_target_next(const struct loaded *l, uint32_t pid, uint32_t *ret_pid, struct plumb_target *ret_target);
 bool loaded_place(const struct loaded *l, uint32_t pid, struct plumb_place *ret_place);
 int loaded_set_place(struct loaded *l, uint32_t pid, const struct plumb_place *p);
 void loaded_drop_place(struct loaded *l, uint32_t pid);

@@ -32,7 +32,7 @@
 enum {
 	PROBE_TICK_MS = 100,
 	PROBE_STOP_MS = 5000,       /* an engine that was told to stop and does not is ended */
-	PROBE_COMMAND_GRACE_MS = 300, /* the last records of a command that ended */
+	PROBE_GRACE_MS = 300,       /* the last records of a command or of targets that ended */
 	PROBE_SOCKET_BYTES = 4 * 1024 * 1024,
 	PROBE_RESTART_MAX_MS = 10000,
 	PROBE_TIMING_MS = 10000,
@@ -62,6 +62,7 @@ struct probe {
 	bool timing;            /* the kernel times them until the next tick */
 	bool untimed;           /* it does not; said once */
 	uint8_t seed[16];
+	bool targets_ended;     /* all that were named by number, and their children; said once */
 	bool stopping;
 	int status;
 };
@@ -452,7 +453,7 @@ static void probe_children(struct probe *p)
 			p->command = 0;
 			if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
 				p->status = 127;
-			p->duration_at_ns = boot_ns() + PROBE_COMMAND_GRACE_MS * 1000000ull;
+			p->duration_at_ns = boot_ns() + PROBE_GRACE_MS * 1000000ull;
 		}
 	}
 }
@@ -519,6 +520,19 @@ static void probe_process_event(void *ctx, const struct plumb_rec_header *h)
 	watch_event(p->watch, h);
 }
 
+/* Nothing can come any more if processes are named by number alone and none of them, nor of their children, lives. */
+static void probe_look_for_targets(struct probe *p, uint64_t now)
+{
+	const struct filter *in = &p->o->load.filters.include;
+
+	if (p->targets_ended || p->stopping || !in->pids[0] || p->o->command || filter_names_programs(in) || filter_names_places(in) || selection_tree_lives(p->loaded))
+		return;
+	p->targets_ended = true;
+	if (p->o->ends_with_targets)
+		p->duration_at_ns = now + PROBE_GRACE_MS * 1000000ull;
+	log_info("the processes that were named have ended, and their children%s", p->o->ends_with_targets ? "" : ": nothing is watched any more");
+}
+
 static void probe_tick(struct probe *p)
 {
 	uint64_t expirations, now = boot_ns();
@@ -545,6 +559,7 @@ static void probe_tick(struct probe *p)
 	if (now >= p->report_at_ns) {
 		p->report_at_ns = now + 1000000000ull;
 		probe_report(p);
+		probe_look_for_targets(p, now);
 		p->timing = probe_timing_begin(p, now);
 		if (!p->timing)
 			probe_govern(p);
@@ -599,8 +614,9 @@ static int probe_targets(struct probe *p, char *ret_error, size_t error_len)
 	}
 	size_t named;
 	int err = selection_judge_all(p->loaded, f, &named);
-	if (!err && !named && filter_names_programs(&f->include) && !f->include.pids[0] && !filter_names_places(&f->include))
-		log_warn("no process that runs now is named by --comm or --exe: waiting for one (--comm compares /proc/PID/comm, --exe what /proc/PID/exe points to)");
+	if (!err && !named && (filter_names_programs(&f->include) || filter_names_places(&f->include)) && !f->include.pids[0])
+		log_warn("no process that runs now is named by --comm, --exe, --container or --cgroup: waiting for one (--comm compares /proc/PID/comm, --exe what /proc/PID/exe "
+			 "points to, the others /proc/PID/cgroup)");
 	if (err)
 		snprintf(ret_error, error_len, "cannot set up the targets: %s", strerror(-err));
 	return err;

@@ -14,6 +14,7 @@ struct probe_options {
 	struct sandbox_options sandbox;
 	char *const *command;             /* started once all is attached, watched; its end ends the run, the run's end leaves it alone; NULL none */
 	uint64_t duration_ns;             /* 0 = until a signal */
+	bool ends_with_targets;           /* where processes are named by number alone, their end, and that of their children, ends the run */
 	double max_overhead;              /* share of the machine that plumb may take before it gives something up (governor.h); 0 = without limit */
 	uint64_t stat_interval_ns;        /* resource use of watched processes; 0 = 10 s */
 	bool restart;                     /* start the engine again when it dies */

@@ -140,29 +140,43 @@ int selection_judge_all(struct loaded *l, const struct filters *f, size_t *ret_n
 				err = told;
 			else
 				changes += told;
-			*ret_named += (s.all[i].target.program & (PLUMB_IN | PLUMB_TREE_IN)) != 0;
+			bool named = (s.all[i].target.program & (PLUMB_IN | PLUMB_TREE_IN)) != 0;
 			if (by_place)
-				selection_judge_place(l, f, s.all[i].pid, 0);
+				named |= selection_judge_place(l, f, s.all[i].pid, 0) && s.all[i].pid != (uint32_t)getpid();
+			*ret_named += named;
 		}
 	}
 	free(s.all);
 	return err;
 }
 
-void selection_judge_place(struct loaded *l, const struct filters *f, uint32_t pid, uint64_t cgroup_id)
+bool selection_tree_lives(const struct loaded *l)
+{
+	struct plumb_target t;
+	uint32_t parent;
+
+	/* The kernel side takes out who ends; what was told it of a process that had just ended stays, which /proc knows better. */
+	for (uint32_t pid = 0; loaded_target_next(l, pid, &pid, &t);)
+		if (t.inherited & PLUMB_TREE_IN && !(t.inherited & PLUMB_TREE_OUT) && describe_parent(pid, &parent) == 0)
+			return true;
+	return false;
+}
+
+bool selection_judge_place(struct loaded *l, const struct filters *f, uint32_t pid, uint64_t cgroup_id)
 {
 	char cgroups[CGROUPS_MAX];
 	struct plumb_place known = { 0 }, place = { 0 };
 
 	if (describe_cgroups(pid, cgroups, sizeof(cgroups)) <= 0)
-		return;
+		return false;
 	bool has = loaded_place(l, pid, &known);
 	place.bits = filters_of_place(f, cgroups);
 	place.cgroup_id = cgroup_id ? cgroup_id : known.cgroup_id;
 	if ((!place.bits && !has) || memcmp(&place, &known, sizeof(known)) == 0)
-		return;
+		return place.bits & PLUMB_IN;
 	loaded_set_place(l, pid, &place);
 	/* It may have ended before this was written, and another process may get its number. */
 	if (describe_cgroups(pid, cgroups, sizeof(cgroups)) <= 0)
 		loaded_drop_place(l, pid);
+	return place.bits & PLUMB_IN;
 }

@@ -6,9 +6,10 @@
  * end is not known, is masked whole.
  *
  *   HTTP/1      methods, `/?&=:.*` of targets (letters become x, digits 0), version, status, names and values of Content-Length,
- *               Transfer-Encoding, Connection and Upgrade as far as they are known words, chunk sizes, line ends
- *   Redis       type bytes, lengths, names of commands and pushes, first words of errors, OK, PONG and QUEUED, numbers of
- *               subscriptions
+ *               Transfer-Encoding, Connection and Upgrade as far as they are known words, chunk sizes, line ends;
+ *               of a length the first 10 digits, of a chunk's size the first 8
+ *   Redis       type bytes, lengths, names of commands and pushes, first words of errors, OK, PONG and QUEUED, the number of
+ *               subscriptions in a confirmation of one (5 digits)
  *   PostgreSQL  types, lengths, NULs, start-up keys, the first keyword of statements, SQLSTATE, severity, command tags,
  *               transaction status
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros

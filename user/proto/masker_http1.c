@@ -3,7 +3,12 @@
 #include "proto/masker_way.h"
 
 enum state { START, TARGET, VERSION, STATUS, LINE_REST, NAME, VALUE, BODY, UNTIL_CLOSE, CHUNK_SIZE, CHUNK_EXTENSION, CHUNK_DATA, CHUNK_END };
-enum { RESPONSE = 1, CHUNKED = 2, LENGTH = 4, QUERY = 8, TRAILER = 16, HEAD = 1, CONNECT = 2 };
+enum { RESPONSE = 1, CHUNKED = 2, LENGTH = 4, QUERY = 8, TRAILER = 16, CODING = 32, BAD_LENGTH = 64 };
+/* Within the value of Content-Length or Transfer-Encoding: a part of the list has begun, a blank stood behind its word, or a parameter. Within a chunk's size: a digit was there. */
+enum { PART = 128, BLANK = 256, PARAMETER = 512, DIGIT = 1024 };
+enum { HEAD = 1, CONNECT = 2 }; /* requests whose answers are framed in their own way */
+/* Digits of a length that stay: 10 GB less a byte; chunks up to 4 GiB. A card's number has more. */
+enum { LENGTH_DIGITS = 10, CHUNK_DIGITS = 8 };
 
 static const char *const starts[] = { "get ", "head ", "post ", "put ", "delete ", "connect ", "options ", "trace ", "patch ", "http/1.1 ", "http/1.0 ", NULL };
 static const char *const versions[] = { "http/1.1", "http/1.0", NULL };
@@ -22,7 +27,7 @@ static void start(struct mask_way *y)
 {
 	y->state = START;
 	y->flags = 0;
-	y->number = y->remain = y->length = 0;
+	y->number = y->remain = y->length = y->part = 0;
 	y->digits = 0;
 	word_clear(y);
 }
@@ -67,6 +72,12 @@ static uint8_t in_target(struct mask_way *y, uint8_t b)
 	return memchr("/:.*\r", b, 5) ? b : 'x';
 }
 
+/* RFC 9112, 6.3: a body whose end only the end of the connection tells, or nothing. */
+static bool has_no_end(const struct mask_way *y)
+{
+	return (y->flags & CODING && !(y->flags & CHUNKED)) || y->flags & BAD_LENGTH;
+}
+
 /* What comes behind the headers, of a response. */
 static uint8_t response_body(struct mask_conn *c, struct mask_way *y)
 {
@@ -85,12 +96,14 @@ static uint8_t response_body(struct mask_conn *c, struct mask_way *y)
 	}
 	if (kind == HEAD || status == 204 || status == 304)
 		return START;
-	return y->flags & CHUNKED ? CHUNK_SIZE : y->flags & LENGTH ? BODY : UNTIL_CLOSE;
+	if (y->flags & CHUNKED)
+		return CHUNK_SIZE;
+	return has_no_end(y) || !(y->flags & LENGTH) ? UNTIL_CLOSE : BODY;
 }
 
 static void headers_end(struct mask_conn *c, struct mask_way *y)
 {
-	uint8_t next = y->flags & CHUNKED ? CHUNK_SIZE : BODY;
+	uint8_t next = y->flags & CHUNKED ? CHUNK_SIZE : has_no_end(y) ? UNTIL_CLOSE : BODY;
 	uint64_t length = y->length;
 
 	if (y->flags & TRAILER)
@@ -118,10 +131,7 @@ static uint8_t in_name(struct mask_conn *c, struct mask_way *y, uint8_t b)
 		return b;
 	if (b == ':') {
 		y->type = word_is(y, "content-length") ? 'l' : word_is(y, "transfer-encoding") ? 't' : word_in(y, names) ? 'w' : 0;
-		if (y->type == 'l' && !(y->flags & TRAILER)) {
-			y->flags |= LENGTH;
-			y->length = 0;
-		}
+		y->digits = 0;
 		y->state = VALUE;
 		word_clear(y);
 		return b;
@@ -129,22 +139,71 @@ static uint8_t in_name(struct mask_conn *c, struct mask_way *y, uint8_t b)
 	return word_feed(y, b, names) ? b : 'x';
 }
 
+/* A part of the list has ended, at a comma or the end of the line. */
+static void part_end(struct mask_way *y)
+{
+	bool trailer = y->flags & TRAILER;
+
+	if (y->type == 'l' && y->flags & PART && !trailer) {
+		if (y->flags & LENGTH && y->length != y->part)
+			y->flags |= BAD_LENGTH;
+		y->length = y->part;
+		y->flags |= LENGTH;
+	} else if (y->type == 't' && y->word_len && !word_is(y, "identity") && !trailer) {
+		/* Only as the last coding does chunked tell the end. */
+		y->flags |= CODING;
+		y->flags = word_is(y, "chunked") ? y->flags | CHUNKED : y->flags & ~(uint32_t)CHUNKED;
+	}
+	y->flags &= ~(uint32_t)(PART | BLANK | PARAMETER);
+	y->part = 0;
+	word_clear(y);
+}
+
+static uint8_t in_length(struct mask_way *y, uint8_t b)
+{
+	if (b < '0' || b > '9' || y->flags & BLANK || y->digits >= LENGTH_DIGITS) {
+		y->flags |= y->flags & TRAILER ? 0u : (uint32_t)BAD_LENGTH;
+		return 'x';
+	}
+	y->part = y->part * 10 + (uint64_t)(b - '0');
+	y->flags |= PART;
+	y->digits++;
+	return b;
+}
+
+static uint8_t in_coding(struct mask_way *y, uint8_t b)
+{
+	if (y->flags & PARAMETER)
+		return 'x';
+	if (b == ';') {
+		y->flags |= PARAMETER;
+		return b;
+	}
+	if (y->flags & BLANK) /* two words are no coding */
+		y->word_len = MASK_WORD;
+	return word_feed(y, b, values) ? b : 'x';
+}
+
 static uint8_t in_value(struct mask_way *y, uint8_t b)
 {
-	if (b == '\r' || b == '\n' || b == ' ' || b == ',' || b == '\t') {
-		if (y->type == 't' && word_is(y, "chunked"))
-			y->flags |= CHUNKED;
-		word_clear(y);
+	bool list = y->type == 'l' || y->type == 't';
+
+	if (b == ',' || b == '\n') {
+		part_end(y);
 		if (b == '\n')
 			y->state = NAME;
 		return b;
 	}
-	if (y->type == 'l' && b >= '0' && b <= '9') {
-		if (!(y->flags & TRAILER) && y->length < UINT64_MAX / 16)
-			y->length = y->length * 10 + (uint64_t)(b - '0');
+	if (b == '\r' || b == ' ' || b == '\t') {
+		if (list)
+			y->flags |= y->flags & PART || y->word_len ? (uint32_t)BLANK : 0u;
+		else
+			word_clear(y);
 		return b;
 	}
-	return (y->type == 't' || y->type == 'w') && word_feed(y, b, values) ? b : 'x';
+	if (list)
+		return y->type == 'l' ? in_length(y, b) : in_coding(y, b);
+	return y->type == 'w' && word_feed(y, b, values) ? b : 'x';
 }
 
 static uint8_t in_chunk_size(struct mask_way *y, uint8_t b)
@@ -152,14 +211,24 @@ static uint8_t in_chunk_size(struct mask_way *y, uint8_t b)
 	uint8_t low = ascii_lower(b);
 	bool digit = b >= '0' && b <= '9', hex = low >= 'a' && low <= 'f';
 
-	if (y->state == CHUNK_SIZE && (digit || hex) && y->digits < 12) {
+	if (y->state == CHUNK_SIZE && (digit || hex)) {
 		y->number = y->number * 16 + (uint64_t)(digit ? b - '0' : low - 'a' + 10);
-		y->digits++;
+		if (y->number) /* zeros may lead, however many */
+			y->digits++;
+		y->flags |= DIGIT;
+		if (y->digits <= CHUNK_DIGITS)
+			return b;
+		y->state = UNTIL_CLOSE;
+		return 'x';
+	}
+	if (b == '\n' && !(y->flags & DIGIT)) {
+		y->state = UNTIL_CLOSE;
 		return b;
 	}
 	if (b == '\n') {
 		y->remain = y->number;
 		y->state = y->remain ? CHUNK_DATA : NAME;
+		y->flags &= ~(uint32_t)DIGIT;
 		y->flags |= y->remain ? 0u : (uint32_t)TRAILER;
 		y->number = y->digits = 0;
 		word_clear(y);

@@ -3,7 +3,8 @@
 #include "proto/masker_way.h"
 
 enum state { TYPE, LENGTH, BULK, BULK_END, SIMPLE, NUMBER };
-enum { FIRST = 1, SUBSCRIPTION = 2, MINUS = 4 };
+enum { FIRST = 1, SUBSCRIPTION = 2, MINUS = 4, TRIPLE = 8 };
+enum { COUNT_DIGITS = 5 }; /* of a connection's subscriptions */
 
 static const char *const words[] = {
 	"get", "set", "del", "mget", "mset", "setex", "setnx", "psetex", "getset", "getdel", "getex", "append", "strlen", "incr", "incrby", "decr",
@@ -38,6 +39,8 @@ static uint8_t at_type(struct mask_way *y, uint8_t b)
 		return 'x';
 	}
 	y->type = b;
+	if (y->digits < 255) /* elements of the aggregate */
+		y->digits++;
 	y->number = 0;
 	y->flags &= ~(uint32_t)MINUS;
 	word_clear(y);
@@ -62,8 +65,10 @@ static uint8_t in_length(struct mask_way *y, uint8_t b)
 	bool bulk = strchr("$!=", y->type) != NULL;
 	y->state = bulk && !(y->flags & MINUS) ? y->number ? BULK : BULK_END : TYPE;
 	y->remain = y->state == BULK ? y->number : 0;
-	if (!bulk)
-		y->flags = FIRST;
+	if (!bulk) {
+		y->flags = FIRST | (strchr("*>", y->type) && y->number == 3 ? TRIPLE : 0u);
+		y->digits = 0;
+	}
 	return b;
 }
 
@@ -74,7 +79,7 @@ static uint8_t in_bulk(struct mask_way *y, uint8_t b)
 	if (--y->remain == 0) {
 		static const char tail[] = "subscribe";
 		size_t n = sizeof(tail) - 1;
-		bool sub = keep && word_in(y, words) && y->word_len >= n && memcmp(y->word + y->word_len - n, tail, n) == 0;
+		bool sub = keep && y->flags & TRIPLE && y->digits == 1 && word_in(y, words) && y->word_len >= n && memcmp(y->word + y->word_len - n, tail, n) == 0;
 		y->flags = (y->flags & SUBSCRIPTION) | (sub ? SUBSCRIPTION : 0u);
 		y->state = BULK_END;
 	}
@@ -91,8 +96,9 @@ static uint8_t in_line(struct mask_way *y, uint8_t b)
 		return word_feed(y, b, y->type == '-' ? errors : simple) ? b : b == ' ' ? ' ' : 'x';
 	if (y->type == '#')
 		return 't';
+	/* A confirmation is what was done, where, and how many subscriptions there are now. */
 	if (b >= '0' && b <= '9')
-		return y->flags & SUBSCRIPTION && y->type == ':' ? b : '0';
+		return y->flags & SUBSCRIPTION && y->type == ':' && y->digits == 3 && y->number++ < COUNT_DIGITS ? b : '0';
 	return b == '-' || b == '.' ? b : '0';
 }
 

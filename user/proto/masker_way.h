@@ -16,6 +16,7 @@ struct mask_way {
 	uint64_t remain; /* bytes of the body under way, 0 elsewhere: a hole may lie there */
 	uint64_t number; /* being read */
 	uint64_t length; /* HTTP: of the body behind these headers */
+	uint64_t part;   /* HTTP: of a list of lengths, the one being read */
 	uint32_t flags;  /* the protocol's own */
 	uint8_t state;
 	uint8_t type;    /* of the message under way */

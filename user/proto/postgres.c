@@ -197,7 +197,8 @@ static void add_statement(struct postgres_state *s, struct message *m, struct po
 		return;
 	}
 	s->unknown |= UINT64_C(1) << m->key % 64;
-	add_text(m, ATTR_PLUMB_INCOMPLETE, s->joined ? no_statement : gone_statement);
+	if (s->joined || !s->of_sql)
+		add_text(m, ATTR_PLUMB_INCOMPLETE, s->joined ? no_statement : gone_statement);
 }
 
 /* A message that opens a request of the extended protocol, or belongs to the open one. */
@@ -217,7 +218,7 @@ static void open_group(struct postgres_state *s)
 	if (s->group)
 		return;
 	before_request(s);
-	s->group_parse = s->group_bind = false;
+	s->group_parse = s->group_bind = s->of_sql = false;
 	s->group_replies = 0;
 	s->group_statement = (struct postgres_ref){ 0 };
 }
@@ -231,6 +232,7 @@ static enum parse_status parse_parse(struct postgres_state *s, struct slice in, 
 		return PARSE_NEED_MORE;
 	open_group(s);
 	s->group_parse = true;
+	s->of_sql = false;
 	struct slice whole = slice_head(in, total);
 	if (s->names && postgres_string(whole, &at, &name)) {
 		size_t end = slice_find(whole, 0, at);
@@ -250,6 +252,7 @@ static enum parse_status parse_bind(struct postgres_state *s, struct slice in, s
 		return PARSE_NEED_MORE;
 	open_group(s);
 	s->group_bind = true;
+	s->of_sql = false;
 	struct slice head = slice_head(in, total);
 	if (s->names && postgres_string(head, &at, &portal)) {
 		s->group_statement = (struct postgres_ref){ 0 };
@@ -279,8 +282,10 @@ static enum parse_status parse_named(struct postgres_state *s, struct slice in, 
 		return skip_message(ret, in, total);
 	}
 	open_group(s);
-	if (known && !s->group_bind)
+	if (known && !s->group_bind) {
+		s->of_sql = !statement && postgres_names_portal_of_sql(s->names, name);
 		s->group_statement = statement ? postgres_names_find(s->names, name) : postgres_names_portal(s->names, name);
+	}
 	return extend_group(s, in, total, ret);
 }
 
@@ -294,6 +299,7 @@ static enum parse_status parse_execute(struct postgres_state *s, struct slice in
 	open_group(s);
 	struct message *m = request(s, ret, !s->group);
 	bool known = s->names && postgres_string(slice_head(in, total), &at, &portal);
+	s->of_sql = known && postgres_names_portal_of_sql(s->names, portal);
 	add_statement(s, m, known ? postgres_names_portal(s->names, portal) : (struct postgres_ref){ 0 });
 	m->flags |= MESSAGE_END;
 	s->group = false;

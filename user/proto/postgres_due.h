@@ -41,6 +41,7 @@ struct postgres_state {
 	bool typed;           /* a message with a type was seen: no start-up packet can follow */
 	bool joined;          /* the start-up was not seen */
 	bool group, group_parse, group_bind; /* a request of the extended protocol has begun */
+	bool of_sql;          /* its portal is a cursor that SQL has declared: no statement belongs to it */
 	bool begun;           /* the current response has begun */
 	bool failed;          /* the server skips to the next Sync */
 	bool copy_in;

@@ -127,6 +127,7 @@ void postgres_names_bind(struct postgres_names *n, struct slice portal, struct p
 		for (uint32_t i = 0; i < POSTGRES_PORTALS && p->used; i++)
 			if (!n->portals[i].used || n->clock - n->portals[i].used > n->clock - p->used)
 				p = &n->portals[i];
+		n->portals_forgotten |= p->used != 0;
 	}
 	if (++n->clock == 0)
 		n->clock = 1; /* 0 marks a free portal */
@@ -138,6 +139,11 @@ struct postgres_ref postgres_names_portal(struct postgres_names *n, struct slice
 	struct postgres_portal *p = find_portal(n, hash_slice(portal));
 
 	return p ? p->statement : (struct postgres_ref){ 0 };
+}
+
+bool postgres_names_portal_of_sql(struct postgres_names *n, struct slice portal)
+{
+	return !n->portals_forgotten && !find_portal(n, hash_slice(portal));
 }
 
 void postgres_names_close_portal(struct postgres_names *n, struct slice portal)
@@ -157,6 +163,7 @@ const struct postgres_statement *postgres_names_get(const struct postgres_names 
 
 void postgres_names_doubt(struct postgres_names *n)
 {
+	n->portals_forgotten = true;
 	for (uint32_t i = 0; i < POSTGRES_PORTALS; i++)
 		n->portals[i].used = 0;
 	for (uint32_t i = 0; i < POSTGRES_STATEMENTS; i++) {

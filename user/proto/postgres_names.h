@@ -39,6 +39,7 @@ struct postgres_names {
 	uint32_t clock;
 	uint32_t generations;
 	uint64_t evicted;
+	bool portals_forgotten; /* some were evicted, or in bytes that were lost */
 	uint8_t database_len;
 	char database[POSTGRES_DATABASE_LEN];
 	struct postgres_portal portals[POSTGRES_PORTALS];
@@ -58,6 +59,8 @@ struct postgres_ref postgres_names_find(struct postgres_names *n, struct slice n
 void postgres_names_close(struct postgres_names *n, struct slice name);
 void postgres_names_bind(struct postgres_names *n, struct slice portal, struct postgres_ref statement);
 struct postgres_ref postgres_names_portal(struct postgres_names *n, struct slice portal);
+/* It was never bound, so that it is a cursor that SQL has declared; as far as all that was bound is known. */
+bool postgres_names_portal_of_sql(struct postgres_names *n, struct slice portal);
 void postgres_names_close_portal(struct postgres_names *n, struct slice portal);
 /* NULL if it is not known or no longer. */
 const struct postgres_statement *postgres_names_get(const struct postgres_names *n, struct postgres_ref ref);

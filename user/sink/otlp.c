@@ -269,7 +269,6 @@ static int otlp_configure(const struct sink_config *c, struct otlp_export_option
 		int n = snprintf(spool, PATH_LEN, "%s/otlp", c->spool_dir);
 		if (n < 0 || n >= PATH_LEN)
 			return otlp_fail(ret_error, error_len, "spool directory", "a shorter path");
-		(void)mkdir(c->spool_dir, 0700); /* if it cannot be made, opening the spool tells */
 	}
 	o->batch_spans = (uint32_t)batch;
 	o->queue_spans = (uint32_t)queue;
@@ -281,6 +280,15 @@ static int otlp_configure(const struct sink_config *c, struct otlp_export_option
 	o->transport.client_certificate = v[OPT_CLIENT_CERTIFICATE];
 	o->transport.client_key = v[OPT_CLIENT_KEY];
 	return 0;
+}
+
+static int otlp_check(const struct sink_config *c, char *ret_error, size_t error_len)
+{
+	struct otlp_export_options o = { .gzip = false };
+	char url[URL_LEN], spool[PATH_LEN];
+	int64_t interval_ms;
+
+	return otlp_configure(c, &o, &interval_ms, url, spool, ret_error, error_len);
 }
 
 static int otlp_open(const struct sink_config *c, struct sink **ret_sink, char *ret_error, size_t error_len)
@@ -303,6 +311,8 @@ static int otlp_open(const struct sink_config *c, struct sink **ret_sink, char *
 		return -ENOMEM;
 	}
 	int err = otlp_configure(c, &o, &s->interval_ms, url, spool, ret_error, error_len);
+	if (!err && spool[0])
+		(void)mkdir(c->spool_dir, 0700); /* if it cannot be made, opening the spool tells */
 	if (!err && (err = otlp_encoder_new(&s->encoder)))
 		snprintf(ret_error, error_len, "out of memory");
 	if (!err)
@@ -324,6 +334,7 @@ const struct sink_ops sink_otlp = {
 	.name = "otlp",
 	.help = "traces to an OpenTelemetry collector or Jaeger, over HTTP or gRPC",
 	.options = otlp_options,
+	.check = otlp_check,
 	.open = otlp_open,
 	.start = otlp_start,
 	.span = otlp_span,

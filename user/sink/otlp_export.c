@@ -14,6 +14,8 @@
 #include "sink/gzip.h"
 #include "sink/spool.h"
 
+_Static_assert((int)OTLP_BATCH_SPANS_MAX <= (int)SPOOL_SPANS_MAX, "the spool takes every batch");
+
 enum {
 	IDLE_WAIT_MS = 60000,       /* a wake-up ends it */
 	CLOSE_GRACE_MS = 1000,

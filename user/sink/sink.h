@@ -42,6 +42,8 @@ struct sink_ops {
 	const char *name;
 	const char *help;
 	const struct sink_option *options; /* ends with name == NULL */
+	/* Optional: whether the options make sense together; -EINVAL with a sentence. Opens, makes and keeps nothing. */
+	int (*check)(const struct sink_config *c, char *ret_error, size_t error_len);
 	int (*open)(const struct sink_config *c, struct sink **ret_sink, char *ret_error, size_t error_len);
 	/*
 	 * Optional, once, before the first span: the process is now as it will stay (user, root directory, system call

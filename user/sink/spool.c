@@ -12,6 +12,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
+/* Of sequence numbers, so that there is always a next one; 30 million years at 1,000 batches a second. */
+#define SPOOL_SEQ_MAX UINT64_C(1000000000000000000)
+
 enum { SPOOL_BLOCK = 4096, SPOOL_NAME_LEN = 64, SPOOL_VERSION = 1 };
 
 static const char spool_magic[8] = "PLMBSPL";
@@ -53,7 +56,7 @@ static void spool_name(char name[SPOOL_NAME_LEN], const struct spool_entry *e)
 	snprintf(name, SPOOL_NAME_LEN, "%020" PRIu64 "-%" PRIu32 ".batch", e->seq, e->spans);
 }
 
-/* The entry that a file name tells of. Digits only, nothing before or behind. */
+/* The entry that a file name tells of. Digits only, nothing before or behind, and nothing that spool_put() cannot have written. */
 static bool spool_parse_name(const char *name, struct spool_entry *ret)
 {
 	struct slice s = slice_str(name);
@@ -63,7 +66,7 @@ static bool spool_parse_name(const char *name, struct spool_entry *ret)
 	if (dash != 20 || dot == SIZE_MAX || dot < dash || !slice_eq(slice_from(s, dot), SLICE_LIT(".batch")))
 		return false;
 	if (s.ptr[0] != '0' || !slice_u64(slice_make(s.ptr + 1, dash - 1), &ret->seq) ||
-	    !slice_u64(slice_make(s.ptr + dash + 1, dot - dash - 1), &spans) || spans > UINT32_MAX || ret->seq == 0)
+	    !slice_u64(slice_make(s.ptr + dash + 1, dot - dash - 1), &spans) || spans > SPOOL_SPANS_MAX || ret->seq == 0 || ret->seq >= SPOOL_SEQ_MAX)
 		return false;
 	ret->spans = (uint32_t)spans;
 	return true;
@@ -278,7 +281,7 @@ int spool_put(struct spool *s, struct slice body, uint32_t spans, uint32_t flags
 	char name[SPOOL_NAME_LEN];
 	int err = -EFBIG;
 
-	if (body.len > SPOOL_BODY_MAX || e.blocks > s->max_blocks)
+	if (body.len > SPOOL_BODY_MAX || spans > SPOOL_SPANS_MAX || e.blocks > s->max_blocks)
 		goto failed;
 	while (s->len && (s->blocks + e.blocks > s->max_blocks || s->len >= SPOOL_FILES_MAX))
 		spool_drop_oldest(s);

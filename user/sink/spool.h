@@ -14,6 +14,7 @@ enum {
 	SPOOL_FILES_MAX = 65536,
 	SPOOL_CORRUPT_MAX = 4,     /* corrupt files kept for whoever wants to look, as corrupt-N; more are deleted */
 	SPOOL_BODY_MAX = 16 << 20, /* a larger file is corrupt */
+	SPOOL_SPANS_MAX = 16384,   /* in a batch; a name with more is not the spool's */
 };
 
 struct spool_counts {
@@ -30,7 +31,7 @@ struct spool;
 int spool_open(const char *dir, uint64_t max_bytes, struct spool **ret_spool);
 void spool_close(struct spool *s); /* keeps the files */
 
-/* flags are the caller's. -EFBIG for a batch beyond max_bytes, else the system's error; counted, nothing is left behind. */
+/* flags are the caller's. -EFBIG for a batch beyond max_bytes or SPOOL_SPANS_MAX, else the system's error; counted, nothing is left behind. */
 int spool_put(struct spool *s, struct slice body, uint32_t spans, uint32_t flags);
 /* Reads the oldest batch into body (cleared first). Corrupt ones are set aside on the way. -ENOENT when empty. */
 int spool_peek(struct spool *s, struct buffer *body, uint32_t *ret_spans, uint32_t *ret_flags);

@@ -51,6 +51,23 @@ void url_parse_target(struct slice target, bool connect, struct url *ret_url)
 	*ret_url = u;
 }
 
+/*
+ * Bytes of a name or IPv4 address (RFC 1123, 2.1; with _ and with names that are not ASCII), within brackets those of an IPv6 address and its zone. RFC 3986 allows
+ * more that no host has, and what stands there is the sender's: a Host header of "h,token" shows its host alone.
+ */
+static size_t host_length(struct slice s, bool brackets)
+{
+	size_t n = 0;
+
+	for (; n < s.len; n++) {
+		uint8_t c = s.ptr[n], lower = ascii_lower(c);
+		bool name = (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c >= 0x80;
+		if (!name && !(brackets && (c == ':' || c == '%')))
+			break;
+	}
+	return n;
+}
+
 void url_parse_authority(struct slice authority, struct authority *ret_authority)
 {
 	struct authority a = { 0 };
@@ -64,12 +81,13 @@ void url_parse_authority(struct slice authority, struct authority *ret_authority
 	if (authority.len && authority.ptr[0] == '[') {
 		size_t end = slice_find(authority, ']', 1);
 		a.host = end == SIZE_MAX ? SLICE_NONE : slice_make(authority.ptr + 1, end - 1);
+		a.host = slice_head(a.host, host_length(a.host, true));
 		struct slice rest = end == SIZE_MAX ? SLICE_NONE : slice_from(authority, end + 1);
 		port = rest.len && rest.ptr[0] == ':' ? slice_from(rest, 1) : SLICE_NONE;
 	} else {
-		size_t colon = slice_find(authority, ':', 0);
-		a.host = colon == SIZE_MAX ? authority : slice_head(authority, colon);
-		port = colon == SIZE_MAX ? SLICE_NONE : slice_from(authority, colon + 1);
+		a.host = slice_head(authority, host_length(authority, false));
+		struct slice rest = slice_from(authority, a.host.len);
+		port = rest.len && rest.ptr[0] == ':' ? slice_from(rest, 1) : SLICE_NONE;
 	}
 	if (slice_u64(port, &number) && number <= UINT16_MAX)
 		a.port = (uint16_t)number;
@@ -144,26 +162,30 @@ static unsigned int hex_digit(uint8_t c)
 	return c >= '0' && c <= '9' ? c - (unsigned int)'0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10u : 16;
 }
 
-/* Length of the character at `at`, itself or escaped, if it is one of `set`, or 0. */
+/* Length of the character at `at`, itself or escaped, however often, if it is one of `set`, or 0. */
 static size_t mark_length(struct slice s, size_t at, const char *set)
 {
 	unsigned int c = s.ptr[at];
 	size_t n = 1;
 
-	if (c == '%' && s.len - at >= 3) {
-		c = hex_digit(s.ptr[at + 1]) << 4 | hex_digit(s.ptr[at + 2]);
-		n = 3;
+	if (c == '%') { /* %25 is one: %253F is a question mark that was escaped twice */
+		while (s.len - at > n + 2 && s.ptr[at + n] == '2' && s.ptr[at + n + 1] == '5')
+			n += 2;
+		if (s.len - at >= n + 2) {
+			c = hex_digit(s.ptr[at + n]) << 4 | hex_digit(s.ptr[at + n + 1]);
+			n += 2;
+		}
 	}
 	return c && c < 0x80 && strchr(set, (int)c) ? n : 0;
 }
 
-/* A segment of a path: what stands before an @ of a URL within the path is a user, what follows ; ? or & are parameters. */
+/* A segment of a path: what stands before an @ of a URL within the path is a user, what follows ; ? & or # are parameters. */
 static void add_segment(struct text *t, struct slice s, bool authority)
 {
 	size_t user = 0, parameters = s.len;
 
 	for (size_t i = 0; i < s.len; i++) {
-		size_t at = mark_length(s, i, "@"), mark = mark_length(s, i, ";?&");
+		size_t at = mark_length(s, i, "@"), mark = mark_length(s, i, ";?&#");
 		authority = authority || mark_length(s, i, ":");
 		if (at && authority)
 			user = i + at;

@@ -20,7 +20,7 @@ struct url {
 void url_parse_target(struct slice target, bool connect, struct url *ret_url);
 
 struct authority {
-	struct slice host; /* without brackets and user information */
+	struct slice host; /* without brackets and user information; ends before the first byte that no host has */
 	uint16_t port;     /* 0 = none given */
 	bool has_user;
 };
@@ -32,7 +32,7 @@ void url_parse_authority(struct slice authority, struct authority *ret_authority
  * list and the usual names of credentials).
  */
 void url_add_query(struct text *t, struct slice query, bool show);
-/* The path with the user of a URL within it masked, and all that follows ; ? or & (also escaped) in a segment. */
+/* The path with the user of a URL within it masked, and all that follows ; ? & or # (also escaped) in a segment. */
 void url_add_path(struct text *t, struct slice path);
 
 #endif

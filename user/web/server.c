@@ -520,6 +520,17 @@ static bool is_ours(const struct sockaddr_storage *addr, socklen_t len)
 	return ours;
 }
 
+int web_check(const char *listen, char *ret_error, size_t error_len)
+{
+	struct sockaddr_storage addr;
+	socklen_t len;
+
+	if (parse_listen(listen, &addr, &len) == 0)
+		return 0;
+	snprintf(ret_error, error_len, "\"%s\" is not an address to listen on: write address:port, for example 127.0.0.1:9464 or [::1]:9464", listen);
+	return -EINVAL;
+}
+
 bool web_is_reachable(const char *listen)
 {
 	struct sockaddr_storage addr;
@@ -547,10 +558,9 @@ static int open_socket(struct web *w, const char *listen_on, char *ret_error, si
 	socklen_t len;
 	const int on = 1;
 
-	if (parse_listen(listen_on, &addr, &len) < 0) {
-		snprintf(ret_error, error_len, "\"%s\" is not an address to listen on: write address:port, for example 127.0.0.1:9464 or [::1]:9464", listen_on);
+	if (web_check(listen_on, ret_error, error_len))
 		return -EINVAL;
-	}
+	(void)parse_listen(listen_on, &addr, &len);
 	w->listen_fd = socket(addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (w->listen_fd >= 0 && setsockopt(w->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
 	    bind(w->listen_fd, (struct sockaddr *)&addr, len) == 0 && listen(w->listen_fd, 64) == 0 &&

@@ -35,6 +35,8 @@ void web_stop(struct web *w); /* waits for the thread, frees; w may be NULL */
 uint16_t web_port(const struct web *w);
 const char *web_address(const struct web *w); /* where it listens, as an authority of URLs: "127.0.0.1:9464", "[::1]:9464" */
 uint64_t web_evicted(const struct web *w); /* connections closed because all places were taken */
+/* Whether `listen` is an address to listen on; -EINVAL with a sentence. Opens nothing. */
+int web_check(const char *listen, char *ret_error, size_t error_len);
 /* Other machines can reach it: any address but 127.0.0.0/8 and ::1. False for what is no address. */
 bool web_is_reachable(const char *listen);
 

@@ -41,6 +41,8 @@ class Plumb(Process):
         argv = [*prefix, PLUMB, command, *args]
         for pid in pids:
             argv += ["-p", pid]
+        if command in ("trace", "record") and not {"-d", "--duration"} & set(args):
+            argv += ["-d", "1h"] # else it ends with the processes that are named
         if output:
             argv += ["--output", output]
         super().__init__(name, argv, folder, env={**os.environ, **(env or {})})
