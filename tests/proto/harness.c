@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/harness.h"
+#include "proto/memory.h"
 
 #include <glob.h>
 #include <stdarg.h>
@@ -15,7 +16,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-enum { GUARD_BYTES = 16 << 20, OPEN_MAX = 1024, IDLE_MAX = 8, LINE_BYTES_MAX = 8 << 20, SMALL_BYTES = 4096, LARGE_BYTES = 16384, IO_BYTES = 16384 };
+enum { GUARD_BYTES = 16 << 20, OPEN_MAX = 1024, IDLE_MAX = 8, LINE_BYTES_MAX = 8 << 20, SMALL_BYTES = 4096, LARGE_BYTES = 16384, IO_BYTES = 16384, PARSER_BYTES = 16 << 20 };
 
 /* A protocol may be missing while it is being written: its tests are then skipped, and say so. */
 #define PROTOCOL(id, symbol, ...) extern const struct proto_ops proto_##symbol __attribute__((weak));
@@ -53,6 +54,7 @@ struct side {
 
 struct run {
 	const struct fixture *f;
+	struct proto_memory memory;
 	uint64_t state[CONNECTION_PARSER_BYTES / 8];
 	struct side side[2];
 	struct logical *msg; /* owned */
@@ -372,7 +374,8 @@ static void run_init(struct run *r, const struct fixture *f)
 	for (int i = 0; i < 2; i++)
 		buffer_init(&r->side[i].pending, GUARD_BYTES);
 	if (f->ops->open) {
-		void *external = f->ops->open();
+		r->memory.max = PARSER_BYTES;
+		void *external = f->ops->open(&r->memory);
 		memcpy(r->state, &external, sizeof(external));
 	}
 }
@@ -383,6 +386,8 @@ static void run_done(struct run *r)
 		void *external;
 		memcpy(&external, r->state, sizeof(external));
 		r->f->ops->close(external);
+		if (r->memory.used)
+			abort(); /* what open took is given back */
 	}
 	for (int i = 0; i < 2; i++)
 		buffer_done(&r->side[i].pending);

@@ -37,6 +37,8 @@ enum detect_score {
 	DETECT_CERTAIN = 100, /* a signature that nothing else has */
 };
 
+struct proto_memory;
+
 struct proto_ops {
 	const char *name; /* as in protocols.def */
 	uint16_t id;      /* PLUMB_PROTO_* */
@@ -75,8 +77,11 @@ struct proto_ops {
 	 */
 	bool (*finish)(void *state, enum proto_side side, struct message *ret_message);
 
-	/* Optional pair: state that must be allocated (bounded, and counted by the engine). open fails with NULL. */
-	void *(*open)(void);
+	/*
+	 * Optional pair: state that must be allocated. What grows with what a peer sends is taken from `memory` (memory.h), which outlives
+	 * it: no number of connections takes more than that. open fails with NULL, which the engine counts.
+	 */
+	void *(*open)(struct proto_memory *memory);
 	void (*close)(void *external); /* the engine passes what open returned; parse() finds it at the first pointer of its state */
 
 	/* Capture policy once detected: bytes wanted of each I/O call by side, PLUMB_POLICY_ALL for all (records.h). */
