@@ -164,7 +164,7 @@ static void add_attr(struct run *r, struct logical *m, const struct attr *a)
 
 static void check_event(struct run *r, const struct message *e)
 {
-	if (e->kind > MESSAGE_ONEWAY || e->flags >= MESSAGE_UNSURE * 2)
+	if (e->kind > MESSAGE_ONEWAY || e->flags >= MESSAGE_ABORT * 2)
 		run_fail(r, "event of kind %d with flags %#x", (int)e->kind, e->flags);
 	if (e->nattrs > MESSAGE_ATTRS_MAX)
 		run_fail(r, "%u attributes", e->nattrs);
@@ -176,6 +176,27 @@ static void check_event(struct run *r, const struct message *e)
 		run_fail(r, "END_AFTER_SKIP without END");
 }
 
+/* A line of its own; what it ends is not unfinished. */
+static void take_abort(struct run *r, enum proto_side side, const struct message *e, uint64_t end)
+{
+	if (!e->keyed || e->flags & (MESSAGE_BEGIN | MESSAGE_END))
+		run_fail(r, "ABORT with flags %#x", e->flags);
+	for (size_t i = 0; i < r->nmsg; i++)
+		if (!r->msg[i].lost && !r->msg[i].ended && r->msg[i].keyed && r->msg[i].key == e->key) {
+			r->msg[i].ended = true;
+			r->msg[i].end = UINT64_MAX; /* by no byte of its own */
+		}
+	struct logical *m = add_message(r, side);
+	m->kind = e->kind;
+	m->flags = e->flags;
+	m->keyed = m->ended = true;
+	m->key = e->key;
+	m->end = end;
+	memcpy(m->error_type, e->error_type, sizeof(m->error_type));
+	for (uint32_t i = 0; i < e->nattrs; i++)
+		add_attr(r, m, &e->attrs[i]);
+}
+
 static void take_event(struct run *r, enum proto_side side, const struct message *e, uint64_t end, uint64_t skip)
 {
 	check_event(r, e);
@@ -183,6 +204,10 @@ static void take_event(struct run *r, enum proto_side side, const struct message
 		return;
 	struct logical *m = find_open(r, side, e);
 
+	if (e->flags & MESSAGE_ABORT) {
+		take_abort(r, side, e, end);
+		return;
+	}
 	if (e->flags & MESSAGE_BEGIN) {
 		if (m && !r->side[side].was_lost)
 			run_fail(r, "BEGIN at %llu while the message of %llu is open", (unsigned long long)r->side[side].next, (unsigned long long)m->begin);
@@ -400,7 +425,7 @@ static char *message_line(const struct logical *m)
 {
 	static const struct { uint32_t flag; const char *word; } words[] = {
 		{ MESSAGE_INTERIM, " interim" }, { MESSAGE_NO_RESPONSE, " no_response" }, { MESSAGE_SWITCH, " switch" },
-		{ MESSAGE_UNTIL_CLOSE, " until_close" }, { MESSAGE_FLUSH, " flush" },
+		{ MESSAGE_UNTIL_CLOSE, " until_close" }, { MESSAGE_FLUSH, " flush" }, { MESSAGE_ABORT, " abort" }, { MESSAGE_UNSURE, " unsure" },
 	};
 	static const char *const kinds[] = { "request", "response", "oneway" };
 	struct buffer b;

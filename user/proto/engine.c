@@ -312,6 +312,7 @@ static bool parse_one(struct proto_engine *e, struct connection *c, enum plumb_d
 	r->consumed = 0;
 	r->skip = 0;
 	r->need = 0;
+	r->apart = false;
 	r->message.kind = MESSAGE_REQUEST;
 	r->message.flags = 0;
 	r->message.keyed = false;
@@ -338,11 +339,13 @@ static bool parse_one(struct proto_engine *e, struct connection *c, enum plumb_d
 		*at += r->consumed;
 		if (r->message.flags & MESSAGE_UNTIL_CLOSE && r->message.flags & MESSAGE_END && !r->skip)
 			r->skip = UINT64_MAX;
+		if (r->message.keyed && r->skip != UINT64_MAX)
+			x.bytes += r->skip; /* messages that alternate have no place in the stream to count from */
 		pairing_message(&e->pairing, c, dir, &r->message, &x);
 		break;
 	}
 	case PARSE_SKIP:
-		if (pr->exchange)
+		if (pr->exchange && !r->apart)
 			(pr->open == 1 + MESSAGE_RESPONSE ? &pr->exchange->response : &pr->exchange->request)->bytes += r->consumed;
 		*at += r->consumed;
 		break;

@@ -24,7 +24,8 @@ struct parse_result {
 	bool datagram;   /* set by the engine before each call: `in` is one whole datagram, or its captured head; NEED_MORE makes no sense then */
 	uint64_t time_ns; /* set by the engine before each call: when the first byte of `in` came; 0 = not known */
 	size_t consumed; /* <= input length; 0 only with NEED_MORE or BAD, or with a MESSAGE that changes state so that progress is certain */
-	uint64_t skip;   /* bytes behind `consumed` that the parser does not want; UINT64_MAX = until the stream ends */
+	bool apart;      /* with SKIP: what is consumed is of no message, although one may be in progress (frames of the whole connection) */
+	uint64_t skip;   /* bytes behind `consumed` that the parser does not want; UINT64_MAX = until the stream ends. With a keyed message they are its */
 	size_t need;
 	struct message message; /* cleared before each call */
 };
