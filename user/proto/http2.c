@@ -522,7 +522,9 @@ static enum parse_status parse_settings(struct http2_conn *c, enum proto_side si
 /* Rules that every frame of a type keeps: what breaks them is no frame (RFC 9113, 6). */
 static bool frame_ok(const struct http2_way *w, const struct http2_frame *f, enum proto_side side)
 {
-	if (f->length > (w->max_frame ? w->max_frame : HTTP2_FRAME_MAX))
+	uint32_t longest = f->type <= HTTP2_CONTINUATION ? HTTP2_FRAME_MAX : HTTP2_FRAME_DEFAULT;
+
+	if (f->length > (w->max_frame ? w->max_frame : longest))
 		return false;
 	switch (f->type) {
 	case HTTP2_DATA: return f->stream != 0;
@@ -545,6 +547,9 @@ static enum parse_status parse_frame(struct http2_conn *c, enum proto_side side,
 		return need(ret, HTTP2_HEAD_BYTES);
 	struct http2_frame f = http2_frame_head(in);
 	if (!frame_ok(w, &f, side))
+		return PARSE_BAD;
+	/* What was found in the other direction says little of where this one begins. */
+	if (!w->begun && f.type != HTTP2_SETTINGS && http2_detect(in, side) == DETECT_NO)
 		return PARSE_BAD;
 	if (!w->begun) /* a server begins with its settings: of any other start the table is not known */
 		w->table.midway |= side == PROTO_TO_SERVER || f.type != HTTP2_SETTINGS || f.flags & HTTP2_ACK;

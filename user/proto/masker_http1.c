@@ -2,10 +2,12 @@
 /* HTTP/1 (RFC 9112) for shared recordings: see masker.h for what stays. */
 #include "proto/masker_way.h"
 
+#include "model/record.h"
+
 enum state { START, TARGET, VERSION, STATUS, LINE_REST, NAME, VALUE, BODY, UNTIL_CLOSE, CHUNK_SIZE, CHUNK_EXTENSION, CHUNK_DATA, CHUNK_END };
 enum { RESPONSE = 1, CHUNKED = 2, LENGTH = 4, QUERY = 8, TRAILER = 16, HEAD = 1, CONNECT = 2 };
 
-static const char *const starts[] = { "get ", "head ", "post ", "put ", "delete ", "connect ", "options ", "trace ", "patch ", "http/1.1 ", "http/1.0 ", NULL };
+static const char *const starts[] = { "get ", "head ", "post ", "put ", "delete ", "connect ", "options ", "trace ", "patch ", "pri ", "http/1.1 ", "http/1.0 ", NULL };
 static const char *const versions[] = { "http/1.1", "http/1.0", NULL };
 static const char *const names[] = { "content-length", "transfer-encoding", "connection", "upgrade", NULL };
 static const char *const values[] = { "chunked", "gzip", "deflate", "identity", "close", "keep-alive", "upgrade", "websocket", "h2c", NULL };
@@ -37,6 +39,11 @@ static uint8_t at_start(struct mask_conn *c, struct mask_way *y, uint8_t b)
 	}
 	if (!word_in(y, starts))
 		return b;
+	if (word_is(y, "pri ")) { /* RFC 9113, 3.4: what no HTTP/1 server takes */
+		c->protocol = PLUMB_PROTO_HTTP2;
+		mask_http2_start(y);
+		return b;
+	}
 	if (y->word[0] == 'h' && y->word[1] == 't') {
 		y->flags = RESPONSE;
 		y->state = STATUS;
@@ -215,6 +222,11 @@ static uint8_t one(struct mask_conn *c, struct mask_way *y, uint8_t b)
 
 void mask_http1(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		p[i] = one(c, y, p[i]);
+		if (c->protocol == PLUMB_PROTO_HTTP2) {
+			mask_http2(y, p + i + 1, n - i - 1);
+			return;
+		}
+	}
 }
