@@ -40,7 +40,8 @@ struct http2_conn {
 	nghttp2_mem mem;
 	struct http2_way way[2];
 	struct http2_streams streams;
-	uint32_t newest; /* of the client's streams that were seen to begin */
+	uint32_t newest;  /* of the client's streams that were seen to begin */
+	uint32_t evicted; /* of them the newest that had to give way: what comes of those up to it, and is not known, is theirs */
 };
 
 static enum proto_side other(enum proto_side side) { return side == PROTO_TO_SERVER ? PROTO_TO_CLIENT : PROTO_TO_SERVER; }
@@ -139,12 +140,16 @@ static bool reserve(struct http2_conn *c, uint32_t id, struct parse_result *ret)
 {
 	uint32_t oldest = 0;
 
+	if (id & 1 && id <= c->evicted)
+		return true;
 	if (http2_stream_get(&c->streams, id) || http2_stream_add(&c->streams, c->memory, id, &oldest))
 		return true;
 	struct http2_stream *old = oldest ? http2_stream_get(&c->streams, oldest) : NULL;
 	if (!old)
 		return true;
 	old->flags |= HTTP2_RESET;
+	if (oldest & 1 && oldest > c->evicted)
+		c->evicted = oldest;
 	keyed(&ret->message, PROTO_TO_SERVER, oldest, MESSAGE_ABORT | MESSAGE_UNSURE);
 	return false;
 }
