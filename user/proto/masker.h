@@ -7,7 +7,7 @@
  *
  *   HTTP/1      methods, `/?&=:.*` of targets (letters become x, digits 0), version, status, names and values of Content-Length,
  *               Transfer-Encoding, Connection and Upgrade as far as they are known words, chunk sizes, line ends
- *   HTTP/2      frame heads, lengths of padding, settings, codes of RST_STREAM, promised streams; of header blocks indexes, lengths and
+ *   HTTP/2      frame heads, lengths of padding, sizes of tables and frames, codes of RST_STREAM; of header blocks indexes, lengths and
  *               status codes, a path's first `/`; a string becomes as many bytes of x, or of the code of zeros
  *   Redis       type bytes, lengths, names of commands and pushes, first words of errors, OK, PONG and QUEUED, numbers of
  *               subscriptions

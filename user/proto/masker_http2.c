@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * HTTP/2 (RFC 9113) for shared recordings: see masker.h for what stays. Strings of header blocks keep their length; what replaces
- * Huffman-coded ones is a code, too, so that blocks can still be read.
+ * Huffman-coded ones is a code, too, so that blocks can still be read. Numbers stay only as far as they are in use: nowhere do four bytes
+ * in a row stay that a text could be made of, should the stream be something else.
  */
 #include "proto/http2.h"
 #include "proto/masker_way.h"
@@ -15,8 +16,12 @@ enum {
 	TYPE_MAX = 0x10,        /* PRIORITY_UPDATE */
 	PREFACE_SEEN = 4,       /* "PRI ", which masker_http1.c has read */
 	INT_BYTES_MAX = 3,
-	STATUS_DIGITS = 3,
-	SETTING_MAX = 0x10,
+	STATUS_BYTES = 3,
+	SETTING_TABLE_SIZE = 1,
+	SETTING_FRAME_SIZE = 5,
+	SIZE_NONE = 0x20, /* updates of the table's size: to nothing, or to more than fits the byte */
+	SIZE_MORE = 0x3f,
+	TEXT_FIRST = 0x20,
 };
 
 #define BROKEN 1u    /* of the block under way something is missing: the rest of it is masked whole */
@@ -24,10 +29,11 @@ enum {
 #define NAMED 4u     /* the field's name is a string, too */
 #define IS_PATH 8u
 #define IS_STATUS 16u
+#define FIELDS 64u   /* a field was there */
 #define IN_BLOCK 32u /* the last frame of the block is yet to come */
 
 /* Kept in way.word, which is free here: the frame's head, then what a payload needs. */
-enum { WORD_PART = 9, WORD_BYTES, WORD_PAD, WORD_BEFORE };
+enum { WORD_PART = 9, WORD_BYTES, WORD_PAD, WORD_BEFORE, WORD_STATUS };
 
 static uint8_t *slot(struct mask_way *y, int at) { return (uint8_t *)&y->word[at]; }
 
@@ -93,7 +99,7 @@ static uint8_t in_head(struct mask_way *y, uint8_t b)
 	static const uint8_t flags = HTTP2_END_STREAM | HTTP2_END_HEADERS | HTTP2_PADDED | HTTP2_WITH_PRIORITY;
 	uint8_t at = y->word_len;
 
-	if ((at == 0 && b > LENGTH_HIGH_MAX) || (at == 3 && b > TYPE_MAX) || (at == 4 && b & ~flags) || (at == 5 && b & 0x80)) {
+	if ((at == 0 && b > LENGTH_HIGH_MAX) || (at == 3 && b > TYPE_MAX) || (at == 4 && b & ~flags) || (at == 5 && b >= TEXT_FIRST)) {
 		y->state = MASK_LOST;
 		return 'x';
 	}
@@ -122,6 +128,9 @@ static uint8_t field(struct mask_way *y, uint8_t b)
 {
 	uint8_t bits = b & 0x80 ? 7 : (b & 0xc0) == 0x40 ? 6 : (b & 0xe0) == 0x20 ? 5 : 4, mask = (uint8_t)((1u << bits) - 1);
 
+	if (bits == 5 && ((y->flags & FIELDS) || (b != SIZE_NONE && b != SIZE_MORE)))
+		return broken(y);
+	y->flags |= bits == 5 ? 0 : FIELDS;
 	y->number = b & mask;
 	y->flags &= ~(NAMED | IS_PATH | IS_STATUS);
 	if (bits != 7 && bits != 5) {
@@ -191,18 +200,49 @@ static uint8_t huffman_byte(const struct mask_way *y, bool path)
 	return (uint8_t)b;
 }
 
+/* Appends `bits` of a code. */
+static void put_bits(uint32_t *to, unsigned *len, uint32_t code, unsigned bits)
+{
+	*to = *to << bits | code;
+	*len += bits;
+}
+
+/* Whether b is the next byte of a status code, as digits or coded (RFC 7541, appendix B). */
+static bool status_byte(struct mask_way *y, uint8_t b)
+{
+	uint8_t at = (uint8_t)(y->length - y->number);
+
+	if (!(y->flags & HUFFMAN))
+		return b >= '0' && b <= '9';
+	*slot(y, WORD_STATUS + at) = b;
+	for (uint32_t status = 100; status < 600; status++) {
+		uint32_t digits[] = { status / 100, status / 10 % 10, status % 10 }, code = 0;
+		unsigned len = 0;
+		for (int i = 0; i < 3; i++)
+			put_bits(&code, &len, digits[i] < 3 ? digits[i] : 0x16 + digits[i], digits[i] < 3 ? 5 : 6);
+		while (len < STATUS_BYTES * 8)
+			put_bits(&code, &len, 1, 1);
+		const uint8_t bytes[] = { (uint8_t)(code >> 16), (uint8_t)(code >> 8), (uint8_t)code };
+		if (memcmp(bytes, slot(y, WORD_STATUS), at + 1u) == 0)
+			return true;
+	}
+	return false;
+}
+
 static uint8_t string_byte(struct mask_way *y, uint8_t b, enum part part)
 {
 	bool value = part == VALUE, first = y->number == y->length, path = value && y->flags & IS_PATH;
 	uint8_t out = 'x';
 
-	/* Three digits, coded or not, are all that a status is. */
-	if (value && y->flags & IS_STATUS && y->length <= STATUS_DIGITS && (y->flags & HUFFMAN || (b >= '0' && b <= '9')))
+	if (value && y->flags & IS_STATUS) {
+		if (y->length > STATUS_BYTES || !status_byte(y, b))
+			return broken(y);
 		out = b;
-	else if (y->flags & HUFFMAN)
+	} else if (y->flags & HUFFMAN) {
 		out = huffman_byte(y, path);
-	else if (path && first)
+	} else if (path && first) {
 		out = '/';
+	}
 	if (--y->number == 0)
 		*slot(y, WORD_PART) = value ? FIELD : VALUE_LENGTH;
 	return out;
@@ -235,18 +275,18 @@ static uint8_t before(struct mask_way *y, uint8_t b, uint32_t at)
 		*slot(y, WORD_PAD) = b;
 		return b;
 	}
-	/* The promised stream stays, priority does not. */
-	return y->type == HTTP2_PUSH_PROMISE + 1 && (at != (padded ? 1 : 0) || !(b & 0x80)) ? b : 0;
+	/* The last byte of the promised stream stays, priority does not. */
+	return y->type == HTTP2_PUSH_PROMISE + 1 && *slot(y, WORD_BEFORE) == 0 ? b : 0;
 }
 
-/* Settings that exist; their values say how frames are to be read. */
+/* Those that say how frames and blocks are to be read; neither needs the first byte of its value. */
 static uint8_t in_settings(struct mask_way *y, uint8_t b, uint32_t at)
 {
 	if (at % 6 == 0)
 		y->number = b == 0;
 	else if (at % 6 == 1)
-		y->number = y->number && b && b <= SETTING_MAX;
-	return y->number ? b : 0;
+		y->number = y->number && (b == SETTING_TABLE_SIZE || b == SETTING_FRAME_SIZE);
+	return y->number && at % 6 != 2 ? b : 0;
 }
 
 static uint8_t in_payload(struct mask_way *y, uint8_t b)
