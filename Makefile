@@ -33,7 +33,7 @@ VMLINUX := vmlinux/$(ARCH)
 BPF_ARCH := $(patsubst x86_64,x86,$(ARCH))
 
 comma := ,
-LIBS := libbpf libelf zlib libprotobuf-c libcurl libmicrohttpd yaml-0.1 libseccomp libcap-ng libpcap
+LIBS := libbpf libelf zlib libprotobuf-c libcurl libmicrohttpd yaml-0.1 libseccomp libcap-ng libpcap libnghttp2
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla
 SANFLAGS := $(if $(filter 1 fuzz,$(SAN)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 ifeq ($(SAN),fuzz)

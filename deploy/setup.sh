@@ -5,7 +5,7 @@
 set -eu
 if command -v apt-get >/dev/null 2>&1; then
 	want="gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler
-	libcurl4-openssl-dev libmicrohttpd-dev libyaml-dev libseccomp-dev libcap-ng-dev libpcap-dev libxxhash-dev libcmocka-dev
+	libcurl4-openssl-dev libmicrohttpd-dev libyaml-dev libseccomp-dev libcap-ng-dev libpcap-dev libnghttp2-dev libxxhash-dev libcmocka-dev
 	libc6-dev python3"
 	if [ "${1:-}" = check ]; then
 		# libFuzzer and the sanitizers' runtime carry the version of the compiler that the package clang stands for.
@@ -23,7 +23,7 @@ if command -v apt-get >/dev/null 2>&1; then
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 elif command -v dnf >/dev/null 2>&1; then
 	want="gcc make pkgconf clang llvm bpftool libbpf-devel elfutils-libelf-devel zlib-devel protobuf-c-devel protobuf-c-compiler
-	libcurl-devel libmicrohttpd-devel libyaml-devel libseccomp-devel libcap-ng-devel libpcap-devel xxhash-devel libcmocka-devel python3"
+	libcurl-devel libmicrohttpd-devel libyaml-devel libseccomp-devel libcap-ng-devel libpcap-devel libnghttp2-devel xxhash-devel libcmocka-devel python3"
 	[ "${1:-}" != check ] || want="$want compiler-rt clang-tools-extra cppcheck"
 	missing=""
 	for p in $want; do rpm -q "$p" >/dev/null 2>&1 || missing="$missing $p"; done

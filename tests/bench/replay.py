@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import dns
+import http2
 import loads
 import measure
 from tracers import PLUMB, REPO
@@ -77,9 +78,10 @@ def benchmark(folder):
             load.stop()
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
-    path = os.path.join(folder, "dns.pcap")
-    dns.write_capture(path, EXCHANGES)
-    result["dns"] = replay(path, folder)
-    if result["dns"]["exchanges"] != EXCHANGES:
-        sys.exit(f"bench: {EXCHANGES} look-ups were captured, {result['dns']['exchanges']} replayed")
+    for name, write_capture in (("dns", dns.write_capture), ("http2", http2.write_capture)):
+        path = os.path.join(folder, f"{name}.pcap")
+        write_capture(path, EXCHANGES)
+        result[name] = replay(path, folder)
+        if result[name]["exchanges"] != EXCHANGES:
+            sys.exit(f"bench: {EXCHANGES} exchanges of {name} were captured, {result[name]['exchanges']} replayed")
     return result

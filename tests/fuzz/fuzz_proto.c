@@ -5,9 +5,10 @@
  * aborts.
  */
 #include "fuzz/steps.h"
+#include "proto/memory.h"
 #include "proto/proto.h"
 
-enum { PENDING_MAX = 65536, IDLE_MAX = 8 };
+enum { PENDING_MAX = 65536, IDLE_MAX = 8, PARSER_BYTES = 1 << 20 };
 
 struct direction {
 	uint8_t bytes[PENDING_MAX];
@@ -121,12 +122,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct fuzz f; /* large; cleared for each input */
 	struct slice in = slice_make(data, size);
 	uint8_t choice = fuzz_byte(&in);
+	struct proto_memory memory = { .max = PARSER_BYTES };
 	struct step s;
 
 	memset(&f, 0, sizeof(f));
 	f.ops = proto_get((uint16_t)(1 + (choice & 0x7f) % (PLUMB_PROTO_COUNT - 1)));
 	f.datagram = (choice & 0x80) && proto_on_datagram(f.ops->id);
-	void *external = f.ops->open ? f.ops->open() : NULL;
+	void *external = f.ops->open ? f.ops->open(&memory) : NULL;
 	if (f.ops->open)
 		memcpy(f.state, &external, sizeof(external));
 	while (step_next(&in, &s))
@@ -136,5 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		f.ops->finish(f.state, (enum proto_side)side, &m);
 	if (f.ops->close)
 		f.ops->close(external);
+	if (memory.used)
+		abort();
 	return 0;
 }

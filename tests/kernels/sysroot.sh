@@ -12,7 +12,7 @@ set -euo pipefail
 . "$(dirname "$0")/apt.sh"
 
 suites=("debian bookworm" "debian-security bookworm-security")
-packages=(libc6-dev libbpf-dev libelf-dev zlib1g-dev libprotobuf-c-dev libcurl4-openssl-dev libmicrohttpd-dev libyaml-dev libseccomp-dev libcap-ng-dev libpcap-dev
+packages=(libc6-dev libbpf-dev libelf-dev zlib1g-dev libprotobuf-c-dev libcurl4-openssl-dev libmicrohttpd-dev libyaml-dev libseccomp-dev libcap-ng-dev libpcap-dev libnghttp2-dev
 	libxxhash-dev libcmocka-dev busybox-static)
 
 say() { printf 'sysroot.sh: %s\n' "$*" >&2; }

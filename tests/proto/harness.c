@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/harness.h"
+#include "proto/memory.h"
 
 #include <glob.h>
 #include <stdarg.h>
@@ -15,7 +16,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-enum { GUARD_BYTES = 16 << 20, OPEN_MAX = 1024, IDLE_MAX = 8, LINE_BYTES_MAX = 8 << 20, SMALL_BYTES = 4096, LARGE_BYTES = 16384, IO_BYTES = 16384 };
+enum { GUARD_BYTES = 16 << 20, OPEN_MAX = 1024, IDLE_MAX = 8, LINE_BYTES_MAX = 8 << 20, SMALL_BYTES = 4096, LARGE_BYTES = 16384, IO_BYTES = 16384, PARSER_BYTES = 16 << 20 };
 
 /* A protocol may be missing while it is being written: its tests are then skipped, and say so. */
 #define PROTOCOL(id, symbol, ...) extern const struct proto_ops proto_##symbol __attribute__((weak));
@@ -53,6 +54,7 @@ struct side {
 
 struct run {
 	const struct fixture *f;
+	struct proto_memory memory;
 	uint64_t state[CONNECTION_PARSER_BYTES / 8];
 	struct side side[2];
 	struct logical *msg; /* owned */
@@ -162,7 +164,7 @@ static void add_attr(struct run *r, struct logical *m, const struct attr *a)
 
 static void check_event(struct run *r, const struct message *e)
 {
-	if (e->kind > MESSAGE_ONEWAY || e->flags >= MESSAGE_UNSURE * 2)
+	if (e->kind > MESSAGE_ONEWAY || e->flags >= MESSAGE_ABORT * 2)
 		run_fail(r, "event of kind %d with flags %#x", (int)e->kind, e->flags);
 	if (e->nattrs > MESSAGE_ATTRS_MAX)
 		run_fail(r, "%u attributes", e->nattrs);
@@ -174,6 +176,27 @@ static void check_event(struct run *r, const struct message *e)
 		run_fail(r, "END_AFTER_SKIP without END");
 }
 
+/* A line of its own; what it ends is not unfinished. */
+static void take_abort(struct run *r, enum proto_side side, const struct message *e, uint64_t end)
+{
+	if (!e->keyed || e->flags & (MESSAGE_BEGIN | MESSAGE_END))
+		run_fail(r, "ABORT with flags %#x", e->flags);
+	for (size_t i = 0; i < r->nmsg; i++)
+		if (!r->msg[i].lost && !r->msg[i].ended && r->msg[i].keyed && r->msg[i].key == e->key) {
+			r->msg[i].ended = true;
+			r->msg[i].end = UINT64_MAX; /* by no byte of its own */
+		}
+	struct logical *m = add_message(r, side);
+	m->kind = e->kind;
+	m->flags = e->flags;
+	m->keyed = m->ended = true;
+	m->key = e->key;
+	m->end = end;
+	memcpy(m->error_type, e->error_type, sizeof(m->error_type));
+	for (uint32_t i = 0; i < e->nattrs; i++)
+		add_attr(r, m, &e->attrs[i]);
+}
+
 static void take_event(struct run *r, enum proto_side side, const struct message *e, uint64_t end, uint64_t skip)
 {
 	check_event(r, e);
@@ -181,6 +204,10 @@ static void take_event(struct run *r, enum proto_side side, const struct message
 		return;
 	struct logical *m = find_open(r, side, e);
 
+	if (e->flags & MESSAGE_ABORT) {
+		take_abort(r, side, e, end);
+		return;
+	}
 	if (e->flags & MESSAGE_BEGIN) {
 		if (m && !r->side[side].was_lost)
 			run_fail(r, "BEGIN at %llu while the message of %llu is open", (unsigned long long)r->side[side].next, (unsigned long long)m->begin);
@@ -372,7 +399,8 @@ static void run_init(struct run *r, const struct fixture *f)
 	for (int i = 0; i < 2; i++)
 		buffer_init(&r->side[i].pending, GUARD_BYTES);
 	if (f->ops->open) {
-		void *external = f->ops->open();
+		r->memory.max = PARSER_BYTES;
+		void *external = f->ops->open(&r->memory);
 		memcpy(r->state, &external, sizeof(external));
 	}
 }
@@ -383,6 +411,8 @@ static void run_done(struct run *r)
 		void *external;
 		memcpy(&external, r->state, sizeof(external));
 		r->f->ops->close(external);
+		if (r->memory.used)
+			abort(); /* what open took is given back */
 	}
 	for (int i = 0; i < 2; i++)
 		buffer_done(&r->side[i].pending);
@@ -395,7 +425,7 @@ static char *message_line(const struct logical *m)
 {
 	static const struct { uint32_t flag; const char *word; } words[] = {
 		{ MESSAGE_INTERIM, " interim" }, { MESSAGE_NO_RESPONSE, " no_response" }, { MESSAGE_SWITCH, " switch" },
-		{ MESSAGE_UNTIL_CLOSE, " until_close" }, { MESSAGE_FLUSH, " flush" },
+		{ MESSAGE_UNTIL_CLOSE, " until_close" }, { MESSAGE_FLUSH, " flush" }, { MESSAGE_ABORT, " abort" }, { MESSAGE_UNSURE, " unsure" },
 	};
 	static const char *const kinds[] = { "request", "response", "oneway" };
 	struct buffer b;

@@ -27,6 +27,15 @@ static const struct talk talks[] = {
 	  S("HTTP/1.1 404 " C "\r\nTransfer-Encoding: chunked\r\nSet-Cookie: " C "\r\n\r\nc;" C "\r\n" C "\r\n0\r\n" C ": " C "\r\n\r\n"
 	    "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n" C),
 	  S("POST /x/xxxxxxx0000x/0?x=xxxxxxxxxxxx&xxxxxxxxxxxx HTTP/1.1\r\n"), S("HTTP/1.1 404 xxxxxxxxxxxx\r\nTransfer-Encoding: chunked\r\n") },
+	/* HTTP/2: literals of all kinds, padded; a block that goes on in a second frame; data, debug data of GOAWAY. */
+	{ S("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" "\0\0\6\4\0\0\0\0\0" "\0\5\0\0\x40\0" "\0\0\x55\1\4\0\0\0\1" "\x82\x86\x44\x0d/" C "\x41\x0c" C "\x40\x0c" C "\x0c" C "\x10\x0c" C "\x0c" C
+	    "\0\0\x0c\0\1\0\0\0\1" C "\0\0\x0c\6\0\0\0\0\0" C "\0\0\x0c\x10\0\0\0\0\0" C),
+	  S("\0\0\0\4\0\0\0\0\0" "\0\0\x12\1\x28\0\0\0\1" "\3\0\0\0\0\7" "\x48\3" "404\x40\x0c" "cA\0\0\0" "\0\0\x17\x09\4\0\0\0\1" "nArY-4711z\x0c" C
+	    "\0\0\x10\0\x09\0\0\0\1\3" C "\0\0\0" "\0\0\x14\7\0\0\0\0\0\0\0\0\1\0\0\0\0" C),
+	  S("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" "\0\0\6\4\0\0\0\0\0" "\0\5\0\0\x40\0" "\0\0\x55\1\4\0\0\0\1" "\x82\x86\x44\x0d/xxxxxxxxxxxx\x41\x0cxxxxxxxxxxxx\x40\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx"
+	    "\x10\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx" "\0\0\x0c\0\1\0\0\0\1xxxxxxxxxxxx"),
+	  S("\0\0\0\4\0\0\0\0\0" "\0\0\x12\1\x28\0\0\0\1" "\3\0\0\0\0\0" "\x48\3" "404\x40\x0cxx\0\0\0" "\0\0\x17\x09\4\0\0\0\1" "xxxxxxxxxx\x0cxxxxxxxxxxxx"
+	    "\0\0\x10\0\x09\0\0\0\1\3xxxxxxxxxxxxxxx" "\0\0\x14\7\0\0\0\0\0\0\0\0") },
 	{ S("*3\r\n$3\r\nSET\r\n$12\r\n" C "\r\n$12\r\n" C "\r\n*2\r\n$4\r\nAUTH\r\n$12\r\n" C "\r\n*1\r\n$12\r\n" C "\r\n"),
 	  S("+OK\r\n-WRONGTYPE " C "\r\n+" C "\r\n$12\r\n" C "\r\n*2\r\n$12\r\n" C "\r\n:4711\r\n"),
 	  S("*3\r\n$3\r\nSET\r\n$12\r\nxxxxxxxxxxxx\r\n$12\r\nxxxxxxxxxxxx\r\n*2\r\n$4\r\nAUTH\r\n$12\r\nx"), S("+OK\r\n-WRONGTYPE xxxxxxxxxxxx\r\n+xxxxxxxxxxxx\r\n$12\r\nx") },

@@ -29,7 +29,7 @@ static void session_init(struct session *s)
 	buffer_init(&s->bytes[0], BYTES_MAX);
 	buffer_init(&s->bytes[1], BYTES_MAX);
 	buffer_init(&s->log, LOG_MAX);
-	void *names = proto_postgres.open();
+	void *names = proto_postgres.open(NULL);
 	assert_non_null(names);
 	memcpy(s->state, &names, sizeof(names));
 }

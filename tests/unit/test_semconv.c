@@ -365,6 +365,100 @@ static void unknown_operations_are_one(void **state)
 	}
 }
 
+static void grpc_call(struct fixture *f, uint8_t role, const char *path, const char *status)
+{
+	begin(f, PLUMB_PROTO_HTTP2, role);
+	add_str(&f->x, ATTR_HTTP_REQUEST_METHOD, "POST");
+	add_str(&f->x, ATTR_RAW_TARGET, path);
+	add_str(&f->x, ATTR_RAW_HOST, "shop.example:8080");
+	add_str(&f->x, ATTR_URL_SCHEME, "http");
+	add_str(&f->x, ATTR_NETWORK_PROTOCOL_VERSION, "2");
+	add_str(&f->x, ATTR_RPC_SYSTEM_NAME, "grpc");
+	add_int(&f->x, ATTR_RPC_TIMEOUT, 250000000);
+	add_int(&f->x, ATTR_RPC_REQUEST_MESSAGES, 1);
+	add_int(&f->x, ATTR_HTTP_RESPONSE_STATUS_CODE, status ? 200 : 503);
+	if (!status)
+		return;
+	add_str(&f->x, ATTR_RPC_RESPONSE_STATUS_CODE, status);
+	if (strcmp(status, "OK") != 0) {
+		f->x.flags |= EXCHANGE_ERROR;
+		snprintf(f->x.error_type, sizeof(f->x.error_type), "%s", status);
+	}
+}
+
+static void grpc(void **state)
+{
+	struct fixture *f = *state;
+
+	grpc_call(f, PLUMB_ROLE_SERVER, "/shop.Cart/Add", "OK");
+	build(f);
+	assert_slice(f->span.name, "shop.Cart/Add");
+	assert_int_equal(f->span.kind, SPAN_SERVER);
+	assert_int_equal(f->span.family, PROTO_FAMILY_RPC);
+	assert_int_equal(f->span.status, SPAN_STATUS_UNSET);
+	assert_attr(f, ATTR_RPC_SYSTEM_NAME, "grpc");
+	assert_attr(f, ATTR_RPC_METHOD, "shop.Cart/Add");
+	assert_attr(f, ATTR_RPC_RESPONSE_STATUS_CODE, "OK");
+	assert_attr(f, ATTR_SERVER_ADDRESS, "shop.example");
+	assert_attr(f, ATTR_NETWORK_PROTOCOL_NAME, "http");
+	assert_attr(f, ATTR_NETWORK_PROTOCOL_VERSION, "2");
+	assert_int_equal(int_of(f, ATTR_SERVER_PORT), 8080);
+	assert_int_equal(int_of(f, ATTR_RPC_TIMEOUT), 250000000);
+	assert_int_equal(int_of(f, ATTR_RPC_REQUEST_MESSAGES), 1);
+	assert_attr(f, ATTR_HTTP_REQUEST_METHOD, "");
+	assert_attr(f, ATTR_URL_PATH, "");
+}
+
+/* The client's fault is none of the server; a method that nobody knows is no name. */
+static void grpc_errors(void **state)
+{
+	static const struct { const char *path, *status, *name, *method, *original, *client, *server; } cases[] = {
+		{ "/shop.Cart/Add", "NOT_FOUND", "shop.Cart/Add", "shop.Cart/Add", "", "NOT_FOUND", "" },
+		{ "/shop.Cart/Add", "CANCELLED", "shop.Cart/Add", "shop.Cart/Add", "", "CANCELLED", "" },
+		{ "/shop.Cart/Add", "INTERNAL", "shop.Cart/Add", "shop.Cart/Add", "", "INTERNAL", "INTERNAL" },
+		{ "/shop.Cart/Add", "DEADLINE_EXCEEDED", "shop.Cart/Add", "shop.Cart/Add", "", "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED" },
+		{ "/shop.Cart/Hack", "UNIMPLEMENTED", "grpc", "_OTHER", "shop.Cart/Hack", "UNIMPLEMENTED", "UNIMPLEMENTED" },
+		{ "/card/4711/pin?x=secret", "OK", "grpc", "_OTHER", "", "", "" },
+		{ "/shop.Cart/Add", NULL, "shop.Cart/Add", "shop.Cart/Add", "", "503", "503" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		for (int server = 0; server < 2; server++) {
+			const char *error = server ? cases[i].server : cases[i].client;
+			grpc_call(f, server ? PLUMB_ROLE_SERVER : PLUMB_ROLE_CLIENT, cases[i].path, cases[i].status);
+			build(f);
+			assert_slice(f->span.name, cases[i].name);
+			assert_attr(f, ATTR_RPC_METHOD, cases[i].method);
+			assert_attr(f, ATTR_RPC_METHOD_ORIGINAL, cases[i].original);
+			assert_attr(f, ATTR_ERROR_TYPE, error);
+			assert_int_equal(f->span.status, error[0] ? SPAN_STATUS_ERROR : SPAN_STATUS_UNSET);
+		}
+}
+
+static void http2_odd_requests(void **state)
+{
+	struct fixture *f = *state;
+
+	/* RFC 8441: a way to another protocol, with a path. */
+	begin(f, PLUMB_PROTO_HTTP2, PLUMB_ROLE_CLIENT);
+	add_str(&f->x, ATTR_HTTP_REQUEST_METHOD, "CONNECT");
+	add_str(&f->x, ATTR_RAW_TARGET, "/chat");
+	add_str(&f->x, ATTR_RAW_HOST, "shop");
+	add_str(&f->x, ATTR_URL_SCHEME, "https");
+	build(f);
+	assert_attr(f, ATTR_URL_FULL, "https://shop/chat");
+	assert_int_equal(int_of(f, ATTR_SERVER_PORT), 443);
+	/* Joined in the middle. */
+	begin(f, PLUMB_PROTO_HTTP2, PLUMB_ROLE_CLIENT);
+	add_str(&f->x, ATTR_URL_SCHEME, "http");
+	add_str(&f->x, ATTR_PLUMB_INCOMPLETE, "headers_unknown");
+	build(f);
+	assert_attr(f, ATTR_HTTP_REQUEST_METHOD, "_OTHER");
+	assert_attr(f, ATTR_URL_FULL, "");
+	assert_attr(f, ATTR_PLUMB_INCOMPLETE, "headers_unknown");
+}
+
 static void dns(void **state)
 {
 	struct fixture *f = *state;
@@ -615,6 +709,9 @@ int main(void)
 		cmocka_unit_test(quoted_values_cannot_break_out),
 		cmocka_unit_test(database_names),
 		cmocka_unit_test(unknown_operations_are_one),
+		cmocka_unit_test(grpc),
+		cmocka_unit_test(grpc_errors),
+		cmocka_unit_test(http2_odd_requests),
 		cmocka_unit_test(dns),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(huge_text_is_cut_and_counted),

@@ -65,6 +65,7 @@ void session_pipeline(struct session *s, const struct settings *v, bool every_tr
 	p->proto = (struct proto_engine_options){
 		.max_exchanges = number32(v, SETTING_EXCHANGES),
 		.max_per_connection = number32(v, SETTING_CONN_EXCHANGES),
+		.max_parser_bytes = settings_number(v, SETTING_PARSER_BYTES),
 		.timeout_ns = nanoseconds(v, SETTING_TIMEOUT),
 		.enabled = protocol_set(v, SETTING_PROTOCOLS, s->parsed),
 	};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "metrics/family.h"
 
-/* https://opentelemetry.io/docs/specs/semconv/http/http-metrics/ and …/dns/dns-metrics/ */
+/* https://opentelemetry.io/docs/specs/semconv/http/http-metrics/ and …/dns/dns-metrics/, …/rpc/rpc-metrics/ */
 static const uint64_t bounds_OTEL[] = { 5000000, 10000000, 25000000, 50000000, 75000000, 100000000, 250000000, 500000000, 750000000, 1000000000,
 	2500000000, 5000000000, 7500000000, 10000000000 };
 /* https://opentelemetry.io/docs/specs/semconv/database/database-metrics/ */
@@ -49,6 +49,11 @@ const struct metric_group_info metric_groups[GROUP_COUNT] = {
 	[GROUP_DNS_CLIENT] = { { SERVICE, { "dns_question_name", ATTR_DNS_QUESTION_NAME }, { "server_address", ATTR_SERVER_ADDRESS },
 		{ "error_type", ATTR_ERROR_TYPE } }, 4, FAMILY_DNS_CLIENT },
 	[GROUP_DNS_SERVER] = { { SERVICE, { "dns_question_name", ATTR_DNS_QUESTION_NAME }, { "error_type", ATTR_ERROR_TYPE } }, 3, FAMILY_DNS_SERVER },
+	[GROUP_RPC_SERVER] = { { SERVICE, { "rpc_system_name", ATTR_RPC_SYSTEM_NAME }, { "rpc_method", ATTR_RPC_METHOD },
+		{ "rpc_response_status_code", ATTR_RPC_RESPONSE_STATUS_CODE }, { "error_type", ATTR_ERROR_TYPE } }, 5, FAMILY_RPC_SERVER },
+	[GROUP_RPC_CLIENT] = { { SERVICE, { "rpc_system_name", ATTR_RPC_SYSTEM_NAME }, { "rpc_method", ATTR_RPC_METHOD },
+		{ "rpc_response_status_code", ATTR_RPC_RESPONSE_STATUS_CODE }, { "server_address", ATTR_SERVER_ADDRESS },
+		{ "server_port", ATTR_SERVER_PORT }, { "error_type", ATTR_ERROR_TYPE } }, 7, FAMILY_RPC_CLIENT },
 	[GROUP_SPAN] = { { SERVICE, PLAIN("span_kind"), { "network_protocol_name", ATTR_NETWORK_PROTOCOL_NAME },
 		{ "server_address", ATTR_SERVER_ADDRESS }, { "error_type", ATTR_ERROR_TYPE } }, 5, FAMILY_SPAN },
 	[GROUP_TCP] = { { SERVICE, PLAIN("role"), PLAIN("network_peer_address"), PLAIN("server_port") }, 4, FAMILY_TCP_SENT },

@@ -62,7 +62,7 @@ static uint64_t advance(struct metrics *m, uint64_t time_ns)
 	return m->now_ns;
 }
 
-/* Families of a new protocol family (RPC, messaging) are chosen here; until then its spans count in plumb_span_duration_seconds. */
+/* Families of a new protocol family (messaging) are chosen here; until then its spans count in plumb_span_duration_seconds. */
 static enum metric_group span_group(const struct span *s)
 {
 	bool client = s->kind == SPAN_CLIENT;
@@ -76,6 +76,8 @@ static enum metric_group span_group(const struct span *s)
 		return client ? GROUP_DB_CLIENT : GROUP_DB_SERVER;
 	case PROTO_FAMILY_DNS:
 		return client ? GROUP_DNS_CLIENT : GROUP_DNS_SERVER;
+	case PROTO_FAMILY_RPC:
+		return client ? GROUP_RPC_CLIENT : GROUP_RPC_SERVER;
 	default:
 		return GROUP_SPAN;
 	}

@@ -143,6 +143,8 @@ static void render_stages(const struct prom *p, const struct metrics_self *s)
 	for (size_t i = 0; i < CONN_UNSEEN_REASONS; i++)
 		prom_sample(p, f, f->variant_label, unseen_names[i], s->conn.unseen_bytes[i]);
 	single(p, FAMILY_STREAM_BUFFERED, s->conn.buffered_bytes);
+	single(p, FAMILY_PARSER_BYTES, s->proto.parser_bytes);
+	single(p, FAMILY_PARSER_REFUSED, s->proto.parser_bytes_refused);
 	by_protocol(p, FAMILY_DETECTED, s->proto.detected);
 	by_protocol(p, FAMILY_MESSAGES, s->proto.messages);
 	by_protocol(p, FAMILY_EXCHANGES, s->proto.exchanges);

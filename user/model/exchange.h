@@ -59,6 +59,7 @@ struct exchange {
 	struct exchange *older, *newer; /* all open ones by deadline; pairing only */
 	uint64_t deadline_ns;    /* pairing only */
 	uint64_t hash;           /* of connection and key in the index of keyed exchanges; pairing only */
+	uint64_t moved;          /* bytes of both sides when its time was up last; pairing only */
 	uint32_t state;          /* pairing only */
 	struct arena arena;
 	void *large;             /* EXCHANGE_ARENA_LARGE_BYTES when the small arena was too small; pairing only */

@@ -26,7 +26,7 @@ enum message_kind {
 #define MESSAGE_INTERIM 8u
 /* The message says that the exchange failed; error_type says how. */
 #define MESSAGE_ERROR 16u
-/* The request expects no response (HTTP/2 push, PostgreSQL Terminate …); the exchange ends with it. */
+/* The request expects no response (PostgreSQL Terminate …); the exchange ends with it. */
 #define MESSAGE_NO_RESPONSE 32u
 /*
  * From now on the stream is another protocol (HTTP 101 or CONNECT 2xx, SSLRequest accepted): both directions stop being parsed.
@@ -39,8 +39,16 @@ enum message_kind {
  * BEGIN of a request: the parser has met a loss, and starts pairing afresh here; what is older will not be answered any more.
  */
 #define MESSAGE_FLUSH 256u
-/* With BEGIN of a request: the parser cannot tell its response, after a loss or for want of room; the exchange is incomplete. */
+/*
+ * With BEGIN of a request: the parser cannot tell its response, after a loss or for want of room. With END: bytes of the message may have been
+ * lost, or its end was. The exchange is incomplete.
+ */
 #define MESSAGE_UNSURE 512u
+/*
+ * Of a keyed protocol, alone: the exchange is over for both sides, whatever was in progress (HTTP/2 RST_STREAM). Begins and ends
+ * no message of its own.
+ */
+#define MESSAGE_ABORT 1024u
 
 struct message {
 	enum message_kind kind;

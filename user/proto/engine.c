@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proto/detect.h"
+#include "proto/memory.h"
 #include "proto/pairing.h"
 
 enum {
@@ -15,11 +16,13 @@ enum {
 	REDETECT_MAX = 2,
 	IDLE_CALLS_MAX = 8,     /* messages in a row that consume nothing */
 	POLICY_DOUBLE_MAX = 1 << 20, /* beyond it everything is captured */
+	PARSER_BYTES_MAX = 64 << 20,
 	SKIP_TOLD_MIN = 16384,  /* of less the kernel side is not told: it has passed before the answer comes */
 };
 
 struct proto_engine {
 	struct pairing pairing;
+	struct proto_memory memory;
 	struct proto_counts counts;
 	bool enabled[PLUMB_PROTO_COUNT];
 	struct parse_result result; /* scratch: large */
@@ -33,6 +36,7 @@ int proto_engine_new(const struct proto_engine_options *o, const struct proto_en
 		return -ENOMEM;
 	for (int id = 0; id < PLUMB_PROTO_COUNT; id++)
 		e->enabled[id] = !o->enabled || o->enabled[id];
+	e->memory.max = o->max_parser_bytes ? o->max_parser_bytes : PARSER_BYTES_MAX;
 	pairing_init(&e->pairing, o, h, &e->counts);
 	*ret_engine = e;
 	return 0;
@@ -111,7 +115,7 @@ static void make_opaque(struct proto_engine *e, struct connection *c)
 static bool start_parsing(struct proto_engine *e, struct connection *c, const struct detection *found)
 {
 	const struct proto_ops *ops = proto_get(found->protocol);
-	void *external = ops->open ? ops->open() : NULL;
+	void *external = ops->open ? ops->open(&e->memory) : NULL;
 
 	if (ops->open && !external) { /* later bytes may have more luck */
 		e->counts.parsers_refused++;
@@ -309,6 +313,7 @@ static bool parse_one(struct proto_engine *e, struct connection *c, enum plumb_d
 	r->consumed = 0;
 	r->skip = 0;
 	r->need = 0;
+	r->apart = false;
 	r->message.kind = MESSAGE_REQUEST;
 	r->message.flags = 0;
 	r->message.keyed = false;
@@ -331,17 +336,17 @@ static bool parse_one(struct proto_engine *e, struct connection *c, enum plumb_d
 		return true;
 	case PARSE_MESSAGE: {
 		struct extent x = extent_of(c, dir, offset, r->consumed);
-		if (r->message.keyed && r->skip != UINT64_MAX)
-			x.bytes += r->skip; /* of messages in order the offsets tell */
 		pr->bad = 0;
 		*at += r->consumed;
 		if (r->message.flags & MESSAGE_UNTIL_CLOSE && r->message.flags & MESSAGE_END && !r->skip)
 			r->skip = UINT64_MAX;
+		if (r->message.keyed && r->skip != UINT64_MAX)
+			x.bytes += r->skip; /* messages that alternate have no place in the stream to count from */
 		pairing_message(&e->pairing, c, dir, &r->message, &x);
 		break;
 	}
 	case PARSE_SKIP:
-		if (pr->exchange)
+		if (pr->exchange && !r->apart)
 			(pr->open == 1 + MESSAGE_RESPONSE ? &pr->exchange->response : &pr->exchange->request)->bytes +=
 				r->consumed + (pr->exchange->keyed && r->skip != UINT64_MAX ? r->skip : 0);
 		*at += r->consumed;
@@ -601,4 +606,10 @@ void proto_engine_finish(struct proto_engine *e, uint64_t time_ns)
 }
 
 void proto_engine_free_exchange(struct proto_engine *e, struct exchange *x) { pairing_free_exchange(&e->pairing, x); }
-void proto_engine_counts(const struct proto_engine *e, struct proto_counts *ret) { *ret = e->counts; }
+
+void proto_engine_counts(const struct proto_engine *e, struct proto_counts *ret)
+{
+	*ret = e->counts;
+	ret->parser_bytes = e->memory.used;
+	ret->parser_bytes_refused = e->memory.refused;
+}

@@ -9,7 +9,7 @@
 #include "lib/slab.h"
 #include "proto/masker_way.h"
 
-enum { PORT_DNS = 53, PORT_MDNS = 5353, PORT_LLMNR = 5355 };
+enum { PORT_DNS = 53, PORT_MDNS = 5353, PORT_LLMNR = 5355, PREFACE_BYTES = 16 };
 
 struct masker {
 	uint32_t max;
@@ -86,6 +86,7 @@ static bool begins(const struct mask_conn *c, struct slice in)
 	case PLUMB_PROTO_HTTP1: return mask_http1_begins(in);
 	case PLUMB_PROTO_REDIS: return mask_redis_begins(in);
 	case PLUMB_PROTO_POSTGRES: return mask_postgres_begins(in);
+	case PLUMB_PROTO_HTTP2: return mask_http2_begins(in);
 	default: return false;
 	}
 }
@@ -106,6 +107,8 @@ static void run(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 		mask_redis(c, y, p, n);
 	else if (c->protocol == PLUMB_PROTO_POSTGRES)
 		mask_postgres(c, y, p, n);
+	else if (c->protocol == PLUMB_PROTO_HTTP2)
+		mask_http2(y, p, n);
 	else
 		memset(p, 'x', n);
 }
@@ -119,7 +122,8 @@ static void hole(struct mask_conn *c, struct mask_way *y, uint64_t n)
 
 	if (y->state >= MASK_LOST)
 		return;
-	if (y->remain <= n) {
+	/* A frame of HTTP/2 ends with its payload; elsewhere an end has bytes of its own. */
+	if (y->remain < n || (y->remain == n && c->protocol != PLUMB_PROTO_HTTP2)) {
 		y->state = MASK_LOST;
 		return;
 	}
@@ -131,6 +135,20 @@ static void hole(struct mask_conn *c, struct mask_way *y, uint64_t n)
 		n = sizeof(nothing);
 	}
 	run(c, y, nothing, (size_t)n);
+}
+
+/*
+ * A server of HTTP/2 may have spoken first, with a byte that PostgreSQL's client begins with, too. What it said is masked by now; the
+ * client's preface cannot be mistaken.
+ */
+static void maybe_http2(struct mask_conn *c, const struct plumb_rec_data *d, const uint8_t *p, size_t len)
+{
+	struct mask_way *y = way_of(c, d->direction);
+
+	if (c->protocol != PLUMB_PROTO_POSTGRES || y->begun || len < PREFACE_BYTES || memcmp(p, "PRI * HTTP/2.0\r\n", PREFACE_BYTES) != 0)
+		return;
+	c->protocol = PLUMB_PROTO_HTTP1; /* its masker knows the rest */
+	way_of(c, !d->direction)->state = MASK_LOST;
 }
 
 static void stream(struct masker *m, const struct plumb_rec_data *d, uint8_t *p, size_t len)
@@ -147,6 +165,7 @@ static void stream(struct masker *m, const struct plumb_rec_data *d, uint8_t *p,
 		c->protocol = first ? protocol_by(p[0]) : mask_http1_begins(slice_make(p, len)) ? PLUMB_PROTO_HTTP1 : PLUMB_PROTO_NONE;
 		c->to_server = d->direction; /* who speaks first */
 	}
+	maybe_http2(c, d, p, len);
 	struct mask_way *y = way_of(c, d->direction);
 	if (y->begun && d->offset < y->next) { /* seen before, or out of order: its place is past */
 		if (len)

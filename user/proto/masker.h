@@ -8,6 +8,8 @@
  *   HTTP/1      methods, `/?&=:.*` of targets (letters become x, digits 0), version, status, names and values of Content-Length,
  *               Transfer-Encoding, Connection and Upgrade as far as they are known words, chunk sizes, line ends;
  *               of a length the first 10 digits, of a chunk's size the first 8
+ *   HTTP/2      frame heads, lengths of padding, sizes of tables and frames, codes of RST_STREAM; of header blocks indexes, lengths and
+ *               status codes, a path's first `/`; a string becomes as many bytes of x, or of the code of zeros
  *   Redis       type bytes, lengths, names of commands and pushes, first words of errors, OK, PONG and QUEUED, the number of
  *               subscriptions in a confirmation of one (5 digits)
  *   PostgreSQL  types, lengths, NULs, start-up keys, the first keyword of statements, SQLSTATE, severity, command tags,

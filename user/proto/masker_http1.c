@@ -2,6 +2,8 @@
 /* HTTP/1 (RFC 9112) for shared recordings: see masker.h for what stays. */
 #include "proto/masker_way.h"
 
+#include "model/record.h"
+
 enum state { START, TARGET, VERSION, STATUS, LINE_REST, NAME, VALUE, BODY, UNTIL_CLOSE, CHUNK_SIZE, CHUNK_EXTENSION, CHUNK_DATA, CHUNK_END };
 enum { RESPONSE = 1, CHUNKED = 2, LENGTH = 4, QUERY = 8, TRAILER = 16, CODING = 32, BAD_LENGTH = 64 };
 /* Within the value of Content-Length or Transfer-Encoding: a part of the list has begun, a blank stood behind its word, or a parameter. Within a chunk's size: a digit was there. */
@@ -10,7 +12,7 @@ enum { HEAD = 1, CONNECT = 2 }; /* requests whose answers are framed in their ow
 /* Digits of a length that stay: 10 GB less a byte; chunks up to 4 GiB. A card's number has more. */
 enum { LENGTH_DIGITS = 10, CHUNK_DIGITS = 8 };
 
-static const char *const starts[] = { "get ", "head ", "post ", "put ", "delete ", "connect ", "options ", "trace ", "patch ", "http/1.1 ", "http/1.0 ", NULL };
+static const char *const starts[] = { "get ", "head ", "post ", "put ", "delete ", "connect ", "options ", "trace ", "patch ", "pri ", "http/1.1 ", "http/1.0 ", NULL };
 static const char *const versions[] = { "http/1.1", "http/1.0", NULL };
 static const char *const names[] = { "content-length", "transfer-encoding", "connection", "upgrade", NULL };
 static const char *const values[] = { "chunked", "gzip", "deflate", "identity", "close", "keep-alive", "upgrade", "websocket", "h2c", NULL };
@@ -42,6 +44,11 @@ static uint8_t at_start(struct mask_conn *c, struct mask_way *y, uint8_t b)
 	}
 	if (!word_in(y, starts))
 		return b;
+	if (word_is(y, "pri ")) { /* RFC 9113, 3.4: what no HTTP/1 server takes */
+		c->protocol = PLUMB_PROTO_HTTP2;
+		mask_http2_start(y);
+		return b;
+	}
 	if (y->word[0] == 'h' && y->word[1] == 't') {
 		y->flags = RESPONSE;
 		y->state = STATUS;
@@ -284,6 +291,11 @@ static uint8_t one(struct mask_conn *c, struct mask_way *y, uint8_t b)
 
 void mask_http1(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		p[i] = one(c, y, p[i]);
+		if (c->protocol == PLUMB_PROTO_HTTP2) {
+			mask_http2(y, p + i + 1, n - i - 1);
+			return;
+		}
+	}
 }

@@ -422,8 +422,10 @@ static void end_side(struct pairing *p, struct exchange *x, bool response, uint6
 {
 	struct exchange_side *s = response ? &x->response : &x->request;
 
-	if (x->state & (response ? RESPONSE_ENDED : REQUEST_ENDED))
+	if (x->state & (response ? RESPONSE_ENDED : REQUEST_ENDED)) {
+		complete_if_done(p, x); /* ended before it began: its abortion was seen first */
 		return;
+	}
 	s->end_ns = end_ns;
 	if (!x->keyed && end > s->offset)
 		s->bytes = end - s->offset;
@@ -691,6 +693,17 @@ static struct exchange *current(const struct pairing *p, struct connection *c, e
 	return key_find(p, c, m->key, at);
 }
 
+/* One side has ended it: what was in progress of it ends here. */
+static void abort_exchange(struct pairing *p, struct exchange *x, const struct extent *at)
+{
+	if (!(x->state & REQUEST_ENDED))
+		x->request.end_ns = at->end_ns;
+	if (!(x->state & RESPONSE_ENDED))
+		x->response.end_ns = at->end_ns;
+	x->state |= REQUEST_ENDED | RESPONSE_ENDED;
+	complete_if_done(p, x);
+}
+
 /* Ends the message of this event unless it goes on behind it. */
 static void end_event(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct message *m, const struct extent *at)
 {
@@ -727,6 +740,15 @@ void pairing_message(struct pairing *p, struct connection *c, enum plumb_directi
 		return;
 	}
 	c->keyed = m->keyed;
+	if (m->flags & MESSAGE_ABORT) {
+		x = key_find(p, c, m->key, at);
+		if (x) {
+			keep_attrs(p, x, m);
+			x->flags |= m->flags & MESSAGE_UNSURE ? EXCHANGE_HOLE : 0;
+			abort_exchange(p, x, at);
+		}
+		return;
+	}
 	if (!(m->flags & MESSAGE_BEGIN))
 		x = current(p, c, dir, m, at);
 	else if (response)
@@ -869,13 +891,23 @@ void pairing_close(struct pairing *p, struct connection *c, const char *error_ty
 	c->ghosts = 0;
 }
 
+/* Where bytes were lost, what does not move any more has lost its end: by key nothing that comes later tells. */
+static bool stands_still(struct exchange *x)
+{
+	uint64_t bytes = x->request.bytes + x->response.bytes, before = x->moved;
+
+	x->moved = bytes;
+	return x->keyed && unsure(x->conn) && bytes == before;
+}
+
 void pairing_tick(struct pairing *p, uint64_t time_ns)
 {
 	expire_early(p, time_ns);
 	while (p->waiting.oldest && p->waiting.oldest->deadline_ns < time_ns) {
 		struct exchange *x = p->waiting.oldest;
 
-		if (x->state & RESPONSE_BEGUN || !(x->state & REQUEST_ENDED)) { /* still moving: a long body is no time-out */
+		bool begun = x->state & RESPONSE_BEGUN || !(x->state & REQUEST_ENDED);
+		if (begun && !stands_still(x)) { /* still moving: a long body is no time-out */
 			list_remove(&p->waiting, x);
 			list_add(&p->waiting, x, time_ns + p->timeout_ns);
 			continue;

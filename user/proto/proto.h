@@ -24,7 +24,8 @@ struct parse_result {
 	bool datagram;   /* set by the engine before each call: `in` is one whole datagram, or its captured head; NEED_MORE makes no sense then */
 	uint64_t time_ns; /* set by the engine before each call: when the first byte of `in` came; 0 = not known */
 	size_t consumed; /* <= input length; 0 only with NEED_MORE or BAD, or with a MESSAGE that changes state so that progress is certain */
-	uint64_t skip;   /* bytes behind `consumed` that the parser does not want; UINT64_MAX = until the stream ends */
+	bool apart;      /* with SKIP: what is consumed is of no message, although one may be in progress (frames of the whole connection) */
+	uint64_t skip;   /* bytes behind `consumed` that the parser does not want; UINT64_MAX = until the stream ends. With a keyed message they are its */
 	size_t need;
 	struct message message; /* cleared before each call */
 };
@@ -36,6 +37,8 @@ enum detect_score {
 	DETECT_LIKELY = 70,
 	DETECT_CERTAIN = 100, /* a signature that nothing else has */
 };
+
+struct proto_memory;
 
 struct proto_ops {
 	const char *name; /* as in protocols.def */
@@ -75,8 +78,11 @@ struct proto_ops {
 	 */
 	bool (*finish)(void *state, enum proto_side side, struct message *ret_message);
 
-	/* Optional pair: state that must be allocated (bounded, and counted by the engine). open fails with NULL. */
-	void *(*open)(void);
+	/*
+	 * Optional pair: state that must be allocated. What grows with what a peer sends is taken from `memory` (memory.h), which outlives
+	 * it: no number of connections takes more than that. open fails with NULL, which the engine counts.
+	 */
+	void *(*open)(struct proto_memory *memory);
 	void (*close)(void *external); /* the engine passes what open returned; parse() finds it at the first pointer of its state */
 
 	/* Capture policy once detected: bytes wanted of each I/O call by side, PLUMB_POLICY_ALL for all (records.h). */

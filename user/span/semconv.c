@@ -312,7 +312,10 @@ static void semconv_http(struct semconv *s)
 	struct url u;
 	struct authority a;
 
-	url_parse_target(in_str(s, ATTR_RAW_TARGET), slice_eq(method, SLICE_LIT("CONNECT")), &u);
+	struct slice target = in_str(s, ATTR_RAW_TARGET);
+	/* With a path it asks for another protocol on this stream (RFC 8441), not for a way to another place. */
+	bool connect = slice_eq(method, SLICE_LIT("CONNECT")) && target.len && target.ptr[0] != '/';
+	url_parse_target(target, connect, &u);
 	if (!scheme.len)
 		scheme = u.scheme.len ? u.scheme : SLICE_LIT("http");
 	/* The target's authority outranks the Host header (RFC 9112, 3.2.2). */
@@ -444,20 +447,87 @@ static void semconv_dns(struct semconv *s)
 
 /* --- RPC: https://opentelemetry.io/docs/specs/semconv/rpc/rpc-spans/ --- */
 
+/*
+ * gRPC: the path is /package.Service/Method. Anything else in it is not shown: it is what a client made up.
+ */
+static struct slice grpc_method(struct slice path)
+{
+	size_t slashes = 0;
+
+	if (path.len < 4 || path.ptr[0] != '/')
+		return SLICE_NONE;
+	path = slice_from(path, 1);
+	for (size_t i = 0; i < path.len; i++) {
+		uint8_t c = path.ptr[i], low = ascii_lower(c);
+		slashes += c == '/';
+		if (!(low >= 'a' && low <= 'z') && !(c >= '0' && c <= '9') && !(c && strchr("._-/", c)))
+			return SLICE_NONE;
+	}
+	return slashes == 1 && path.ptr[0] != '/' && path.ptr[path.len - 1] != '/' ? path : SLICE_NONE;
+}
+
+/*
+ * A method that the server does not know is no name for a series: anybody can call any. An incomplete exchange may lack the
+ * path, which is then no other method.
+ */
+static void rpc_method(struct semconv *s, struct slice status)
+{
+	struct slice method = in_str(s, ATTR_RPC_METHOD), path = in_str(s, ATTR_RAW_TARGET);
+
+	if (!method.len)
+		method = grpc_method(path);
+	bool unknown = path.len && (!method.len || slice_eq(status, SLICE_LIT("UNIMPLEMENTED")));
+	put_str(s, ATTR_RPC_METHOD, unknown ? SLICE_LIT("_OTHER") : method);
+	if (unknown)
+		put_str(s, ATTR_RPC_METHOD_ORIGINAL, method);
+	s->span->name = unknown ? SLICE_NONE : method;
+}
+
+/* https://opentelemetry.io/docs/specs/semconv/rpc/grpc/: to the server only these are its failures. */
+static bool grpc_server_error(struct slice status)
+{
+	static const char *const errors[] = { "UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS" };
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (slice_eq(status, slice_str(errors[i])))
+			return true;
+	return false;
+}
+
+static void rpc_error(struct semconv *s, struct slice status)
+{
+	struct slice error = exchange_error(s);
+	int64_t http = 0;
+
+	/* No status of its own: what stood in between has answered. */
+	if (!status.len && !error.len && in_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, &http) && http != 200) {
+		struct text t = text_begin(s->text);
+		text_add_u64(&t, (uint64_t)http);
+		error = text_end(&t);
+	}
+	if (status.len && slice_eq(status, error) && is_server(s) && !grpc_server_error(status))
+		error = SLICE_NONE;
+	put_error(s, error);
+}
+
 static void semconv_rpc(struct semconv *s)
 {
-	struct slice service = in_str(s, ATTR_RPC_SERVICE), method = in_str(s, ATTR_RPC_METHOD);
-	struct text t = text_begin(s->text);
+	struct slice system = in_str(s, ATTR_RPC_SYSTEM_NAME), status = in_str(s, ATTR_RPC_RESPONSE_STATUS_CODE);
+	struct authority a;
 
-	text_add(&t, service);
-	text_add(&t, service.len && method.len ? SLICE_LIT("/") : SLICE_NONE);
-	text_add(&t, method);
-	s->span->name = text_end(&t);
+	rpc_method(s, status);
 	if (!s->span->name.len)
-		s->span->name = slice_str(s->protocol);
-	PASS(s, ATTR_RPC_SYSTEM, ATTR_RPC_SERVICE, ATTR_RPC_METHOD);
-	put_error(s, exchange_error(s));
-	put_server_socket(s, put_peer(s));
+		s->span->name = system.len ? system : slice_str(s->protocol);
+	put_str(s, ATTR_RPC_SYSTEM_NAME, system);
+	put_str(s, ATTR_RPC_RESPONSE_STATUS_CODE, status);
+	rpc_error(s, status);
+	PASS(s, ATTR_RPC_REQUEST_MESSAGES, ATTR_RPC_RESPONSE_MESSAGES, ATTR_RPC_TIMEOUT);
+	url_parse_authority(in_str(s, ATTR_RAW_HOST), &a);
+	struct slice peer = put_peer(s);
+	http_server(s, &a, in_str(s, ATTR_URL_SCHEME), peer);
+	if (in_str(s, ATTR_NETWORK_PROTOCOL_VERSION).len)
+		put_str(s, ATTR_NETWORK_PROTOCOL_NAME, SLICE_LIT("http"));
+	PASS(s, ATTR_NETWORK_PROTOCOL_VERSION, ATTR_USER_AGENT_ORIGINAL);
 }
 
 /* --- Messaging: https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/ --- */
@@ -482,6 +552,8 @@ static void semconv_messaging(struct semconv *s)
 void semconv_apply(struct semconv *s)
 {
 	s->span->kind = is_server(s) ? SPAN_SERVER : SPAN_CLIENT;
+	if (s->span->family == PROTO_FAMILY_HTTP && s->in[ATTR_RPC_SYSTEM_NAME])
+		s->span->family = PROTO_FAMILY_RPC; /* what is carried says more than what carries it */
 	switch ((enum proto_family)s->span->family) {
 	case PROTO_FAMILY_HTTP: semconv_http(s); break;
 	case PROTO_FAMILY_DB: semconv_db(s); break;

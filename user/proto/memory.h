@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The memory that parsers allocate (proto_ops.open), counted and bounded for all connections together: tables that a peer makes grow (HPACK,
+ * streams) must not take the machine. Owned by the engine; every pointer goes back to the budget it came from.
+ */
+#ifndef PLUMB_PROTO_MEMORY_H
+#define PLUMB_PROTO_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct proto_memory {
+	uint64_t used, max; /* bytes */
+	uint64_t refused;   /* times that there was not enough left */
+};
+
+/* As malloc and realloc; NULL beyond the budget or without memory, and then what `old` points to stays as it is. */
+void *proto_memory_get(struct proto_memory *m, size_t bytes);
+void *proto_memory_resize(struct proto_memory *m, void *old, size_t bytes);
+void proto_memory_put(struct proto_memory *m, void *p);
+
+#endif
