@@ -743,11 +743,9 @@ static size_t postgres_resync(void *state, enum proto_side side, struct slice in
 	return postgres_find(in, side);
 }
 
-/* Not from the budget: a fixed size, and of a connection that the server took. */
 static void *postgres_open(struct proto_memory *memory)
 {
-	(void)memory;
-	return postgres_names_new();
+	return postgres_names_new(memory);
 }
 
 static void postgres_close(void *external)

@@ -5,14 +5,33 @@
 
 #include "lib/hash.h"
 
-struct postgres_names *postgres_names_new(void)
+struct postgres_names *postgres_names_new(struct proto_memory *memory)
 {
-	return calloc(1, sizeof(struct postgres_names));
+	struct postgres_names *n = calloc(1, sizeof(*n));
+
+	if (n)
+		n->memory = memory;
+	return n;
 }
 
 void postgres_names_free(struct postgres_names *n)
 {
+	for (uint32_t i = 0; n && i < POSTGRES_STATEMENTS; i++)
+		proto_memory_put(n->memory, n->statements[i].text);
 	free(n);
+}
+
+static bool make_room(struct postgres_names *n, struct postgres_statement *s, size_t len)
+{
+	if (len <= s->room)
+		return true;
+	size_t room = (len + 63) & ~(size_t)63;
+	void *text = proto_memory_resize(n->memory, s->text, room);
+	if (!text)
+		return false;
+	s->text = text;
+	s->room = (uint16_t)room;
+	return true;
 }
 
 static struct postgres_statement *find(struct postgres_names *n, uint64_t hash)
@@ -55,6 +74,11 @@ struct postgres_ref postgres_names_prepare(struct postgres_names *n, struct slic
 	if (!s)
 		s = take_slot(n);
 	text = slice_head(text, POSTGRES_STATEMENT_TEXT);
+	if (!make_room(n, s, text.len)) {
+		n->evicted++;
+		s->generation = 0;
+		return (struct postgres_ref){ 0 };
+	}
 	if (++n->generations == 0)
 		n->generations = 1;
 	s->hash = hash;

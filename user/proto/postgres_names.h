@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a PostgreSQL connection has prepared: statement names to their texts, portals to statements, and the database's name.
- * Fixed size, least recently used first out. One allocation by postgres_names_new(), none afterwards.
+ * Fixed number, least recently used first out. Texts are taken from the budget of all parsers; one that finds no room is not known.
  */
 #ifndef PLUMB_PROTO_POSTGRES_NAMES_H
 #define PLUMB_PROTO_POSTGRES_NAMES_H
 
 #include "lib/slice.h"
+#include "proto/memory.h"
 
 enum { POSTGRES_STATEMENTS = 64, POSTGRES_STATEMENT_TEXT = 1024, POSTGRES_PORTALS = 16, POSTGRES_DATABASE_LEN = 64 };
 
@@ -25,8 +26,8 @@ struct postgres_statement {
 	bool pending;  /* the server has not confirmed it: it may still be refused */
 	bool replaces; /* another text stood under this name, and stays there if it is refused */
 	bool doubtful; /* bytes were lost since it was prepared: the name may have got another meaning */
-	uint16_t len;
-	uint8_t text[POSTGRES_STATEMENT_TEXT];
+	uint16_t len, room; /* of text */
+	uint8_t *text;      /* kept for the slot's next statement */
 };
 
 struct postgres_portal {
@@ -36,6 +37,7 @@ struct postgres_portal {
 };
 
 struct postgres_names {
+	struct proto_memory *memory; /* not owned */
 	uint32_t clock;
 	uint32_t generations;
 	uint64_t evicted;
@@ -46,7 +48,7 @@ struct postgres_names {
 	struct postgres_statement statements[POSTGRES_STATEMENTS];
 };
 
-struct postgres_names *postgres_names_new(void); /* NULL without memory */
+struct postgres_names *postgres_names_new(struct proto_memory *memory); /* NULL without memory */
 void postgres_names_free(struct postgres_names *n);
 
 /* Text beyond POSTGRES_STATEMENT_TEXT is cut. Replaces a statement of the same name. It is pending until it is confirmed. */
