@@ -2,7 +2,10 @@ module plumb.test/apps
 
 go 1.19
 
-require github.com/jackc/pgx/v5 v5.5.5
+require (
+	github.com/bradfitz/gomemcache v0.0.0-20260422231931-4d751bb6e37c
+	github.com/jackc/pgx/v5 v5.5.5
+)
 
 require (
 	github.com/jackc/pgpassfile v1.0.0 // indirect
