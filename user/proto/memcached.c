@@ -21,6 +21,8 @@
 
 enum {
 	LOUD_MAX = 4,   /* requests behind quiet ones whose numbers are remembered */
+	END_LEN = 5, /* "END\r\n" */
+	RESYNC_KEEP = 2 * MEMCACHED_KEY_MAX,
 	OPAQUES_SEEN = 2, /* that differ, and a client is taken to number its requests */
 	QUIET_NS = 250 * 1000 * 1000, /* answers that are still due come sooner */
 };
@@ -363,7 +365,6 @@ static bool match_behind_quiet(struct memcached_state *s, const struct memcached
 		if (i == s->nloud)
 			return false;
 		*ret_key = s->loud[i];
-		loud_drop(s, i + 1);
 		return true;
 	}
 	uint32_t end = s->nloud ? s->loud[0] : s->sent;
@@ -371,8 +372,6 @@ static bool match_behind_quiet(struct memcached_state *s, const struct memcached
 	if (end - s->answered + loud != 1)
 		return false;
 	*ret_key = s->answered;
-	if (end == s->answered)
-		loud_drop(s, 1);
 	return true;
 }
 
@@ -397,6 +396,8 @@ static bool match(struct memcached_state *s, const struct memcached_reply *r, ui
 	else if (!match_behind_quiet(s, r, ret_key))
 		return false;
 	s->answered = (uint32_t)*ret_key + 1;
+	while (s->nloud && s->loud[0] < s->answered)
+		loud_drop(s, 1);
 	if (s->answered > s->tag_sent)
 		s->tagged = s->tagged_loud = 0;
 	return true;
@@ -470,7 +471,7 @@ static void single_end(struct memcached_state *s, const struct memcached_reply *
 	static const struct memcached_reply end = { .kind = MEMCACHED_END };
 
 	reply_take(s, &end, ret);
-	ret->skip = r->skip + sizeof("END\r\n") - 1;
+	ret->skip = r->skip + END_LEN;
 	ret->message.flags |= MESSAGE_END_AFTER_SKIP;
 }
 
@@ -489,7 +490,7 @@ static enum parse_status answer_parse(struct memcached_state *s, struct slice in
 			break;
 		reply_take(s, &r, ret);
 		at = end;
-		if (r.skip > rest.len && r.kind == MEMCACHED_VALUE && s->single)
+		if (r.kind == MEMCACHED_VALUE && s->single && r.skip + END_LEN > rest.len)
 			single_end(s, &r, ret);
 		else if (r.skip > rest.len || ret->message.flags & MESSAGE_END)
 			ret->skip = r.skip;
@@ -756,17 +757,14 @@ static size_t memcached_resync(void *state, enum proto_side side, struct slice i
 	struct memcached_state *s = state;
 
 	if (side == PROTO_TO_SERVER) {
-		size_t skipped = 0;
-		if (s->mid) { /* where a line begins is not known */
-			skipped = slice_find(in, '\n', 0);
-			skipped = skipped == SIZE_MAX ? in.len : skipped + 1;
-		}
-		size_t at = skipped + memcached_find_request(slice_from(in, skipped));
-		s->mid = at == in.len;
+		size_t at = memcached_find_request(in, !s->mid);
+		s->mid |= at == in.len && in.len > RESYNC_KEEP;
 		return at;
 	}
 	/* parse() passes over what comes before the turn, and behind it everything is an answer. */
-	return s->told && !numbers(s) ? 0 : memcached_find_binary(in, side);
+	if (!numbers(s))
+		return s->told ? 0 : in.len;
+	return memcached_find_binary(in, side);
 }
 
 /* Quiet requests that nothing followed were answered by silence. */
@@ -790,7 +788,7 @@ const struct proto_ops proto_memcached = {
 	.parse = memcached_parse,
 	.lost = memcached_lost,
 	.resync = memcached_resync,
-	.resync_keep = 2 * MEMCACHED_KEY_MAX,
+	.resync_keep = RESYNC_KEEP,
 	.finish = memcached_finish,
 	/*
 	 * As Redis': a pipeline is one burst whose heads are spread over all of it; of a lone large value the tail stays in the kernel. The

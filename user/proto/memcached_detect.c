@@ -127,11 +127,11 @@ int memcached_detect_datagram(struct slice in, enum proto_side side)
 	return score == DETECT_WEAK && f.total == 1 ? DETECT_LIKELY : score;
 }
 
-size_t memcached_find_request(struct slice in)
+size_t memcached_find_request(struct slice in, bool fresh)
 {
 	for (size_t at = 0; at < in.len; at++) {
 		struct slice rest = slice_from(in, at);
-		bool line = at == 0 || in.ptr[at - 1] == '\n';
+		bool line = at == 0 ? fresh : in.ptr[at - 1] == '\n';
 		if ((line || rest.ptr[0] == 0x80) && memcached_detect(rest, PROTO_TO_SERVER) >= DETECT_WEAK)
 			return at;
 	}
