@@ -41,6 +41,8 @@ enum message_kind {
 #define MESSAGE_FLUSH 256u
 /* With BEGIN of a request: the parser cannot tell its response, after a loss or for want of room; the exchange is incomplete. */
 #define MESSAGE_UNSURE 512u
+/* With BEGIN of a request: it is answered in some cases only (memcached's quiet commands), and silence is no failure. */
+#define MESSAGE_QUIET 1024u
 
 struct message {
 	enum message_kind kind;

@@ -10,7 +10,7 @@
  * A server answers in order, but quiet requests only in some cases. So requests are paired by key: the opaque of the binary protocol with the opcode (and the key where
  * the response repeats it), the opaque token or key that a meta response repeats, the id of a datagram, else a running number. An answer ends all
  * older quiet requests as answered (MESSAGE_FLUSH). An answer that may be that of several quiet requests is none's (one-way): the
- * client cannot tell, either. Quiet requests behind which nothing is sent stay open until the connection ends.
+ * client cannot tell, either.
  *
  * Loss: how many requests or answers were lost is not known, so after a hole in either direction nothing is taken for an answer until the
  * next turn, as in redis.c: a request that follows bytes of an answer, or comes after QUIET_NS without a byte. Only a client of the binary protocol that numbers
@@ -20,7 +20,7 @@
 #include "proto/memcached_wire.h"
 
 enum {
-	LOUD_MAX = 4,   /* requests behind quiet ones whose numbers are remembered */
+	LOUD_MAX = 6,   /* requests behind quiet ones whose numbers are remembered */
 	END_LEN = 5, /* "END\r\n" */
 	RESYNC_KEEP = 2 * MEMCACHED_KEY_MAX,
 	OPAQUES_SEEN = 2, /* that differ, and a client is taken to number its requests */
@@ -33,7 +33,6 @@ struct memcached_state {
 	uint64_t latest_ns;      /* of the bytes last parsed, either direction; 0 = times are not known */
 	uint64_t early_ns;       /* of the latest answer that came before its request, or without one */
 	uint64_t last_key;       /* of the latest request that is answered for certain */
-	uint64_t quiet_key;      /* of the latest that may not be */
 	uint64_t last_tag;       /* of the latest request with a tag */
 	uint64_t loud_tag;       /* of the latest of them that is answered for certain */
 	uint64_t reply_key;      /* of the answer under way */
@@ -66,6 +65,7 @@ _Static_assert(sizeof(struct memcached_state) <= CONNECTION_PARSER_BYTES, "parse
 
 static void open_forget(struct memcached_state *s)
 {
+	s->sent += s->early; /* numbers that answers without a request have */
 	s->answered = s->sent;
 	s->quiet_until = s->batch_until = s->tag_sent = 0;
 	s->tagged = s->tagged_loud = 0;
@@ -120,7 +120,7 @@ static bool reply_begin(struct memcached_state *s)
 static void request_open(struct memcached_state *s, bool quiet, struct message *m)
 {
 	if (quiet)
-		s->quiet_key = m->key;
+		m->flags |= MESSAGE_QUIET;
 	else
 		s->last_key = m->key;
 	s->quiet |= quiet;
@@ -767,18 +767,6 @@ static size_t memcached_resync(void *state, enum proto_side side, struct slice i
 	return memcached_find_binary(in, side);
 }
 
-/* Quiet requests that nothing followed were answered by silence. */
-static bool memcached_finish(void *state, enum proto_side side, struct message *ret_message)
-{
-	struct memcached_state *s = state;
-
-	if (side != PROTO_TO_CLIENT || !s->quiet_latest || s->open || s->silent || s->replying)
-		return false;
-	s->quiet_latest = false;
-	*ret_message = (struct message){ .kind = MESSAGE_RESPONSE, .flags = MESSAGE_BEGIN | MESSAGE_END | MESSAGE_FLUSH, .keyed = true, .key = s->quiet_key };
-	return true;
-}
-
 const struct proto_ops proto_memcached = {
 	.name = "memcached",
 	.id = PLUMB_PROTO_MEMCACHED,
@@ -789,7 +777,6 @@ const struct proto_ops proto_memcached = {
 	.lost = memcached_lost,
 	.resync = memcached_resync,
 	.resync_keep = RESYNC_KEEP,
-	.finish = memcached_finish,
 	/*
 	 * As Redis': a pipeline is one burst whose heads are spread over all of it; of a lone large value the tail stays in the kernel. The
 	 * answer to a batch is one burst, too, and its end is needed.
