@@ -40,9 +40,11 @@ struct mask_conn {
 void mask_http1(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);
 void mask_redis(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);
 void mask_postgres(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);
+void mask_memcached(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);
 bool mask_http1_begins(struct slice in);
 bool mask_redis_begins(struct slice in);
 bool mask_postgres_begins(struct slice in);
+bool mask_memcached_begins(struct slice in);
 void mask_dns(uint8_t *p, size_t n);
 
 static inline void word_clear(struct mask_way *y) { y->word_len = 0; }
