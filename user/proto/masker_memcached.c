@@ -158,6 +158,8 @@ static uint8_t in_head(struct mask_way *y, uint8_t b)
 		fits = memcached_opcode_name(b) != NULL;
 	else if (high || (at == 7 && y->type == 0x80))
 		fits = b == 0;
+	else if (at == 9) /* 2 MiB; what is larger is rare, and a word may not stand in lengths and opaque together */
+		fits = b < ' ';
 	else if (at == 3 || at == 4)
 		fits = at == 3 ? b <= MEMCACHED_KEY_MAX : b <= 20;
 	if (!fits) {
