@@ -4,7 +4,9 @@ import pytest
 
 from harness import servers
 from harness.driver import go_driver, python_driver
-from harness.spans import CLIENT, SERVER, STATUS_UNSET, describe
+from harness.plumb import Plumb, replay
+from harness.spans import CLIENT, SERVER, STATUS_UNSET, describe, parse
+from test_cli import raw
 from test_truth_db import check_measured, check_series
 
 pytestmark = pytest.mark.live
@@ -125,3 +127,20 @@ def test_datagrams(start, plumb):
         for s in side:
             assert s.status == STATUS_UNSET and s["plumb.incomplete"] is None and (s.pid == driver.pid) == (kind == CLIENT), describe([s])
             assert s["server.port"] == server.port and "secret" not in str(s.raw)
+
+
+@pytest.mark.parametrize("app, truth", [("memcached_driver.py", PYMEMCACHE), ("memcached_binary_driver.py", BMEMCACHED), ("memcached_raw_driver.py", RAW)])
+def test_a_redacted_recording_keeps_the_spans(start, folder, app, truth):
+    server = start(servers.start_memcached)
+    plain, masked = folder / "plain.plumb", folder / "masked.plumb"
+    recorder = [Plumb(start.folder(), command="record", output=None, pids=[server.pid], args=["-o", path, *more]) for path, more in ((plain, []), (masked, ["--redact"]))]
+    python_driver(start.folder(), app, server.port).go()
+    for r in recorder:
+        assert r.stop() == 0, r.tail()
+    spans, kept = (parse(replay(path).stdout.decode()) for path in (plain, masked))
+    for side in (spans, kept):
+        said = sorted((s["db.operation.name"], s["error.type"] or "") for s in side)
+        assert said == sorted((operation, error or "") for operation, _, error in truth)
+    for secret in (b"secret", b"piped", b"user"):
+        assert secret in raw(plain), f"{secret}: the test would not see it"
+        assert secret not in raw(masked), secret

@@ -7,14 +7,14 @@
  * would else be red all day. They are seen in db.response.returned_rows and db.response.status_code. Failures are ERROR, CLIENT_ERROR and
  * SERVER_ERROR, and the status codes of the binary protocol that mean the same.
  *
- * A server answers in order, but quiet requests only in some cases. So requests are paired by key: the opaque of the binary protocol with the opcode (and the key where
- * the response repeats it), the opaque token or key that a meta response repeats, the id of a datagram, else a running number. An answer ends all
- * older quiet requests as answered (MESSAGE_FLUSH). An answer that may be that of several quiet requests is none's (one-way): the
- * client cannot tell, either.
+ * A server answers in order, but quiet requests only in some cases. So requests are paired by key: the opaque of the binary protocol with
+ * the opcode (and the key where the response repeats it), the opaque token or key that a meta response repeats, the id of a datagram, else a
+ * running number. An answer ends all older quiet requests as answered (MESSAGE_FLUSH). An answer that may be that of several quiet requests is
+ * none's (one-way): the client cannot tell, either.
  *
  * Loss: how many requests or answers were lost is not known, so after a hole in either direction nothing is taken for an answer until the
- * next turn, as in redis.c: a request that follows bytes of an answer, or comes after QUIET_NS without a byte. Only a client of the binary protocol that numbers
- * its requests needs no such care.
+ * next turn, as in redis.c: a request that follows bytes of an answer, or comes after QUIET_NS without a byte. Only a client of the binary
+ * protocol that numbers its requests needs no such care.
  */
 #include "lib/hash.h"
 #include "proto/memcached_wire.h"

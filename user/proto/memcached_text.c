@@ -390,6 +390,8 @@ bool memcached_reply_read(struct slice line, struct memcached_reply *ret)
 	const struct answer *a = answers;
 	const struct answer *end = answers + sizeof(answers) / sizeof(answers[0]);
 
+	if (word.len && word.ptr[word.len - 1] == ':') /* "SERVER_ERROR: shutdown not enabled" */
+		word.len--;
 	*ret = (struct memcached_reply){ .kind = MEMCACHED_NO_REPLY_LINE };
 	while (a < end && !slice_eq(word, slice_str(a->word)))
 		a++;
