@@ -75,6 +75,9 @@ static void open_forget(struct memcached_state *s)
 
 static void reply_clear(struct memcached_state *s) { s->replying = s->rows = s->reply_oneway = false; }
 
+/* A client whose opaques tell its requests apart. */
+static bool numbers(const struct memcached_state *s) { return s->opaques > OPAQUES_SEEN && !s->opaque_repeats; }
+
 /* From now on answers are not understood, up to the next turn. */
 static void silence(struct memcached_state *s)
 {
@@ -110,7 +113,7 @@ static bool reply_begin(struct memcached_state *s)
 	if (s->may_overlap && !s->replying) {
 		s->may_overlap = false;
 		s->overlaps = true;
-		if (s->guessed)
+		if (s->guessed && !numbers(s))
 			silence(s); /* the turn was none */
 	}
 	return !s->silent;
@@ -563,9 +566,6 @@ static void opaque_note(struct memcached_state *s, uint32_t opaque)
 		s->opaques++;
 	s->opaque = opaque;
 }
-
-/* A client whose opaques tell its requests apart. */
-static bool numbers(const struct memcached_state *s) { return s->opaques > OPAQUES_SEEN && !s->opaque_repeats; }
 
 static enum parse_status binary_request(struct memcached_state *s, struct slice in, struct parse_result *ret)
 {
