@@ -14,7 +14,8 @@
  *
  * Loss: how many requests or answers were lost is not known, so after a hole in either direction nothing is taken for an answer until the
  * next turn, as in redis.c: a request that follows bytes of an answer, or comes after QUIET_NS without a byte. Only a client of the binary
- * protocol that numbers its requests needs no such care.
+ * protocol that numbers its requests needs no such care. An answer of several values that a server sends in one call of more than 64 KiB is not
+ * captured to its end, and ends as incomplete there.
  */
 #include "lib/hash.h"
 #include "proto/memcached_wire.h"
