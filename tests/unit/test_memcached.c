@@ -267,6 +267,26 @@ static void answers_tell_memcached_from_redis(void **state)
 	}
 }
 
+/* Longer than what is waited for to tell protocols apart, on no usual port. */
+static void a_first_batch_is_known(void **state)
+{
+	static char line[8192] = "get";
+	struct fixture f;
+
+	(void)state;
+	size_t n = 3;
+	for (; n + 16 < sizeof(line); n += 9)
+		memcpy(line + n, " key:0001", 9);
+	memcpy(line + n, "\r\n", 2);
+	begin(&f, 4711);
+	ask(&f, line);
+	reply(&f, "END\r\n");
+	assert_int_equal(f.count, 1);
+	assert_int_equal(f.ended[0].rows, 0);
+	assert_int_equal(f.ended[0].flags, 0);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -276,6 +296,7 @@ int main(void)
 		cmocka_unit_test(what_silence_answered_is_no_failure),
 		cmocka_unit_test(an_answer_may_be_read_before_its_request),
 		cmocka_unit_test(answers_tell_memcached_from_redis),
+		cmocka_unit_test(a_first_batch_is_known),
 	};
 	return cmocka_run_group_tests_name("memcached", tests, NULL, NULL);
 }

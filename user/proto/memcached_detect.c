@@ -53,6 +53,14 @@ static bool begins_answer(struct slice in)
 	return digits && (digits == in.len || in.ptr[digits] == '\r');
 }
 
+static bool plain_line(struct slice in)
+{
+	for (size_t i = 0; i < in.len; i++)
+		if (in.ptr[i] < ' ')
+			return false;
+	return true;
+}
+
 static int detect_command(struct slice in)
 {
 	struct memcached_statement st;
@@ -63,8 +71,10 @@ static int detect_command(struct slice in)
 	if (!begins_command(in))
 		return DETECT_NO;
 	size_t n = line_find(in, MEMCACHED_LINE_MAX, &end, &bad);
-	if (n == SIZE_MAX) /* a line of many keys need not end */
-		return !bad ? DETECT_MORE : in.len >= MEMCACHED_LINE_MAX && memcached_long_get(in) ? DETECT_WEAK : DETECT_NO;
+	if (n == SIZE_MAX && bad && in.len >= MEMCACHED_LINE_MAX && memcached_long_get(in) && plain_line(slice_head(in, MEMCACHED_LINE_MAX)))
+		return DETECT_LIKELY; /* a line of many keys need not end, and Redis' get has one */
+	if (n == SIZE_MAX)
+		return bad ? DETECT_NO : DETECT_MORE;
 	memcached_request_read(slice_make(in.ptr, n), &st, &r);
 	if (bad || n + 2 != end || !r.well_formed)
 		return DETECT_NO;

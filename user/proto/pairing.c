@@ -635,7 +635,7 @@ static void flush_older(struct pairing *p, struct connection *c, const struct me
 		side_begin(&o->response, at);
 		o->response.end_ns = at->end_ns;
 		o->state |= RESPONSE_BEGUN | RESPONSE_ENDED | REQUEST_ENDED;
-		if (c->response_lost || !c->synced) /* or its own answer was lost */
+		if (!c->synced) /* or its own answer was lost */
 			o->flags |= EXCHANGE_HOLE;
 		if (m->flags & MESSAGE_ERROR)
 			set_error(o, m->error_type);
