@@ -10,6 +10,7 @@ import dns
 import http2
 import loads
 import measure
+import memcached
 from tracers import PLUMB, REPO
 
 EXCHANGES = int(os.environ.get("REPLAY_EXCHANGES", "200000"))
@@ -78,10 +79,10 @@ def benchmark(folder):
             load.stop()
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
-    for name, write_capture in (("dns", dns.write_capture), ("http2", http2.write_capture)):
+    for name, made in ("dns", dns), ("http2", http2), ("memcached", memcached):
         path = os.path.join(folder, f"{name}.pcap")
-        write_capture(path, EXCHANGES)
+        made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)
         if result[name]["exchanges"] != EXCHANGES:
-            sys.exit(f"bench: {EXCHANGES} exchanges of {name} were captured, {result[name]['exchanges']} replayed")
+            sys.exit(f"bench: {EXCHANGES} of {name} were captured, {result[name]['exchanges']} replayed")
     return result

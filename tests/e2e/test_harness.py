@@ -23,7 +23,7 @@ def test_a_repeated_attribute_is_refused():
         parse(twice)
 
 
-@pytest.mark.parametrize("server", [servers.start_nginx, servers.start_redis])
+@pytest.mark.parametrize("server", [servers.start_nginx, servers.start_redis, servers.start_memcached])
 def test_servers_start_and_end(start, server):
     process = start(server)
     assert accepts(process.port)

@@ -326,7 +326,7 @@ static bool known_attribute(struct slice name)
 
 static bool known_word(struct slice word)
 {
-	static const char *const words[] = { "request", "response", "oneway", "lost", "interim", "no_response", "switch", "until_close", "flush", "unsure", "abort", "unfinished" };
+	static const char *const words[] = { "request", "response", "oneway", "lost", "interim", "no_response", "quiet", "switch", "until_close", "flush", "unsure", "abort", "unfinished" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		if (slice_eq(word, slice_str(words[i])))

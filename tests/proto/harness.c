@@ -164,7 +164,7 @@ static void add_attr(struct run *r, struct logical *m, const struct attr *a)
 
 static void check_event(struct run *r, const struct message *e)
 {
-	if (e->kind > MESSAGE_ONEWAY || e->flags >= MESSAGE_ABORT * 2)
+	if (e->kind > MESSAGE_ONEWAY || e->flags >= MESSAGE_QUIET * 2)
 		run_fail(r, "event of kind %d with flags %#x", (int)e->kind, e->flags);
 	if (e->nattrs > MESSAGE_ATTRS_MAX)
 		run_fail(r, "%u attributes", e->nattrs);
@@ -424,7 +424,7 @@ static void run_done(struct run *r)
 static char *message_line(const struct logical *m)
 {
 	static const struct { uint32_t flag; const char *word; } words[] = {
-		{ MESSAGE_INTERIM, " interim" }, { MESSAGE_NO_RESPONSE, " no_response" }, { MESSAGE_SWITCH, " switch" },
+		{ MESSAGE_INTERIM, " interim" }, { MESSAGE_NO_RESPONSE, " no_response" }, { MESSAGE_QUIET, " quiet" }, { MESSAGE_SWITCH, " switch" },
 		{ MESSAGE_UNTIL_CLOSE, " until_close" }, { MESSAGE_FLUSH, " flush" }, { MESSAGE_ABORT, " abort" }, { MESSAGE_UNSURE, " unsure" },
 	};
 	static const char *const kinds[] = { "request", "response", "oneway" };

@@ -15,13 +15,16 @@
 #include "proto/engine.h"
 
 enum { MS = 1000 * 1000, STEP_NS = MS / 10, SENT = 600, ROUNDS = 60, TEXT = 8192 };
+enum protocol { REDIS, HTTP, MEMCACHED, NUMBERED, PROTOCOLS }; /* the last: memcached's binary protocol, by a client that numbers its requests */
 enum style { ONE, JOINED, APART, MIXED, WINDOW, STYLES }; /* at a time; several, in one call; several, each in its own; either; never resting */
+
+static const char *const names[PROTOCOLS] = { "redis", "http", "memcached", "memcached binary" };
 
 struct fixture {
 	struct process_table *processes;
 	struct conn_table *conns;
 	struct proto_engine *engine;
-	bool http;
+	enum protocol protocol;
 	uint32_t random, loss; /* of 1000 records */
 	uint64_t now, offset[2];
 	uint64_t at[2][SENT + 64]; /* where request and answer of each number begin, by direction */
@@ -61,14 +64,14 @@ static void feed(struct fixture *f, struct record *r, uint16_t type, struct slic
 	conn_table_record(f->conns, r, payload);
 }
 
-static void begin(struct fixture *f, bool http, uint32_t seed, uint32_t loss)
+static void begin(struct fixture *f, enum protocol protocol, uint32_t seed, uint32_t loss)
 {
 	const struct proto_engine_handler h = { on_begin, on_end, on_policy, f };
 	const struct conn_options conns = { 0 };
 	struct conn_handler bytes;
 
 	memset(f, 0, sizeof(*f));
-	f->http = http;
+	f->protocol = protocol;
 	f->random = seed;
 	f->loss = loss;
 	f->now = 1000 * MS;
@@ -78,7 +81,7 @@ static void begin(struct fixture *f, bool http, uint32_t seed, uint32_t loss)
 	assert_int_equal(proto_engine_new(&o, &h, &f->engine), 0);
 	proto_engine_conn_handler(f->engine, &bytes);
 	assert_int_equal(conn_table_new(&conns, &bytes, f->processes, &f->conns), 0);
-	struct record r = { .u.sock = { .sock = 1, .family = AF_INET, .type = SOCK_STREAM, .role = PLUMB_ROLE_CLIENT, .remote_port = 6379,
+	struct record r = { .u.sock = { .sock = 1, .family = AF_INET, .type = SOCK_STREAM, .role = PLUMB_ROLE_CLIENT, .remote_port = protocol < MEMCACHED ? 6379 : 11211,
 					.offset = { f->offset[0], f->offset[1] } } };
 	feed(f, &r, PLUMB_REC_SOCK_OPEN, SLICE_NONE);
 }
@@ -134,6 +137,30 @@ static void send_bytes(struct fixture *f, enum plumb_direction dir, const char *
 		record(f, dir, bytes + cut, len - cut, below(f, 1000) < f->loss);
 }
 
+/* Its request or its answer of this number. */
+static size_t message(const struct fixture *f, enum plumb_direction dir, int number, char *to, size_t room)
+{
+	static const char *const forms[][2] = { { "$4\r\n%04d\r\n", "*2\r\n$3\r\nGET\r\n$4\r\n%04d\r\n" },
+						{ "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n%04d", "GET /%04d HTTP/1.1\r\nHost: a\r\n\r\n" },
+						{ "VALUE key 0 4\r\n%04d\r\nEND\r\n", "get %04d\r\n" } };
+	char binary[29] = { (char)(dir == PLUMB_EGRESS ? 0x80 : 0x81), [11] = 4, [14] = (char)(number >> 8), (char)number };
+
+	if (f->protocol == NUMBERED) {
+		binary[3] = dir == PLUMB_EGRESS ? 4 : 0;
+		binary[4] = dir == PLUMB_EGRESS ? 0 : 4;
+		snprintf(binary + 24, 5, "%04d", number);
+		assert_true(room > 28);
+		memcpy(to, binary, 28);
+		return 28;
+	}
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	int n = snprintf(to, room, forms[f->protocol][dir], number);
+#pragma GCC diagnostic pop
+	assert_true(n > 0 && (size_t)n < room);
+	return (size_t)n;
+}
+
 static void send_messages(struct fixture *f, enum plumb_direction dir, int count, bool joined)
 {
 	char text[TEXT];
@@ -141,15 +168,8 @@ static void send_messages(struct fixture *f, enum plumb_direction dir, int count
 	int *number = dir == PLUMB_EGRESS ? &f->sent : &f->got;
 
 	for (int i = 0; i < count; i++, (*number)++) {
-		static const char *const forms[2][2] = { { "$4\r\n%04d\r\n", "*2\r\n$3\r\nGET\r\n$4\r\n%04d\r\n" },
-							 { "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n%04d", "GET /%04d HTTP/1.1\r\nHost: a\r\n\r\n" } };
 		f->at[dir][*number] = f->offset[dir] + used;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-		int n = snprintf(text + used, sizeof(text) - used, forms[f->http][dir], *number);
-#pragma GCC diagnostic pop
-		assert_true(n > 0 && used + (size_t)n < sizeof(text));
-		used += (size_t)n;
+		used += message(f, dir, *number, text + used, sizeof(text) - used);
 		if (!joined || i == count - 1) {
 			send_bytes(f, dir, text, used);
 			used = 0;
@@ -185,9 +205,11 @@ static void converse(struct fixture *f, enum style style)
 static const struct {
 	enum style style;
 	unsigned wrong_most, right_least;
-} expected[2][STYLES] = {
+} expected[PROTOCOLS][STYLES] = {
 	{ { ONE, 0, 19000 }, { JOINED, 0, 21000 }, { APART, 0, 14000 }, { MIXED, 0, 16700 }, { WINDOW, 400, 2500 } },
 	{ { ONE, 10, 32000 }, { JOINED, 0, 30000 }, { APART, 120, 24500 }, { MIXED, 120, 27000 }, { WINDOW, 750, 2500 } },
+	{ { ONE, 0, 29000 }, { JOINED, 0, 29000 }, { APART, 0, 24500 }, { MIXED, 0, 26700 }, { WINDOW, 200, 2500 } },
+	{ { ONE, 0, 30500 }, { JOINED, 0, 31500 }, { APART, 0, 31000 }, { MIXED, 0, 31000 }, { WINDOW, 0, 28000 } },
 };
 
 static void pairs_are_right_or_marked(void **state)
@@ -195,24 +217,24 @@ static void pairs_are_right_or_marked(void **state)
 	static const uint32_t losses[] = { 5, 20, 100 };
 
 	(void)state;
-	for (int http = 0; http < 2; http++)
+	for (enum protocol p = 0; p < PROTOCOLS; p++)
 		for (int i = 0; i < STYLES; i++) {
 			unsigned right = 0, wrong = 0, errors = 0;
 			for (uint32_t seed = 1; seed <= ROUNDS; seed++) {
 				struct fixture f;
-				begin(&f, http, seed * 7919u, 0);
+				begin(&f, p, seed * 7919u, 0);
 				send_messages(&f, PLUMB_EGRESS, 1, true);
 				send_messages(&f, PLUMB_INGRESS, 1, true);
 				f.loss = losses[seed % 3];
-				converse(&f, expected[http][i].style);
+				converse(&f, expected[p][i].style);
 				end(&f);
 				right += f.right;
 				wrong += f.wrong;
 				errors += f.errors;
 			}
-			print_message("%s, style %d: %u right, %u wrong and not marked\n", http ? "http" : "redis", i, right, wrong);
-			assert_true(wrong <= expected[http][i].wrong_most);
-			assert_true(right >= expected[http][i].right_least);
+			print_message("%s, style %d: %u right, %u wrong and not marked\n", names[p], i, right, wrong);
+			assert_true(wrong <= expected[p][i].wrong_most);
+			assert_true(right >= expected[p][i].right_least);
 			assert_int_equal(errors, 0);
 		}
 }
@@ -223,9 +245,9 @@ static void one_loss_is_over_soon(void **state)
 	enum { BATCHES = 199, BATCH = 3 };
 
 	(void)state;
-	for (int http = 0; http < 2; http++) {
+	for (enum protocol p = 0; p < PROTOCOLS; p++) {
 		struct fixture f;
-		begin(&f, http, 3, 0);
+		begin(&f, p, 3, 0);
 		for (int b = 0; b < BATCHES; b++) {
 			send_messages(&f, PLUMB_EGRESS, BATCH, true);
 			send_messages(&f, PLUMB_INGRESS, BATCH - 1, false);
@@ -235,7 +257,7 @@ static void one_loss_is_over_soon(void **state)
 			tick(&f, 21 * MS);
 		}
 		end(&f);
-		print_message("%s: %u right, %u marked, %u wrong\n", http ? "http" : "redis", f.right, f.marked, f.wrong);
+		print_message("%s: %u right, %u marked, %u wrong\n", names[p], f.right, f.marked, f.wrong);
 		assert_int_equal(f.wrong + f.errors, 0);
 		assert_true(f.right >= BATCH * (BATCHES - 2));
 		assert_true(f.marked >= 1);
@@ -246,10 +268,10 @@ static void one_loss_is_over_soon(void **state)
 static void a_lost_answer_is_no_timeout(void **state)
 {
 	(void)state;
-	for (int http = 0; http < 2; http++)
+	for (enum protocol p = 0; p <= HTTP; p++)
 		for (int lost = 0; lost < 2; lost++) {
 			struct fixture f;
-			begin(&f, http, 5, 0);
+			begin(&f, p, 5, 0);
 			send_messages(&f, PLUMB_EGRESS, 1, true);
 			send_messages(&f, PLUMB_INGRESS, 1, true);
 			send_messages(&f, PLUMB_EGRESS, 1, true);

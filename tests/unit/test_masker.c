@@ -44,6 +44,13 @@ static const struct talk talks[] = {
 	  S("N" "R\0\0\0\x08\0\0\0\0" "S\0\0\0\x13k\0" C "\0" "E\0\0\0\x2fSERROR\0C42P01\0M" C "\0D" C "\0\0" "D\0\0\0\x16\0\1\0\0\0\x0c" C
 	    "C\0\0\0\x0dSELECT 7\0" "Z\0\0\0\5I"),
 	  S("\0\0\0\x08\x04\xd2\x16\x2f\0\0\0\x1c\0\3\0\0user\0xxxxxxxxxxxx\0\0\0p\0\0\0\x11"), S("N" "R\0\0\0\x08\0\0\0\0S\0\0\0\x13x\0xxxxxxxxxxxx\0E\0\0\0\x2fSERROR\0C42P01\0Mx") },
+	{ S("set " C " 7 60 12\r\n" C "\r\nget " C " " C "\r\ncas " C " 0 0 12 4711 noreply\r\n" C "\r\nms " C " 12 O" C " T60 q\r\n" C "\r\nstats " C "\r\n"
+	    C "\r\nset k 0 0 " C "\r\n" C "\r\nincr " C " 4711\r\nget\0" C "\r\n\x80\0\0\x0c\0\0\0\0\0\0\0\x0c" "1234cAnArY-4" C),
+	  S("STORED\r\nVALUE " C " 7 12\r\n" C "\r\nEND\r\nVA 12 O" C " k" C "\r\n" C "\r\nHD k" C "\r\n4711\r\nCLIENT_ERROR " C "\r\nSTAT " C " 4711\r\n" C "\r\n"
+	    "\x81\0\0\x0c\4\0\0\0\0\0\0\x1c" "1234cAnArY-4zzzz" C C),
+	  S("set xxxxxxxxxxxx 0 00 12\r\nxxxxxxxxxxxx\r\nget xxxxxxxxxxxx xxxxxxxxxxxx\r\ncas xxxxxxxxxxxx 0 0 12 0000 noreply\r\nxxxxxxxxxxxx\r\n"
+	    "ms xxxxxxxxxxxx 12 Oxxxxxxx0000x T00 q\r\nxxxxxxxxxxxx\r\nstats c"),
+	  S("STORED\r\nVALUE xxxxxxxxxxxx 0 12\r\nxxxxxxxxxxxx\r\nEND\r\nVA 12 Oxxxxxxx0000x kxxxxxxx0000x\r\nxxxxxxxxxxxx\r\nHD kxxxxxxx0000x\r\n0000\r\nCLIENT_ERROR x") },
 	/* A NUL ends no word. */
 	{ S("*2\r\n$16\r\nGET\0" C "\r\n$12\r\n" C "\r\n"), S("+OK\0" C "\r\n-ERR\0" C "\r\n"), S("*2\r\n$16\r\nGETxxxxxxxxxxxxx"), S("+OKxxxxxxxxxxxxx") },
 	{ S("GET\0" C " / HTTP/1.1\r\nConnection: close\0" C "\r\n\r\n"), S("HTTP/1.1 200 OK\0" C "\r\nConnection: close\0" C "\r\n\r\n"),

@@ -49,6 +49,8 @@ enum message_kind {
  * no message of its own.
  */
 #define MESSAGE_ABORT 1024u
+/* With BEGIN of a request: it is answered in some cases only (memcached's quiet commands), and silence is no failure. */
+#define MESSAGE_QUIET 2048u
 
 struct message {
 	enum message_kind kind;

@@ -77,6 +77,8 @@ static uint8_t protocol_by(uint8_t first)
 		return PLUMB_PROTO_HTTP1;
 	if (first == 0)
 		return PLUMB_PROTO_POSTGRES;
+	if ((first >= 'a' && first <= 'z') || first == 0x80)
+		return PLUMB_PROTO_MEMCACHED;
 	return first == '*' || first == '$' || first == '+' || first == '-' || first == '>' ? PLUMB_PROTO_REDIS : PLUMB_PROTO_NONE;
 }
 
@@ -87,6 +89,7 @@ static bool begins(const struct mask_conn *c, struct slice in)
 	case PLUMB_PROTO_REDIS: return mask_redis_begins(in);
 	case PLUMB_PROTO_POSTGRES: return mask_postgres_begins(in);
 	case PLUMB_PROTO_HTTP2: return mask_http2_begins(in);
+	case PLUMB_PROTO_MEMCACHED: return mask_memcached_begins(in);
 	default: return false;
 	}
 }
@@ -109,6 +112,8 @@ static void run(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 		mask_postgres(c, y, p, n);
 	else if (c->protocol == PLUMB_PROTO_HTTP2)
 		mask_http2(y, p, n);
+	else if (c->protocol == PLUMB_PROTO_MEMCACHED)
+		mask_memcached(c, y, p, n);
 	else
 		memset(p, 'x', n);
 }

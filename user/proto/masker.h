@@ -14,9 +14,11 @@
  *               subscriptions in a confirmation of one (5 digits)
  *   PostgreSQL  types, lengths, NULs, start-up keys, the first keyword of statements, SQLSTATE, severity, command tags,
  *               transaction status
+ *   Memcached   commands and the first words of answers, lengths of data, letters of flags, subcommands of stats and the like, line ends; of binary
+ *               headers all but the CAS value
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
- * Every other protocol and DNS over TCP: nothing.
+ * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.
  */
 #ifndef PLUMB_PROTO_MASKER_H
 #define PLUMB_PROTO_MASKER_H

@@ -44,10 +44,12 @@ void mask_postgres(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n
 void mask_http2(struct mask_way *y, uint8_t *p, size_t n);
 /* The first word of the client's preface, "PRI ", was read. */
 void mask_http2_start(struct mask_way *y);
+void mask_memcached(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);
 bool mask_http1_begins(struct slice in);
 bool mask_redis_begins(struct slice in);
 bool mask_postgres_begins(struct slice in);
 bool mask_http2_begins(struct slice in);
+bool mask_memcached_begins(struct slice in);
 void mask_dns(uint8_t *p, size_t n);
 
 static inline void word_clear(struct mask_way *y) { y->word_len = 0; }

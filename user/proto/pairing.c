@@ -17,6 +17,7 @@ enum {
 	EARLY = 64,     /* in the list `early` */
 	TWIN = 128,     /* another exchange of the same key was open when it began */
 	HAS_TWINS = 256, /* it is the one in the table, and others of its key began after it */
+	QUIET = 512,    /* silence is an answer */
 };
 
 enum { TWIN_STEPS = 64 }; /* exchanges looked at for a twin: one that is further behind is left to its time-out */
@@ -217,7 +218,7 @@ static void complete(struct pairing *p, struct exchange *x)
 		x->flags |= EXCHANGE_NO_REQUEST;
 		p->counts->unmatched[x->protocol]++;
 	}
-	if (!(x->state & (RESPONSE_BEGUN | NO_RESPONSE)))
+	if (!(x->state & (RESPONSE_BEGUN | NO_RESPONSE | QUIET)))
 		p->counts->unanswered[x->protocol]++;
 	if (x->flags & EXCHANGE_TRUNCATED)
 		p->counts->attrs_cut++;
@@ -677,6 +678,8 @@ static void flush_older(struct pairing *p, struct connection *c, const struct me
 		side_begin(&o->response, at);
 		o->response.end_ns = at->end_ns;
 		o->state |= RESPONSE_BEGUN | RESPONSE_ENDED | REQUEST_ENDED;
+		if (!c->synced) /* or its own answer was lost */
+			o->flags |= EXCHANGE_HOLE;
 		if (m->flags & MESSAGE_ERROR)
 			set_error(o, m->error_type);
 		complete(p, o);
@@ -765,6 +768,8 @@ void pairing_message(struct pairing *p, struct connection *c, enum plumb_directi
 		(response ? &x->response : &x->request)->bytes += at->bytes;
 		if (m->flags & MESSAGE_NO_RESPONSE)
 			x->state |= NO_RESPONSE;
+		if (m->flags & MESSAGE_QUIET)
+			x->state |= QUIET;
 		if (m->flags & MESSAGE_UNSURE)
 			x->flags |= EXCHANGE_HOLE;
 		if (x->state & REQUEST_BEGUN)
@@ -872,12 +877,12 @@ void pairing_close(struct pairing *p, struct connection *c, const char *error_ty
 			/* It lasted until there was no hope for an answer any more. */
 			if (!x->request.end_ns)
 				x->request.end_ns = time_ns;
-			x->response.end_ns = time_ns;
+			x->response.end_ns = x->state & QUIET ? x->request.end_ns : time_ns;
 			x->flags |= flags | (unsure(c) || c->response_lost ? EXCHANGE_HOLE : 0);
 			if (x->flags & EXCHANGE_HOLE)
 				end_as_seen(c, x, time_ns);
 			/* No failure is made of a record that was lost. */
-			if (error_type || !(x->flags & EXCHANGE_HOLE))
+			if (!(x->state & QUIET) && (error_type || !(x->flags & EXCHANGE_HOLE)))
 				set_error(x, error_type ? error_type : "connection_closed");
 		}
 		complete(p, x);
@@ -913,9 +918,10 @@ void pairing_tick(struct pairing *p, uint64_t time_ns)
 			continue;
 		}
 		x->flags |= unsure(x->conn) ? EXCHANGE_HOLE : 0;
-		x->conn->synced = false; /* the late response, should it come, is nobody's */
-		x->response.end_ns = time_ns;
-		if (!(x->flags & EXCHANGE_HOLE)) /* no failure is made of a record that was lost */
+		if (!(x->state & QUIET))
+			x->conn->synced = false; /* the late response, should it come, is nobody's */
+		x->response.end_ns = x->state & QUIET ? x->request.end_ns : time_ns;
+		if (!(x->flags & EXCHANGE_HOLE) && !(x->state & QUIET)) /* no failure is made of a record that was lost */
 			set_error(x, "timeout");
 		complete(p, x);
 	}

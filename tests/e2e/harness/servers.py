@@ -75,6 +75,11 @@ def start_redis(folder):
     return listening(Process("redis", argv, folder), port)
 
 
+def start_memcached(folder):
+    program, port = need("memcached", "memcached"), free_port()
+    return listening(Process("memcached", [program, "-u", "nobody", "-l", "127.0.0.1", "-p", port, "-U", port, "-t", 2, "-m", 64], folder), port)
+
+
 def start_python(folder, *args, app="httpd.py", env=None):
     port = free_port()
     argv = ["/usr/bin/python3" if app == "httpd.py" else BUILD / "venv/bin/python", APPS / app, port, *args]
