@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "lib/buffer.h"
+#include "proto/memory.h"
 #include "proto/proto.h"
 
 extern const struct proto_ops proto_postgres;
@@ -29,7 +30,8 @@ static void session_init(struct session *s)
 	buffer_init(&s->bytes[0], BYTES_MAX);
 	buffer_init(&s->bytes[1], BYTES_MAX);
 	buffer_init(&s->log, LOG_MAX);
-	void *names = proto_postgres.open(NULL);
+	static struct proto_memory memory = { .max = 1 << 20 };
+	void *names = proto_postgres.open(&memory);
 	assert_non_null(names);
 	memcpy(s->state, &names, sizeof(names));
 }

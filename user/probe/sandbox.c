@@ -57,11 +57,12 @@ static int sandbox_user(const char *wanted, struct identity *ret_identity)
 		*ret_identity = same;
 		return 0;
 	}
+	errno = 0;
 	pw = getpwnam(wanted ? wanted : "plumb");
 	if (!pw && !wanted)
 		pw = getpwnam("nobody");
-	if (!pw)
-		return -ENOENT;
+	if (!pw) /* of a name that there is not errno may say anything */
+		return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -ENOENT;
 	*ret_identity = (struct identity){ .uid = pw->pw_uid, .gid = pw->pw_gid, .change = pw->pw_uid != geteuid() };
 	snprintf(ret_identity->name, sizeof(ret_identity->name), "%s", pw->pw_name);
 	return 0;
@@ -89,8 +90,9 @@ int sandbox_prepare(const struct sandbox_options *o, char *ret_error, size_t err
 	struct identity id;
 	int err = 0;
 
-	if (sandbox_user(o->user, &id))
-		return sandbox_fail(-ENOENT, "no such user; create it (useradd --system plumb) or name another", ret_error, error_len);
+	err = sandbox_user(o->user, &id);
+	if (err)
+		return sandbox_fail(err, err == -ENOENT ? "no such user; create it (useradd --system plumb) or name another" : "looking up the engine's user", ret_error, error_len);
 	for (int i = 0; !err && i < SANDBOX_PATHS_MAX && o->writable[i]; i++)
 		err = sandbox_give(o->writable[i], &id, ret_error, error_len);
 	return err;
