@@ -31,6 +31,7 @@ servers() {
 	done <<-LIST
 		nginx nginx-light
 		redis-server redis-server
+		mariadbd mariadb-server
 		node nodejs
 		go golang
 		prometheus prometheus
