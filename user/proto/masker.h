@@ -11,6 +11,8 @@
  *               subscriptions
  *   PostgreSQL  types, lengths, NULs, start-up keys, the first keyword of statements, SQLSTATE, severity, command tags,
  *               transaction status
+ *   MySQL       (told by the greeting) lengths, numbers of packets, commands, flags, the first keyword of statements, numbers of statements and columns, status,
+ *               error numbers and SQLSTATE; small numbers of rows, larger ones become zero
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol and DNS over TCP: nothing.
