@@ -115,6 +115,10 @@ static uint8_t text_byte(struct mask_way *y, uint8_t b)
 			y->word_len = MASK_WORD;
 		return b == 1 ? b : 'x';
 	}
+	if (b == ' ' && word_in(y, keywords)) { /* shows that it is one */
+		y->word_len = MASK_WORD;
+		return b;
+	}
 	return word_feed(y, b, keywords) ? b : 'x';
 }
 
@@ -191,13 +195,13 @@ static uint8_t response_begin(struct mask_conn *c, struct mask_way *y, uint8_t b
 
 static uint8_t server_begin(struct mask_conn *c, struct mask_way *y, uint8_t b)
 {
-	if (c->mysql & GREETED && packet_number(y))
+	if (c->mysql & GREETED) /* numbers begin again at 0 behind 255 */
 		return response_begin(c, y, b);
 	if (b == 0xff) {
 		y->type = ERROR;
 		return b;
 	}
-	if (b != 10 || c->mysql & GREETED) {
+	if (b != 10) {
 		y->state = MASK_LOST;
 		return 'x';
 	}
