@@ -9,6 +9,7 @@ import sys
 import dns
 import loads
 import measure
+import mysql
 from tracers import PLUMB, REPO
 
 EXCHANGES = int(os.environ.get("REPLAY_EXCHANGES", "200000"))
@@ -77,9 +78,11 @@ def benchmark(folder):
             load.stop()
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
-    path = os.path.join(folder, "dns.pcap")
-    dns.write_capture(path, EXCHANGES)
-    result["dns"] = replay(path, folder)
-    if result["dns"]["exchanges"] != EXCHANGES:
-        sys.exit(f"bench: {EXCHANGES} look-ups were captured, {result['dns']['exchanges']} replayed")
+    for name, made in (("dns", dns), ("mysql", mysql)):
+        path = os.path.join(folder, f"{name}.pcap")
+        made.write_capture(path, EXCHANGES)
+        result[name] = replay(path, folder)
+        os.unlink(path)
+        if result[name]["exchanges"] != EXCHANGES:
+            sys.exit(f"bench: {EXCHANGES} exchanges of {name} were captured, {result[name]['exchanges']} replayed")
     return result
