@@ -15,7 +15,7 @@
  * Commands are answered in order, each by one response, so responses have no key. What a response's packets mean depends on the command: those that are due are queued.
  * What was agreed on at login is not known where plumb joined later: each place where it matters is told by the packets themselves.
  *
- * Not read: what follows a login that agrees on compression or TLS. The connection is counted as opaque.
+ * Not read: what follows a login that agrees on TLS or on compression by zstd, and what is compressed by zlib behind a loss. The connection is counted as opaque.
  */
 #include "proto/mysql_state.h"
 
@@ -25,6 +25,8 @@ static enum parse_status mysql_parse(void *state, enum proto_side side, struct s
 
 	if (!s->memory)
 		return PARSE_BAD;
+	if (s->compressed)
+		return mysql_parse_compressed(s, side, in, ret);
 	return side == PROTO_TO_SERVER ? mysql_parse_request(s, in, ret) : mysql_parse_response(s, in, ret);
 }
 
@@ -34,6 +36,7 @@ static void mysql_lost(void *state, enum proto_side side)
 
 	if (!s->memory)
 		return;
+	s->given_up |= s->compressed;
 	if (side == PROTO_TO_SERVER) {
 		s->joined = s->joined || !s->talked;
 		s->talked = true;
@@ -53,6 +56,8 @@ static size_t mysql_resync(void *state, enum proto_side side, struct slice in)
 	bool rest, rows = side == PROTO_TO_CLIENT && (s->phase == MYSQL_ROWS || s->phase == MYSQL_DEFINED || s->phase == MYSQL_DEFINITIONS);
 	size_t at;
 
+	if (s->given_up)
+		return 0;
 	if (side == PROTO_TO_SERVER && (s->stream || s->file)) /* what a file holds may look like a command */
 		return in.len;
 	at = mysql_find(in, side, rows, &rest);

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/mysql_memory.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 enum { ID_LAST = 0xffffffff };
 
 struct mysql_memory *mysql_memory_new(void)
 {
-	return calloc(1, sizeof(struct mysql_memory));
+	struct mysql_memory *m = malloc(sizeof(*m));
+
+	if (m)
+		memset(m, 0, offsetof(struct mysql_memory, texts));
+	return m;
 }
 
 void mysql_memory_free(struct mysql_memory *m)
@@ -60,7 +65,7 @@ struct mysql_ref mysql_memory_prepare(struct mysql_memory *m, struct slice text)
 	s->answered = false;
 	s->len = (uint16_t)text.len;
 	if (text.len)
-		memcpy(s->text, text.ptr, text.len);
+		memcpy(m->texts[s - m->statements], text.ptr, text.len);
 	m->last = (struct mysql_ref){ s->generation, (uint16_t)(s - m->statements) };
 	return m->last;
 }
@@ -85,13 +90,14 @@ void mysql_memory_refuse(struct mysql_memory *m, struct mysql_ref ref)
 		s->generation = 0;
 }
 
-const struct mysql_statement *mysql_memory_find(struct mysql_memory *m, uint32_t id)
+struct slice mysql_memory_find(struct mysql_memory *m, uint32_t id)
 {
 	struct mysql_statement *s = id == ID_LAST ? get(m, m->last) : find(m, id);
 
-	if (s)
-		s->used = ++m->clock;
-	return s;
+	if (!s)
+		return SLICE_NONE;
+	s->used = ++m->clock;
+	return slice_make(m->texts[s - m->statements], s->len);
 }
 
 void mysql_memory_close(struct mysql_memory *m, uint32_t id)

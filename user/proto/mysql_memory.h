@@ -7,7 +7,7 @@
 #ifndef PLUMB_PROTO_MYSQL_MEMORY_H
 #define PLUMB_PROTO_MYSQL_MEMORY_H
 
-#include "lib/slice.h"
+#include "proto/mysql_inflate.h"
 
 enum { MYSQL_STATEMENTS = 64, MYSQL_STATEMENT_TEXT = 1024, MYSQL_DUE = 256, MYSQL_DATABASE_LEN = 64 };
 
@@ -22,8 +22,7 @@ struct mysql_statement {
 	uint32_t used;       /* time of the latest use, in look-ups */
 	uint32_t id;
 	bool answered;       /* the server has given it its id */
-	uint16_t len;
-	uint8_t text[MYSQL_STATEMENT_TEXT];
+	uint16_t len;        /* of its text */
 };
 
 /* A command that the server has not begun to answer. */
@@ -46,6 +45,9 @@ struct mysql_memory {
 	uint32_t due_first, due_len; /* beyond MYSQL_DUE they are counted, and what they are is not known */
 	struct mysql_due due[MYSQL_DUE];
 	struct mysql_statement statements[MYSQL_STATEMENTS];
+	/* From here on nothing is touched, so nothing is resident, before it is needed: most clients prepare little and compress nothing. */
+	uint8_t texts[MYSQL_STATEMENTS][MYSQL_STATEMENT_TEXT];
+	struct mysql_inflate inflate[2]; /* by enum proto_side */
 };
 
 struct mysql_memory *mysql_memory_new(void); /* NULL without memory */
@@ -56,8 +58,8 @@ struct mysql_ref mysql_memory_prepare(struct mysql_memory *m, struct slice text)
 /* The server has taken it and calls it `id`. */
 void mysql_memory_answer(struct mysql_memory *m, struct mysql_ref ref, uint32_t id);
 void mysql_memory_refuse(struct mysql_memory *m, struct mysql_ref ref);
-/* NULL if it is not known or no longer. 0xffffffff: the one prepared last, answered or not. */
-const struct mysql_statement *mysql_memory_find(struct mysql_memory *m, uint32_t id);
+/* The statement's text, empty if it is not known or no longer. 0xffffffff: the one prepared last, answered or not. */
+struct slice mysql_memory_find(struct mysql_memory *m, uint32_t id);
 void mysql_memory_close(struct mysql_memory *m, uint32_t id);
 /* The session begins anew: the server has dropped all statements. */
 void mysql_memory_clear(struct mysql_memory *m);

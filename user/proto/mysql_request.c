@@ -166,13 +166,13 @@ static void read_query(struct mysql_state *s, struct message *m, struct slice bo
 /* COM_STMT_EXECUTE and what else names a statement by its id. */
 static void read_statement(struct mysql_state *s, struct message *m, uint32_t id, const char *operation)
 {
-	const struct mysql_statement *t = mysql_memory_find(s->memory, id);
+	struct slice text = mysql_memory_find(s->memory, id);
 
-	if (t)
-		message_add_str(m, ATTR_RAW_STATEMENT, slice_make(t->text, t->len));
+	if (text.len)
+		message_add_str(m, ATTR_RAW_STATEMENT, text);
 	else
 		add_text(m, ATTR_PLUMB_INCOMPLETE, s->joined ? no_statement : gone_statement);
-	if (operation || !t)
+	if (operation || !text.len)
 		add_text(m, ATTR_DB_OPERATION_NAME, operation ? operation : "EXECUTE");
 }
 
@@ -315,8 +315,9 @@ enum parse_status mysql_parse_request(struct mysql_state *s, struct slice in, st
 	}
 	if (s->request_goes_on)
 		return go_on(s, &p, in, ret);
-	if (s->file && p.seq == s->file_seq) {
+	if (s->file && (p.seq == s->file_seq || s->compressed)) {
 		s->file_seq++;
+		s->file = p.len > 0;
 		return mysql_skip(ret, in, MYSQL_HEAD + p.len);
 	}
 	if (p.seq && s->auth)

@@ -119,7 +119,9 @@ static enum parse_status parse_ok(struct mysql_state *s, const struct mysql_pack
 		y->database = y->asked;
 		y->asked.len = 0;
 	}
-	if (s->command == MYSQL_LOGIN && s->agreed & (MYSQL_COMPRESS | MYSQL_ZSTD)) /* what follows is compressed, and not read */
+	if (s->command == MYSQL_LOGIN && s->agreed & MYSQL_COMPRESS)
+		mysql_compressed_begin(s);
+	else if (s->command == MYSQL_LOGIN && s->agreed & MYSQL_ZSTD) /* what follows is not read */
 		ret->message.flags |= MESSAGE_SWITCH;
 	return end_response(s, in, MYSQL_HEAD + p->len, ret);
 }
@@ -424,11 +426,10 @@ static enum parse_status parse_idle(struct mysql_state *s, const struct mysql_pa
 		return mysql_skip(ret, in, MYSQL_HEAD + p->len);
 	}
 	s->trail = false;
-	if (p->seq == 0 && (!due || due->seq != 0))
+	if (p->seq == 0 && (!due || (due->seq != 0 && !s->compressed)))
 		return p->body.ptr[0] == 0xff ? parse_unasked(s, p, in, ret) : parse_greeting(s, p, in, ret);
-	if (due && !s->lost_replies && due->seq && due->seq != p->seq)
-		return PARSE_BAD;
-	if (!due && p->seq != 1)
+	bool in_turn = due ? s->lost_replies || due->seq == 0 || due->seq == p->seq : p->seq == 1;
+	if (!in_turn && !s->compressed) /* there, some servers count frames and packets alike */
 		return PARSE_BAD;
 	if (is_progress(p)) {
 		if (due && due->seq)
@@ -452,7 +453,7 @@ enum parse_status mysql_parse_response(struct mysql_state *s, struct slice in, s
 		s->reply_goes_on = p.len == MYSQL_PACKET_MAX;
 		return mysql_skip(ret, in, MYSQL_HEAD + p.len);
 	}
-	bool in_turn = s->phase == MYSQL_IDLE || s->phase == MYSQL_AUTH || s->phase == MYSQL_INFILE || p.seq == s->reply_seq;
+	bool in_turn = s->compressed || s->phase == MYSQL_IDLE || s->phase == MYSQL_AUTH || s->phase == MYSQL_INFILE || p.seq == s->reply_seq;
 	if (p.len == 0 || !in_turn)
 		return PARSE_BAD;
 	if (mysql_wants_more(ret, in, MYSQL_HEAD + p.len, head_of(s, &p)))

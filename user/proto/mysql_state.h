@@ -44,6 +44,8 @@ struct mysql_state {
 	bool stream;         /* a replica's connection: what it sends are acknowledgements */
 	bool request_goes_on, reply_goes_on; /* the latest packet was as long as can be */
 	bool early;          /* a response came for which no request was seen */
+	bool compressed;     /* packets come in compressed ones */
+	bool given_up;       /* and bytes of these were lost: where the next one begins cannot be told */
 	bool trail;          /* an EOF may still follow the response that has ended */
 	bool counted;        /* the response has a result set */
 	bool affects;        /* and, or, a number of rows that were changed */
@@ -85,5 +87,8 @@ static inline enum parse_status mysql_oneway(struct parse_result *ret, struct sl
 /* mysql_request.c, mysql_response.c */
 enum parse_status mysql_parse_request(struct mysql_state *s, struct slice in, struct parse_result *ret);
 enum parse_status mysql_parse_response(struct mysql_state *s, struct slice in, struct parse_result *ret);
+/* mysql_compressed.c */
+enum parse_status mysql_parse_compressed(struct mysql_state *s, enum proto_side side, struct slice in, struct parse_result *ret);
+void mysql_compressed_begin(struct mysql_state *s);
 
 #endif
