@@ -4,6 +4,7 @@ import pytest
 
 from harness import servers
 from harness.driver import go_driver, python_driver
+from harness.process import wait_until
 from harness.spans import CLIENT, SERVER, STATUS_ERROR, STATUS_UNSET, describe
 from harness.truth import check_order, close
 
@@ -169,3 +170,20 @@ def test_mysql_by_go(start, plumb, mariadb):
     assert rows_of(client) == truth
     assert rows_of(server) == truth
     assert all("secret" not in str(s.raw) and "sesame" not in str(s.raw) for s in client + server)
+
+
+OLD_MYSQL = ([("PING", None, None)] + [("SELECT", "SELECT ? AS n UNION SELECT ?", None)] * 11
+             + [("SELECT", "SELECT seq FROM seq_1_to_307", None), ("SELECT", "SELECT * FROM no_such_table", "42S02"), ("INIT_DB", None, None), ("SELECT", "SELECT ?", None)])
+
+
+def test_mysql_on_a_connection_older_than_plumb(start, plumb, mariadb):
+    driver = python_driver(start.folder(), "mysql_old_driver.py", mariadb.port)
+    wait_until(lambda: "ready" in driver.err.read_text(), "old connection", alive=driver)
+    p = plumb(pids=[mariadb.pid, driver.pid])
+    assert [s["error"] for s in driver.go() if s["error"]] == ["1146"]
+    p.wait_spans(2 * len(OLD_MYSQL))
+    client, server = check_series(p.finish(), OLD_MYSQL, driver.pid, mariadb.port)
+    truth = [(None, None)] + [(2, None)] * 11 + [(307, None), (None, None), (None, None), (1, None)]
+    assert rows_of(client) == truth
+    assert rows_of(server) == truth
+    assert [s["db.namespace"] for s in client] == [None] * 14 + ["mysql"] * 2

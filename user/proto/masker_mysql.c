@@ -4,6 +4,7 @@
  * highest byte could be text is none, so that no more than two bytes of a secret pass for one. Way 0 is the server's, which greets.
  */
 #include "proto/masker_way.h"
+#include "proto/mysql_wire.h"
 
 enum state { FIRST, HEAD, BODY };
 /* Of a way. Bits 8 to 15: number of the packet under way. */
@@ -11,17 +12,15 @@ enum { SERVER = 1, GOES_ON = 2, RESULT = 4, HALFWAY = 8, INSIDE = 16 };
 /* Of the connection. */
 enum { GREETED = 1, LOGGED_IN = 2, COMMANDED = 4, COMPRESSES = 8 };
 enum kind { OTHER, GREETING, LOGIN, TEXT, STATEMENT, OK, ERROR, END, COUNT, PREPARED, DEFINITION };
-enum { PACKET_MAX = 0xffffff, LOW = 0x20, SSL = 0x800, COMPRESSION = 0x4000020, SECURE = 0x8000, LENENC = 0x200000, LOGIN_USER = 32, END_MAX = 9 };
-enum { COM_QUIT = 1, COM_QUERY = 3, COM_PREPARE = 0x16, COM_EXECUTE = 0x17, COM_LONG_DATA = 0x18, COM_CLOSE = 0x19, COM_RESET = 0x1a, COM_FETCH = 0x1c, COM_LAST = 0x20,
-       COM_BULK = 0xfa };
+enum { LOW = 0x20, LOGIN_USER = 32 };
 
 static const char *const keywords[] = {
-	"select", "insert", "update", "delete", "replace", "begin", "commit", "rollback", "start", "load", "create", "alter", "drop", "truncate", "with", "set", "show",
-	"explain", "describe", "values", "call", "do", "lock", "unlock", "handler", "savepoint", "release", "prepare", "execute", "deallocate", "analyze", "optimize",
+	"select", "insert", "update", "delete", "replace", "begin", "commit", "rollback", "start", "load", "create", "alter", "drop", "truncate", "with", "set",
+	"show", "explain", "describe", "values", "call", "do", "lock", "unlock", "handler", "savepoint", "release", "prepare", "execute", "deallocate", "analyze", "optimize",
 	"check", "grant", "revoke", "flush", "kill", "use", "xa", "rename", "reset", NULL,
 };
 
-static bool is_command(uint8_t b) { return (b >= COM_QUIT && b <= COM_LAST) || b == COM_BULK; }
+static bool is_command(uint8_t b) { return (b >= MYSQL_QUIT && b <= MYSQL_CLONE) || b == MYSQL_BULK_EXECUTE; }
 
 /* Only a record that whole packets fill exactly, counting from a command's or a response's first: a secret that looks so would have to hold its own length. */
 bool mask_mysql_begins(struct slice in)
@@ -57,8 +56,8 @@ static void body_begin(struct mask_way *y)
 {
 	bool goes_on = y->flags & GOES_ON;
 
-	y->remain = y->number & PACKET_MAX;
-	y->flags = (y->flags & (SERVER | RESULT | HALFWAY)) | (goes_on ? INSIDE : 0) | (y->remain == PACKET_MAX ? GOES_ON : 0) | (uint32_t)(y->number >> 24) << 8;
+	y->remain = y->number & MYSQL_PACKET_MAX;
+	y->flags = (y->flags & (SERVER | RESULT | HALFWAY)) | (goes_on ? INSIDE : 0) | (y->remain == MYSQL_PACKET_MAX ? GOES_ON : 0) | (uint32_t)(y->number >> 24) << 8;
 	y->type = OTHER;
 	y->length = y->number = y->digits = 0;
 	word_clear(y);
@@ -94,11 +93,11 @@ static uint8_t command_begin(struct mask_conn *c, struct mask_way *y, uint8_t b)
 	if (!is_command(b))
 		return 'x';
 	c->mysql |= LOGGED_IN | COMMANDED;
-	if (b != COM_QUIT && b != COM_LONG_DATA && b != COM_CLOSE)
+	if (b != MYSQL_QUIT && b != MYSQL_LONG_DATA && b != MYSQL_CLOSE)
 		c->mysql_due = b;
-	if (b == COM_QUERY || b == COM_PREPARE)
+	if (b == MYSQL_QUERY || b == MYSQL_PREPARE)
 		y->type = TEXT;
-	else if ((b >= COM_EXECUTE && b <= COM_RESET) || b == COM_FETCH || b == COM_BULK)
+	else if ((b >= MYSQL_EXECUTE && b <= MYSQL_RESET) || b == MYSQL_FETCH || b == MYSQL_BULK_EXECUTE)
 		y->type = STATEMENT;
 	return b;
 }
@@ -136,9 +135,9 @@ static uint8_t login_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
 {
 	if (y->length < 4) {
 		y->number |= (uint64_t)b << 8 * y->length;
-		if (y->length == 3 && y->remain == LOGIN_USER - 3 && y->number & SSL)
+		if (y->length == 3 && y->remain == LOGIN_USER - 3 && y->number & MYSQL_SSL)
 			c->secure_asked = true;
-		if (y->length == 3 && y->number & COMPRESSION)
+		if (y->length == 3 && y->number & (MYSQL_COMPRESS | MYSQL_ZSTD))
 			c->mysql |= COMPRESSES;
 		return b;
 	}
@@ -146,7 +145,7 @@ static uint8_t login_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
 		return b == 0 ? b : 'x';
 	switch (y->digits) {
 	case 0:
-		y->digits = b ? 0 : y->number & (SECURE | LENENC) ? 1 : 3;
+		y->digits = b ? 0 : y->number & (MYSQL_SECURE_CONNECTION | MYSQL_AUTH_LENENC) ? 1 : 3;
 		return b ? 'x' : b;
 	case 1:
 		if (b >= 0xfb) { /* longer than any */
@@ -174,16 +173,16 @@ static uint8_t response_begin(struct mask_conn *c, struct mask_way *y, uint8_t b
 	if (due) {
 		c->mysql_due = 0;
 		y->flags &= ~(uint32_t)(RESULT | HALFWAY);
-		if (due == COM_FETCH)
+		if (due == MYSQL_FETCH)
 			y->flags |= RESULT | HALFWAY;
 	}
 	bool row = y->flags & RESULT;
 	if (b == 0xff) {
 		y->type = ERROR;
-	} else if (b == 0xfe && y->remain < END_MAX + 64) {
+	} else if (b == 0xfe && y->remain < MYSQL_EOF_MAX + 64) {
 		y->type = c->mysql & COMMANDED ? END : OTHER; /* else another way to prove the password */
 	} else if (b == 0 && !row && y->remain > 3) {
-		y->type = due == COM_PREPARE ? PREPARED : OK;
+		y->type = due == MYSQL_PREPARE ? PREPARED : OK;
 	} else if (b == 3 && y->remain > 4) {
 		y->type = DEFINITION;
 	} else if (!row && c->mysql & COMMANDED && y->remain <= 3 && b != 0xfb) {

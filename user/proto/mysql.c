@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * MySQL and MariaDB client/server protocol 10 (https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html,
- * https://mariadb.com/kb/en/clientserver-protocol/): which packets make an exchange. Framing is mysql_wire.c, what the client sends mysql_request.c, what the server
- * sends mysql_response.c, what is remembered mysql_memory.c.
+ * https://mariadb.com/kb/en/clientserver-protocol/): which packets make an exchange. Framing is mysql_wire.c, what the client sends mysql_request.c,
+ * what the server sends mysql_response.c, what is remembered mysql_memory.c.
  *
  * Exchanges:
  *   login           HandshakeResponse41 .. OK or error; operation CONNECT. The server's greeting and what proves the password are passed over.
  *   COM_QUERY       the text .. the last of its results; several statements in one text, and all results of a procedure, are one exchange
  *   COM_STMT_*      PREPARE; EXECUTE and MariaDB's BULK_EXECUTE with the text that was prepared; FETCH; RESET
  *   other commands  named without COM_: PING, INIT_DB, CHANGE_USER ...
- * COM_QUIT, COM_STMT_CLOSE and COM_STMT_SEND_LONG_DATA have no response and are no exchanges. A replica's binary log is a response that lasts as long as the
- * connection.
+ * COM_QUIT, COM_STMT_CLOSE and COM_STMT_SEND_LONG_DATA have no response and are no exchanges. A replica's binary log is a response that lasts as long
+ * as the connection.
  *
- * Commands are answered in order, each by one response, so responses have no key. What a response's packets mean depends on the command: those that are due are queued.
- * What was agreed on at login is not known where plumb joined later: each place where it matters is told by the packets themselves.
+ * Commands are answered in order, each by one response, so responses have no key. What a response's packets mean depends on the command: those that
+ * are due are queued. What was agreed on at login is not known where plumb joined later: each place where it matters is told by the packets
+ * themselves.
  *
- * Not read: what follows a login that agrees on TLS or on compression by zstd, and what is compressed by zlib behind a loss. The connection is counted as opaque.
+ * Not read: what follows a login that agrees on TLS or on compression by zstd, and what is compressed by zlib behind a loss. The connection is
+ * counted as opaque.
  */
 #include "proto/mysql_state.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MySQL's compressed protocol: the packets of mysql_request.c and mysql_response.c out of compressed frames. The frames of a direction are one stream, of which each packet
- * takes what it needs.
+ * MySQL's compressed protocol: the packets of mysql_request.c and mysql_response.c out of compressed frames. The frames of a direction are one
+ * stream, of which each packet takes what it needs.
  */
 #include "proto/mysql_state.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One direction of MySQL's compressed protocol (dev.mysql.com/doc/dev/mysql-server: Compression): frames of seven bytes and a payload, as it is or as a zlib stream of its
- * own, whose contents in a row are the packets. Inflates no more than is asked for, into memory that it has from the start.
+ * One direction of MySQL's compressed protocol (dev.mysql.com/doc/dev/mysql-server: Compression): frames of seven bytes and a payload, as it is or as
+ * a zlib stream of its own, whose contents in a row are the packets. Inflates no more than is asked for, into memory that it has from the start.
  */
 #ifndef PLUMB_PROTO_MYSQL_INFLATE_H
 #define PLUMB_PROTO_MYSQL_INFLATE_H
@@ -35,8 +35,8 @@ struct mysql_inflate {
 /* Sets all but the two arrays. */
 void mysql_inflate_init(struct mysql_inflate *f);
 /*
- * Adds to `plain` from in[*at..], at most up to `want` bytes in it, and moves *at. False: this is not the protocol. Less than was wanted: the input has ended, or has no
- * whole frame head.
+ * Adds to `plain` from in[*at..], at most up to `want` bytes in it, and moves *at. False: this is not the protocol. Less than was wanted: the input
+ * has ended, or has no whole frame head.
  */
 bool mysql_inflate_more(struct mysql_inflate *f, struct slice in, size_t *at, size_t want);
 /* The first n bytes are done. */

@@ -8,7 +8,7 @@ enum {
 	GREETING_HEAD = 516,
 	ERROR_HEAD = 1024,
 	ERROR_TEXT = 512,
-	OK_HEAD = 28,      /* marker, two numbers of nine bytes, status and warnings, and what rounds it up */
+	OK_HEAD = 512,     /* marker, two numbers, status, warnings, a text, news of the session */
 	COUNT_HEAD = 11,
 	DEFINITION_HEAD = 4,
 	PREPARED_MIN = 12,
@@ -118,6 +118,11 @@ static enum parse_status parse_ok(struct mysql_state *s, const struct mysql_pack
 	if ((s->command == MYSQL_INIT_DB || s->command == MYSQL_QUERY) && y->asked.len) {
 		y->database = y->asked;
 		y->asked.len = 0;
+	}
+	if (s->agreed & MYSQL_SESSION_TRACK) {
+		struct slice name = mysql_new_database(slice_head(p->body, OK_HEAD), &ok);
+		if (name.len)
+			mysql_name_set(&y->database, name);
 	}
 	if (s->command == MYSQL_LOGIN && s->agreed & MYSQL_COMPRESS)
 		mysql_compressed_begin(s);

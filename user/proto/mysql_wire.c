@@ -65,8 +65,40 @@ bool mysql_ok(const struct mysql_packet *p, struct mysql_ok *ret)
 	}
 	if (p->len < OK_MIN || !mysql_lenenc(p->body, &at, &affected) || !mysql_lenenc(p->body, &at, &id) || p->body.len < at + 4)
 		return false;
-	*ret = (struct mysql_ok){ .affected = affected, .status = mysql_le16(p->body.ptr + at) };
+	*ret = (struct mysql_ok){ .affected = affected, .status = mysql_le16(p->body.ptr + at), .end = at + 4 };
 	return true;
+}
+
+/* A text behind its length. */
+static bool counted_text(struct slice in, size_t *at, struct slice *ret_text)
+{
+	uint64_t len;
+
+	if (!mysql_lenenc(in, at, &len) || len > in.len - *at)
+		return false;
+	*ret_text = slice_make(in.ptr + *at, (size_t)len);
+	*at += (size_t)len;
+	return true;
+}
+
+struct slice mysql_new_database(struct slice body, const struct mysql_ok *ok)
+{
+	enum { SCHEMA = 1 };
+	struct slice said, news, name, found = SLICE_NONE;
+	size_t at = ok->end;
+
+	if (ok->eof || !(ok->status & MYSQL_SESSION_CHANGED) || !counted_text(body, &at, &said) || !counted_text(body, &at, &news))
+		return SLICE_NONE;
+	for (at = 0; at < news.len;) {
+		uint8_t type = news.ptr[at++];
+		size_t in_it = 0;
+
+		if (!counted_text(news, &at, &said))
+			break;
+		if (type == SCHEMA && counted_text(said, &in_it, &name))
+			found = name;
+	}
+	return found;
 }
 
 /*

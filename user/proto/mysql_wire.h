@@ -56,6 +56,7 @@ enum mysql_command {
 #define MYSQL_SECURE_CONNECTION 0x00008000u
 #define MYSQL_PLUGIN_AUTH 0x00080000u
 #define MYSQL_AUTH_LENENC 0x00200000u
+#define MYSQL_SESSION_TRACK 0x00800000u
 #define MYSQL_DEPRECATE_EOF 0x01000000u
 #define MYSQL_ZSTD 0x04000000u
 #define MYSQL_QUERY_ATTRIBUTES 0x08000000u
@@ -63,6 +64,7 @@ enum mysql_command {
 /* Status flags of OK and EOF packets. */
 #define MYSQL_MORE_RESULTS 0x0008u
 #define MYSQL_CURSOR_EXISTS 0x0040u
+#define MYSQL_SESSION_CHANGED 0x4000u
 
 struct mysql_packet {
 	size_t len;        /* of the payload */
@@ -86,12 +88,15 @@ static inline uint32_t mysql_le32(const uint8_t *p) { return (uint32_t)mysql_le1
 struct mysql_ok {
 	uint64_t affected;
 	uint16_t status;
-	bool eof; /* the short form */
+	bool eof;   /* the short form */
+	size_t end; /* of what is always there */
 };
 
 /* Payload that begins with 0x00 or 0xfe. False: it is none. */
 bool mysql_ok(const struct mysql_packet *p, struct mysql_ok *ret);
-/* The same for a row's place: ends the rows rather than being one. */
+/* The database that is in use from now on, as an OK packet says it where the client has asked for news of its session; empty if it says nothing of it. */
+struct slice mysql_new_database(struct slice body, const struct mysql_ok *ok);
+/* For a row's place: ends the rows rather than being one. */
 static inline bool mysql_ends_rows(const struct mysql_packet *p) { return p->body.len && p->body.ptr[0] == 0xfe && p->len < MYSQL_PACKET_MAX; }
 /* Begins as a column definition does. Needs four bytes. */
 static inline bool mysql_is_definition(const struct mysql_packet *p) { return p->len > 4 && p->body.len >= 4 && memcmp(p->body.ptr, "\3def", 4) == 0; }
