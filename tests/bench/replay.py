@@ -11,6 +11,7 @@ import http2
 import loads
 import measure
 import memcached
+import mysql
 from tracers import PLUMB, REPO
 
 EXCHANGES = int(os.environ.get("REPLAY_EXCHANGES", "200000"))
@@ -79,10 +80,11 @@ def benchmark(folder):
             load.stop()
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
-    for name, made in ("dns", dns), ("http2", http2), ("memcached", memcached):
+    for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)
+        os.unlink(path)
         if result[name]["exchanges"] != EXCHANGES:
-            sys.exit(f"bench: {EXCHANGES} of {name} were captured, {result[name]['exchanges']} replayed")
+            sys.exit(f"bench: {EXCHANGES} exchanges of {name} were captured, {result[name]['exchanges']} replayed")
     return result

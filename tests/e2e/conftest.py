@@ -60,14 +60,25 @@ def start(folder):
         yield start_server
 
 
-@pytest.fixture(scope="session")
-def postgres():
+def session_server(kind):
     path = Path(tempfile.mkdtemp(prefix="plumb-e2e-"))
     path.chmod(0o755)
-    process = servers.Postgres(path)
-    yield process
-    process.stop()
-    shutil.rmtree(path, ignore_errors=True)
+    try:
+        process = kind(path)
+        yield process
+        process.stop()
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    yield from session_server(servers.Postgres)
+
+
+@pytest.fixture(scope="session")
+def mariadb():
+    yield from session_server(servers.Mariadb)
 
 
 @pytest.fixture

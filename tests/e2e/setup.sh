@@ -32,6 +32,7 @@ servers() {
 		nginx nginx-light
 		redis-server redis-server
 		memcached memcached
+		mariadbd mariadb-server
 		node nodejs
 		go golang
 		prometheus prometheus

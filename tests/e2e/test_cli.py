@@ -19,7 +19,7 @@ import pytest
 
 from harness import servers
 from harness.capture import CLIENT as PEER, SERVER as HOST, Conversation
-from harness.driver import python_driver
+from harness.driver import go_driver, python_driver
 from harness.plumb import PLUMB, Plumb, replay
 from harness.process import REPO, accepts, free_port, wait_until
 from harness.servers import go_program
@@ -612,3 +612,22 @@ def test_a_redacted_recording_keeps_the_spans_and_no_secret(start, plumb, folder
     for secret in map(str.encode, SECRETS):
         assert secret in raw(plain), f"{secret}: the test would not see it"
         assert secret not in raw(masked), secret
+
+
+def mysql_shape(spans):
+    names = ("db.operation.name", "error.type", "db.response.status_code", "db.response.returned_rows", "plumb.db.rows_affected", "plumb.incomplete")
+    return sorted((s.kind, *(str(s[name]) for name in names)) for s in spans)
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("kind, name", [(python_driver, "mysql_driver.py"), (go_driver, "mysqldriver")])
+def test_a_redacted_recording_of_mysql_keeps_what_spans_count(start, folder, mariadb, kind, name):
+    driver, plain, masked = kind(start.folder(), name, mariadb.port), folder / "plain.plumb", folder / "masked.plumb"
+    recorder = [Plumb(start.folder(), command="record", output=None, pids=[mariadb.pid, driver.pid], args=["-o", path, *more]) for path, more in ((plain, []), (masked, ["--redact"]))]
+    driver.go()
+    for r in recorder:
+        assert r.stop() == 0, r.tail()
+    spans, kept = (mysql_shape(parse(replay(path).stdout.decode())) for path in (plain, masked))
+    assert len(spans) >= 56 and kept == spans
+    for secret in (b"secret", b"no_such_table"):
+        assert secret in raw(plain) and secret not in raw(masked)

@@ -34,3 +34,7 @@ def test_servers_start_and_end(start, server):
 
 def test_postgres_starts(postgres):
     assert accepts(postgres.port)
+
+
+def test_mariadb_starts(mariadb):
+    assert accepts(mariadb.port)

@@ -37,6 +37,13 @@ def postgres_truth(span):
     return (span["error.type"], span["db.response.returned_rows"]), ("42703", None) if query[1] == "nothing" else (None, int(query[2]))
 
 
+def mysql_truth(span):
+    query = re.fullmatch(r"SELECT (seq|nothing) FROM seq_1_to_(\d+)", span["db.query.text"] or "")
+    if not query:
+        return None
+    return (span["error.type"], span["db.response.returned_rows"]), ("42S22", None) if query[1] == "nothing" else (None, int(query[2]))
+
+
 def single(records, rnd):
     """One in a hundred."""
     return set(rnd.sample(records, len(records) // 100))
@@ -113,3 +120,8 @@ def test_redis_pipelined(start, plumb, folder):
 def test_postgres(start, plumb, folder, postgres):
     driver = python_driver(start.folder(), "loss_pg_driver.py", postgres.port)
     check(folder, record(plumb, folder, driver, postgres), postgres_truth, 2 * 3 * 307)
+
+
+def test_mysql(start, plumb, folder, mariadb):
+    driver = python_driver(start.folder(), "loss_mysql_driver.py", mariadb.port)
+    check(folder, record(plumb, folder, driver, mariadb), mysql_truth, 2 * 3 * 307)

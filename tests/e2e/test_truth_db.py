@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PostgreSQL and Redis by the usual clients: every statement has its two spans, in order, redacted, with its error."""
+"""PostgreSQL, MySQL and Redis by the usual clients: every statement has its two spans, in order, redacted, with its error."""
 import pytest
 
 from harness import servers
 from harness.driver import go_driver, python_driver
+from harness.process import wait_until
 from harness.spans import CLIENT, SERVER, STATUS_ERROR, STATUS_UNSET, describe
 from harness.truth import check_order, close
 
@@ -108,3 +109,81 @@ def test_redis_by_redis_py(start, plumb):
     client, _ = check_series(p.finish(), REDIS, driver.pid, server.port)
     check_measured(client, REDIS, steps, REDIS_STEPS)
     assert all("secret" not in str(s.raw) for s in client)
+
+
+NOTES, NOTE = "INSERT INTO notes (id, body) VALUES (?)", "SELECT id, body FROM notes WHERE id = ?"
+SEVERAL = "SELECT id FROM notes; UPDATE notes SET body = ? WHERE id < ?; SELECT ? UNION SELECT ?"
+PYMYSQL = (
+    [("CONNECT", None, None), ("SET", "SET NAMES utf8mb4", None), ("SET", "SET AUTOCOMMIT = ?", None),
+     ("CREATE", "CREATE TEMPORARY TABLE notes (id int PRIMARY KEY, body text)", None)]
+    + [("INSERT", NOTES, None)] * 7 + [("SELECT", NOTE, None)] * 5
+    + [("SELECT", "SELECT SLEEP(?)", None), ("SELECT", "SELECT seq, REPEAT(?, ?) FROM seq_1_to_3001", None),
+       ("SELECT", "SELECT * FROM no_such_table WHERE id = ?", "42S02"), ("INSERT", NOTES, "23000"), ("SELECT", SEVERAL, None),
+       ("LOAD", "LOAD DATA LOCAL INFILE ? INTO TABLE notes", None), ("PING", None, None), ("INIT_DB", None, None), ("USE", "USE shop", None),
+       ("BEGIN", "BEGIN", None), ("DELETE", "DELETE FROM notes WHERE id > ?", None), ("COMMIT", "COMMIT", None)])
+PYMYSQL_STEPS = ([None, None, None, "create"] + ["insert"] * 7 + ["select"] * 5
+                 + ["slow", "many rows", "no table", "duplicate", "several", "file", "ping", "database", "use", "begin", "delete", "commit"])
+
+
+def rows_of(spans):
+    return [(s["db.response.returned_rows"], s["plumb.db.rows_affected"]) for s in spans]
+
+
+def test_mysql_by_pymysql(start, plumb, mariadb):
+    driver = python_driver(start.folder(), "mysql_driver.py", mariadb.port)
+    p = plumb(pids=[mariadb.pid, driver.pid])
+    steps = driver.go()
+    assert [s["error"] for s in steps if s["error"]] == ["1146", "1062"]
+    p.wait_spans(2 * len(PYMYSQL))
+    client, server = check_series(p.finish(), PYMYSQL, driver.pid, mariadb.port)
+    check_measured(client, PYMYSQL, steps, PYMYSQL_STEPS)
+    truth = ([(None, None)] + [(None, 0)] * 3 + [(None, 1)] * 7 + [(1, None)] * 5
+             + [(1, None), (3001, None), (None, None), (None, None), (9, 3), (None, 13), (None, None), (None, None), (None, 0), (None, 0), (None, 13), (None, 0)])
+    assert rows_of(client) == truth
+    assert rows_of(server) == truth
+    assert [s["db.response.status_code"] for s in client if s["error.type"]] == ["1146", "1062"]
+    assert [s["db.namespace"] for s in client] == ["shop"] * (len(PYMYSQL) - 5) + ["mysql"] * 2 + ["shop"] * 3
+    assert all("secret" not in str(s.raw) and "sesame" not in str(s.raw) for s in client + server)
+
+
+GO_NOTES, GO_NOTE = "INSERT INTO notes (id, body) VALUES (?, ?)", "SELECT id, body FROM notes WHERE id = ?"
+GO_MYSQL = (
+    [("CONNECT", None, None), ("CREATE", "CREATE TEMPORARY TABLE notes (id int PRIMARY KEY, body text)", None), ("PREPARE", GO_NOTES, None)]
+    + [("INSERT", GO_NOTES, None)] * 7 + [("INSERT", GO_NOTES, "23000")] + [("PREPARE", GO_NOTE, None), ("SELECT", GO_NOTE, None)] * 5
+    + [("SELECT", "SELECT SLEEP(?)", None), ("SELECT", "SELECT seq, REPEAT(?, ?) FROM seq_1_to_3001", None)]
+    + [(what, "SELECT seq, REPEAT(?, ?) FROM seq_1_to_3001 WHERE seq > ?", None) for what in ("PREPARE", "SELECT")]
+    + [("SELECT", "SELECT * FROM no_such_table WHERE id = ?", "42S02"), ("PREPARE", "SELECT * FROM no_such_table WHERE id = ?", "42S02"),
+       ("SELECT", SEVERAL, None), ("PING", None, None), ("SELECT", "SELECT ?", None)])
+GO_MYSQL_STEPS = ([None, "create", None] + ["insert"] * 7 + ["duplicate"] + [None] * 10 + ["slow", "many rows", None, None, "no table", "no table prepared", "several", "ping", "last"])
+
+
+def test_mysql_by_go(start, plumb, mariadb):
+    driver = go_driver(start.folder(), "mysqldriver", mariadb.port)
+    p = plumb(pids=[mariadb.pid, driver.pid])
+    steps = driver.go()
+    assert [s["error"] for s in steps if s["error"]] == ["1062", "1146", "1146"]
+    p.wait_spans(2 * len(GO_MYSQL))
+    client, server = check_series(p.finish(), GO_MYSQL, driver.pid, mariadb.port)
+    check_measured(client, GO_MYSQL, steps, GO_MYSQL_STEPS)
+    truth = ([(None, None), (None, 0), (None, None)] + [(None, 1)] * 7 + [(None, None)] + [(None, None), (1, None)] * 5
+             + [(1, None), (3001, None), (None, None), (2991, None), (None, None), (None, None), (9, 3), (None, None), (1, None)])
+    assert rows_of(client) == truth
+    assert rows_of(server) == truth
+    assert all("secret" not in str(s.raw) and "sesame" not in str(s.raw) for s in client + server)
+
+
+OLD_MYSQL = ([("PING", None, None)] + [("SELECT", "SELECT ? AS n UNION SELECT ?", None)] * 11
+             + [("SELECT", "SELECT seq FROM seq_1_to_307", None), ("SELECT", "SELECT * FROM no_such_table", "42S02"), ("INIT_DB", None, None), ("SELECT", "SELECT ?", None)])
+
+
+def test_mysql_on_a_connection_older_than_plumb(start, plumb, mariadb):
+    driver = python_driver(start.folder(), "mysql_old_driver.py", mariadb.port)
+    wait_until(lambda: "ready" in driver.err.read_text(), "old connection", alive=driver)
+    p = plumb(pids=[mariadb.pid, driver.pid])
+    assert [s["error"] for s in driver.go() if s["error"]] == ["1146"]
+    p.wait_spans(2 * len(OLD_MYSQL))
+    client, server = check_series(p.finish(), OLD_MYSQL, driver.pid, mariadb.port)
+    truth = [(None, None)] + [(2, None)] * 11 + [(307, None), (None, None), (None, None), (1, None)]
+    assert rows_of(client) == truth
+    assert rows_of(server) == truth
+    assert [s["db.namespace"] for s in client] == [None] * 14 + ["mysql"] * 2

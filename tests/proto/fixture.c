@@ -226,6 +226,29 @@ static bool eat_counted(struct slice *s, struct buffer *to, unsigned width, bool
 	return ok;
 }
 
+static void append_le(struct buffer *to, uint64_t v, unsigned width)
+{
+	for (; width--; v >>= 8)
+		buffer_append_byte(to, (uint8_t)v);
+}
+
+/* "3( items )": a packet of MySQL, its number in front of its payload. */
+static bool eat_mysql(struct slice *s, struct buffer *to, int depth)
+{
+	struct buffer inner;
+	uint64_t number;
+
+	buffer_init(&inner, LINE_MAX_BYTES);
+	bool ok = depth < NEST_MAX && eat_number(s, &number) && eat(s, "(") && eat_items(s, &inner, depth + 1) && eat(s, ")");
+	if (ok) {
+		append_le(to, inner.len, 3);
+		append_le(to, number, 1);
+		buffer_append_slice(to, buffer_slice(&inner));
+	}
+	buffer_done(&inner);
+	return ok;
+}
+
 static bool eat_item(struct slice *s, struct buffer *to, int depth)
 {
 	uint64_t v;
@@ -242,11 +265,17 @@ static bool eat_item(struct slice *s, struct buffer *to, int depth)
 		return eat_counted(s, to, 4, false, depth);
 	if (eat(s, "pglen("))
 		return eat_counted(s, to, 4, true, depth);
+	if (eat(s, "mysql:"))
+		return eat_mysql(s, to, depth);
 
-	unsigned width = eat(s, "be16:") ? 2 : eat(s, "be32:") ? 4 : eat(s, "be64:") ? 8 : 0;
+	bool little = slice_starts(*s, SLICE_LIT("le"));
+	unsigned width = eat(s, "be16:") || eat(s, "le16:") ? 2 : eat(s, "be32:") || eat(s, "le32:") ? 4 : eat(s, "be64:") ? 8 : 0;
 	if (width == 0 || !eat_number(s, &v))
 		return false;
-	append_be(to, v, width);
+	if (little)
+		append_le(to, v, width);
+	else
+		append_be(to, v, width);
 	return true;
 }
 

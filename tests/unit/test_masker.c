@@ -56,6 +56,15 @@ static const struct talk talks[] = {
 	{ S("GET\0" C " / HTTP/1.1\r\nConnection: close\0" C "\r\n\r\n"), S("HTTP/1.1 200 OK\0" C "\r\nConnection: close\0" C "\r\n\r\n"),
 	  S("GETx"), S("HTTP/1.1 200 ") },
 	{ S("\0\0\0\x08\x04\xd2\x16\x2f" "Q\0\0\0\x18select\0" C "\0"), S("N" "C\0\0\0\x18SELECT\0" C "\0"), S("\0"), S("N") },
+	/* MySQL: the server speaks first, so the first one is its. */
+	{ S("A\0\0\0\x0a" "8.0.36-" C "\0\x01\x02\x03\x04" "cAnArY-4\0\xff\xf7\xff\x02\0\xff\xdf\x15\0\0\0\0\0\0\0\0\0\0" C "\0"
+	    "-\0\0\x02\xfemysql_native_password\0" C "cAnArY-47\0" "\x07\0\0\x04\0\0\0\x02\0\0\0" "\x01\0\0\x01\x01" "\x1c\0\0\x02\x03" "def" C C
+	    "\x05\0\0\x03\xfe\0\0\x02\0" "\x0d\0\0\x04\x0c" C "\x0e\0\0\x05\0\0" C "\x05\0\0\x06\xfe\0\0\x02\0" "\x15\0\0\x01\xffz\x04#42S02" C
+	    "\x15\0\0\x01\0\xfc" "cA\0\x02\0\0\0" C "\x12\0\0\x01\0" C "cAnAr"),
+	  S("[\0\0\x01\x0d\xa2(\0" "cAnAr\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" C "\0\x0c" C C "\0mysql_native_cAnArY\0" "\x0c\0\0\x03" C
+	    "\x16\0\0\0\x03select '" C "'" "\x18\0\0\0\x03\0\x01update t " C "\x16\0\0\0\x17\x01\0\0\0\0\x01\0\0\0" C "\x0d\0\0\0\x02" C
+	    "\x0d\0\0\0\x03" C "\x0d\0\0\0\x17" C "\x05\0\0\0\x19\x01\0\0\0" "\x01\0\0\0\x0e"),
+	  S("\x41\0\0\0\x0a" "8.0.36xxxxxxxx4711x\0"), S("\x5b\0\0\x01\x0d\xa2\x28\0xxxxx\0\0\0\0") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };
@@ -73,6 +82,9 @@ static void no_canary(const uint8_t *p, size_t n)
 	for (size_t i = 0; i + 5 <= sizeof(C) - 1; i++)
 		assert_null(memmem(p, n, &C[i], 5));
 }
+
+/* MySQL is told by the first five bytes of a connection: fewer, and all is masked. */
+static size_t told_by(struct slice first) { return first.len > 4 && first.ptr[3] == 0 && first.ptr[4] == 0x0a ? 5 : 0; }
 
 /* Both directions, each cut at a and b, the client's first bytes first. */
 static void mask_talk(const struct talk *t, size_t a, size_t b, uint8_t client_dir, uint8_t out[2][1024])
@@ -108,6 +120,10 @@ static void canaries_die_and_framing_lives(void **state)
 		for (size_t a = 1; a < n; a++)
 			for (size_t b = a; b <= n; b += b == a ? 1 : 17) {
 				mask_talk(t, a, b, (uint8_t)(a & 1), cut);
+				no_canary(cut[0], t->to_server.len);
+				no_canary(cut[1], t->to_client.len);
+				if (a < told_by(t->to_server))
+					continue;
 				assert_memory_equal(cut[0], whole[0], t->to_server.len);
 				assert_memory_equal(cut[1], whole[1], t->to_client.len);
 			}

@@ -208,7 +208,7 @@ static const struct {
 	{ SETTING_PIDS, { "1", "4194304" }, { "0", "4194305", "4294967297", "self" } },
 	{ SETTING_COMMS, { "a", "fifteen-letters" }, { "", "sixteen-letters-" } },
 	{ SETTING_CONTAINERS, { "abcd" }, { "abc" } },
-	{ SETTING_FILTER_PROTOCOLS, { "http", "redis", "postgresql", "dns" }, { "", "HTTP", "http|", "gopher" } },
+	{ SETTING_FILTER_PROTOCOLS, { "http", "redis", "postgresql", "dns", "mysql" }, { "", "HTTP", "http|", "gopher" } },
 };
 
 static void test_ranges(void **state)

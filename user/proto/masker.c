@@ -70,9 +70,15 @@ static struct mask_conn *conn_of(struct masker *m, uint64_t sock)
 	return c;
 }
 
-/* The first byte of a connection tells: if it lies, the protocol's masker finds no word of its list and masks all. */
-static uint8_t protocol_by(uint8_t first)
+/*
+ * The first byte of a connection tells, and of MySQL five: if they lie, the protocol's masker finds no word of its list and masks all.
+ */
+static uint8_t protocol_by(struct slice in)
 {
+	uint8_t first = in.ptr[0];
+
+	if (mask_mysql_greets(in))
+		return PLUMB_PROTO_MYSQL;
 	if (first >= 'A' && first <= 'Z')
 		return PLUMB_PROTO_HTTP1;
 	if (first == 0)
@@ -90,11 +96,12 @@ static bool begins(const struct mask_conn *c, struct slice in)
 	case PLUMB_PROTO_POSTGRES: return mask_postgres_begins(in);
 	case PLUMB_PROTO_HTTP2: return mask_http2_begins(in);
 	case PLUMB_PROTO_MEMCACHED: return mask_memcached_begins(in);
+	case PLUMB_PROTO_MYSQL: return mask_mysql_begins(in);
 	default: return false;
 	}
 }
 
-/* Way 0 is the one of who spoke first: for PostgreSQL the client, whose start-up message named the protocol. */
+/* Way 0 is the one of who spoke first: for PostgreSQL the client, whose start-up message named the protocol, for MySQL the server, which greets. */
 static struct mask_way *way_of(struct mask_conn *c, uint8_t direction)
 {
 	return &c->ways[direction != c->to_server];
@@ -114,6 +121,8 @@ static void run(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 		mask_http2(y, p, n);
 	else if (c->protocol == PLUMB_PROTO_MEMCACHED)
 		mask_memcached(c, y, p, n);
+	else if (c->protocol == PLUMB_PROTO_MYSQL)
+		mask_mysql(c, y, p, n);
 	else
 		memset(p, 'x', n);
 }
@@ -135,6 +144,8 @@ static void hole(struct mask_conn *c, struct mask_way *y, uint64_t n)
 	/* The rest of the body stands at no known place of its grammar: nothing of it stays. */
 	y->type = 0;
 	y->word_len = MASK_WORD;
+	if (c->protocol == PLUMB_PROTO_MYSQL)
+		mask_mysql_hole(y);
 	if (n > sizeof(nothing)) {
 		y->remain -= n - sizeof(nothing);
 		n = sizeof(nothing);
@@ -167,7 +178,7 @@ static void stream(struct masker *m, const struct plumb_rec_data *d, uint8_t *p,
 	}
 	if (!c->protocol && len) {
 		bool first = !c->ways[0].begun && !c->ways[1].begun;
-		c->protocol = first ? protocol_by(p[0]) : mask_http1_begins(slice_make(p, len)) ? PLUMB_PROTO_HTTP1 : PLUMB_PROTO_NONE;
+		c->protocol = first ? protocol_by(slice_make(p, len)) : mask_http1_begins(slice_make(p, len)) ? PLUMB_PROTO_HTTP1 : PLUMB_PROTO_NONE;
 		c->to_server = d->direction; /* who speaks first */
 	}
 	maybe_http2(c, d, p, len);

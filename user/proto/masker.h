@@ -16,6 +16,8 @@
  *               transaction status
  *   Memcached   commands and the first words of answers, lengths of data, letters of flags, subcommands of stats and the like, line ends; of binary
  *               headers all but the CAS value
+ *   MySQL       (told by the greeting) lengths, numbers of packets, commands, flags, the first keyword of statements, numbers of statements and columns, status,
+ *               error numbers and SQLSTATE; small numbers of rows, larger ones become zero
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

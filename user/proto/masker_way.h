@@ -31,6 +31,7 @@ struct mask_conn {
 	uint8_t protocol; /* PLUMB_PROTO_*, 0 not known yet */
 	uint8_t to_server; /* direction of way 0 */
 	bool secure_asked; /* PostgreSQL: an answer of one byte is due */
+	uint8_t mysql, mysql_due; /* MySQL: what was seen, and the command whose response is due */
 	uint8_t methods_len, methods_at;
 	uint8_t methods[MASK_METHODS]; /* HTTP: of requests not answered yet */
 	struct mask_way ways[2];
@@ -50,6 +51,10 @@ bool mask_redis_begins(struct slice in);
 bool mask_postgres_begins(struct slice in);
 bool mask_http2_begins(struct slice in);
 bool mask_memcached_begins(struct slice in);
+void mask_mysql(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);
+bool mask_mysql_begins(struct slice in);
+bool mask_mysql_greets(struct slice in);
+void mask_mysql_hole(struct mask_way *y);
 void mask_dns(uint8_t *p, size_t n);
 
 static inline void word_clear(struct mask_way *y) { y->word_len = 0; }

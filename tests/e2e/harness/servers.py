@@ -151,6 +151,39 @@ class Postgres(Process):
         return super().stop(how, timeout_s)
 
 
+class Mariadb(Process):
+    """Runs as the package's user, or as nobody. User plumb with password sesame, database shop."""
+
+    def __init__(self, folder):
+        install, program = need("mariadb-install-db", "mariadb-server"), need("mariadbd", "mariadb-server")
+        user = None
+        if os.geteuid() == 0:
+            names = {p.pw_name for p in pwd.getpwall()}
+            user = "mysql" if "mysql" in names else "nobody"
+            _let_enter(folder)
+            uid = pwd.getpwnam(user)
+            os.chown(folder, uid.pw_uid, uid.pw_gid)
+        data = folder / "data"
+        subprocess.run([install, "--no-defaults", f"--datadir={data}", "--skip-test-db", "--auth-root-authentication-method=normal"], check=True, cwd=folder,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=user, extra_groups=[] if user else None)
+        first = folder / "first.sql"
+        first.write_text("CREATE DATABASE IF NOT EXISTS shop;\nCREATE USER IF NOT EXISTS plumb@'127.0.0.1' IDENTIFIED BY 'sesame';\nGRANT ALL ON *.* TO plumb@'127.0.0.1';\n")
+        first.chmod(0o644)
+        self.port = free_port()
+        argv = [program, "--no-defaults", f"--datadir={data}", f"--socket={folder}/mariadb.sock", f"--port={self.port}", "--bind-address=127.0.0.1", f"--init-file={first}",
+                "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M", "--local-infile=1"]
+        super().__init__("mariadb", argv, folder, user=user, cwd=folder)
+        wait_until(self._ready, "MariaDB that takes connections", alive=self)
+
+    def _ready(self):
+        """The greeting is packet 0 and says protocol 10."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as s:
+                return s.recv(5)[3:] == b"\0\x0a"
+        except OSError:
+            return False
+
+
 def _let_enter(folder):
     """pytest's temporary folders belong to root alone; another user must get through to this one."""
     for parent in [folder, *folder.parents]:

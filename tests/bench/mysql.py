@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A packet capture of MySQL connections, made without a server: texts and prepared statements in turn, each answered by some rows."""
+import struct
+
+CLIENT, SERVER, PORT = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 33]), 3306
+CONNECTIONS, ROWS, STATEMENTS = 8, 3, 101
+OK = bytes.fromhex("00000002000000")
+
+
+def packet(number, payload):
+    return struct.pack("<I", len(payload))[:3] + bytes([number]) + payload
+
+
+def text(value):
+    return bytes([len(value)]) + value
+
+
+def column(name):
+    return text(b"def") + text(b"shop") + text(b"orders") * 2 + text(name) * 2 + bytes.fromhex("0c3f000b000000030000000000")
+
+
+def result(rows):
+    """Two columns; OK ends the rows (CLIENT_DEPRECATE_EOF)."""
+    parts = [b"\2", column(b"id"), column(b"name"), *rows, b"\xfe" + OK[1:]]
+    return b"".join(packet(1 + i, part) for i, part in enumerate(parts))
+
+
+GREETING = packet(0, b"\x0a8.0.36\0" + struct.pack("<I", 7) + b"abcdefgh\0" + bytes.fromhex("fff7ff0200ffdf15") + bytes(10) + b"0123456789ab\0" + b"mysql_native_password\0")
+LOGIN = packet(1, bytes.fromhex("0da22801") + struct.pack("<IB", 1 << 24, 255) + bytes(23) + b"me\0" + text(b"p" * 20) + b"shop\0" + b"mysql_native_password\0")
+PREPARED = packet(1, b"\0" + struct.pack("<IHHBH", 1, 2, 1, 0, 0)) + packet(2, column(b"?")) + packet(3, column(b"id")) + packet(4, column(b"name"))
+TEXT_ROWS, BINARY_ROWS = [text(b"17") + text(b"a name of some length")] * ROWS, [b"\0\0" + struct.pack("<I", 17) + text(b"a name of some length")] * ROWS
+
+
+def exchange(i):
+    """What client and server of a connection say the i-th time."""
+    if i == 0:
+        return LOGIN, packet(2, OK)
+    if i == 1:
+        return packet(0, b"\x16SELECT id, name FROM orders WHERE id > ? LIMIT 3"), PREPARED
+    if i % 2:
+        return packet(0, b"\x17" + struct.pack("<IBI", 1, 0, 1) + b"\0\1\3\0" + struct.pack("<I", i)), result(BINARY_ROWS)
+    return packet(0, b"\3SELECT id, name FROM orders WHERE id > %d LIMIT 3" % (i % STATEMENTS)), result(TEXT_ROWS)
+
+
+class Connection:
+    def __init__(self, number):
+        self.port, self.seq, self.done = 20000 + number, {CLIENT: 1000, SERVER: 2000}, 0
+
+    def frame(self, source, data, flags=0x18):
+        target = SERVER if source == CLIENT else CLIENT
+        ports = (self.port, PORT) if source == CLIENT else (PORT, self.port)
+        tcp = struct.pack(">HHIIBBHHH", *ports, self.seq[source], self.seq[target], 0x50, flags, 65535, 0, 0)
+        self.seq[source] = (self.seq[source] + len(data) + (flags & 2 == 2)) % (1 << 32)
+        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40 + len(data), 0, 0, 64, 6, 0, source, target)
+        return b"\2\0\0\0\0\2" + b"\2\0\0\0\0\1" + b"\x08\x00" + ip + tcp + data
+
+    def next(self):
+        first = [self.frame(CLIENT, b"", 0x02), self.frame(SERVER, b"", 0x12), self.frame(SERVER, GREETING)] if self.done == 0 else []
+        request, response = exchange(self.done)
+        self.done += 1
+        return first + [self.frame(CLIENT, request), self.frame(SERVER, response)]
+
+
+def write_capture(path, exchanges):
+    connections = [Connection(i) for i in range(CONNECTIONS)]
+    with open(path, "wb") as f:
+        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+        for i in range(exchanges):
+            for n, data in enumerate(connections[i % CONNECTIONS].next()):
+                us = i * 50 + n * 5
+                f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(data), len(data)) + data)
