@@ -570,13 +570,11 @@ static enum parse_status parse_frame(struct http2_conn *c, enum proto_side side,
 	}
 }
 
-static struct http2_conn *conn_of(void *state)
-{
-	struct http2_conn *c;
+struct http2_state {
+	struct http2_conn *conn; /* what http2_open() gave */
+};
 
-	memcpy(&c, state, sizeof(c));
-	return c;
-}
+static struct http2_conn *conn_of(void *state) { return ((struct http2_state *)state)->conn; }
 
 static enum parse_status http2_parse(void *state, enum proto_side side, struct slice in, struct parse_result *ret)
 {
@@ -654,7 +652,7 @@ static void http2_close(void *external)
 const struct proto_ops proto_http2 = {
 	.name = "http2",
 	.id = PLUMB_PROTO_HTTP2,
-	.state_size = sizeof(struct http2_conn *),
+	.state_size = sizeof(struct http2_state),
 	.detect = http2_detect,
 	.parse = http2_parse,
 	.resync = http2_resync,
