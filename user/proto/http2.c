@@ -527,7 +527,8 @@ static enum parse_status parse_settings(struct http2_conn *c, enum proto_side si
 /* Rules that every frame of a type keeps: what breaks them is no frame (RFC 9113, 6). */
 static bool frame_ok(const struct http2_way *w, const struct http2_frame *f, enum proto_side side)
 {
-	uint32_t longest = f->type <= HTTP2_CONTINUATION ? HTTP2_FRAME_MAX : HTTP2_FRAME_DEFAULT;
+	/* Where the receiver's word is not known: what Go's takes, the longest in common use. */
+	uint32_t longest = f->type <= HTTP2_CONTINUATION ? 1 << 20 : HTTP2_FRAME_DEFAULT;
 
 	if (f->length > (w->max_frame ? w->max_frame : longest))
 		return false;
