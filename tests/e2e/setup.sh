@@ -37,6 +37,7 @@ servers() {
 		go golang
 		prometheus prometheus
 		promtool prometheus
+		curl curl
 	LIST
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP/2 and gRPC between programs of two languages, many streams on one connection: spans equal the truth, call by call."""
 import json
+import subprocess
 from collections import Counter
 
 import pytest
@@ -69,6 +70,23 @@ def test_23_requests_of_which_7_fail(start, plumb, language, streams):
             measured = next(r["ns"] for r in results if r["path"] == path)
             assert s.duration_ns <= measured + 1_000_000, f"{path}: {s.duration_ns} ns, {measured} measured"
     check_joined(spans, lambda s: s.path)
+
+
+def test_curl(start, plumb):
+    """13 clients that live as long as one request takes: curl 7.88 cannot use such a connection twice."""
+    curl = servers.need("curl", "curl")
+    server = start(servers.start_go, app="h2d")
+    plan = [Request("GET", ("items", "missing", "big", "chunks", "fail")[i % 5], 100_001 + i) for i in range(13)]
+    p = plumb(pids=[server.pid])
+    for r in plan:
+        argv = [curl, "-s", "--http2-prior-knowledge", "-w", "%{stderr}%{http_code} %{http_version}", f"http://127.0.0.1:{server.port}{r.path}"]
+        said = subprocess.run(argv, capture_output=True, text=True, timeout=60).stderr
+        assert said == f"{r.status} 2", "the client itself saw something else"
+    p.wait_spans(13)
+    spans = p.finish()
+    check_sizes(spans, plan)
+    check_http(spans, plan, SERVER)
+    assert len({s["network.peer.port"] for s in spans}) == 13
 
 
 def test_10007_requests_on_one_connection(start, plumb):

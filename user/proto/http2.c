@@ -527,7 +527,8 @@ static enum parse_status parse_settings(struct http2_conn *c, enum proto_side si
 /* Rules that every frame of a type keeps: what breaks them is no frame (RFC 9113, 6). */
 static bool frame_ok(const struct http2_way *w, const struct http2_frame *f, enum proto_side side)
 {
-	uint32_t longest = f->type <= HTTP2_CONTINUATION ? HTTP2_FRAME_MAX : HTTP2_FRAME_DEFAULT;
+	/* Where the receiver's word is not known: what Go's takes, the longest in common use. */
+	uint32_t longest = f->type <= HTTP2_CONTINUATION ? 1 << 20 : HTTP2_FRAME_DEFAULT;
 
 	if (f->length > (w->max_frame ? w->max_frame : longest))
 		return false;
@@ -570,13 +571,11 @@ static enum parse_status parse_frame(struct http2_conn *c, enum proto_side side,
 	}
 }
 
-static struct http2_conn *conn_of(void *state)
-{
-	struct http2_conn *c;
+struct http2_state {
+	struct http2_conn *conn; /* what http2_open() gave */
+};
 
-	memcpy(&c, state, sizeof(c));
-	return c;
-}
+static struct http2_conn *conn_of(void *state) { return ((struct http2_state *)state)->conn; }
 
 static enum parse_status http2_parse(void *state, enum proto_side side, struct slice in, struct parse_result *ret)
 {
@@ -654,7 +653,7 @@ static void http2_close(void *external)
 const struct proto_ops proto_http2 = {
 	.name = "http2",
 	.id = PLUMB_PROTO_HTTP2,
-	.state_size = sizeof(struct http2_conn *),
+	.state_size = sizeof(struct http2_state),
 	.detect = http2_detect,
 	.parse = http2_parse,
 	.resync = http2_resync,

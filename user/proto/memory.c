@@ -18,14 +18,14 @@ void *proto_memory_resize(struct proto_memory *m, void *old, size_t bytes)
 		m->refused++;
 		return NULL;
 	}
-	h = realloc(h, sizeof(*h) + bytes);
-	if (!h) {
+	union head *to = realloc(h, sizeof(*h) + bytes);
+	if (!to) {
 		m->refused++;
 		return NULL;
 	}
-	m->used += bytes + (old ? 0 : sizeof(*h)) - before;
-	h->bytes = bytes;
-	return h + 1;
+	m->used += bytes + (old ? 0 : sizeof(*to)) - before;
+	to->bytes = bytes;
+	return to + 1;
 }
 
 void *proto_memory_get(struct proto_memory *m, size_t bytes)
