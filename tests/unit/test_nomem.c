@@ -190,7 +190,7 @@ static uint64_t counted_losses(const char *path)
 	static const char *const names[] = {
 		"plumb_exchanges_refused_total", "plumb_records_skipped_total", "plumb_processes_total{event=\"refused\"}", "plumb_span_cuts_total",
 		"plumb_stream_unseen_bytes_total{reason=\"refused\"}", "plumb_spans_unplaced_total", "plumb_metric_tracking_refused_total",
-		"plumb_metric_overflow_total", "plumb_output_spans_dropped_total", "plumb_connections_total{event=\"parser_refused\"}",
+		"plumb_metric_overflow_total", "plumb_output_spans_dropped_total", "plumb_connections_total{event=\"parser_refused\"}", "plumb_parser_memory_refused_total",
 	};
 	char line[1024];
 	uint64_t sum = 0;
