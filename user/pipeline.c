@@ -195,7 +195,11 @@ static void on_socket_metrics(struct pipeline *p, const struct record *rec, uint
 
 static void on_start(struct pipeline *p, const struct plumb_rec_start *r)
 {
+	uint64_t seed;
+
+	memcpy(&seed, r->seed, sizeof(seed));
 	p->realtime_offset_ns = r->realtime_offset_ns;
+	proto_engine_seed(p->proto, seed);
 	correlate_start(p->correlate, r);
 }
 

@@ -594,6 +594,12 @@ void proto_engine_conn_handler(struct proto_engine *e, struct conn_handler *ret_
 	};
 }
 
+void proto_engine_seed(struct proto_engine *e, uint64_t seed)
+{
+	if (!e->counts.exchanges_open) /* those in the table are found by the old one */
+		e->pairing.seed = seed;
+}
+
 void proto_engine_tick(struct proto_engine *e, uint64_t time_ns) { pairing_tick(&e->pairing, time_ns); }
 
 void proto_engine_finish(struct proto_engine *e, uint64_t time_ns)

@@ -59,6 +59,8 @@ void proto_engine_free(struct proto_engine *e);
 /* The callbacks to give to conn_table_new(). */
 void proto_engine_conn_handler(struct proto_engine *e, struct conn_handler *ret_handler);
 /* Ends exchanges whose time is up. */
+/* What a peer cannot know, at the start of a stream of records. Changes nothing that is given out. */
+void proto_engine_seed(struct proto_engine *e, uint64_t seed);
 void proto_engine_tick(struct proto_engine *e, uint64_t time_ns);
 /* End of input: open exchanges end as they are, flagged EXCHANGE_UNFINISHED. */
 void proto_engine_finish(struct proto_engine *e, uint64_t time_ns);

@@ -92,11 +92,11 @@ static void early_remove(struct pairing *p, struct exchange *x)
 
 /* Keys. */
 
-static uint64_t key_hash(const struct connection *c, uint64_t key)
+static uint64_t key_hash(const struct pairing *p, const struct connection *c, uint64_t key)
 {
 	uint64_t words[2] = { c->sock, key };
 
-	return hash_bytes(words, sizeof(words), 0);
+	return hash_bytes(words, sizeof(words), p->seed);
 }
 
 static bool same_key(const struct exchange *a, const struct exchange *b) { return a->keyed && a->key == b->key && a->hash == b->hash; }
@@ -153,7 +153,7 @@ static bool peer_fits(const struct exchange *x, const struct extent *at)
 /* The oldest open exchange of this key and peer. */
 static struct exchange *key_find(const struct pairing *p, const struct connection *c, uint64_t key, const struct extent *at)
 {
-	struct exchange *x = map_get(&p->keyed, key_hash(c, key));
+	struct exchange *x = map_get(&p->keyed, key_hash(p, c, key));
 
 	if (!x || x->conn != c || x->key != key)
 		return NULL;
@@ -174,7 +174,7 @@ static void set_key(struct pairing *p, struct exchange *x, const struct message 
 		return;
 	x->keyed = true;
 	x->key = m->key;
-	x->hash = key_hash(x->conn, m->key);
+	x->hash = key_hash(p, x->conn, m->key);
 	key_add(p, x);
 }
 

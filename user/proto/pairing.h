@@ -35,6 +35,7 @@ struct pairing {
 	struct connection *heavy[PAIRING_SHARES]; /* those with more, in no order; not owned */
 	uint64_t timeout_ns;
 	uint64_t next_id;
+	uint64_t seed; /* of the keys' hashes: some protocols let a peer choose keys */
 };
 
 /* Where a message event lies. */
