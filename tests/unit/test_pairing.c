@@ -194,7 +194,7 @@ static void nothing_is_joined_over_what_was_not_looked_at(void **state)
 	}
 }
 
-/* Answers that nobody asked for: each is one of its own, and costs as little as the first. */
+/* Answers that nobody asked for: each is one of its own, early or not. */
 static void unasked_answers_stand_alone(void **state)
 {
 	struct fixture f;
