@@ -54,7 +54,7 @@ trial() {
 	exec 3> "$name/go"
 	await 60 said_or_ended ready "$name/driver.err" $driver
 	$prefix plumb trace $(sed -n 's/^ready//p' "$name/driver.err" | tr ' ' '\n' | sed -n 's/^[0-9]/-p &/p') \
-		--output otlp-json --metrics 127.0.0.1:9464 --set capture.ring_size=16MiB "$@" > "$name/spans" 2> "$name/plumb.err" &
+		-d 1h --output otlp-json --metrics 127.0.0.1:9464 --set capture.ring_size=16MiB "$@" > "$name/spans" 2> "$name/plumb.err" &
 	plumb=$!
 	await 120 said_or_ended attached "$name/plumb.err" $plumb
 	if grep -qs attached "$name/plumb.err"; then
