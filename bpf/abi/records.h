@@ -181,8 +181,8 @@ struct plumb_rec_sock {
 #define PLUMB_SOCK_PREEXISTING 1u /* was open before the probe saw it: streams begin in the middle */
 #define PLUMB_SOCK_CONNECT_FAILED 2u /* plumb_rec_sock_stats: never got established; error says why */
 #define PLUMB_SOCK_RESET 4u       /* plumb_rec_sock_stats: a RST ended it */
-#define PLUMB_SOCK_LEFT 8u        /* plumb_rec_sock_stats: who used it last is not watched; what that one moved was not looked at */
 #define PLUMB_SOCK_SENT_FIRST 8u  /* Unix streams: the first bytes seen at this end were sent by it */
+#define PLUMB_SOCK_LEFT 16u       /* plumb_rec_sock_stats: who used it last is not watched; what that one moved was not looked at */
 
 struct plumb_rec_sock_stats {
 	struct plumb_rec_header h;

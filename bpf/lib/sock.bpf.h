@@ -665,6 +665,8 @@ static __always_inline void sock_life(struct plumb_percpu *pc, struct sock *sk, 
 		bool failed = oldstate == TCP_SYN_SENT;
 		/* The error goes to the process with its next call, so it is kept. */
 		st->error = SK(sk, sk_err);
+		if (st->closed)
+			return; /* told */
 		if (failed || sock_flagged(sk, PLUMB_SOCK_DEAD))
 			sock_closed(pc, sk, st, failed ? PLUMB_SOCK_CONNECT_FAILED : 0);
 		else

@@ -844,6 +844,27 @@ static void blank_lines_are_no_tries(void **state)
 }
 
 /* A connection that becomes another protocol is counted with those that are not looked at, once. */
+/* What nobody knows costs capture until it is given up: soon where nothing can have been missed, later where the middle of something may be passing. */
+static void what_nobody_knows_is_given_up(void **state)
+{
+	static const uint8_t tls[] = "\x17\x03\x03\x00\x40\x9d\x01\xfe\x8a\x33\x90\xc1\x5e\x07\xaa\xd3";
+
+	(void)state;
+	for (int joined = 0; joined < 2; joined++) {
+		struct proto_counts n;
+		struct fixture f;
+		int looks = 0;
+
+		fixture_init(&f, (struct proto_engine_options){ 0 }, joined ? PLUMB_SOCK_PREEXISTING : 0);
+		do {
+			io(&f, PLUMB_EGRESS, tls, sizeof(tls) - 1, sizeof(tls) - 1);
+			proto_engine_counts(f.engine, &n);
+		} while (++looks < 97 && !n.opaque);
+		assert_int_equal(looks, joined ? 16 : 4);
+		fixture_done(&f);
+	}
+}
+
 static void a_switched_connection_is_opaque(void **state)
 {
 	struct proto_counts n;
@@ -879,7 +900,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pipeline_is_captured_whole),
-		cmocka_unit_test(a_switched_connection_is_opaque),
+		cmocka_unit_test(a_switched_connection_is_opaque), cmocka_unit_test(what_nobody_knows_is_given_up),
 		cmocka_unit_test(blank_lines_are_no_tries),
 		cmocka_unit_test(a_bogus_first_line_is_forgotten),
 		cmocka_unit_test(kinds_beyond_the_queue_are_marked),

@@ -172,8 +172,10 @@ static bool try_detect(struct proto_engine *e, struct connection *c, enum plumb_
 	case DETECT_NONE: break;
 	}
 	*ret_drop = true;
+	if (c->synced)
+		c->detect_tries += TRIES_MIDSTREAM - TRIES_FRESH;
 	c->synced = false; /* a request may have been among them */
-	if (++c->detect_tries >= (c->synced ? TRIES_FRESH : TRIES_MIDSTREAM)) {
+	if (++c->detect_tries >= TRIES_MIDSTREAM) {
 		e->counts.opaque++;
 		make_opaque(e, c);
 	}

@@ -42,7 +42,7 @@ struct proto_counts {
 	uint64_t opaque; /* connections given up, or become another protocol */
 	uint64_t parsers_refused; /* no memory for the state of a parser: what was to be parsed is lost */
 	uint64_t parser_bytes;    /* allocated by parsers now */
-	uint64_t parser_bytes_refused; /* times that they wanted more than there is: a connection's headers are not understood from there on */
+	uint64_t parser_bytes_refused; /* times that they wanted more than there is: headers are not understood, statements not known */
 	uint64_t exchanges_refused; /* at the maximum */
 	uint64_t exchanges_evicted; /* of connections with many, the table was full */
 	uint64_t exchanges_open;
@@ -58,9 +58,9 @@ int proto_engine_new(const struct proto_engine_options *o, const struct proto_en
 void proto_engine_free(struct proto_engine *e);
 /* The callbacks to give to conn_table_new(). */
 void proto_engine_conn_handler(struct proto_engine *e, struct conn_handler *ret_handler);
-/* Ends exchanges whose time is up. */
 /* What a peer cannot know, at the start of a stream of records. Changes nothing that is given out. */
 void proto_engine_seed(struct proto_engine *e, uint64_t seed);
+/* Ends exchanges whose time is up. */
 void proto_engine_tick(struct proto_engine *e, uint64_t time_ns);
 /* End of input: open exchanges end as they are, flagged EXCHANGE_UNFINISHED. */
 void proto_engine_finish(struct proto_engine *e, uint64_t time_ns);

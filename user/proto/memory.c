@@ -42,3 +42,20 @@ void proto_memory_put(struct proto_memory *m, void *p)
 	m->used -= h->bytes + sizeof(*h);
 	free(h);
 }
+
+bool proto_memory_room(struct proto_memory *m, uint8_t **text, uint16_t *room, uint16_t len)
+{
+	enum { STEP = 64 };
+
+	if (len <= *room)
+		return true;
+	size_t wanted = ((size_t)len + STEP - 1) / STEP * STEP;
+	if (wanted > UINT16_MAX)
+		wanted = UINT16_MAX;
+	uint8_t *to = proto_memory_resize(m, *text, wanted);
+	if (!to)
+		return false;
+	*text = to;
+	*room = (uint16_t)wanted;
+	return true;
+}

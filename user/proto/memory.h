@@ -6,6 +6,7 @@
 #ifndef PLUMB_PROTO_MEMORY_H
 #define PLUMB_PROTO_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,5 +19,7 @@ struct proto_memory {
 void *proto_memory_get(struct proto_memory *m, size_t bytes);
 void *proto_memory_resize(struct proto_memory *m, void *old, size_t bytes);
 void proto_memory_put(struct proto_memory *m, void *p);
+/* Makes *text, of *room bytes, hold len; what it held may be gone. False without room: all is as it was. */
+bool proto_memory_room(struct proto_memory *m, uint8_t **text, uint16_t *room, uint16_t len);
 
 #endif

@@ -35,19 +35,6 @@ bool mysql_memory_inflates(struct mysql_memory *m)
 	return true;
 }
 
-static bool make_room(struct mysql_memory *m, struct mysql_statement *s, size_t len)
-{
-	if (len <= s->room)
-		return true;
-	size_t room = (len + 63) & ~(size_t)63;
-	void *text = proto_memory_resize(m->budget, s->text, room);
-	if (!text)
-		return false;
-	s->text = text;
-	s->room = (uint16_t)room;
-	return true;
-}
-
 /* --- statements --- */
 
 static struct mysql_statement *get(struct mysql_memory *m, struct mysql_ref ref)
@@ -91,7 +78,7 @@ struct mysql_ref mysql_memory_prepare(struct mysql_memory *m, struct slice text)
 	s->generation = m->generations;
 	s->used = ++m->clock;
 	s->answered = false;
-	s->len = make_room(m, s, text.len) ? (uint16_t)text.len : 0;
+	s->len = proto_memory_room(m->budget, &s->text, &s->room, (uint16_t)text.len) ? (uint16_t)text.len : 0;
 	if (s->len)
 		memcpy(s->text, text.ptr, s->len);
 	m->last = (struct mysql_ref){ s->generation, (uint16_t)(s - m->statements) };

@@ -21,19 +21,6 @@ void postgres_names_free(struct postgres_names *n)
 	free(n);
 }
 
-static bool make_room(struct postgres_names *n, struct postgres_statement *s, size_t len)
-{
-	if (len <= s->room)
-		return true;
-	size_t room = (len + 63) & ~(size_t)63;
-	void *text = proto_memory_resize(n->memory, s->text, room);
-	if (!text)
-		return false;
-	s->text = text;
-	s->room = (uint16_t)room;
-	return true;
-}
-
 static struct postgres_statement *find(struct postgres_names *n, uint64_t hash)
 {
 	for (uint32_t i = 0; i < POSTGRES_STATEMENTS; i++)
@@ -74,7 +61,7 @@ struct postgres_ref postgres_names_prepare(struct postgres_names *n, struct slic
 	if (!s)
 		s = take_slot(n);
 	text = slice_head(text, POSTGRES_STATEMENT_TEXT);
-	if (!make_room(n, s, text.len)) {
+	if (!proto_memory_room(n->memory, &s->text, &s->room, (uint16_t)text.len)) {
 		n->evicted++;
 		s->generation = 0;
 		return (struct postgres_ref){ 0 };
