@@ -232,6 +232,26 @@ static void a_server_without_caller_is_held(void **state)
 }
 
 /* The child's trace is fixed before its parent's parent is found: the late one joins, for its own trace is still open. */
+/* Some protocols are known by request and answer together, at each end; and the server may tell of its answer later than the caller of having it. */
+static void a_call_that_is_known_late_waits_for_its_server(void **state)
+{
+	struct call a, b;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	client(&a, 1, 1, 1000, 40001);
+	server(&b, 2, 2, 1020, 40001);
+	io(&f, &a, PLUMB_INGRESS, 1, 1100); /* the answer: only now it begins */
+	correlate_begin(f.c, &a.x);
+	end(&f, &a, 1100);
+	io(&f, &b, PLUMB_EGRESS, 2, 1105);
+	correlate_begin(f.c, &b.x);
+	end(&f, &b, 1105);
+	assert_int_equal(finish(&f).joined_socket, 1);
+	assert_child(&b, &a, "socket");
+}
+
 static void a_late_parent_does_not_change_a_fixed_trace(void **state)
 {
 	struct call root, shop, query;
@@ -911,7 +931,7 @@ int main(void)
 		cmocka_unit_test(three_services),
 		cmocka_unit_test(a_child_may_be_settled_long_before_its_parent),
 		cmocka_unit_test(a_server_without_caller_is_held),
-		cmocka_unit_test(a_late_parent_does_not_change_a_fixed_trace),
+		cmocka_unit_test(a_call_that_is_known_late_waits_for_its_server), cmocka_unit_test(a_late_parent_does_not_change_a_fixed_trace),
 		cmocka_unit_test(wire_context),
 		cmocka_unit_test(wire_outranks_the_thread),
 		cmocka_unit_test(traces_that_differ_stay_apart),

@@ -413,6 +413,7 @@ static struct trace_node *enter(struct correlate *c, struct exchange *x)
 
 	if (!n)
 		return NULL;
+	n->late = x->request.start_ns && x->request.start_ns < c->now_ns;
 	wire_find(c, n);
 	socket_join(c, n);
 	return n;
@@ -493,11 +494,12 @@ static void release_oldest(struct correlate *c)
 
 /*
  * Nothing that may still come can change n's trace: it was answered, and above it stands a caller, whose own causes came before it on its thread, or a trace from the
- * wire. What is left to wait for is the caller of a server's request, whose record another CPU may write later.
+ * wire. What is left to wait for is the caller of a server's request, whose record another CPU may write later. And the server of a call that was only known with its
+ * answer: it is known with the answer too, which it may have told of later than the caller.
  */
 static bool is_settled(struct trace_node *n)
 {
-	if (!n->x->response.end_ns)
+	if (!n->x->response.end_ns || n->late)
 		return false;
 	n = node_top(n);
 	return n->role == PLUMB_ROLE_CLIENT || n->has_wire;
