@@ -81,6 +81,7 @@ static void make(struct call *k, uint8_t role, uint32_t pid, uint32_t tid, uint6
 	k->x.process = &k->process;
 	k->x.role = role;
 	k->x.request = (struct exchange_side){ .start_ns = start_ns, .end_ns = start_ns + 10, .offset = offset, .tid = tid };
+	k->x.known_ns = start_ns;
 }
 
 static void server(struct call *k, uint32_t pid, uint32_t tid, uint64_t start_ns, uint16_t client_port)
@@ -231,7 +232,6 @@ static void a_server_without_caller_is_held(void **state)
 	assert_child(&query, &shop, "thread");
 }
 
-/* The child's trace is fixed before its parent's parent is found: the late one joins, for its own trace is still open. */
 /* Some protocols are known by request and answer together, at each end; and the server may tell of its answer later than the caller of having it. */
 static void a_call_that_is_known_late_waits_for_its_server(void **state)
 {
@@ -252,6 +252,7 @@ static void a_call_that_is_known_late_waits_for_its_server(void **state)
 	assert_child(&b, &a, "socket");
 }
 
+/* The child's trace is fixed before its parent's parent is found: the late one joins, for its own trace is still open. */
 static void a_late_parent_does_not_change_a_fixed_trace(void **state)
 {
 	struct call root, shop, query;
@@ -931,7 +932,8 @@ int main(void)
 		cmocka_unit_test(three_services),
 		cmocka_unit_test(a_child_may_be_settled_long_before_its_parent),
 		cmocka_unit_test(a_server_without_caller_is_held),
-		cmocka_unit_test(a_call_that_is_known_late_waits_for_its_server), cmocka_unit_test(a_late_parent_does_not_change_a_fixed_trace),
+		cmocka_unit_test(a_call_that_is_known_late_waits_for_its_server),
+		cmocka_unit_test(a_late_parent_does_not_change_a_fixed_trace),
 		cmocka_unit_test(wire_context),
 		cmocka_unit_test(wire_outranks_the_thread),
 		cmocka_unit_test(traces_that_differ_stay_apart),

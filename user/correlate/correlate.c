@@ -413,7 +413,7 @@ static struct trace_node *enter(struct correlate *c, struct exchange *x)
 
 	if (!n)
 		return NULL;
-	n->late = x->request.start_ns && x->request.start_ns < c->now_ns;
+	n->late = x->known_ns && x->known_ns < c->now_ns;
 	wire_find(c, n);
 	socket_join(c, n);
 	return n;

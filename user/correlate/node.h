@@ -24,7 +24,7 @@ struct trace_node {
 	bool sampled;
 	bool has_wire;
 	bool indexed;
-	bool late;                  /* it began with bytes that came later than its own: its protocol was known only then */
+	bool late;                  /* bytes came after those that it began with before it was known: its protocol was not known yet */
 	uint8_t span_id[8];
 	uint8_t trace_id[16];       /* until frozen: what it would be as a root */
 	struct trace_context wire;

@@ -50,6 +50,7 @@ struct exchange {
 	bool keyed;
 	uint64_t key;
 	struct exchange_side request, response;
+	uint64_t known_ns;       /* the bytes by which it was known to have begun; 0 = it was known when it was over */
 	struct attr attrs[EXCHANGE_ATTRS_MAX]; /* of request, then response; strings in the arena */
 	uint32_t nattrs;
 	char error_type[MESSAGE_ERROR_TYPE_LEN]; /* "" = no error */

@@ -178,10 +178,11 @@ static void set_key(struct pairing *p, struct exchange *x, const struct message 
 	key_add(p, x);
 }
 
-static void announce(struct pairing *p, struct exchange *x)
+static void announce(struct pairing *p, struct exchange *x, uint64_t known_ns)
 {
 	if (x->state & ANNOUNCED)
 		return;
+	x->known_ns = known_ns;
 	x->state |= ANNOUNCED;
 	p->handler.begin(p->handler.ctx, x);
 }
@@ -224,7 +225,7 @@ static void complete(struct pairing *p, struct exchange *x)
 		p->counts->attrs_cut++;
 	p->counts->exchanges_open--;
 	p->counts->exchanges[x->protocol]++;
-	announce(p, x);
+	announce(p, x, 0);
 	p->handler.end(p->handler.ctx, x);
 }
 
@@ -773,7 +774,7 @@ void pairing_message(struct pairing *p, struct connection *c, enum plumb_directi
 		if (m->flags & MESSAGE_UNSURE)
 			x->flags |= EXCHANGE_HOLE;
 		if (x->state & REQUEST_BEGUN)
-			announce(p, x);
+			announce(p, x, at->end_ns);
 	} else if (!response && pr->refused && m->flags & MESSAGE_NO_RESPONSE && c->ghosts) {
 		c->ghosts--;
 		pr->refused = false;
@@ -850,7 +851,7 @@ void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction 
 		side_begin(&x->request, at);
 		x->request.end_ns = at->end_ns;
 		x->request.bytes = at->end - at->offset;
-		announce(p, x);
+		announce(p, x, at->end_ns);
 	}
 }
 
