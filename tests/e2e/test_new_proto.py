@@ -24,7 +24,7 @@ def test_the_skeleton_compiles(sources):
     done = new_proto(sources, "mqtt5")
     assert done.returncode == 0 and "docs/adding-a-protocol.md" in done.stdout, done
     after = (sources / "bpf/abi/protocols.def").read_text()
-    assert after.startswith(before) and after[len(before):] == 'PROTOCOL(MQTT5, mqtt5, "mqtt5", DB, SECRET, T, 0, "mqtt5")\n'
+    assert after.startswith(before) and after[len(before):] == 'PROTOCOL(MQTT5, mqtt5, "mqtt5", DB, SECRET, BLANK, T, 0, "mqtt5")\n'
     for source in ("mqtt5.c", "registry.c"):
         argv = ["cc", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", f"-I{sources}/user", sources / "user/proto" / source]
         built = subprocess.run(argv, capture_output=True, text=True, timeout=60)

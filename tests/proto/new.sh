@@ -80,7 +80,7 @@ cat > "$fixtures/first.fix" <<'SKELETON'
 =< response
 SKELETON
 
-echo "PROTOCOL($id, $name, \"$name\", DB, SECRET, T, 0, \"$name\")" >> $table
+echo "PROTOCOL($id, $name, \"$name\", DB, SECRET, BLANK, T, 0, \"$name\")" >> $table
 
 cat <<NEXT
 new-proto: made $parser, $fixtures/first.fix and the last line of $table

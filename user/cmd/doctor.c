@@ -49,7 +49,7 @@ static int print_protocols(void)
 #define T "stream"
 #define U "datagram"
 #define TU "stream, datagram"
-#define PROTOCOL(id, symbol, name, family, statement, transports, port, about) { name, families_##family, transports, about, port },
+#define PROTOCOL(id, symbol, name, family, statement, recording, transports, port, about) { name, families_##family, transports, about, port },
 #define families_HTTP "HTTP"
 #define families_DB "DB"
 #define families_DNS "DNS"

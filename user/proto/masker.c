@@ -70,36 +70,38 @@ static struct mask_conn *conn_of(struct masker *m, uint64_t sock)
 	return c;
 }
 
-/*
- * The first byte of a connection tells, and of MySQL five: if they lie, the protocol's masker finds no word of its list and masks all.
- */
+#define MASKER_MASKED(symbol) &mask_##symbol
+#define MASKER_BLANK(symbol) NULL
+#define MASKER_EXTERN_MASKED(symbol) extern const struct mask_ops mask_##symbol;
+#define MASKER_EXTERN_BLANK(symbol)
+
+#define PROTOCOL(id, symbol, name, family, statement, recording, ...) MASKER_EXTERN_##recording(symbol)
+#include "../../bpf/abi/protocols.def"
+#undef PROTOCOL
+
+static const struct mask_ops *const maskers[PLUMB_PROTO_COUNT] = {
+#define PROTOCOL(id, symbol, name, family, statement, recording, ...) [PLUMB_PROTO_##id] = MASKER_##recording(symbol),
+#include "../../bpf/abi/protocols.def"
+#undef PROTOCOL
+};
+
+/* If the first bytes lie, the protocol's masker finds no word of its list and masks all. */
 static uint8_t protocol_by(struct slice in)
 {
-	uint8_t first = in.ptr[0];
+	enum mask_opens best = MASK_OPENS_NOT;
+	uint8_t protocol = PLUMB_PROTO_NONE;
 
-	if (mask_mysql_greets(in))
-		return PLUMB_PROTO_MYSQL;
-	if (first >= 'A' && first <= 'Z')
-		return PLUMB_PROTO_HTTP1;
-	if (first == 0)
-		return PLUMB_PROTO_POSTGRES;
-	if ((first >= 'a' && first <= 'z') || first == 0x80)
-		return PLUMB_PROTO_MEMCACHED;
-	return first == '*' || first == '$' || first == '+' || first == '-' || first == '>' ? PLUMB_PROTO_REDIS : PLUMB_PROTO_NONE;
-}
-
-static bool begins(const struct mask_conn *c, struct slice in)
-{
-	switch (c->protocol) {
-	case PLUMB_PROTO_HTTP1: return mask_http1_begins(in);
-	case PLUMB_PROTO_REDIS: return mask_redis_begins(in);
-	case PLUMB_PROTO_POSTGRES: return mask_postgres_begins(in);
-	case PLUMB_PROTO_HTTP2: return mask_http2_begins(in);
-	case PLUMB_PROTO_MEMCACHED: return mask_memcached_begins(in);
-	case PLUMB_PROTO_MYSQL: return mask_mysql_begins(in);
-	default: return false;
+	for (uint8_t id = 1; id < (uint8_t)PLUMB_PROTO_COUNT; id++) {
+		enum mask_opens opens = maskers[id] && maskers[id]->opens ? maskers[id]->opens(in) : MASK_OPENS_NOT;
+		if (opens <= best)
+			continue;
+		best = opens;
+		protocol = id;
 	}
+	return protocol;
 }
+
+static bool begins(const struct mask_conn *c, struct slice in) { return maskers[c->protocol] && maskers[c->protocol]->begins && maskers[c->protocol]->begins(in); }
 
 /* Way 0 is the one of who spoke first: for PostgreSQL the client, whose start-up message named the protocol, for MySQL the server, which greets. */
 static struct mask_way *way_of(struct mask_conn *c, uint8_t direction)
@@ -109,20 +111,10 @@ static struct mask_way *way_of(struct mask_conn *c, uint8_t direction)
 
 static void run(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 {
-	if (y->state >= MASK_LOST)
-		memset(p, 'x', n);
-	else if (c->protocol == PLUMB_PROTO_HTTP1)
-		mask_http1(c, y, p, n);
-	else if (c->protocol == PLUMB_PROTO_REDIS)
-		mask_redis(c, y, p, n);
-	else if (c->protocol == PLUMB_PROTO_POSTGRES)
-		mask_postgres(c, y, p, n);
-	else if (c->protocol == PLUMB_PROTO_HTTP2)
-		mask_http2(y, p, n);
-	else if (c->protocol == PLUMB_PROTO_MEMCACHED)
-		mask_memcached(c, y, p, n);
-	else if (c->protocol == PLUMB_PROTO_MYSQL)
-		mask_mysql(c, y, p, n);
+	const struct mask_ops *ops = maskers[c->protocol];
+
+	if (y->state < MASK_LOST && ops && ops->mask)
+		ops->mask(c, y, p, n);
 	else
 		memset(p, 'x', n);
 }
@@ -132,20 +124,20 @@ static void run(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
  */
 static void hole(struct mask_conn *c, struct mask_way *y, uint64_t n)
 {
+	const struct mask_ops *ops = maskers[c->protocol];
 	uint8_t nothing[256] = { 0 };
 
 	if (y->state >= MASK_LOST)
 		return;
-	/* A frame of HTTP/2 ends with its payload; elsewhere an end has bytes of its own. */
-	if (y->remain < n || (y->remain == n && c->protocol != PLUMB_PROTO_HTTP2)) {
+	if (y->remain < n || !ops || (y->remain == n && !ops->ends_with_body)) {
 		y->state = MASK_LOST;
 		return;
 	}
 	/* The rest of the body stands at no known place of its grammar: nothing of it stays. */
 	y->type = 0;
 	y->word_len = MASK_WORD;
-	if (c->protocol == PLUMB_PROTO_MYSQL)
-		mask_mysql_hole(y);
+	if (ops->hole)
+		ops->hole(y);
 	if (n > sizeof(nothing)) {
 		y->remain -= n - sizeof(nothing);
 		n = sizeof(nothing);
@@ -178,7 +170,7 @@ static void stream(struct masker *m, const struct plumb_rec_data *d, uint8_t *p,
 	}
 	if (!c->protocol && len) {
 		bool first = !c->ways[0].begun && !c->ways[1].begun;
-		c->protocol = first ? protocol_by(slice_make(p, len)) : mask_http1_begins(slice_make(p, len)) ? PLUMB_PROTO_HTTP1 : PLUMB_PROTO_NONE;
+		c->protocol = first ? protocol_by(slice_make(p, len)) : maskers[PLUMB_PROTO_HTTP1]->begins(slice_make(p, len)) ? PLUMB_PROTO_HTTP1 : PLUMB_PROTO_NONE;
 		c->to_server = d->direction; /* who speaks first */
 	}
 	maybe_http2(c, d, p, len);
@@ -210,7 +202,7 @@ static void datagram(struct masker *m, const struct plumb_rec_dgram *d, uint8_t 
 	const struct mask_conn *c = map_get(&m->map, d->d.sock);
 
 	if (is_dns(d->peer_port) || (c && c->protocol == PLUMB_PROTO_DNS))
-		mask_dns(p, len);
+		mask_dns_datagram(p, len);
 	else
 		memset(p, 'x', len);
 }

@@ -21,7 +21,7 @@ static size_t mask_name(uint8_t *p, size_t n, size_t at)
 	return SIZE_MAX;
 }
 
-void mask_dns(uint8_t *p, size_t n)
+void mask_dns_datagram(uint8_t *p, size_t n)
 {
 	size_t at = HEADER;
 
@@ -52,3 +52,5 @@ void mask_dns(uint8_t *p, size_t n)
 	}
 	memset(p + at, 'x', n - at);
 }
+
+const struct mask_ops mask_dns = { 0 }; /* over TCP nothing stays */

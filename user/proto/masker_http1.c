@@ -17,7 +17,7 @@ static const char *const versions[] = { "http/1.1", "http/1.0", NULL };
 static const char *const names[] = { "content-length", "transfer-encoding", "connection", "upgrade", NULL };
 static const char *const values[] = { "chunked", "gzip", "deflate", "identity", "close", "keep-alive", "upgrade", "websocket", "h2c", NULL };
 
-bool mask_http1_begins(struct slice in)
+static bool begins(struct slice in)
 {
 	for (const char *const *s = starts; *s; s++)
 		if (in.len > strlen(*s) && slice_ieq(slice_head(in, strlen(*s)), slice_str(*s)))
@@ -289,13 +289,17 @@ static uint8_t one(struct mask_conn *c, struct mask_way *y, uint8_t b)
 	}
 }
 
-void mask_http1(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
+static void mask(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		p[i] = one(c, y, p[i]);
 		if (c->protocol == PLUMB_PROTO_HTTP2) {
-			mask_http2(y, p + i + 1, n - i - 1);
+			mask_http2.mask(c, y, p + i + 1, n - i - 1);
 			return;
 		}
 	}
 }
+
+static enum mask_opens opens(struct slice in) { return in.ptr[0] >= 'A' && in.ptr[0] <= 'Z' ? MASK_OPENS_MAYBE : MASK_OPENS_NOT; }
+
+const struct mask_ops mask_http1 = { .opens = opens, .begins = begins, .mask = mask };

@@ -37,7 +37,7 @@ enum { WORD_PART = 9, WORD_BYTES, WORD_PAD, WORD_BEFORE, WORD_STATUS };
 
 static uint8_t *slot(struct mask_way *y, int at) { return (uint8_t *)&y->word[at]; }
 
-bool mask_http2_begins(struct slice in)
+static bool begins(struct slice in)
 {
 	return http2_detect(in, PROTO_TO_SERVER) >= DETECT_LIKELY || http2_detect(in, PROTO_TO_CLIENT) >= DETECT_LIKELY;
 }
@@ -328,8 +328,11 @@ static uint8_t one(struct mask_way *y, uint8_t b)
 	return b;
 }
 
-void mask_http2(struct mask_way *y, uint8_t *p, size_t n)
+static void mask(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 {
+	(void)c;
 	for (size_t i = 0; i < n; i++)
 		p[i] = one(y, p[i]);
 }
+
+const struct mask_ops mask_http2 = { .begins = begins, .mask = mask, .ends_with_body = true };

@@ -40,7 +40,7 @@ static const char *const arguments[] = {
 	"mgdump", "crawl", "all", NULL,
 };
 
-bool mask_memcached_begins(struct slice in)
+static bool begins(struct slice in)
 {
 	return memcached_detect(in, PROTO_TO_SERVER) >= DETECT_WEAK || memcached_detect(in, PROTO_TO_CLIENT) >= DETECT_WEAK;
 }
@@ -194,9 +194,13 @@ static uint8_t one(struct mask_way *y, uint8_t b)
 	}
 }
 
-void mask_memcached(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
+static void mask(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 {
 	(void)c;
 	for (size_t i = 0; i < n; i++)
 		p[i] = one(y, p[i]);
 }
+
+static enum mask_opens opens(struct slice in) { return (in.ptr[0] >= 'a' && in.ptr[0] <= 'z') || in.ptr[0] == 0x80 ? MASK_OPENS_MAYBE : MASK_OPENS_NOT; }
+
+const struct mask_ops mask_memcached = { .opens = opens, .begins = begins, .mask = mask };

@@ -23,7 +23,7 @@ static const char *const keywords[] = {
 static bool is_command(uint8_t b) { return (b >= MYSQL_QUIT && b <= MYSQL_CLONE) || b == MYSQL_BULK_EXECUTE; }
 
 /* Only a record that whole packets fill exactly, counting from a command's or a response's first: a secret that looks so would have to hold its own length. */
-bool mask_mysql_begins(struct slice in)
+static bool begins(struct slice in)
 {
 	size_t at = 0;
 	uint8_t seq = in.len > 3 ? in.ptr[3] : 2;
@@ -39,13 +39,13 @@ bool mask_mysql_begins(struct slice in)
 }
 
 /* Who begins with this greets as a server does. */
-bool mask_mysql_greets(struct slice in)
+static bool greets(struct slice in)
 {
 	return in.len > 4 && in.ptr[1] < 2 && in.ptr[2] == 0 && in.ptr[3] == 0 && in.ptr[4] == 10;
 }
 
 /* What of a packet was not captured may have been its first byte, or a whole response's: what follows passes for rows, of which nothing stays. */
-void mask_mysql_hole(struct mask_way *y)
+static void hole(struct mask_way *y)
 {
 	y->flags |= INSIDE | RESULT;
 }
@@ -332,8 +332,12 @@ static uint8_t one(struct mask_conn *c, struct mask_way *y, uint8_t b)
 	}
 }
 
-void mask_mysql(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
+static void mask(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		p[i] = one(c, y, p[i]);
 }
+
+static enum mask_opens opens(struct slice in) { return greets(in) ? MASK_OPENS_SURELY : MASK_OPENS_NOT; }
+
+const struct mask_ops mask_mysql = { .opens = opens, .begins = begins, .mask = mask, .hole = hole };

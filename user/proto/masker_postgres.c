@@ -15,7 +15,7 @@ static const char *const keys[] = { "user", "database", "application_name", "cli
 static const char *const severities[] = { "error", "fatal", "panic", "warning", "notice", "debug", "info", "log", NULL };
 
 /* Only a record that whole messages fill exactly: a secret that looks so would have to hold its own length. */
-bool mask_postgres_begins(struct slice in)
+static bool begins(struct slice in)
 {
 	size_t at = 0;
 
@@ -197,8 +197,12 @@ static uint8_t one(struct mask_conn *c, struct mask_way *y, uint8_t b)
 	}
 }
 
-void mask_postgres(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
+static void mask(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		p[i] = one(c, y, p[i]);
 }
+
+static enum mask_opens opens(struct slice in) { return in.ptr[0] == 0 ? MASK_OPENS_MAYBE : MASK_OPENS_NOT; }
+
+const struct mask_ops mask_postgres = { .opens = opens, .begins = begins, .mask = mask };

@@ -23,7 +23,7 @@ static const char *const errors[] = {
 	"clusterdown", "crossslot", "tryagain", "noreplicas", "busykey", "misconf", "noproto", "busygroup", "nogroup", "unblocked", "unkillable", NULL,
 };
 
-bool mask_redis_begins(struct slice in)
+static bool begins(struct slice in)
 {
 	if (in.len < 4 || !in.ptr[0] || !strchr("*$+-:>%~", in.ptr[0]))
 		return false;
@@ -118,9 +118,16 @@ static uint8_t one(struct mask_way *y, uint8_t b)
 	}
 }
 
-void mask_redis(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
+static void mask(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 {
 	(void)c;
 	for (size_t i = 0; i < n; i++)
 		p[i] = one(y, p[i]);
 }
+
+static enum mask_opens opens(struct slice in)
+{
+	return in.ptr[0] && strchr("*$+->", in.ptr[0]) ? MASK_OPENS_MAYBE : MASK_OPENS_NOT;
+}
+
+const struct mask_ops mask_redis = { .opens = opens, .begins = begins, .mask = mask };

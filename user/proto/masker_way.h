@@ -32,30 +32,33 @@ struct mask_conn {
 	uint8_t to_server; /* direction of way 0 */
 	bool secure_asked; /* PostgreSQL: an answer of one byte is due */
 	uint8_t mysql, mysql_due; /* MySQL: what was seen, and the command whose response is due */
+	uint64_t memory[4];       /* the protocol's own */
 	uint8_t methods_len, methods_at;
 	uint8_t methods[MASK_METHODS]; /* HTTP: of requests not answered yet */
 	struct mask_way ways[2];
 	struct mask_conn *older, *newer;
 };
 
-/* Each masks n bytes in place, and says whether a record may begin a message after loss. */
-void mask_http1(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);
-void mask_redis(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);
-void mask_postgres(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);
-void mask_http2(struct mask_way *y, uint8_t *p, size_t n);
-/* The first word of the client's preface, "PRI ", was read. */
+enum mask_opens { MASK_OPENS_NOT, MASK_OPENS_MAYBE, MASK_OPENS_SURELY };
+
+/* masker_<symbol>.c exports `const struct mask_ops mask_<symbol>` if the protocol is MASKED in protocols.def. */
+struct mask_ops {
+	/* Are these the first bytes of a connection, from whoever speaks first? The surest is taken, of equals the first of the table. NULL: never */
+	enum mask_opens (*opens)(struct slice in);
+	/* May this record begin a message, after loss? */
+	bool (*begins)(struct slice in);
+	/* Masks n bytes in place. */
+	void (*mask)(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);
+	/* Optional: bytes of the body under way were not captured, and less than `remain` */
+	void (*hole)(struct mask_way *y);
+	bool ends_with_body; /* behind the last byte of a body a message begins; elsewhere an end has bytes of its own, and a hole up to it loses the place */
+};
+
+/* The first word of the client's preface, "PRI ", was read: HTTP/2 goes on where HTTP/1 began. */
 void mask_http2_start(struct mask_way *y);
-void mask_memcached(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);
-bool mask_http1_begins(struct slice in);
-bool mask_redis_begins(struct slice in);
-bool mask_postgres_begins(struct slice in);
-bool mask_http2_begins(struct slice in);
-bool mask_memcached_begins(struct slice in);
-void mask_mysql(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);
-bool mask_mysql_begins(struct slice in);
-bool mask_mysql_greets(struct slice in);
-void mask_mysql_hole(struct mask_way *y);
-void mask_dns(uint8_t *p, size_t n);
+extern const struct mask_ops mask_http2;
+/* Datagrams, whole. */
+void mask_dns_datagram(uint8_t *p, size_t n);
 
 static inline void word_clear(struct mask_way *y) { y->word_len = 0; }
 

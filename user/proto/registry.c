@@ -17,7 +17,7 @@ struct protocol {
 
 static const struct protocol protocols[PLUMB_PROTO_COUNT] = {
 	[PLUMB_PROTO_NONE] = { NULL, "unknown", 0, 0 },
-#define PROTOCOL(id, symbol, name, family, statement, transports, port, what) \
+#define PROTOCOL(id, symbol, name, family, statement, recording, transports, port, what) \
 	[PLUMB_PROTO_##id] = { &proto_##symbol, name, TRANSPORT_##transports, port },
 #include "../../bpf/abi/protocols.def"
 #undef PROTOCOL
