@@ -50,6 +50,10 @@ static inline void sample_span(struct span *s, const struct process *p, uint64_t
 	s->attrs[5] = (struct attr){ .id = ATTR_URL_PATH, .type = ATTR_TYPE_STR, .str = SLICE_LIT("/cart/\xff\x1b") };
 	s->attrs[6] = (struct attr){ .id = ATTR_PLUMB_TTFB_NS, .type = ATTR_TYPE_INT, .num = -3 };
 	s->nattrs = 7;
+	memset(s->links[0].trace_id, 0xef, sizeof(s->links[0].trace_id));
+	s->links[0].span_id[7] = 0x17;
+	s->nlinks = 1;
+	s->links_dropped = 3;
 }
 
 #endif

@@ -275,6 +275,30 @@ static void a_late_parent_does_not_change_a_fixed_trace(void **state)
 	assert_child(&shop, &root, "socket");
 }
 
+/* Messages that are handled together were sent by several: links, and no parent. What is no context is none. */
+static void several_senders_are_links(void **state)
+{
+	static const char *const texts[] = { "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+					     "00-1af7651916cd43dd8448eb211c80319c-c7ad6b7169203331-00" };
+	struct call k;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	client(&k, 1, 1, 1000, 40001);
+	for (int i = 0; i < 3 + SPAN_LINKS_MAX; i++)
+		k.x.attrs[k.x.nattrs++] = (struct attr){ .id = ATTR_RAW_LINK, .type = ATTR_TYPE_STR, .str = slice_str(texts[i < 3 ? i : 0]) };
+	begin(&f, &k);
+	end(&f, &k, 2000);
+	assert_int_equal(finish(&f).roots, 1);
+	assert_root(&k);
+	assert_int_equal(k.span.nlinks, SPAN_LINKS_MAX);
+	assert_int_equal(k.span.links_dropped, 2);
+	assert_int_equal(k.span.links[0].trace_id[0], 0x0a);
+	assert_int_equal(k.span.links[0].span_id[7], 0x31);
+	assert_int_equal(k.span.links[1].trace_id[0], 0x1a);
+}
+
 static void wire_context(void **state)
 {
 	static const uint8_t trace[16] = { 0x0a, 0xf7, 0x65, 0x19, 0x16, 0xcd, 0x43, 0xdd, 0x84, 0x48, 0xeb, 0x21, 0x1c, 0x80, 0x31, 0x9c };
@@ -934,6 +958,7 @@ int main(void)
 		cmocka_unit_test(a_server_without_caller_is_held),
 		cmocka_unit_test(a_call_that_is_known_late_waits_for_its_server),
 		cmocka_unit_test(a_late_parent_does_not_change_a_fixed_trace),
+		cmocka_unit_test(several_senders_are_links),
 		cmocka_unit_test(wire_context),
 		cmocka_unit_test(wire_outranks_the_thread),
 		cmocka_unit_test(traces_that_differ_stay_apart),

@@ -96,6 +96,40 @@ static void invented_operations_are_one_series(void **state)
 	metrics_free(m);
 }
 
+static void message(struct metrics *m, enum span_kind kind, bool server_end, const char *type, int64_t batch)
+{
+	struct span s = { .kind = (uint8_t)kind, .server_end = server_end, .family = PROTO_FAMILY_MESSAGING, .process = &web, .start_ns = SECOND, .end_ns = 2 * SECOND };
+
+	s.attrs[s.nattrs++] = (struct attr){ .id = ATTR_MESSAGING_OPERATION_TYPE, .type = ATTR_TYPE_STR, .str = slice_str(type) };
+	if (batch >= 0)
+		s.attrs[s.nattrs++] = (struct attr){ .id = ATTR_MESSAGING_BATCH_MESSAGE_COUNT, .type = ATTR_TYPE_INT, .num = batch };
+	metrics_span(m, &s);
+}
+
+/* Each message counts once at each end; the broker's ends only have a duration. */
+static void messages_are_counted(void **state)
+{
+	struct metrics *m = make(0, 0);
+
+	(void)state;
+	for (int i = 0; i < 7; i++) {
+		message(m, SPAN_PRODUCER, false, "send", i < 5 ? -1 : 100);
+		message(m, SPAN_SERVER, true, "send", -1);
+		message(m, SPAN_PRODUCER, true, "send", -1);
+	}
+	for (int i = 0; i < 11; i++) {
+		message(m, SPAN_CONSUMER, false, "process", -1);
+		message(m, SPAN_CLIENT, false, "receive", i);
+		message(m, SPAN_CLIENT, false, "settle", -1);
+	}
+	assert_true(sum(m, "messaging_client_sent_messages_total", "") == 5 + 200);
+	assert_true(sum(m, "messaging_client_consumed_messages_total", "") == 11 + 55);
+	assert_true(sum(m, "messaging_client_operation_duration_seconds_count", "") == 7 + 22);
+	assert_true(sum(m, "messaging_process_duration_seconds_count", "") == 11);
+	assert_true(sum(m, "plumb_messaging_server_operation_duration_seconds_count", "") == 14);
+	metrics_free(m);
+}
+
 static void overflow_keeps_totals(void **state)
 {
 	struct metrics *m = make(5, 23);
@@ -299,6 +333,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counts_equal_spans),
 		cmocka_unit_test(invented_operations_are_one_series),
+		cmocka_unit_test(messages_are_counted),
 		cmocka_unit_test(overflow_keeps_totals),
 		cmocka_unit_test(idle_series_expire),
 		cmocka_unit_test(tcp_totals_count_once),

@@ -206,6 +206,12 @@ static void want_sample(const Plumb__Otlp__Span *s, uint64_t number)
 	want_bytes(s->attributes[4]->key, "url.path");
 	want_bytes(s->attributes[4]->value->string_value, "/cart/\xef\xbf\xbd\x1b");
 	assert_int_equal(s->attributes[5]->value->int_value, -3);
+	assert_int_equal(s->n_links, 1);
+	assert_int_equal(s->links[0]->trace_id.len, 16);
+	assert_int_equal(s->links[0]->trace_id.data[15], 0xef);
+	assert_int_equal(s->links[0]->span_id.len, 8);
+	assert_int_equal(s->links[0]->span_id.data[7], 0x17);
+	assert_int_equal(s->dropped_links_count, 3);
 }
 
 static void same_spans_at_the_other_end(void **state)

@@ -104,6 +104,7 @@ static void otlp_json_is_exact(void **state)
 		"{\"key\":\"server.port\",\"value\":{\"intValue\":\"8080\"}},"
 		"{\"key\":\"url.path\",\"value\":{\"stringValue\":\"/cart/\xef\xbf\xbd\\u001b\"}},"
 		"{\"key\":\"plumb.time_to_first_byte\",\"value\":{\"intValue\":\"-3\"}}],"
+		"\"links\":[{\"traceId\":\"efefefefefefefefefefefefefefefef\",\"spanId\":\"0000000000000017\"}],\"droppedLinksCount\":3,"
 		"\"status\":{\"message\":\"no \\\"stock\\\"\",\"code\":2}}]}]}]}\n";
 	struct printed p;
 	struct process process;
@@ -148,7 +149,8 @@ static void json_is_exact(void **state)
 		"\"kind\":\"client\",\"service\":\"shop\",\"pid\":4211,\"protocol\":\"http\",\"name\":\"GET /cart/{id}\",\"status\":\"error\","
 		"\"status_message\":\"no \\\"stock\\\"\",\"request_bytes\":79,\"response_bytes\":211,\"attributes\":{"
 		"\"http.response.status_code\":503,\"error.type\":\"503\",\"server.address\":\"10.0.0.7\",\"server.port\":8080,"
-		"\"url.path\":\"/cart/\xef\xbf\xbd\\u001b\",\"plumb.time_to_first_byte\":-3}}\n";
+		"\"url.path\":\"/cart/\xef\xbf\xbd\\u001b\",\"plumb.time_to_first_byte\":-3},"
+		"\"links\":[{\"trace_id\":\"efefefefefefefefefefefefefefefef\",\"span_id\":\"0000000000000017\"}]}\n";
 	struct printed p;
 	struct process process;
 	struct span span;

@@ -29,7 +29,7 @@ static struct process shop = { .pid = 101, .generation = 1, .start_ns = 5, .serv
 
 static void add_span(struct metrics *m, uint8_t family, uint8_t kind, uint64_t duration_ns)
 {
-	struct span s = { .kind = kind, .family = family, .process = &shop, .start_ns = SECOND, .end_ns = SECOND + duration_ns, .sampled = true,
+	struct span s = { .kind = kind, .server_end = kind == SPAN_SERVER, .family = family, .process = &shop, .start_ns = SECOND, .end_ns = SECOND + duration_ns, .sampled = true,
 		.realtime_offset_ns = 1700000000 * SECOND, .trace_id = { 0xab, [15] = 1 }, .span_id = { 0xcd, [7] = 2 } };
 
 	s.attrs[s.nattrs++] = (struct attr){ .id = ATTR_HTTP_REQUEST_METHOD, .type = ATTR_TYPE_STR, .str = SLICE_LIT("GET") };
@@ -69,6 +69,7 @@ static struct metrics *busy(void)
 		add_span(m, f, SPAN_SERVER, 7000000);
 		add_span(m, f, SPAN_CLIENT, 12 * SECOND);
 	}
+	add_span(m, PROTO_FAMILY_MESSAGING, SPAN_CONSUMER, 7000000);
 	metrics_process(m, &shop);
 	metrics_socket(m, NULL, NULL, &open);
 	metrics_socket(m, NULL, NULL, &stats);

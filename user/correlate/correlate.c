@@ -564,11 +564,30 @@ static void settle_alone(struct correlate *c, const struct exchange *x, struct s
 	span->trace_state = SLICE_NONE;
 }
 
+static void add_links(const struct exchange *x, struct span *span)
+{
+	struct trace_context context;
+
+	for (uint32_t i = 0; i < x->nattrs && i < EXCHANGE_ATTRS_MAX; i++) {
+		const struct attr *a = &x->attrs[i];
+		if (a->id != ATTR_RAW_LINK || a->type != ATTR_TYPE_STR || !context_parse_traceparent(a->str, &context))
+			continue;
+		if (span->nlinks == SPAN_LINKS_MAX) {
+			span->links_dropped++;
+			continue;
+		}
+		struct span_link *l = &span->links[span->nlinks++];
+		memcpy(l->trace_id, context.trace_id, sizeof(l->trace_id));
+		memcpy(l->span_id, context.span_id, sizeof(l->span_id));
+	}
+}
+
 void correlate_settle(struct correlate *c, struct exchange *x, struct span *span)
 {
 	static const char *const names[JOINS] = { NULL, "wire", "socket", "thread", "flow", "process" };
 	struct trace_node *n = x->trace;
 
+	add_links(x, span);
 	if (!n) {
 		settle_alone(c, x, span);
 		return;

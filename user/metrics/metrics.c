@@ -62,11 +62,15 @@ static uint64_t advance(struct metrics *m, uint64_t time_ns)
 	return m->now_ns;
 }
 
-/* Families of a new protocol family (messaging) are chosen here; until then its spans count in plumb_span_duration_seconds. */
+/* Families of a new protocol family are chosen here; until then its spans count in plumb_span_duration_seconds. */
 static enum metric_group span_group(const struct span *s)
 {
 	bool client = s->kind == SPAN_CLIENT;
 
+	if (s->family == PROTO_FAMILY_MESSAGING && s->server_end)
+		return GROUP_MESSAGING_SERVER;
+	if (s->family == PROTO_FAMILY_MESSAGING)
+		return s->kind == SPAN_CONSUMER ? GROUP_MESSAGING_PROCESS : GROUP_MESSAGING_CLIENT;
 	if (!client && s->kind != SPAN_SERVER)
 		return GROUP_SPAN;
 	switch (s->family) {
@@ -103,6 +107,19 @@ static struct slice service_of(const struct process *p)
 	return p && p->service.len ? p->service : SLICE_LIT("unknown_service");
 }
 
+/* The messages of a span at the end of a broker's client; `values` are the labels, which the groups of those have in common. */
+static void count_messages(struct metrics *m, const struct span *s, const struct slice *values, uint64_t now_ns)
+{
+	const struct attr *type = attr_find(s->attrs, s->nattrs, ATTR_MESSAGING_OPERATION_TYPE), *n = attr_find(s->attrs, s->nattrs, ATTR_MESSAGING_BATCH_MESSAGE_COUNT);
+	struct slice what = type && type->type == ATTR_TYPE_STR ? type->str : SLICE_NONE;
+	bool sent = slice_eq(what, SLICE_LIT("send"));
+
+	if (s->server_end || (!sent && !slice_eq(what, SLICE_LIT("receive")) && !slice_eq(what, SLICE_LIT("process"))))
+		return;
+	struct series *series = series_get(m->series, GROUP_MESSAGING_CLIENT, values, now_ns);
+	*series_slot(m->series, series, sent ? FAMILY_MESSAGING_SENT : FAMILY_MESSAGING_CONSUMED) += n && n->type == ATTR_TYPE_INT && n->num >= 0 ? (uint64_t)n->num : 1;
+}
+
 void metrics_span(struct metrics *m, const struct span *s)
 {
 	static const char *const kinds[] = { "", "internal", "server", "client", "producer", "consumer" };
@@ -128,6 +145,8 @@ void metrics_span(struct metrics *m, const struct span *s)
 	if (operation && s->operation.len)
 		values[operation - 1] = s->operation;
 	struct series *series = series_get(m->series, group, values, now_ns);
+	if (s->family == PROTO_FAMILY_MESSAGING)
+		count_messages(m, s, values, now_ns);
 	uint64_t duration_ns = s->end_ns > s->start_ns ? s->end_ns - s->start_ns : 0;
 	uint32_t bucket = series_observe(m->series, series, family, duration_ns);
 	if (!s->sampled) /* an exemplar must lead to a trace that exists */

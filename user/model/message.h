@@ -8,7 +8,7 @@
 enum { MESSAGE_ATTRS_MAX = 24, MESSAGE_ERROR_TYPE_LEN = 64 };
 
 enum message_kind {
-	MESSAGE_REQUEST,
+	MESSAGE_REQUEST, /* of either side: a broker asks with what it delivers. Where both ask, all are keyed, and the keys of the two sides differ */
 	MESSAGE_RESPONSE,
 	MESSAGE_ONEWAY, /* belongs to no exchange and needs none: push, notice, keep-alive; counted, no span */
 };

@@ -271,7 +271,8 @@ static void make_room(struct pairing *p, const struct connection *asker, uint64_
 	complete(p, x);
 }
 
-static struct exchange *exchange_new(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct extent *at)
+/* `request`: these bytes ask, else they answer. */
+static struct exchange *exchange_new(struct pairing *p, struct connection *c, enum plumb_direction dir, bool request, const struct extent *at)
 {
 	if (p->small.used == p->small.max && c->open < p->max_per_connection)
 		make_room(p, c, at->start_ns);
@@ -290,7 +291,8 @@ static struct exchange *exchange_new(struct pairing *p, struct connection *c, en
 	x->conn = c;
 	x->process = process_hold(c->process);
 	x->protocol = c->protocol;
-	x->role = (dir == PLUMB_EGRESS) == (at->side == PROTO_TO_SERVER) ? PLUMB_ROLE_CLIENT : PLUMB_ROLE_SERVER;
+	x->role = (dir == PLUMB_EGRESS) == request ? PLUMB_ROLE_CLIENT : PLUMB_ROLE_SERVER;
+	x->flags = (at->side == PROTO_TO_SERVER) == request ? 0 : EXCHANGE_REVERSED;
 	x->peer = peer_known(at->peer) ? *at->peer : c->remote;
 	arena_init(&x->arena, x->arena_memory, EXCHANGE_ARENA_BYTES);
 
@@ -386,7 +388,7 @@ static void keep_attrs(struct pairing *p, struct exchange *x, const struct messa
 		 * Once each: a later part of a message knows better than an earlier one, and a request
 		 * knows better than its response.
 		 */
-		while (slot < before && x->attrs[slot].id != a->id)
+		while (slot < before && (x->attrs[slot].id != a->id || a->id == ATTR_RAW_LINK))
 			slot++;
 		if (slot < before && repeats)
 			continue;
@@ -552,7 +554,7 @@ static struct exchange *begin_request(struct pairing *p, struct connection *c, e
 		if (c->ghosts)
 			p->counts->exchanges_refused++;
 		else
-			x = exchange_new(p, c, dir, at);
+			x = exchange_new(p, c, dir, true, at);
 		if (!x) {
 			pr->refused = true;
 			if (!m->keyed)
@@ -584,7 +586,7 @@ static struct exchange *find_request(const struct pairing *p, struct connection 
 static struct exchange *begin_unmatched(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct message *m,
 					const struct extent *at)
 {
-	struct exchange *x = exchange_new(p, c, dir, at);
+	struct exchange *x = exchange_new(p, c, dir, false, at);
 
 	if (!x)
 		return NULL;
@@ -842,7 +844,7 @@ void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction 
 		if (explained)
 			return;
 		observe_request(p, c, dir, at);
-		struct exchange *x = exchange_new(p, c, dir, at);
+		struct exchange *x = exchange_new(p, c, dir, true, at);
 		c->synced = false;
 		if (!x)
 			return;

@@ -87,6 +87,23 @@ static void json_ids(struct json *j, const struct span *s)
 	}
 }
 
+static void json_links(struct json *j, const struct span *s)
+{
+	if (!s->nlinks)
+		return;
+	json_key(j, "links");
+	json_array(j);
+	for (uint32_t i = 0; i < s->nlinks; i++) {
+		json_object(j);
+		json_key(j, "trace_id");
+		json_hex(j, s->links[i].trace_id, sizeof(s->links[i].trace_id));
+		json_key(j, "span_id");
+		json_hex(j, s->links[i].span_id, sizeof(s->links[i].span_id));
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
 static void json_span(struct buffer *out, const struct span *s)
 {
 	struct json j;
@@ -121,6 +138,7 @@ static void json_span(struct buffer *out, const struct span *s)
 	json_key(&j, "response_bytes");
 	json_u64(&j, s->response_bytes);
 	json_attributes(&j, s);
+	json_links(&j, s);
 	json_object_end(&j);
 }
 

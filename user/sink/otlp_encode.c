@@ -269,6 +269,7 @@ static int otlp_pack_span(struct otlp_encoder *e, const struct span *s, struct b
 {
 	struct otlp_values v;
 	Plumb__Otlp__Span m = PLUMB__OTLP__SPAN__INIT;
+	Plumb__Otlp__Link links[SPAN_LINKS_MAX], *link_list[SPAN_LINKS_MAX];
 	Plumb__Otlp__Status status = PLUMB__OTLP__STATUS__INIT;
 
 	v.n = 0;
@@ -287,6 +288,15 @@ static int otlp_pack_span(struct otlp_encoder *e, const struct span *s, struct b
 		otlp_span_attr(e, &v, &s->attrs[i]);
 	m.attributes = v.list;
 	m.n_attributes = v.n;
+	for (uint32_t i = 0; i < s->nlinks; i++) {
+		plumb__otlp__link__init(&links[i]);
+		links[i].trace_id = otlp_bytes(s->links[i].trace_id, sizeof(s->links[i].trace_id));
+		links[i].span_id = otlp_bytes(s->links[i].span_id, sizeof(s->links[i].span_id));
+		link_list[i] = &links[i];
+	}
+	m.links = link_list;
+	m.n_links = s->nlinks;
+	m.dropped_links_count = s->links_dropped;
 	status.code = s->status;
 	status.message = otlp_text(e, s->status_message);
 	m.status = &status;

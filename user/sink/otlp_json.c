@@ -86,6 +86,27 @@ static void otlp_json_resource(struct json *j, const struct process *p)
 	json_object_end(j);
 }
 
+static void otlp_json_links(struct json *j, const struct span *s)
+{
+	if (!s->nlinks)
+		return;
+	json_key(j, "links");
+	json_array(j);
+	for (uint32_t i = 0; i < s->nlinks; i++) {
+		json_object(j);
+		json_key(j, "traceId");
+		json_hex(j, s->links[i].trace_id, sizeof(s->links[i].trace_id));
+		json_key(j, "spanId");
+		json_hex(j, s->links[i].span_id, sizeof(s->links[i].span_id));
+		json_object_end(j);
+	}
+	json_array_end(j);
+	if (s->links_dropped) {
+		json_key(j, "droppedLinksCount");
+		json_u64(j, s->links_dropped);
+	}
+}
+
 static void otlp_json_status(struct json *j, const struct span *s)
 {
 	json_key(j, "status");
@@ -127,6 +148,7 @@ static void otlp_json_span(struct json *j, const struct span *s)
 	json_key(j, "endTimeUnixNano");
 	json_u64_str(j, s->end_ns + s->realtime_offset_ns);
 	otlp_json_attrs(j, s);
+	otlp_json_links(j, s);
 	otlp_json_status(j, s);
 	json_object_end(j);
 }

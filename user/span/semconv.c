@@ -71,7 +71,11 @@ static void pass(struct semconv *s, const enum attr_id *ids, size_t n)
 		pass(s, pass_ids, sizeof(pass_ids) / sizeof(pass_ids[0]));            \
 	} while (0)
 
+/* Does this end answer? */
 static bool is_server(const struct semconv *s) { return s->x->role == PLUMB_ROLE_SERVER; }
+
+/* Is it the one that was connected to? Who asks is, almost always, who connected. */
+static bool is_server_end(const struct semconv *s) { return is_server(s) != ((s->x->flags & EXCHANGE_REVERSED) != 0); }
 
 static struct slice join2(struct semconv *s, struct slice a, struct slice b)
 {
@@ -125,8 +129,8 @@ static struct slice put_peer(struct semconv *s)
 static struct slice put_server_socket(struct semconv *s, struct slice peer)
 {
 	const struct exchange_ends *e = &s->x->ends;
-	const struct endpoint *end = is_server(s) ? &e->local : &e->remote;
-	struct slice text = e->family == AF_UNIX || !is_server(s) ? peer : address_text(s->text, e->family, end->addr);
+	const struct endpoint *end = is_server_end(s) ? &e->local : &e->remote;
+	struct slice text = e->family == AF_UNIX || !is_server_end(s) ? peer : address_text(s->text, e->family, end->addr);
 
 	put_str(s, ATTR_SERVER_ADDRESS, text);
 	if (text.len && end->port && e->family != AF_UNIX)
@@ -532,19 +536,36 @@ static void semconv_rpc(struct semconv *s)
 
 /* --- Messaging: https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/ --- */
 
+/*
+ * A client that sends is a producer; who is given what a broker delivers is a consumer, and the exchange lasts until it has confirmed that (for which the conventions
+ * have the type "process"). The broker's own ends are not in the conventions: it serves what it is asked, and produces what it delivers.
+ */
+static void messaging_kind(struct semconv *s, struct slice *type)
+{
+	bool delivered = (s->x->flags & EXCHANGE_REVERSED) != 0;
+
+	if (delivered && is_server_end(s))
+		*type = SLICE_LIT("send");
+	if (delivered)
+		s->span->kind = is_server_end(s) ? SPAN_PRODUCER : SPAN_CONSUMER;
+	else if (slice_eq(*type, SLICE_LIT("send")) && !is_server(s))
+		s->span->kind = SPAN_PRODUCER;
+}
+
 static void semconv_messaging(struct semconv *s)
 {
-	struct slice operation = in_str(s, ATTR_MESSAGING_OPERATION_NAME), type = in_str(s, ATTR_MESSAGING_OPERATION_TYPE);
+	struct slice operation = in_str(s, ATTR_MESSAGING_OPERATION_NAME), type = in_str(s, ATTR_MESSAGING_OPERATION_TYPE), system = in_str(s, ATTR_MESSAGING_SYSTEM);
 
-	if (slice_eq(type, SLICE_LIT("send")) && !is_server(s))
-		s->span->kind = SPAN_PRODUCER;
-	else if (slice_eq(type, SLICE_LIT("process")) && !is_server(s))
-		s->span->kind = SPAN_CONSUMER;
+	messaging_kind(s, &type);
 	s->span->name = join2(s, operation, in_str(s, ATTR_MESSAGING_DESTINATION_NAME));
 	if (!s->span->name.len)
 		s->span->name = slice_str(s->protocol);
-	PASS(s, ATTR_MESSAGING_SYSTEM, ATTR_MESSAGING_DESTINATION_NAME, ATTR_MESSAGING_OPERATION_NAME, ATTR_MESSAGING_OPERATION_TYPE,
-	     ATTR_MESSAGING_BATCH_MESSAGE_COUNT);
+	put_str(s, ATTR_MESSAGING_SYSTEM, system.len ? system : slice_str(s->protocol));
+	put_str(s, ATTR_MESSAGING_OPERATION_TYPE, type);
+	PASS(s, ATTR_MESSAGING_OPERATION_NAME, ATTR_MESSAGING_DESTINATION_NAME, ATTR_MESSAGING_BATCH_MESSAGE_COUNT, ATTR_MESSAGING_DESTINATION_PARTITION_ID,
+	     ATTR_MESSAGING_DESTINATION_SUBSCRIPTION_NAME, ATTR_MESSAGING_CONSUMER_GROUP_NAME, ATTR_MESSAGING_CLIENT_ID, ATTR_MESSAGING_MESSAGE_ID,
+	     ATTR_MESSAGING_MESSAGE_CONVERSATION_ID, ATTR_MESSAGING_MESSAGE_BODY_SIZE, ATTR_MESSAGING_KAFKA_OFFSET, ATTR_MESSAGING_RABBITMQ_ROUTING_KEY,
+	     ATTR_MESSAGING_RABBITMQ_DELIVERY_TAG, ATTR_MESSAGING_RESPONSE_CODE);
 	put_error(s, exchange_error(s));
 	put_server_socket(s, put_peer(s));
 }
@@ -552,6 +573,7 @@ static void semconv_messaging(struct semconv *s)
 void semconv_apply(struct semconv *s)
 {
 	s->span->kind = is_server(s) ? SPAN_SERVER : SPAN_CLIENT;
+	s->span->server_end = is_server_end(s);
 	if (s->span->family == PROTO_FAMILY_HTTP && s->in[ATTR_RPC_SYSTEM_NAME])
 		s->span->family = PROTO_FAMILY_RPC; /* what is carried says more than what carries it */
 	switch ((enum proto_family)s->span->family) {
