@@ -151,7 +151,12 @@ struct outcome {
 };
 
 static char dir[] = "/tmp/plumb-nomem-XXXXXX";
-static char recording[64], capture[64], config[64], metrics[64], spool[64];
+/* The fixtures are recorded in pieces: each place is tried with the fixtures of its own piece alone, so the time grows with their number and not with its square. */
+enum { PIECES_MAX = 256, FIXTURES_A_PIECE = 4 };
+static char pieces[PIECES_MAX][64];
+static size_t npieces;
+static const char *recording = pieces[0]; /* of the scenario that runs */
+static char capture[64], config[64], metrics[64], spool[64];
 
 static char *in_dir(char path[64], const char *name)
 {
@@ -439,14 +444,20 @@ static void web(struct outcome *o)
 	o->adds_up = true;
 }
 
-static const struct scenario {
+struct scenario {
 	const char *name;
 	void (*run)(struct outcome *o);
-} scenarios[] = {
-	{ "config_check", config_check }, { "config_defaults", config_defaults }, { "replay_json", replay_json },
-	{ "replay_otlp_json", replay_otlp_json }, { "replay_console", replay_console }, { "replay_capture", replay_capture },
-	{ "record_again", record_again }, { "otlp_http", otlp_http }, { "otlp_grpc_spool", otlp_grpc_spool }, { "web", web },
+	const char *recording; /* a piece; NULL: the first */
 };
+
+static const struct scenario scenarios[] = {
+	{ "config_check", config_check, NULL }, { "config_defaults", config_defaults, NULL },
+	{ "replay_otlp_json", replay_otlp_json, NULL }, { "replay_console", replay_console, NULL }, { "replay_capture", replay_capture, NULL },
+	{ "record_again", record_again, NULL }, { "otlp_http", otlp_http, NULL }, { "otlp_grpc_spool", otlp_grpc_spool, NULL }, { "web", web, NULL },
+};
+
+static struct scenario replays[PIECES_MAX];
+static char replay_names[PIECES_MAX][32];
 
 /* True: fewer than n allocations were made. */
 static bool run_one(const struct scenario *s, unsigned long n, bool rest, const struct outcome *usual)
@@ -476,6 +487,7 @@ static void survives(void **state)
 	unsigned long n[2];
 
 	gettimeofday(&from, NULL);
+	recording = s->recording ? s->recording : pieces[0];
 	armed_at = 0;
 	s->run(&usual);
 	if (usual.failed)
@@ -496,6 +508,7 @@ struct writer {
 	struct recorder *r;
 	FILE *pcap;
 	uint64_t sock, now;
+	size_t fixtures; /* of this piece */
 };
 
 static void write_record(struct writer *w, struct record *rec, uint16_t type, struct slice payload)
@@ -561,9 +574,33 @@ static void write_fixture(struct writer *w, const char *path, uint16_t id)
 	fixture_done(&f);
 }
 
-static void write_files(void)
+static void begin_piece(struct writer *w)
 {
 	static const char facts[] = "service.name=shop\0process.executable.path=/usr/bin/shop";
+	char error[256], name[32];
+
+	assert_true(npieces < PIECES_MAX);
+	snprintf(name, sizeof(name), "%zu.plumb", npieces);
+	in_dir(pieces[npieces], name);
+	snprintf(replay_names[npieces], sizeof(replay_names[npieces]), "replay_json_%zu", npieces);
+	replays[npieces] = (struct scenario){ replay_names[npieces], replay_json, pieces[npieces] };
+	assert_int_equal(recorder_open(pieces[npieces++], NULL, &w->r, error, sizeof(error)), 0);
+	struct record start = { .u.start = { .abi_version = 1 } };
+	write_record(w, &start, PLUMB_REC_START, SLICE_NONE);
+	struct record process = { .u.process = { .pid = 100, .start_ns = 1, .count = 2, .bytes = sizeof(facts) } };
+	write_record(w, &process, PLUMB_REC_PROCESS, slice_make(facts, sizeof(facts)));
+	w->fixtures = 0;
+}
+
+static void end_piece(struct writer *w)
+{
+	if (w->r)
+		assert_int_equal(recorder_close(w->r), 0);
+	w->r = NULL;
+}
+
+static void write_files(void)
+{
 	static const uint32_t pcap_header[6] = { 0xa1b2c3d4, 2 | 4 << 16, 0, 0, 262144, 101 /* raw IP */ };
 	static const struct { const char *symbol; uint16_t id; } parsers[] = {
 #define PROTOCOL(id_, symbol_, ...) { #symbol_, PLUMB_PROTO_##id_ },
@@ -571,26 +608,26 @@ static void write_files(void)
 #undef PROTOCOL
 	};
 	struct writer w = { .now = 1000000000 };
-	char error[256];
 
-	assert_int_equal(recorder_open(recording, NULL, &w.r, error, sizeof(error)), 0);
+	npieces = 0;
 	w.pcap = fopen(capture, "we");
 	assert_non_null(w.pcap);
 	assert_int_equal(fwrite(pcap_header, sizeof(pcap_header), 1, w.pcap), 1);
-	struct record start = { .u.start = { .abi_version = 1 } };
-	write_record(&w, &start, PLUMB_REC_START, SLICE_NONE);
-	struct record process = { .u.process = { .pid = 100, .start_ns = 1, .count = 2, .bytes = sizeof(facts) } };
-	write_record(&w, &process, PLUMB_REC_PROCESS, slice_make(facts, sizeof(facts)));
 	for (size_t i = 0; i < sizeof(parsers) / sizeof(*parsers); i++) {
 		char pattern[256];
 		glob_t g;
 		snprintf(pattern, sizeof(pattern), "tests/proto/%s/*.fix", parsers[i].symbol);
 		assert_int_equal(glob(pattern, 0, NULL, &g), 0);
-		for (size_t k = 0; k < g.gl_pathc; k++)
+		for (size_t k = 0; k < g.gl_pathc; k++) {
+			if (!w.r || w.fixtures++ == FIXTURES_A_PIECE) {
+				end_piece(&w);
+				begin_piece(&w);
+			}
 			write_fixture(&w, g.gl_pathv[k], parsers[i].id);
+		}
 		globfree(&g);
 	}
-	assert_int_equal(recorder_close(w.r), 0);
+	end_piece(&w);
 	assert_int_equal(fclose(w.pcap), 0);
 }
 
@@ -601,7 +638,6 @@ static int set_up(void **state)
 	(void)state;
 	if (!mkdtemp(dir))
 		return -1;
-	in_dir(recording, "a.plumb");
 	in_dir(capture, "a.pcap");
 	in_dir(config, "plumb.yaml");
 	in_dir(metrics, "metrics.prom");
@@ -626,28 +662,36 @@ static int tear_down(void **state)
 	return system(line);
 }
 
+/* One scenario, with the allocation of this number refused: what it says, and where. */
+static int show(const struct scenario *s, char **argv, bool rest)
+{
+	struct outcome o = { .failed = false };
+
+	recording = s->recording ? s->recording : pieces[0];
+	armed_at = strtoul(argv[2], NULL, 10);
+	armed_rest = rest;
+	show_place = true;
+	s->run(&o);
+	printf("%s: %s, %llu and %llu lost, %lu allocations: %s\n", argv[1], o.failed ? "failed" : "done", (unsigned long long)o.good,
+	       (unsigned long long)o.lost, (unsigned long)allocations, o.said);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	struct CMUnitTest tests[sizeof(scenarios) / sizeof(*scenarios)];
-	size_t n = 0;
+	struct CMUnitTest tests[sizeof(scenarios) / sizeof(*scenarios) + PIECES_MAX];
+	size_t n = 0, fixed = sizeof(scenarios) / sizeof(*scenarios);
 
-	for (size_t i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++) {
-		if (argc > 2 && strcmp(argv[1], scenarios[i].name) == 0) {
-			struct outcome o = { .failed = false };
-			if (set_up(NULL))
-				return 1;
-			armed_at = strtoul(argv[2], NULL, 10);
-			armed_rest = argc > 3;
-			show_place = true;
-			scenarios[i].run(&o);
-			printf("%s: %s, %llu and %llu lost, %lu allocations: %s\n", argv[1], o.failed ? "failed" : "done", (unsigned long long)o.good,
-			       (unsigned long long)o.lost, (unsigned long)allocations, o.said);
-			return tear_down(NULL);
-		}
-		if (argc > 1 && strcmp(argv[1], scenarios[i].name) != 0)
+	if (set_up(NULL))
+		return 1;
+	for (size_t i = 0; i < fixed + npieces; i++) {
+		const struct scenario *s = i < fixed ? &scenarios[i] : &replays[i - fixed];
+		if (argc > 1 && strcmp(argv[1], s->name) != 0)
 			continue;
-		tests[n++] = (struct CMUnitTest){ .name = scenarios[i].name, .test_func = survives, .initial_state = (void *)(uintptr_t)&scenarios[i] };
+		if (argc > 2)
+			return show(s, argv, argc > 3) || tear_down(NULL);
+		tests[n++] = (struct CMUnitTest){ .name = s->name, .test_func = survives, .initial_state = (void *)(uintptr_t)s };
 	}
 	log_set_name("plumb");
-	return _cmocka_run_group_tests("nomem", tests, n, set_up, tear_down);
+	return _cmocka_run_group_tests("nomem", tests, n, NULL, tear_down);
 }

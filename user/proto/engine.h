@@ -43,7 +43,7 @@ struct proto_counts {
 	uint64_t parsers_refused; /* no memory for the state of a parser: what was to be parsed is lost */
 	uint64_t parser_bytes;    /* allocated by parsers now */
 	uint64_t parser_bytes_refused; /* times that they wanted more than there is: headers are not understood, statements not known */
-	uint64_t exchanges_refused; /* at the maximum */
+	uint64_t exchanges_refused; /* at the maximum, or without memory */
 	uint64_t exchanges_evicted; /* of connections with many, the table was full */
 	uint64_t exchanges_open;
 	uint64_t policy_raised; /* capture was raised because a head was cut, or the client pipelines */

@@ -109,7 +109,8 @@ static void key_add(struct pairing *p, struct exchange *x)
 		x->state |= TWIN; /* the older one is answered first */
 		old->state |= HAS_TWINS;
 	} else {
-		(void)map_put(&p->keyed, x->hash, x); /* cannot be full; without memory the response stays unmatched */
+		if (map_put(&p->keyed, x->hash, x)) /* never full, but there may be no memory: its response will find nothing */
+			p->counts->exchanges_refused++;
 	}
 }
 
