@@ -344,7 +344,7 @@ static bool known_attribute(struct slice name)
 #define ATTR(id, name, type) #id,
 #include "model/attribute.def"
 #undef ATTR
-		"key", "error_type"
+		"key", "error_type", "next"
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)

@@ -37,6 +37,7 @@ struct logical {
 	uint32_t flags; /* of all events */
 	bool keyed, ended;
 	uint64_t key;
+	uint16_t next;       /* of a switch */
 	uint64_t begin, end; /* stream offsets */
 	struct buffer attrs; /* text; empty once `line` is made */
 	bool lost;           /* no message but the word `lost` */
@@ -220,6 +221,7 @@ static void take_event(struct run *r, enum proto_side side, const struct message
 		return;
 	}
 	m->flags |= e->flags;
+	m->next = e->flags & MESSAGE_SWITCH ? e->next : m->next;
 	if (e->flags & MESSAGE_ERROR)
 		memcpy(m->error_type, e->error_type, sizeof(m->error_type));
 	for (uint32_t i = 0; i < e->nattrs; i++)
@@ -403,6 +405,13 @@ static void run_init(struct run *r, const struct fixture *f)
 		void *external = f->ops->open(&r->memory);
 		memcpy(r->state, &external, sizeof(external));
 	}
+	if (!f->ops->session)
+		return;
+	/* Its request was begun by the protocol that switched to it. */
+	struct logical *m = add_message(r, PROTO_TO_SERVER);
+	m->kind = MESSAGE_REQUEST;
+	m->keyed = true;
+	m->key = PROTO_SESSION_KEY;
 }
 
 static void run_done(struct run *r)
@@ -437,6 +446,10 @@ static char *message_line(const struct logical *m)
 			buffer_append_str(&b, words[i].word);
 	if (!m->lost && !m->ended)
 		buffer_append_str(&b, " unfinished");
+	if (m->next == MESSAGE_NEXT_ANY)
+		buffer_append_str(&b, " next=\"any\"");
+	else if (m->next)
+		buffer_printf(&b, " next=\"%s\"", proto_get(m->next)->name);
 	if (m->keyed)
 		buffer_printf(&b, " key=%llu", (unsigned long long)m->key);
 	if (m->error_type[0]) {

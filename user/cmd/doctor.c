@@ -55,6 +55,7 @@ static int print_protocols(void)
 #define families_DNS "DNS"
 #define families_RPC "RPC"
 #define families_MESSAGING "MESSAGING"
+#define families_WEBSOCKET "WEBSOCKET"
 #include "../../bpf/abi/protocols.def"
 #undef PROTOCOL
 #undef T

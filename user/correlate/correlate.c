@@ -425,10 +425,11 @@ void correlate_begin(struct correlate *c, struct exchange *x)
 
 	if (!n)
 		return;
-	x->conn->correlate = n;
+	if (!(x->flags & EXCHANGE_SESSION))
+		x->conn->correlate = n;
 	if ((x->flags & EXCHANGE_NO_REQUEST) || x->response.end_ns)
 		return; /* heard of when it was over: whatever was being handled then is not now */
-	if (n->role == PLUMB_ROLE_SERVER)
+	if (n->role == PLUMB_ROLE_SERVER && !(x->flags & EXCHANGE_SESSION))
 		thread_handles(c, n);
 	else if (n->role == PLUMB_ROLE_CLIENT)
 		thread_join(c, n);

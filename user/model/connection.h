@@ -66,6 +66,7 @@ struct progress {
 	bool end_after_skip;
 	bool until_close;
 	bool switch_after;         /* MESSAGE_SWITCH takes effect when the message ends */
+	uint16_t next;             /* message.next of that */
 	bool refused;              /* the request has no exchange because of a limit */
 };
 
@@ -89,6 +90,7 @@ struct connection {
 	uint64_t opened_ns, seen_ns; /* first and latest record */
 	uint8_t phase;           /* enum connection_phase */
 	uint16_t protocol;       /* PLUMB_PROTO_* */
+	uint16_t next;           /* with phase OPAQUE: what a message switched to just now (message.next) */
 	uint8_t detect_tries;
 	struct stream streams[2]; /* by enum plumb_direction */
 	bool redo;               /* set by the consumer in bytes(): offer the other direction's waiting bytes first, then these again */

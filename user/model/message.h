@@ -29,7 +29,8 @@ enum message_kind {
 /* The request expects no response (PostgreSQL Terminate …); the exchange ends with it. */
 #define MESSAGE_NO_RESPONSE 32u
 /*
- * From now on the stream is another protocol (HTTP 101 or CONNECT 2xx, SSLRequest accepted): both directions stop being parsed.
+ * Behind this message both directions are another protocol (HTTP 101 or CONNECT 2xx, SSLRequest accepted): the one that `next` says. With INTERIM its
+ * request stays open, and is answered there.
  */
 #define MESSAGE_SWITCH 64u
 /* The message lasts until the stream ends (HTTP close-delimited body). */
@@ -52,11 +53,14 @@ enum message_kind {
 /* With BEGIN of a request: it is answered in some cases only (memcached's quiet commands), and silence is no failure. */
 #define MESSAGE_QUIET 2048u
 
+enum { MESSAGE_NEXT_ANY = 0xffff };
+
 struct message {
 	enum message_kind kind;
 	uint32_t flags;
 	bool keyed;       /* pair by key; else first in, first out */
 	uint64_t key;     /* stream id, correlation id, transaction id */
+	uint16_t next;    /* with SWITCH: PLUMB_PROTO_*, MESSAGE_NEXT_ANY = as at the start of a connection, 0 = nothing that is parsed */
 	uint32_t nattrs;
 	struct attr attrs[MESSAGE_ATTRS_MAX]; /* strings are views into the input or into the parser's state, valid until the next parse call */
 	char error_type[MESSAGE_ERROR_TYPE_LEN]; /* value of error.type when MESSAGE_ERROR, NUL-terminated */

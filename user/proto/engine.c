@@ -38,6 +38,7 @@ int proto_engine_new(const struct proto_engine_options *o, const struct proto_en
 		e->enabled[id] = !o->enabled || o->enabled[id];
 	e->memory.max = o->max_parser_bytes ? o->max_parser_bytes : PARSER_BYTES_MAX;
 	pairing_init(&e->pairing, o, h, &e->counts);
+	e->pairing.enabled = e->enabled;
 	*ret_engine = e;
 	return 0;
 }
@@ -320,6 +321,7 @@ static bool parse_one(struct proto_engine *e, struct connection *c, enum plumb_d
 	r->message.flags = 0;
 	r->message.keyed = false;
 	r->message.key = 0;
+	r->message.next = PLUMB_PROTO_NONE;
 	r->message.nattrs = 0;
 	r->message.error_type[0] = 0;
 	enum parse_status status = ops->parse(c->parser, side_of(c, dir), rest, r);
@@ -359,14 +361,37 @@ static bool parse_one(struct proto_engine *e, struct connection *c, enum plumb_d
 	return true;
 }
 
-/* MESSAGE_SWITCH: pairing has ended the message that says so. */
-static void leave_switched(struct proto_engine *e, struct connection *c, uint64_t time_ns)
+/* True: the protocol that c->next names is parsed from here on, or looked for. */
+static bool go_on_as(struct proto_engine *e, struct connection *c, uint16_t next, uint64_t time_ns)
 {
+	const struct detection found = { next, c->role };
+
+	if (next != MESSAGE_NEXT_ANY && (!proto_get(next) || !e->enabled[next]))
+		return false;
+	pairing_switch(&e->pairing, c, next, time_ns);
+	close_external(c);
+	if (next != MESSAGE_NEXT_ANY)
+		return start_parsing(e, c, &found);
+	c->phase = CONNECTION_DETECT;
+	c->protocol = PLUMB_PROTO_NONE;
+	c->detect_tries = 0;
+	return true;
+}
+
+/* MESSAGE_SWITCH: pairing has ended the message that says so. True: what comes is looked at. */
+static bool leave_switched(struct proto_engine *e, struct connection *c, uint64_t time_ns)
+{
+	uint16_t next = c->next;
+
 	if (c->phase != CONNECTION_OPAQUE || (c->streams[0].skip_until == UINT64_MAX && c->streams[1].skip_until == UINT64_MAX))
-		return;
+		return false;
+	c->next = PLUMB_PROTO_NONE;
+	if (next && go_on_as(e, c, next, time_ns))
+		return true;
 	e->counts.opaque++;
 	pairing_close(&e->pairing, c, "", EXCHANGE_HOLE, time_ns);
 	make_opaque(e, c);
+	return false;
 }
 
 static size_t parse(struct proto_engine *e, struct connection *c, enum plumb_direction dir, struct slice in, uint64_t time_ns)
@@ -388,14 +413,14 @@ static size_t parse(struct proto_engine *e, struct connection *c, enum plumb_dir
 		}
 		if (!parse_one(e, c, dir, in, &idle, &at))
 			break;
+		if (leave_switched(e, c, time_ns) && c->phase == CONNECTION_DETECT)
+			return at;
 	}
-	if (c->phase == CONNECTION_PARSE) {
-		if (c->pipelines)
-			ask_for_all(e, c);
-		return at;
-	}
-	leave_switched(e, c, time_ns);
-	return in.len;
+	if (c->phase != CONNECTION_PARSE)
+		return in.len;
+	if (c->pipelines)
+		ask_for_all(e, c);
+	return at;
 }
 
 /* conn_handler. */
@@ -463,7 +488,7 @@ static void on_skipped(void *ctx, struct connection *c, enum plumb_direction dir
 	if (c->phase != CONNECTION_PARSE || !c->progress[dir].end_after_skip)
 		return;
 	pairing_end(&e->pairing, c, dir, c->streams[dir].next, time_ns);
-	leave_switched(e, c, time_ns);
+	(void)leave_switched(e, c, time_ns);
 }
 
 /* What passed since was not looked at: whatever was under way is over, and nothing is known of what was. */

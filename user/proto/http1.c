@@ -40,8 +40,10 @@ enum phase {
 #define FRAME_CODING 4u      /* Transfer-Encoding was there */
 #define FRAME_CHUNKED 8u     /* its last coding is chunked */
 #define FRAME_LINE_SEEN 16u  /* the start line was found good while its headers are awaited */
+#define FRAME_H2C 32u        /* Upgrade names HTTP/2 */
+#define FRAME_WEBSOCKET 64u  /* Upgrade names WebSocket */
 
-enum known_header { HEADER_OTHER, HEADER_LENGTH, HEADER_CODING, HEADER_ATTR };
+enum known_header { HEADER_OTHER, HEADER_LENGTH, HEADER_CODING, HEADER_UPGRADE, HEADER_ATTR };
 enum request_kind { KIND_NORMAL, KIND_HEAD, KIND_CONNECT };
 
 struct http1_side {
@@ -140,6 +142,7 @@ static enum known_header header_kind(struct slice name, unsigned *ret_index)
 	switch (name.len) {
 	case 2: attr = is_attr(name, AT_B3, ret_index); break;
 	case 4: attr = is_attr(name, AT_HOST, ret_index); break;
+	case 7: return slice_ieq(name, SLICE_LIT("upgrade")) ? HEADER_UPGRADE : HEADER_OTHER;
 	case 10: attr = is_attr(name, last == 't' ? AT_AGENT : AT_TRACESTATE, ret_index); break;
 	case 11: attr = is_attr(name, last == 't' ? AT_TRACEPARENT : AT_B3_SPAN, ret_index); break;
 	case 12: attr = is_attr(name, ascii_lower(name.ptr[5]) == 't' ? AT_B3_TRACE : AT_B3_SAMPLED, ret_index); break;
@@ -195,12 +198,26 @@ static void take_coding(struct http1_side *s, struct slice value)
 	}
 }
 
+static void take_upgrade(struct http1_side *s, struct slice value)
+{
+	struct slice part;
+
+	while (next_part(&value, &part)) {
+		if (slice_ieq(part, SLICE_LIT("websocket")))
+			s->frame |= FRAME_WEBSOCKET;
+		else if (slice_ieq(part, SLICE_LIT("h2c")))
+			s->frame |= FRAME_H2C;
+	}
+}
+
 static void take_framing(struct http1_side *s, enum known_header kind, struct slice value)
 {
 	if (kind == HEADER_LENGTH)
 		take_length(s, value);
 	else if (kind == HEADER_CODING)
 		take_coding(s, value);
+	else if (kind == HEADER_UPGRADE)
+		take_upgrade(s, value);
 }
 
 /* Bytes before the colon; 0 if there is none, or something there that is no text. */
@@ -309,9 +326,10 @@ static void end_request_head(struct http1_side *s, struct parse_result *ret)
 	ret->skip = s->length;
 }
 
-static void switch_protocol(struct http1_state *st, struct message *m)
+static void switch_protocol(struct http1_state *st, uint16_t next, struct message *m)
 {
 	m->flags |= MESSAGE_END | MESSAGE_SWITCH;
+	m->next = next;
 	st->side[0].phase = st->side[1].phase = PHASE_SWITCHED;
 }
 
@@ -322,14 +340,17 @@ static void end_response_head(struct http1_state *st, struct http1_side *s, stru
 
 	s->phase = PHASE_START;
 	if (s->status < 200) {
-		if (s->status == 101)
-			switch_protocol(st, m);
-		else
+		if (s->status != 101) {
 			m->flags |= MESSAGE_END;
+			return;
+		}
+		switch_protocol(st, s->frame & FRAME_WEBSOCKET ? PLUMB_PROTO_WEBSOCKET : s->frame & FRAME_H2C ? PLUMB_PROTO_HTTP2 : PLUMB_PROTO_NONE, m);
+		if (m->next == PLUMB_PROTO_HTTP2)
+			m->flags |= MESSAGE_INTERIM; /* the answer comes there, in stream 1 (RFC 7540, 3.2) */
 		return;
 	}
 	if (s->kind == KIND_CONNECT && s->status < 300) {
-		switch_protocol(st, m);
+		switch_protocol(st, MESSAGE_NEXT_ANY, m);
 	} else if (s->kind == KIND_HEAD || s->status == 204 || s->status == 304) {
 		m->flags |= MESSAGE_END;
 	} else if (s->frame & FRAME_CHUNKED) {

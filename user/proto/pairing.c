@@ -443,6 +443,37 @@ static void end_side(struct pairing *p, struct exchange *x, bool response, uint6
 	complete_if_done(p, x);
 }
 
+/* What the connection becomes lasts as long as it does, and comes from who asked for it. */
+static void begin_session(struct pairing *p, struct connection *c, const struct exchange *from, uint64_t time_ns)
+{
+	enum plumb_direction dir = from->role == PLUMB_ROLE_CLIENT ? PLUMB_EGRESS : PLUMB_INGRESS;
+	struct extent at = { .offset = c->streams[dir].next, .start_ns = time_ns, .end_ns = time_ns, .tid = from->request.tid, .flow = from->request.flow, .side = PROTO_TO_SERVER };
+	const struct message m = { .keyed = true, .key = PROTO_SESSION_KEY };
+	struct exchange *x = exchange_new(p, c, dir, true, &at); /* never in the place of `from`, which has no key */
+
+	if (!x)
+		return;
+	x->protocol = c->next;
+	x->flags |= EXCHANGE_SESSION;
+	for (uint32_t i = 0; i < from->nattrs; i++)
+		if (from->attrs[i].type == ATTR_TYPE_STR)
+			x->attrs[x->nattrs++] = (struct attr){ .id = from->attrs[i].id, .type = ATTR_TYPE_STR, .str = keep_text(p, x, from->attrs[i].str) };
+	set_key(p, x, &m);
+	x->state |= REQUEST_BEGUN;
+	side_begin(&x->request, &at);
+	announce(p, x, time_ns);
+}
+
+static void switch_to(struct pairing *p, struct connection *c, const struct exchange *x, uint16_t next, uint64_t time_ns)
+{
+	const struct proto_ops *ops = proto_get(next);
+
+	c->phase = CONNECTION_OPAQUE;
+	c->next = next;
+	if (x && ops && ops->session && p->enabled[next])
+		begin_session(p, c, x, time_ns);
+}
+
 void pairing_end(struct pairing *p, struct connection *c, enum plumb_direction dir, uint64_t end, uint64_t end_ns)
 {
 	struct progress *pr = &c->progress[dir];
@@ -450,7 +481,7 @@ void pairing_end(struct pairing *p, struct connection *c, enum plumb_direction d
 	bool response = pr->open == 1 + MESSAGE_RESPONSE;
 
 	if (pr->open && pr->switch_after)
-		c->phase = CONNECTION_OPAQUE;
+		switch_to(p, c, x, pr->next, end_ns);
 	pr->open = 0;
 	pr->end_after_skip = pr->until_close = pr->switch_after = pr->refused = false;
 	pr->exchange = NULL;
@@ -726,8 +757,10 @@ static void oneway(struct pairing *p, struct connection *c, enum plumb_direction
 
 	if (m->flags & MESSAGE_BEGIN)
 		p->counts->oneway++;
-	if (m->flags & MESSAGE_SWITCH)
+	if (m->flags & MESSAGE_SWITCH) {
 		pr->switch_after = true;
+		pr->next = m->next;
+	}
 	pr->exchange = NULL;
 	pr->open = 1 + MESSAGE_ONEWAY;
 	pr->until_close |= (m->flags & MESSAGE_UNTIL_CLOSE) != 0;
@@ -766,7 +799,10 @@ void pairing_message(struct pairing *p, struct connection *c, enum plumb_directi
 	pr->open = (uint8_t)(1 + m->kind);
 	pr->exchange = x;
 	pr->until_close |= (m->flags & MESSAGE_UNTIL_CLOSE) != 0;
-	pr->switch_after |= (m->flags & MESSAGE_SWITCH) != 0;
+	if (m->flags & MESSAGE_SWITCH) {
+		pr->switch_after = true;
+		pr->next = m->next;
+	}
 	if (x) {
 		keep_attrs(p, x, m);
 		(response ? &x->response : &x->request)->bytes += at->bytes;
@@ -898,6 +934,27 @@ void pairing_close(struct pairing *p, struct connection *c, const char *error_ty
 		pr->end_after_skip = pr->until_close = pr->switch_after = pr->refused = false;
 	}
 	c->ghosts = 0;
+}
+
+void pairing_switch(struct pairing *p, struct connection *c, uint16_t next, uint64_t time_ns)
+{
+	const struct message m = { .keyed = true, .key = PROTO_SESSION_KEY };
+	struct exchange *x = c->first, *after;
+
+	/* Only what was asked for before the switch is answered behind it. */
+	if (x && !x->keyed && !(x->state & (RESPONSE_BEGUN | EARLY)) && next == PLUMB_PROTO_HTTP2) {
+		x->protocol = next;
+		set_key(p, x, &m);
+	}
+	for (x = c->first; x; x = after) {
+		after = x->next;
+		if (!x->keyed)
+			give_up(p, x, time_ns);
+	}
+	for (int d = 0; d < 2; d++)
+		c->progress[d] = (struct progress){ .want = c->progress[d].want };
+	c->ghosts = 0;
+	c->pipelines = c->may_overlap = c->overlaps = c->response_lost = false;
 }
 
 /* Where bytes were lost, what does not move any more has lost its end: by key nothing that comes later tells. */

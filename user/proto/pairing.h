@@ -24,6 +24,7 @@ enum { PAIRING_SHARES = 64 };
 struct pairing {
 	struct proto_engine_handler handler;
 	struct proto_counts *counts; /* not owned */
+	const bool *enabled;         /* by PLUMB_PROTO_*; not owned */
 	struct process_table *processes;
 	struct slab small, large;    /* exchanges; large arenas */
 	struct map keyed;            /* exchange.hash to the oldest exchange of that key */
@@ -51,7 +52,7 @@ struct extent {
 
 void pairing_init(struct pairing *p, const struct proto_engine_options *o, const struct proto_engine_handler *h, struct proto_counts *counts);
 void pairing_done(struct pairing *p);
-/* A message event. MESSAGE_SWITCH, once its message has ended, makes the connection opaque; the caller looks at c->phase. */
+/* A message event. MESSAGE_SWITCH, once its message has ended, makes the connection opaque; the caller looks at c->phase and c->next. */
 void pairing_message(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct message *m, const struct extent *at);
 /* The message in progress in this direction ends here. */
 void pairing_end(struct pairing *p, struct connection *c, enum plumb_direction dir, uint64_t end, uint64_t end_ns);
@@ -59,6 +60,8 @@ void pairing_end(struct pairing *p, struct connection *c, enum plumb_direction d
 void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction dir, bool whole, const struct extent *at);
 /* What came in this direction is no message: nothing was lost, and yet nobody knows what follows. */
 void pairing_malformed(struct pairing *p, struct connection *c, enum plumb_direction dir, enum proto_side side);
+/* The connection becomes another protocol, in which all is keyed: what goes on there has a key now, and the rest is over. */
+void pairing_switch(struct pairing *p, struct connection *c, uint16_t next, uint64_t time_ns);
 /* Ends all that is open, with error_type (NULL: the peer ended an orderly connection) if the response is not complete ("" = none) and `flags` added. */
 void pairing_close(struct pairing *p, struct connection *c, const char *error_type, uint32_t flags, uint64_t time_ns);
 /* Early responses whose request did not come, requests whose time is up. */

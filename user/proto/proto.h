@@ -38,6 +38,8 @@ enum detect_score {
 	DETECT_CERTAIN = 100, /* a signature that nothing else has */
 };
 
+enum { PROTO_SESSION_KEY = 1 }; /* also of the request that an HTTP/2 connection begins with where HTTP/1 has asked it (RFC 7540, 3.2) */
+
 struct proto_memory;
 
 struct proto_ops {
@@ -84,6 +86,12 @@ struct proto_ops {
 	 */
 	void *(*open)(struct proto_memory *memory);
 	void (*close)(void *external); /* the engine passes what open returned; parse() finds it at the first pointer of its state */
+
+	/*
+	 * Other protocols switch to this one (message.next), and a connection of it is one exchange of key PROTO_SESSION_KEY: it is begun with the attributes of
+	 * the one that switched; the parser gives its parts and ends.
+	 */
+	bool session;
 
 	/* Capture policy once detected: bytes wanted of each I/O call by side, PLUMB_POLICY_ALL for all (records.h). */
 	uint32_t want[2];

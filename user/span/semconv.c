@@ -341,6 +341,28 @@ static void semconv_http(struct semconv *s)
 	PASS(s, ATTR_NETWORK_PROTOCOL_VERSION, ATTR_HTTP_REQUEST_BODY_SIZE, ATTR_HTTP_RESPONSE_BODY_SIZE);
 }
 
+/* --- WebSocket: no conventions; as HTTP has it what was asked for, without what HTTP's metrics would take for a request --- */
+
+static void semconv_websocket(struct semconv *s)
+{
+	struct slice scheme = SLICE_LIT("ws");
+	struct url u;
+	struct authority a;
+
+	url_parse_target(in_str(s, ATTR_RAW_TARGET), false, &u);
+	url_parse_authority(u.authority.len ? u.authority : in_str(s, ATTR_RAW_HOST), &a);
+	s->span->name = SLICE_LIT("websocket");
+	put_str(s, ATTR_URL_SCHEME, scheme);
+	if (is_server(s))
+		http_server_side(s, &u, SLICE_LIT("websocket"));
+	else
+		http_url_full(s, &u, scheme, &a);
+	PASS(s, ATTR_WEBSOCKET_CLIENT_MESSAGES, ATTR_WEBSOCKET_SERVER_MESSAGES, ATTR_WEBSOCKET_CLOSE_CODE);
+	put_error(s, exchange_error(s));
+	http_server(s, &a, SLICE_LIT("http"), put_peer(s));
+	put_str(s, ATTR_NETWORK_PROTOCOL_NAME, SLICE_LIT("websocket"));
+}
+
 /* --- Databases: https://opentelemetry.io/docs/specs/semconv/database/database-spans/ --- */
 
 /*
@@ -582,6 +604,7 @@ void semconv_apply(struct semconv *s)
 	case PROTO_FAMILY_DNS: semconv_dns(s); break;
 	case PROTO_FAMILY_RPC: semconv_rpc(s); break;
 	case PROTO_FAMILY_MESSAGING: semconv_messaging(s); break;
+	case PROTO_FAMILY_WEBSOCKET: semconv_websocket(s); break;
 	case PROTO_FAMILY_NONE:
 		s->span->name = slice_str(s->protocol);
 		put_error(s, exchange_error(s));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// h2d serves the routes of the truth tests over HTTP/2 without TLS, to clients that know that it does: h2d PORT
+// h2d serves the routes of the truth tests over HTTP/2 without TLS, to clients that know that it does: h2d PORT; "h2d PORT upgrade" also to those that ask in HTTP/1.1
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/h2c"
 )
 
 func answer(w http.ResponseWriter, r *http.Request) {
@@ -63,6 +64,10 @@ func main() {
 		os.Exit(1)
 	}
 	server := &http2.Server{MaxConcurrentStreams: 250}
+	if len(os.Args) > 2 {
+		fmt.Fprintln(os.Stderr, http.Serve(listener, h2c.NewHandler(http.HandlerFunc(answer), server)))
+		os.Exit(1)
+	}
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
