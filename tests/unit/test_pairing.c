@@ -896,12 +896,54 @@ static void a_switched_connection_is_opaque(void **state)
 	fixture_done(&f);
 }
 
+/* What a load balancer writes in front of a connection is of no protocol, however it is cut; and what only looks like it is no such thing. */
+static void a_proxys_header_is_passed_over(void **state)
+{
+	static const struct { const char *bytes; size_t len; bool is_one; } cases[] = {
+#define HEADER(s, is) { s, sizeof(s) - 1, is }
+		HEADER("PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n", true), HEADER("PROXY UNKNOWN\r\n", true),
+		HEADER("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\2\1\xc6\x33\x64\7\xdc\4\1\xbb", true), HEADER("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", true),
+		HEADER("PROXY TCP5 192.0.2.1 198.51.100.7 56324 443\r\n", false), HEADER("\r\n\r\n\0\r\nQUIT\n\x31\x11\0\0", false),
+		HEADER("\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff", false),
+	};
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(cases) / sizeof(*cases); k++) {
+		for (size_t cut = 0; cut <= (cases[k].is_one ? cases[k].len : 0); cut++) {
+			struct fixture f;
+			struct proto_counts n;
+			char first[256];
+			size_t len = cases[k].len;
+
+			memcpy(first, cases[k].bytes, len);
+			memcpy(first + len, "*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n", 22);
+			fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+			if (cut)
+				io(&f, PLUMB_EGRESS, first, cut, cut);
+			io(&f, PLUMB_EGRESS, first + cut, len + 22 - cut, len + 22 - cut);
+			response(&f);
+			request(&f);
+			response(&f);
+			proto_engine_counts(f.engine, &n);
+			if (cases[k].is_one) {
+				assert_int_equal(f.ended, 2);
+				assert_int_equal(f.latest.request.bytes, 22);
+				assert_int_equal(f.holes + f.no_request + f.errors, 0);
+			} else {
+				assert_true(f.no_request + f.holes > 0 || f.ended < 2);
+			}
+			fixture_done(&f);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pipeline_is_captured_whole),
 		cmocka_unit_test(a_switched_connection_is_opaque), cmocka_unit_test(what_nobody_knows_is_given_up),
 		cmocka_unit_test(blank_lines_are_no_tries),
+		cmocka_unit_test(a_proxys_header_is_passed_over),
 		cmocka_unit_test(a_bogus_first_line_is_forgotten),
 		cmocka_unit_test(kinds_beyond_the_queue_are_marked),
 		cmocka_unit_test(a_long_value_is_not_asked_for),

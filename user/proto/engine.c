@@ -7,6 +7,7 @@
 #include "proto/detect.h"
 #include "proto/memory.h"
 #include "proto/pairing.h"
+#include "proto/proxy_header.h"
 
 enum {
 	TRIES_FRESH = 4,        /* looks at a connection seen from its start before it is given up */
@@ -394,12 +395,12 @@ static bool leave_switched(struct proto_engine *e, struct connection *c, uint64_
 	return false;
 }
 
-static size_t parse(struct proto_engine *e, struct connection *c, enum plumb_direction dir, struct slice in, uint64_t time_ns)
+/* From `at` on; how far it came. */
+static size_t parse(struct proto_engine *e, struct connection *c, enum plumb_direction dir, struct slice in, size_t at, uint64_t time_ns)
 {
 	struct stream *s = &c->streams[dir];
 	struct progress *pr = &c->progress[dir];
 	unsigned idle = 0;
-	size_t at = 0;
 
 	if (!s->lost && s->next + in.len < pr->need_until)
 		return 0;
@@ -429,20 +430,24 @@ static size_t on_bytes(void *ctx, struct connection *c, enum plumb_direction dir
 {
 	struct proto_engine *e = ctx;
 	bool drop = false;
+	size_t from = 0; /* behind a proxy's header */
 
 	if (pairing_has_early(&e->pairing, time_ns))
 		pairing_tick(&e->pairing, time_ns);
 	if (c->phase == CONNECTION_OPAQUE)
 		return in.len;
 	if (c->phase == CONNECTION_DETECT) {
-		if (!try_detect(e, c, dir, in, &drop))
-			return drop ? in.len : 0;
+		from = proxy_header_len(in);
+		if (from == SIZE_MAX)
+			return 0;
+		if (from == in.len || !try_detect(e, c, dir, slice_from(in, from), &drop))
+			return drop || from == in.len ? in.len : 0;
 		if (waiting(c, other(dir)).len) {
 			c->redo = true; /* they came first */
 			return 0;
 		}
 	}
-	return parse(e, c, dir, in, time_ns);
+	return parse(e, c, dir, in, from, time_ns);
 }
 
 /* A head that was cut too short: more of it next time. */
