@@ -38,6 +38,7 @@ servers() {
 		prometheus prometheus
 		promtool prometheus
 		curl curl
+		microsocks microsocks
 	LIST
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 }

@@ -56,6 +56,7 @@ static int print_protocols(void)
 #define families_RPC "RPC"
 #define families_MESSAGING "MESSAGING"
 #define families_WEBSOCKET "WEBSOCKET"
+#define families_NONE "-"
 #include "../../bpf/abi/protocols.def"
 #undef PROTOCOL
 #undef T
