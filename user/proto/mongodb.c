@@ -3,8 +3,8 @@
  * MongoDB's wire protocol: OP_MSG, OP_COMPRESSED, and the opcodes of servers before 5.1 that drivers still greet with. Headers are mongodb_wire.c, what
  * messages say mongodb_request.c and mongodb_reply.c.
  *
- * A reply repeats the request's id, which is the key. Of a message its first MONGODB_READ_MAX bytes are looked at: that is enough for all names; documents
- * that lie behind them are neither captured nor counted. A statement is the command's shape: the names of its fields with "?" for every value.
+ * A reply repeats the request's id, which is the key. Of a message the first bytes are looked at (MONGODB_READ_MAX, MONGODB_REPLY_MAX): that is enough for all
+ * names; documents that lie behind them are neither captured nor counted. A statement is the command's shape: the names of its fields with "?" for every value.
  * Of documents that are inserted not even these are shown.
  *
  * No exchange: the replies of a stream behind the first one (moreToCome). A monitor's hello is answered once more whenever the server changes, for as
@@ -247,14 +247,19 @@ static enum parse_status pass_rest(const struct current *c, size_t taken, size_t
 	return PARSE_MESSAGE;
 }
 
-static size_t wanted(const struct mongodb_head *h) { return h->len < MONGODB_READ_MAX ? h->len : MONGODB_READ_MAX; }
+static size_t wanted(const struct mongodb_head *h, enum proto_side side)
+{
+	size_t max = side == PROTO_TO_CLIENT && h->opcode != MONGODB_COMPRESSED ? MONGODB_REPLY_MAX : MONGODB_READ_MAX;
+
+	return h->len < max ? h->len : max;
+}
 
 /* All that is wanted of the message is at hand: `in` begins behind its header. */
 static enum parse_status finish_message(struct mongodb_state *s, enum proto_side side, struct slice in, const struct content *content, struct parse_result *ret)
 {
 	struct current *c = &s->current[side];
 	struct message *m = &ret->message;
-	size_t taken = wanted(&c->head), header = c->begun ? 0 : MONGODB_HEAD;
+	size_t taken = wanted(&c->head, side), header = c->begun ? 0 : MONGODB_HEAD;
 	struct slice body = slice_head(in, taken - MONGODB_HEAD);
 
 	c->begun = false;
@@ -288,7 +293,7 @@ static enum parse_status mongodb_parse(void *state, enum proto_side side, struct
 	if (!s->memory)
 		return PARSE_BAD;
 	if (c->begun) {
-		ret->need = wanted(&c->head) - MONGODB_HEAD;
+		ret->need = wanted(&c->head, side) - MONGODB_HEAD;
 		if (in.len < ret->need)
 			return PARSE_NEED_MORE;
 		content = (struct content){ .opcode = c->head.opcode, .body = slice_head(in, ret->need), .len = c->head.len - MONGODB_HEAD };
@@ -301,12 +306,12 @@ static enum parse_status mongodb_parse(void *state, enum proto_side side, struct
 		return PARSE_NEED_MORE;
 	case MONGODB_OK: break;
 	}
-	bool whole = in.len >= wanted(&c->head);
+	bool whole = in.len >= wanted(&c->head, side);
 	if (!whole && c->head.opcode == MONGODB_COMPRESSED) {
-		ret->need = wanted(&c->head);
+		ret->need = wanted(&c->head, side);
 		return PARSE_NEED_MORE;
 	}
-	struct slice rest = slice_from(slice_head(in, wanted(&c->head)), MONGODB_HEAD);
+	struct slice rest = slice_from(slice_head(in, wanted(&c->head, side)), MONGODB_HEAD);
 	if (side == PROTO_TO_SERVER) {
 		request_begin(s, c, &ret->message);
 	} else {
@@ -397,6 +402,6 @@ const struct proto_ops proto_mongodb = {
 	.resync_keep = MONGODB_SCAN,
 	.open = mongodb_open,
 	.close = mongodb_close,
-	/* What is read of a message; of requests that are not answered a server reads many at once. */
-	.want = { 65536, MONGODB_READ_MAX },
+	/* What is read of a reply; of requests that are not answered a server reads many at once. */
+	.want = { 65536, MONGODB_REPLY_MAX },
 };

@@ -11,7 +11,8 @@
 
 enum {
 	MONGODB_HEAD = 16,
-	MONGODB_READ_MAX = 16384,       /* bytes of a message that are looked at; of a compressed one also of what it unpacks to */
+	MONGODB_READ_MAX = 16384,       /* bytes of a request or compressed message that are looked at; also of what this unpacks to */
+	MONGODB_REPLY_MAX = 65536,      /* of a reply: the first batch of a cursor shall be counted in most cases */
 	MONGODB_LENGTH_MAX = 48000000,  /* maxMessageSizeBytes of every server */
 	MONGODB_NAME_MAX = 255,         /* bytes of a namespace */
 	MONGODB_OPERATION_MAX = 48,
