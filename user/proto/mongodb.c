@@ -53,6 +53,8 @@ struct mongodb_state {
 	uint32_t stream_id, stream_key; /* of the latest reply of the stream, and of the request */
 	uint8_t stream_due;
 	bool streaming, stream_oneway, stream_rows_known;
+	bool stream_asked; /* by the latest request */
+	bool stream_lost;  /* a reply to nobody may be one of it */
 	bool overlaps; /* requests are sent before the one in front is answered */
 	bool told;     /* of a loss, and no request has begun since */
 	int16_t open;  /* requests not answered yet, less replies whose request is still to be parsed */
@@ -139,6 +141,7 @@ static void request_content(struct mongodb_state *s, const struct current *c, st
 	}
 	mongodb_request_read(content.opcode, content.body, content.len, &s->memory->text, q);
 	request_attrs(q, m);
+	s->stream_asked = q->stream;
 	due_set(s->memory, c->key, q->no_response ? MONGODB_UNASKED : q->due);
 	if (q->no_response) {
 		m->flags |= MESSAGE_NO_RESPONSE;
@@ -201,7 +204,7 @@ static void request_begin(struct mongodb_state *s, struct current *c, struct mes
 		m->flags |= MESSAGE_FLUSH;
 		s->open = 0;
 	}
-	s->told = false;
+	s->told = s->stream_asked = s->stream_lost = false;
 	count_open(s, 1);
 }
 
@@ -217,11 +220,13 @@ static void reply_begin(struct mongodb_state *s, struct current *c, const struct
 	bool stream = c->due == MONGODB_STREAM || c->due == MONGODB_DOCUMENT_STREAM;
 	if (content->opcode == MONGODB_REPLY)
 		more = more && c->due == MONGODB_DOCUMENT_STREAM;
-	c->oneway = goes_on ? s->stream_oneway : c->due == MONGODB_UNASKED || (more && c->due == MONGODB_NOTHING_KNOWN);
+	bool nobody = c->due == MONGODB_NOTHING_KNOWN && (more || s->stream_lost);
+	c->oneway = goes_on ? s->stream_oneway : nobody || c->due == MONGODB_UNASKED;
 	c->more = more && stream;
 	if (c->first && !c->oneway)
 		count_open(s, -1);
 	s->streaming = more;
+	s->stream_asked |= more;
 	s->stream_id = c->head.id;
 	s->stream_key = c->key;
 	s->stream_due = c->due;
@@ -325,22 +330,12 @@ static enum parse_status mongodb_parse(void *state, enum proto_side side, struct
 
 static bool may_begin(const uint8_t *p) { return p[14] == 0 && p[15] == 0 && (p[13] == 7 || (p[13] == 0 && p[12] == MONGODB_REPLY)); }
 
-/* What follows a message that is at hand must be one, too. */
-static enum mongodb_scan scan(struct slice in, enum proto_side side, bool *ret_document)
-{
-	struct mongodb_head head, next;
-	enum mongodb_scan found = mongodb_scan(in, side, &head, ret_document);
-
-	if (found == MONGODB_OK && head.len < in.len && mongodb_head_read(slice_from(in, head.len), side, &next) == MONGODB_BAD)
-		return MONGODB_BAD;
-	return found;
-}
-
 static int mongodb_detect(struct slice in, enum proto_side side)
 {
+	struct mongodb_head head;
 	bool document;
 
-	switch (scan(in, side, &document)) {
+	switch (mongodb_scan(in, side, &head, &document)) {
 	case MONGODB_OK: return document ? DETECT_CERTAIN : DETECT_LIKELY;
 	case MONGODB_SHORT: return DETECT_MORE;
 	case MONGODB_BAD: break;
@@ -352,10 +347,11 @@ static size_t mongodb_resync(void *state, enum proto_side side, struct slice in)
 {
 	(void)state;
 	for (size_t at = 0; at + MONGODB_HEAD <= in.len; at++) {
+		struct mongodb_head head;
 		bool document;
 		if (!may_begin(in.ptr + at))
 			continue;
-		enum mongodb_scan found = scan(slice_from(in, at), side, &document);
+		enum mongodb_scan found = mongodb_scan(slice_from(in, at), side, &head, &document);
 		if (found == MONGODB_OK || (found == MONGODB_SHORT && in.len - at >= MONGODB_SCAN))
 			return at;
 	}
@@ -367,7 +363,10 @@ static void mongodb_lost(void *state, enum proto_side side)
 	struct mongodb_state *s = state;
 
 	s->current[side].begun = false;
-	s->streaming &= side == PROTO_TO_SERVER;
+	if (side == PROTO_TO_CLIENT) {
+		s->stream_lost |= s->stream_asked;
+		s->streaming = false;
+	}
 	s->told = true;
 }
 

@@ -69,10 +69,9 @@ void mongodb_text_begin(struct mongodb_text *t)
 
 void mongodb_text_add(struct mongodb_text *t, struct slice s)
 {
-	if (t->full || s.len > (size_t)(MONGODB_TEXT_MAX - DOTS - t->len)) {
-		t->full = true;
+	t->full |= s.len > (size_t)(MONGODB_TEXT_MAX - DOTS - t->len);
+	if (t->full || s.len == 0)
 		return;
-	}
 	memcpy(t->text + t->len, s.ptr, s.len);
 	t->len = (uint16_t)(t->len + s.len);
 }
@@ -85,8 +84,7 @@ void mongodb_text_quote(struct mongodb_text *t, struct slice s)
 	if (s.len + 2 > (size_t)(MONGODB_TEXT_MAX - DOTS - t->len))
 		t->full = true;
 	mongodb_text_add(t, SLICE_LIT("\""));
-	if (s.len)
-		mongodb_text_add(t, s);
+	mongodb_text_add(t, s);
 	mongodb_text_add(t, SLICE_LIT("\""));
 	for (size_t i = before; !t->full && i < before + s.len; i++)
 		if ((uint8_t)t->text[i] < ' ' || t->text[i] == '"' || t->text[i] == '\\')

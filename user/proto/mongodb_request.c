@@ -75,7 +75,6 @@ struct reading {
 	unsigned flags;    /* of the command */
 	bool counts;       /* it writes documents */
 	bool many_unknown; /* so many that they are not all at hand */
-	bool stream;       /* it asks for all replies there are */
 	bool waits;        /* and some of them come when something happens */
 };
 
@@ -157,12 +156,10 @@ static void decide_due(struct reading *r)
 	struct mongodb_request *q = r->request;
 	bool unknown = r->many_unknown && r->flags & MONGODB_INSERTS;
 
-	if (r->stream && is(q->operation, "getMore") && !r->waits)
+	if (r->request->stream && is(q->operation, "getMore") && !r->waits)
 		q->due = MONGODB_STREAM;
 	else if (r->flags & MONGODB_WRITES)
 		q->due = unknown ? MONGODB_INSERTED : MONGODB_WRITTEN;
-	else
-		q->due = MONGODB_ANSWER;
 }
 
 /* ---- OP_MSG ---- */
@@ -240,7 +237,7 @@ static void read_message(struct reading *r, struct slice body, uint64_t len)
 	size_t doc, at = 4;
 
 	r->request->no_response = flags & MONGODB_MORE_TO_COME;
-	r->stream = flags & MONGODB_EXHAUST_ALLOWED;
+	r->request->stream = flags & MONGODB_EXHAUST_ALLOWED;
 	if (!mongodb_find_body(body, len, &doc, &room))
 		return;
 	read_document(r, slice_from(body, doc), room);
@@ -300,7 +297,7 @@ static void read_query(struct reading *r, struct slice body, uint64_t len)
 	struct mongodb_request *q = r->request;
 	size_t at;
 
-	r->stream = load_le32(body.ptr) & MONGODB_QUERY_EXHAUST;
+	r->request->stream = load_le32(body.ptr) & MONGODB_QUERY_EXHAUST;
 	if (!read_name(body, q, &at) || len < at + 8)
 		return;
 	struct slice doc = slice_from(body, at + 8);
@@ -317,7 +314,7 @@ static void read_query(struct reading *r, struct slice body, uint64_t len)
 	add_key(r, SLICE_LIT("filter"));
 	mongodb_text_document(r->text, doc, room);
 	end_statement(r);
-	q->due = r->stream ? MONGODB_DOCUMENT_STREAM : MONGODB_DOCUMENTS;
+	q->due = r->request->stream ? MONGODB_DOCUMENT_STREAM : MONGODB_DOCUMENTS;
 }
 
 static void read_insert(struct reading *r, struct slice body, uint64_t len)
@@ -362,7 +359,7 @@ void mongodb_request_read(uint32_t opcode, struct slice body, uint64_t len, stru
 	struct reading r = { .text = text, .request = ret };
 	size_t at;
 
-	*ret = (struct mongodb_request){ 0 };
+	*ret = (struct mongodb_request){ .due = MONGODB_ANSWER };
 	mongodb_text_begin(text);
 	if (body.len < 4)
 		return;

@@ -110,6 +110,7 @@ struct mongodb_request {
 	uint32_t batch;           /* documents that are written; 0 = not known, or it writes none */
 	enum mongodb_due due;
 	bool no_response;
+	bool stream;              /* it allows more than one reply */
 };
 
 /* `body` is what follows the header, as far as it is at hand, of `len` bytes. */
