@@ -69,18 +69,104 @@ def test_by_pymongo(start, plumb):
 
 
 ORDERS = '{"insert": "orders", "ordered": "?", "documents": ["?"]}'
+GREETING = ("isMaster", None, None)
 GO = (
-    [("hello", None, None)] * 0)
+    [GREETING] * 2 + [("insert", ORDERS, None)] * 8 + [("find", '{"find": "orders", "batchSize": "?", "filter": {"card": "?"}}', None)]
+    + [("getMore", '{"getMore": "?", "collection": "orders", "batchSize": "?"}', None)] * 2
+    + [("find", '{"find": "orders", "filter": {"_id": "?"}, "limit": "?", "singleBatch": "?"}', None)] * 5
+    + [("update", '{"update": "orders", "ordered": "?", "updates": [{"q": {"_id": {"$gte": "?"}}, "u": {"$set": {"card": "?"}}, "multi": "?"}]}', None),
+       ("delete", '{"delete": "orders", "ordered": "?", "deletes": [{"q": {"_id": "?"}, "limit": "?"}]}', None)]
+    + [("insert", ORDERS, "11000")] * 3 + [("noSuchCommand", None, "59"), PING, ("endSessions", None, "59")])
+GO_STEPS = ([None] * 2 + ["insert"] * 7 + ["insert many"] + [None] * 3 + ["find one"] * 5 + ["update", "delete"] + ["duplicate"] * 3
+            + ["unknown", "last", None])
 
 
-def test_go(start, plumb):
+def test_by_the_go_driver(start, plumb):
     server = start(servers.start_ferretdb)
-    driver = Driver(start.folder(), "mongodriver", [go_program("mongodriver"), server.port])
+    driver = go_driver(start.folder(), "mongodriver", server.port)
     p = plumb(pids=[server.pid, driver.pid])
     steps = driver.go()
-    import time; time.sleep(2)
-    spans=p.finish()
-    print([s["error"] for s in steps])
-    for s in sorted(spans, key=lambda s: s.start_ns):
-        if s.kind == CLIENT: print(s.name, {k:v for k,v in s.attrs.items() if k.startswith("db.") or k.startswith("plumb") or k=="error.type" or k.endswith("port")}, s.message)
-    assert 0
+    assert [s["error"] for s in steps if s["error"]] == ["11000"] * 3 + ["59"]
+    p.wait_spans(2 * len(GO))
+    client, server_side = check_series(p.finish(), GO, driver.pid, server.port)
+    check_measured(client, GO, steps, GO_STEPS)
+    for side in (client, server_side):
+        assert all("secret" not in str(s.raw) for s in side)
+        assert [s["db.operation.batch.size"] for s in of(side, "insert")] == [None] * 7 + [53] + [None] * 3
+        assert [s["db.response.returned_rows"] for s in of(side, "find", "getMore")] == [23, 23, 14] + [1] * 5
+        assert [s["plumb.db.rows_affected"] for s in of(side, "update", "delete")] == [13, 1]
+
+
+WORKERS, ROUNDS = 7, 31
+
+
+def test_many_connections_at_once(start, plumb):
+    server = start(servers.start_ferretdb)
+    driver = Driver(start.folder(), "mongodriver", [go_program("mongodriver"), server.port, "crowd"])
+    p = plumb(pids=[server.pid, driver.pid])
+    driver.go()
+    p.wait_spans(2 * (len(GO) + 2 * WORKERS * ROUNDS + 2))
+    spans = p.finish()
+    check_order(spans)
+    sides = [[s for s in spans if s.kind == kind] for kind in (CLIENT, SERVER)]
+    for side in sides:
+        crowd = [s for s in side if (s["db.collection.name"] or "").startswith("crowd")]
+        said = Counter((s["db.operation.name"], s["db.collection.name"], s["plumb.db.rows_affected"], s["db.response.returned_rows"]) for s in crowd)
+        truth = {(*what, f"crowd{w}", *rows): ROUNDS for w in range(WORKERS) for what, rows in ((("insert",), (1, None)), (("find",), (None, 1)))}
+        assert said == truth, describe(side)
+        others = Counter(s["db.operation.name"] for s in side if s not in crowd)
+        others.pop("hello", 0)  # the monitor asks again while a connection is waited for
+        greetings = others.pop("isMaster") - 2
+        assert 2 <= greetings <= WORKERS + 1  # the monitor's and each connection's
+        assert others == Counter(s[0] for s in GO if s != GREETING) + Counter(["endSessions"])
+        assert all(s["plumb.incomplete"] is None for s in side), describe([s for s in side if s["plumb.incomplete"]])
+    assert len(sides[0]) == len(sides[1])
+    callers = {(s.trace_id, s.span_id): s for s in sides[0]}
+    for s in sides[1]:
+        c = callers.pop((s.trace_id, s.parent_id))
+        assert (c.name, c["db.query.text"], c["error.type"]) == (s.name, s["db.query.text"], s["error.type"])
+
+
+RAW_INSERT, RAW_FIND = '{"insert": "raw", "documents": ["?"]}', '{"find": "raw", "filter": {"_id": "?"}, "batchSize": "?"}'
+RAW = (
+    [("insert", RAW_INSERT, None)] * 7 + [("find", RAW_FIND, None) if i % 10 else ("noSuchCommand", None, "59") for i in range(101)]
+    + [("insert", RAW_INSERT, None), ("update", '{"update": "raw", "updates": [{"q": {"_id": "?"}, "u": {"$set": {"body": "?"}}}]}', None),
+       ("insert", RAW_INSERT, None), PING, ("insert", RAW_INSERT, "11000"), PING])
+
+
+def test_pipeline_on_a_connection_older_than_plumb(start, plumb):
+    server = start(servers.start_ferretdb)
+    driver = python_driver(start.folder(), "mongo_raw_driver.py", server.port)
+    wait_until(lambda: "connected" in driver.out.read_text(), "connection of the driver", alive=driver)
+    p = plumb(pids=[server.pid, driver.pid])
+    steps = driver.go()
+    assert [s["error"] for s in steps if s["error"]] == ["59", "11000"]
+    p.wait_spans(2 * len(RAW))
+    client, server_side = check_series(p.finish(), RAW, driver.pid, server.port)
+    for side in (client, server_side):
+        assert [s["db.response.returned_rows"] for s in of(side, "find")] == [1 if i % 11 < 7 else 0 for i in range(101) if i % 10]
+        assert [s["db.operation.batch.size"] for s in of(side, "insert")] == [None] * 7 + [13, None, None]
+        assert all("secret" not in str(s.raw) for s in side)
+
+
+def masked(operation):
+    """Of a name that is none of MongoDB's nothing is kept but its length, and what begins a name that is."""
+    return "unknown" if operation == "noSuchCommand" or "x" in operation else operation
+
+
+@pytest.mark.parametrize("app, truth", [("mongo_driver.py", PYMONGO), ("mongo_raw_driver.py", [PING, *RAW])])
+def test_a_redacted_recording_keeps_the_spans(start, folder, app, truth):
+    server = start(servers.start_ferretdb)
+    plain, blank = folder / "plain.plumb", folder / "masked.plumb"
+    recorder = [Plumb(start.folder(), command="record", output=None, pids=[server.pid], args=["-o", path, *more]) for path, more in ((plain, []), (blank, ["--redact"]))]
+    python_driver(start.folder(), app, server.port).go()
+    for r in recorder:
+        assert r.stop() == 0, r.tail()
+    for path in (plain, blank):
+        side = parse(replay(path).stdout.decode())
+        said = Counter((masked(s["db.operation.name"]), s["error.type"]) for s in side)
+        assert said == Counter((masked(operation), error) for operation, _, error in truth), describe(side)
+        assert all(s["plumb.incomplete"] is None for s in side)
+    for secret in (b"secret", b"notes" if app == "mongo_driver.py" else b"raw", b"body"):
+        assert secret in raw(plain), f"{secret}: the test would not see it"
+        assert secret not in raw(blank), secret
