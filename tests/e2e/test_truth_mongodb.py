@@ -10,7 +10,7 @@ from harness.plumb import Plumb, replay
 from harness.process import wait_until
 from harness.servers import go_program
 from harness.spans import CLIENT, SERVER, describe, parse
-from harness.truth import check_order
+from harness.truth import check_order, close
 from test_cli import raw
 from test_truth_db import check_measured, check_series
 
@@ -170,3 +170,31 @@ def test_a_redacted_recording_keeps_the_spans(start, folder, app, truth):
     for secret in (b"secret", b"notes" if app == "mongo_driver.py" else b"raw", b"body"):
         assert secret in raw(plain), f"{secret}: the test would not see it"
         assert secret not in raw(blank), secret
+
+
+ZLIB_GET_MORE = ("getMore", '{"getMore": "?", "collection": "notes"}', None)
+ZLIB_FIND = ("find", '{"find": "notes", "filter": {"owner": "?"}}', None)
+ZLIB = [PING] * 5 + [ZLIB_FIND] + [ZLIB_GET_MORE] * 3 + [("insert", INSERT, "11000"), ZLIB_FIND, ZLIB_GET_MORE, PING]
+HELLO_AGAIN_NS = 500_000_000  # mongo_server.py
+
+
+def test_compressed_and_streamed_answers(start, plumb):
+    """FerretDB has neither, so a small server of our own answers PyMongo. Of the monitor's stream only its first answer is a span, which lasts until then."""
+    server = start(servers.start_python, app="mongo_server.py")
+    driver = python_driver(start.folder(), "mongo_zlib_driver.py", server.port)
+    p = plumb(pids=[server.pid, driver.pid])
+    steps = driver.go()
+    assert [s["error"] for s in steps if s["error"]] == ["11000"]
+    p.wait_spans(2 * len(ZLIB), lambda s: s["db.operation.name"] not in ("hello", "ismaster"))
+    spans = p.finish()
+    check_order(spans)
+    for kind in (CLIENT, SERVER):
+        side = sorted((s for s in spans if s.kind == kind), key=lambda s: s.start_ns)
+        commands = [s for s in side if s["db.operation.name"] not in ("hello", "ismaster")]
+        assert [(s["db.operation.name"], s["db.query.text"], s["error.type"]) for s in commands] == ZLIB, describe(commands)
+        assert [s["db.response.returned_rows"] for s in of(commands, "find", "getMore")] == [30, 30, 30, 11, 30, 71]
+        assert all(s["plumb.incomplete"] is None and "secret" not in str(s.raw) for s in side), describe(side)
+        hello, = of(side, "hello")
+        assert close(hello.duration_ns, HELLO_AGAIN_NS, 50_000_000), describe([hello])
+    client = sorted((s for s in spans if s.kind == CLIENT and s["db.operation.name"] not in ("hello", "ismaster")), key=lambda s: s.start_ns)
+    check_measured(client, ZLIB, steps, ["ping"] * 5 + [None] * 4 + ["duplicate", None, None, "last"])
