@@ -202,7 +202,7 @@ static uint8_t in_label(struct mask_way *y, uint8_t b)
 	if (b)
 		return word_feed(y, b, names) ? b : 'x';
 	go(y, y->part ? SIZE : KIND, 0);
-	return b;
+	return 0;
 }
 
 static uint8_t in_size(struct mask_way *y, uint8_t b)
@@ -273,7 +273,7 @@ static uint8_t in_key(struct mask_way *y, uint8_t b)
 		y->flags |= word_is(y, "cursor") ? CURSOR : word_is(y, "writeerrors") || word_is(y, "writeconcernerror") ? ERRORS : 0;
 	}
 	value_begin(y);
-	return b;
+	return 0;
 }
 
 /* Numbers become zero, but for whether a command has failed, and small codes and counts of replies. */
@@ -329,7 +329,7 @@ static uint8_t in_pattern(struct mask_way *y, uint8_t b)
 	if (!(y->flags & FIRST_TEXT))
 		go(y, TYPE, 0);
 	y->flags &= ~(uint32_t)FIRST_TEXT;
-	return b;
+	return 0;
 }
 
 static uint8_t body_byte(struct mask_way *y, uint8_t b)

@@ -54,7 +54,8 @@ static enum bson_step measure(struct slice in, uint64_t left, uint8_t type, size
 		step = text_end(in, left, at, &end);
 		if (step == BSON_ELEMENT)
 			step = text_end(in, left, end + 1, &end);
-		*ret_size = end + 1 - at;
+		if (step == BSON_ELEMENT)
+			*ret_size = end + 1 - at;
 		return step;
 	}
 	if (left - at < 4)
