@@ -39,8 +39,8 @@ static struct slice text_of(const struct bson_element *e)
 
 static bool is_written(struct slice name, bool *ret_shown)
 {
-	*ret_shown = is(name, "updates") || is(name, "deletes") || is(name, "ops");
-	return *ret_shown || is(name, "documents");
+	*ret_shown = is(name, "updates") || is(name, "deletes");
+	return *ret_shown || is(name, "documents") || is(name, "ops");
 }
 
 /* What is stored is not shown, not even the names of its fields. */
