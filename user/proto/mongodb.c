@@ -5,7 +5,7 @@
  *
  * A reply repeats the request's id, which is the key. Of a message the first bytes are looked at (MONGODB_READ_MAX, MONGODB_REPLY_MAX): that is enough for all
  * names; documents that lie behind them are neither captured nor counted. A statement is the command's shape: the names of its fields with "?" for every value.
- * Of documents that are inserted not even these are shown.
+ * Of documents that are stored as they are not even these are shown.
  *
  * No exchange: the replies of a stream behind the first one (moreToCome). A monitor's hello is answered once more whenever the server changes, for as
  * long as the connection lives, so its span ends with the first answer and what comes later is one-way. All batches of an exhaust cursor are

@@ -93,6 +93,26 @@ void mongodb_text_quote(struct mongodb_text *t, struct slice s)
 
 static void add_value(struct mongodb_text *t, const struct bson_element *e, unsigned depth);
 
+/* A document that takes another's place is stored as it is; one that changes it names operators. */
+static bool is_replacement(struct slice in, uint64_t room)
+{
+	struct bson_element e;
+	struct bson b;
+
+	return bson_open(in, room, &b) && bson_next(&b, &e) == BSON_ELEMENT && (e.name.len == 0 || e.name.ptr[0] != '$');
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion) */
+static void add_member(struct mongodb_text *t, const struct bson_element *e, unsigned depth)
+{
+	bool change = slice_eq(e->name, SLICE_LIT("u")) || slice_eq(e->name, SLICE_LIT("update"));
+
+	if (change && e->type == BSON_DOCUMENT && is_replacement(e->value, e->size))
+		mongodb_text_add(t, SLICE_LIT("\"?\""));
+	else
+		add_value(t, e, depth);
+}
+
 /* NOLINTNEXTLINE(misc-no-recursion): as deep as DEPTH_MAX */
 static void add_members(struct mongodb_text *t, struct bson *b, bool array, unsigned depth)
 {
@@ -113,7 +133,7 @@ static void add_members(struct mongodb_text *t, struct bson *b, bool array, unsi
 			mongodb_text_quote(t, e.name);
 			mongodb_text_add(t, SLICE_LIT(": "));
 		}
-		add_value(t, &e, depth);
+		add_member(t, &e, depth);
 	}
 	t->full |= step != BSON_END;
 	mongodb_text_add(t, array ? SLICE_LIT("]") : SLICE_LIT("}"));
@@ -134,7 +154,15 @@ static void add_value(struct mongodb_text *t, const struct bson_element *e, unsi
 		mongodb_text_add(t, SLICE_LIT("\"?\""));
 }
 
-void mongodb_text_value(struct mongodb_text *t, const struct bson_element *e) { add_value(t, e, 0); }
+void mongodb_text_value(struct mongodb_text *t, const struct bson_element *e) { add_member(t, e, 0); }
+
+void mongodb_text_change(struct mongodb_text *t, struct slice in, uint64_t room)
+{
+	if (is_replacement(in, room))
+		mongodb_text_add(t, SLICE_LIT("\"?\""));
+	else
+		mongodb_text_document(t, in, room);
+}
 
 void mongodb_text_first(struct mongodb_text *t, const struct bson_element *e)
 {

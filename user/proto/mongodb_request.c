@@ -348,7 +348,7 @@ static void read_change(struct reading *r, struct slice body, uint64_t len, bool
 	mongodb_text_document(r->text, rest, room);
 	if (update && bson_open(rest, room, &b)) {
 		mongodb_text_add(r->text, SLICE_LIT(", \"u\": "));
-		mongodb_text_document(r->text, slice_from(rest, (size_t)b.left + 4), room - b.left - 4);
+		mongodb_text_change(r->text, slice_from(rest, (size_t)b.left + 4), room - b.left - 4);
 	}
 	mongodb_text_add(r->text, SLICE_LIT("}]"));
 	end_statement(r);

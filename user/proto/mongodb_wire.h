@@ -80,12 +80,14 @@ void mongodb_text_begin(struct mongodb_text *t);
 void mongodb_text_add(struct mongodb_text *t, struct slice s);
 /* `"text"`, what JSON does not take as it is replaced. */
 void mongodb_text_quote(struct mongodb_text *t, struct slice s);
-/* Shape of the value of an element. */
+/* Shape of the value of an element; "?" for a document that takes another's place. */
 void mongodb_text_value(struct mongodb_text *t, const struct bson_element *e);
 /* Shape of the first element of an array alone. */
 void mongodb_text_first(struct mongodb_text *t, const struct bson_element *e);
 /* Shape of a document that stands alone in `in`. */
 void mongodb_text_document(struct mongodb_text *t, struct slice in, uint64_t room);
+/* Of one that says how to change another; "?" if it takes its place. */
+void mongodb_text_change(struct mongodb_text *t, struct slice in, uint64_t room);
 struct slice mongodb_text_end(struct mongodb_text *t);
 
 /* ---- requests ---- */

@@ -70,7 +70,14 @@ func connect(port string, connections uint64) *mongo.Client {
 func series(c *mongo.Client) {
 	orders := c.Database("shop").Collection("orders")
 	for i := 0; i < 7; i++ {
-		timed("insert", func() error { _, err := orders.InsertOne(ctx, bson.D{{Key: "_id", Value: i}, {Key: "card", Value: "secret"}}); return err })
+		what := "insert"
+		if i == 0 {
+			what = "connect and insert"
+		}
+		timed(what, func() error {
+			_, err := orders.InsertOne(ctx, bson.D{{Key: "_id", Value: i}, {Key: "card", Value: "secret"}})
+			return err
+		})
 	}
 	many := []interface{}{}
 	for i := 7; i < 60; i++ {
@@ -99,7 +106,9 @@ func series(c *mongo.Client) {
 	for i := 0; i < 3; i++ {
 		timed("duplicate", func() error { _, err := orders.InsertOne(ctx, bson.D{{Key: "_id", Value: 11}}); return err })
 	}
-	timed("unknown", func() error { return c.Database("shop").RunCommand(ctx, bson.D{{Key: "noSuchCommand", Value: "secret"}}).Err() })
+	timed("unknown", func() error {
+		return c.Database("shop").RunCommand(ctx, bson.D{{Key: "noSuchCommand", Value: "secret"}}).Err()
+	})
 	timed("last", func() error { return c.Database("admin").RunCommand(ctx, bson.D{{Key: "ping", Value: 1}}).Err() })
 }
 
