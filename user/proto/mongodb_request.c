@@ -75,7 +75,7 @@ struct reading {
 	unsigned flags;    /* of the command */
 	bool counts;       /* it writes documents */
 	bool many_unknown; /* so many that they are not all at hand */
-	bool waits;        /* and some of them come when something happens */
+	bool waits;        /* for something to happen */
 };
 
 static void add_key(struct reading *r, struct slice name)
