@@ -289,6 +289,18 @@ static enum parse_status begin_message(struct mongodb_state *s, enum proto_side 
 	return ret->message.flags ? PARSE_MESSAGE : PARSE_SKIP;
 }
 
+/* `in` begins behind the header of a message that has begun. */
+static enum parse_status continue_message(struct mongodb_state *s, enum proto_side side, struct slice in, struct parse_result *ret)
+{
+	const struct mongodb_head *h = &s->current[side].head;
+
+	ret->need = wanted(h, side) - MONGODB_HEAD;
+	if (in.len < ret->need)
+		return PARSE_NEED_MORE;
+	struct content content = { .opcode = h->opcode, .body = slice_head(in, ret->need), .len = h->len - MONGODB_HEAD };
+	return finish_message(s, side, in, &content, ret);
+}
+
 static enum parse_status mongodb_parse(void *state, enum proto_side side, struct slice in, struct parse_result *ret)
 {
 	struct mongodb_state *s = state;
@@ -297,13 +309,8 @@ static enum parse_status mongodb_parse(void *state, enum proto_side side, struct
 
 	if (!s->memory)
 		return PARSE_BAD;
-	if (c->begun) {
-		ret->need = wanted(&c->head, side) - MONGODB_HEAD;
-		if (in.len < ret->need)
-			return PARSE_NEED_MORE;
-		content = (struct content){ .opcode = c->head.opcode, .body = slice_head(in, ret->need), .len = c->head.len - MONGODB_HEAD };
-		return finish_message(s, side, in, &content, ret);
-	}
+	if (c->begun)
+		return continue_message(s, side, in, ret);
 	switch (mongodb_head_read(in, side, &c->head)) {
 	case MONGODB_BAD: return PARSE_BAD;
 	case MONGODB_SHORT:
