@@ -11,6 +11,7 @@ import http2
 import loads
 import measure
 import memcached
+import mongodb
 import mysql
 from tracers import PLUMB, REPO
 
@@ -80,7 +81,7 @@ def benchmark(folder):
             load.stop()
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
-    for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql)):
+    for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("mongodb", mongodb)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)

@@ -60,7 +60,13 @@ go_programs() {
 		echo "e2e setup: the Go programs do not build: their tests will fail" >&2
 }
 
+# Servers that no package has.
+backends() {
+	$here/backends/ferretdb.sh >/dev/null || echo "e2e setup: no FerretDB: tests of MongoDB's protocol will skip" >&2
+}
+
 [ "${SETUP:-1}" = 0 ] || install_packages
 mkdir -p build
 python_environment
 [ -n "$python_only" ] || go_programs
+[ -n "$python_only" ] || backends

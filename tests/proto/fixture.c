@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BYTES_MAX = 16 << 20, LINE_MAX_BYTES = 8 << 20, TOKENS_MAX = 64, NEST_MAX = 4 };
+enum { BYTES_MAX = 16 << 20, LINE_MAX_BYTES = 8 << 20, TOKENS_MAX = 64, NEST_MAX = 16 };
 
 static void *grow(void *p, size_t n, size_t size)
 {
@@ -211,25 +211,25 @@ static void append_be(struct buffer *to, uint64_t v, unsigned width)
 
 static bool eat_items(struct slice *s, struct buffer *to, int depth);
 
+static void append_le(struct buffer *to, uint64_t v, unsigned width)
+{
+	for (; width--; v >>= 8)
+		buffer_append_byte(to, (uint8_t)v);
+}
+
 /* "( items )" behind a length of `width` bytes that counts itself if `self`. */
-static bool eat_counted(struct slice *s, struct buffer *to, unsigned width, bool self, int depth)
+static bool eat_counted(struct slice *s, struct buffer *to, unsigned width, bool self, bool little, int depth)
 {
 	struct buffer inner;
 
 	buffer_init(&inner, LINE_MAX_BYTES);
 	bool ok = depth < NEST_MAX && eat_items(s, &inner, depth + 1) && eat(s, ")");
 	if (ok) {
-		append_be(to, inner.len + (self ? width : 0), width);
+		(little ? append_le : append_be)(to, inner.len + (self ? width : 0), width);
 		buffer_append_slice(to, buffer_slice(&inner));
 	}
 	buffer_done(&inner);
 	return ok;
-}
-
-static void append_le(struct buffer *to, uint64_t v, unsigned width)
-{
-	for (; width--; v >>= 8)
-		buffer_append_byte(to, (uint8_t)v);
 }
 
 /* "3( items )": a packet of MySQL, its number in front of its payload. */
@@ -260,16 +260,18 @@ static bool eat_item(struct slice *s, struct buffer *to, int depth)
 	if (eat(s, "repeat:"))
 		return eat_repeat(s, to);
 	if (eat(s, "len16("))
-		return eat_counted(s, to, 2, false, depth);
+		return eat_counted(s, to, 2, false, false, depth);
 	if (eat(s, "len32("))
-		return eat_counted(s, to, 4, false, depth);
+		return eat_counted(s, to, 4, false, false, depth);
 	if (eat(s, "pglen("))
-		return eat_counted(s, to, 4, true, depth);
+		return eat_counted(s, to, 4, true, false, depth);
+	if (eat(s, "lelen("))
+		return eat_counted(s, to, 4, true, true, depth);
 	if (eat(s, "mysql:"))
 		return eat_mysql(s, to, depth);
 
 	bool little = slice_starts(*s, SLICE_LIT("le"));
-	unsigned width = eat(s, "be16:") || eat(s, "le16:") ? 2 : eat(s, "be32:") || eat(s, "le32:") ? 4 : eat(s, "be64:") ? 8 : 0;
+	unsigned width = eat(s, "be16:") || eat(s, "le16:") ? 2 : eat(s, "be32:") || eat(s, "le32:") ? 4 : eat(s, "be64:") || eat(s, "le64:") ? 8 : 0;
 	if (width == 0 || !eat_number(s, &v))
 		return false;
 	if (little)

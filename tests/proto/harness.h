@@ -17,9 +17,9 @@
  *   => request RAW_TARGET="/"          expected from the bytes towards the server, in order
  *   =< response key=5 DB_RESPONSE_RETURNED_ROWS=2
  *
- * Input items, concatenated: "text" with \r \n \t \0 \\ \" \xHH, hex:00ff, repeat:5"ab", be16:7, be32:7, be64:7, le16:7, le32:7,
- * and lengths in front of what they count: len16( items ) and len32( items ) without themselves, pglen( items )
- * four bytes that count themselves, mysql:3( items ) a packet of MySQL with its number.
+ * Input items, concatenated: "text" with \r \n \t \0 \\ \" \xHH, hex:00ff, repeat:5"ab", be16:7, be32:7, be64:7, le16:7, le32:7, le64:7,
+ * and lengths in front of what they count: len16( items ) and len32( items ) without themselves, pglen( items ) and lelen( items )
+ * four bytes that count themselves, the second ones little-endian, mysql:3( items ) a packet of MySQL with its number.
  *
  * An expected line is one message, all of its events put together: request, response or oneway, then in any order the words
  * interim, no_response, quiet, switch, until_close, flush, unsure, abort (a line of its own), unfinished (its END never came), then key=N, error_type="…", next="…" (the protocol that

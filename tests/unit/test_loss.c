@@ -15,10 +15,10 @@
 #include "proto/engine.h"
 
 enum { MS = 1000 * 1000, STEP_NS = MS / 10, SENT = 600, ROUNDS = 60, TEXT = 8192 };
-enum protocol { REDIS, HTTP, MEMCACHED, NUMBERED, PROTOCOLS }; /* the last: memcached's binary protocol, by a client that numbers its requests */
+enum protocol { REDIS, HTTP, MEMCACHED, NUMBERED, MONGODB, PROTOCOLS }; /* NUMBERED: memcached's binary protocol, by a client that numbers its requests */
 enum style { ONE, JOINED, APART, MIXED, WINDOW, STYLES }; /* at a time; several, in one call; several, each in its own; either; never resting */
 
-static const char *const names[PROTOCOLS] = { "redis", "http", "memcached", "memcached binary" };
+static const char *const names[PROTOCOLS] = { "redis", "http", "memcached", "memcached binary", "mongodb" };
 
 struct fixture {
 	struct process_table *processes;
@@ -81,7 +81,7 @@ static void begin(struct fixture *f, enum protocol protocol, uint32_t seed, uint
 	assert_int_equal(proto_engine_new(&o, &h, &f->engine), 0);
 	proto_engine_conn_handler(f->engine, &bytes);
 	assert_int_equal(conn_table_new(&conns, &bytes, f->processes, &f->conns), 0);
-	struct record r = { .u.sock = { .sock = 1, .family = AF_INET, .type = SOCK_STREAM, .role = PLUMB_ROLE_CLIENT, .remote_port = protocol < MEMCACHED ? 6379 : 11211,
+	struct record r = { .u.sock = { .sock = 1, .family = AF_INET, .type = SOCK_STREAM, .role = PLUMB_ROLE_CLIENT, .remote_port = protocol < MEMCACHED ? 6379 : protocol == MONGODB ? 27017 : 11211,
 					.offset = { f->offset[0], f->offset[1] } } };
 	feed(f, &r, PLUMB_REC_SOCK_OPEN, SLICE_NONE);
 }
@@ -137,12 +137,27 @@ static void send_bytes(struct fixture *f, enum plumb_direction dir, const char *
 		record(f, dir, bytes + cut, len - cut, below(f, 1000) < f->loss);
 }
 
+static size_t mongodb_message(enum plumb_direction dir, int number, char *to, size_t room)
+{
+	static const char request[] = "\x24\0\0\0____\0\0\0\0\xdd\x07\0\0\0\0\0\0\0\x0f\0\0\0\x10ping\0\1\0\0\0";
+	static const char answer[] = "\x26\0\0\0\7\0\0\0____\xdd\x07\0\0\0\0\0\0\0\x11\0\0\0\1ok\0\0\0\0\0\0\0\xf0\x3f";
+	size_t n = dir == PLUMB_EGRESS ? sizeof(request) : sizeof(answer);
+	uint32_t id = (uint32_t)number + 1;
+
+	assert_true(n <= room);
+	memcpy(to, dir == PLUMB_EGRESS ? request : answer, n);
+	memcpy(to + (dir == PLUMB_EGRESS ? 4 : 8), &id, sizeof(id));
+	return n;
+}
+
 /* Its request or its answer of this number. */
 static size_t message(const struct fixture *f, enum plumb_direction dir, int number, char *to, size_t room)
 {
 	static const char *const forms[][2] = { { "$4\r\n%04d\r\n", "*2\r\n$3\r\nGET\r\n$4\r\n%04d\r\n" },
 						{ "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n%04d", "GET /%04d HTTP/1.1\r\nHost: a\r\n\r\n" },
 						{ "VALUE key 0 4\r\n%04d\r\nEND\r\n", "get %04d\r\n" } };
+	if (f->protocol == MONGODB)
+		return mongodb_message(dir, number, to, room);
 	char binary[29] = { (char)(dir == PLUMB_EGRESS ? 0x80 : 0x81), [11] = 4, [14] = (char)(number >> 8), (char)number };
 
 	if (f->protocol == NUMBERED) {
@@ -210,6 +225,7 @@ static const struct {
 	{ { ONE, 10, 32000 }, { JOINED, 0, 30000 }, { APART, 120, 24500 }, { MIXED, 120, 27000 }, { WINDOW, 750, 2500 } },
 	{ { ONE, 0, 29000 }, { JOINED, 0, 29000 }, { APART, 0, 24500 }, { MIXED, 0, 26700 }, { WINDOW, 200, 2500 } },
 	{ { ONE, 0, 30500 }, { JOINED, 0, 31500 }, { APART, 0, 31000 }, { MIXED, 0, 31000 }, { WINDOW, 0, 28000 } },
+	{ { ONE, 0, 32000 }, { JOINED, 0, 32700 }, { APART, 0, 32000 }, { MIXED, 0, 32300 }, { WINDOW, 0, 32400 } },
 };
 
 static void pairs_are_right_or_marked(void **state)

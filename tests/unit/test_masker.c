@@ -65,6 +65,10 @@ static const struct talk talks[] = {
 	    "\x16\0\0\0\x03select '" C "'" "\x18\0\0\0\x03\0\x01update t " C "\x16\0\0\0\x17\x01\0\0\0\0\x01\0\0\0" C "\x0d\0\0\0\x02" C
 	    "\x0d\0\0\0\x03" C "\x0d\0\0\0\x17" C "\x05\0\0\0\x19\x01\0\0\0" "\x01\0\0\0\x0e"),
 	  S("\x41\0\0\0\x0a" "8.0.36xxxxxxxx4711x\0"), S("\x5b\0\0\x01\x0d\xa2\x28\0xxxxx\0\0\0\0") },
+	/* MongoDB: a command, documents in a section of their own with a check sum, a legacy command, what is compressed, legacy writes. */
+	{ S("\xc2\0\0\0D3\x22\x11\0\0\0\0\xdd\x07\0\0\0\0\0\0\0\xad\0\0\0\x02" "find\0\x0d\0\0\0" C "\0\x03" "filter\0h\0\0\0\x02" C "\0\x0d\0\0\0" C "\0\x04" "a\0A\0\0\0\x10" "0\0\x07\0\0\0\x07" "1\0" C "\x05" "2\0\x0c\0\0\0\0" C "\x0b" "3\0" C "\0i\0\0\0\x10limit\0g\x12\0\0\x02$db\0\x0d\0\0\0" C "\0\0\x9b\0\0\0\x07\0\0\0\0\0\0\0\xdd\x07\0\0\x01\0\0\0\0F\0\0\0\x02insert\0\x0d\0\0\0" C "\0\x10" C "\0\x01\0\0\0\x02$db\0\x0d\0\0\0" C "\0\0\x01;\0\0\0documents\0-\0\0\0\x10_id\0g\x12\0\0\x02" C "\0\x0d\0\0\0" C "\0\0cAnA_\0\0\0\x08\0\0\0\0\0\0\0\xd4\x07\0\0\0\0\0\0" C ".$cmd\0\0\0\0\0\xff\xff\xff\xff" "1\0\0\0\x02" "count\0\x0d\0\0\0" C "\0\x03query\0\x0d\0\0\0\x10ok\0g\x12\0\0\0\0%\0\0\0\x09\0\0\0\0\0\0\0\xdc\x07\0\0\xdd\x07\0\0g\x12\0\0\x02" C "[\0\0\0\x0a\0\0\0\0\0\0\0\xd2\x07\0\0\0\0\0\0shop." C "\x00" "5\0\0\0\x02" C "\0\x0d\0\0\0" C "\0\x10n\0g\x12\0\0\x10" "code\0g\x12\0\0\0 \0\0\0\x0b\0\0\0\0\0\0\0\xd7\x07\0\0\0\0\0\0\x01\0\0\0cAnArY-4"),
+	  S("\x9f\0\0\0\x09\0\0\0D3\x22\x11\xdd\x07\0\0\0\0\0\0\0\x8a\0\0\0\x03" "cursor\0q\0\0\0\x04" "firstBatch\0?\0\0\0\x03" "0\x00" "7\0\0\0\x10_id\0g\x12\0\0\x10" "code\0g\x12\0\0\x02" C "\0\x0d\0\0\0" C "\0\0\0\x12id\0g\x12\0\0\0\0\0\0\x02ns\0\x0d\0\0\0" C "\0\0\x01ok\0\0\0\0\0\0\0\xf0?\0\xa3\0\0\0\x0a\0\0\0\x07\0\0\0\xdd\x07\0\0\0\0\0\0\0\x8e\0\0\0\x10n\0\x01\0\0\0\x04writeErrors\0i\0\0\0\x03" "0\0a\0\0\0\x10index\0g\x12\0\0\x10" "code\0\xf8*\0\0\x03keyValue\0$\0\0\0\x02" C "\0\x0d\0\0\0" C "\0\0\x02" "errmsg\0\x0d\0\0\0" C "\0\0\0\x01ok\0\0\0\0\0\0\0\xf0?\0w\0\0\0\x0b\0\0\0\x08\0\0\0\x01\0\0\0\x08\0\0\0g\x12\0\0\0\0\0\0\0\0\0\0\x01\0\0\0S\0\0\0\x01ok\0\0\0\0\0\0\0\0\0\x10" "code\0g\x12\0\0\x02" "errmsg\0\x0d\0\0\0" C "\0\x02" C "\0\x0d\0\0\0" C "\0\0d\0\0\0\x0c\0\0\0\x09\0\0\0\xdd\x07\0\0\0\0\0\0\0O\0\0\0\x01ok\0\0\0\0\0\0\0\0\0\x02" "errmsg\0\x0d\0\0\0" C "\0\x10" "code\0\xf8*\0\0\x02" "codeName\0\x0d\0\0\0" C "\0\0"),
+	  S("\xc2\0\0\0D3\x01\x01\0\0\0\0\xdd\x07\0\0\0\0\0\0\0\xad\0\0\0\x02" "find\0\x0d\0\0\0xxxxxxxxxxxx\0\x03" "filter\0h\0\0\0\x02xxxxxxxxxxxx\0\x0d\0\0\0xxxxxxxxxxxx\0\x04x\0A\0\0\0\x10x\0\0\0\0\0\x07x\0\0\0\0\0\0\0\0\0\0\0\0\0\x05x\0\x0c\0\0\0xxxxxxxxxxxxx\x0bx\0xxxxxxxxxxxx\0x\0\0\0\x10limit\0\0\0\0\0\x02$db\0\x0d\0\0\0xxxxxxxxxxxx\0\0"), S("\x9f\0\0\0\x09\0\0\0D3\x01\x01\xdd\x07\0\0\0\0\0\0\0\x8a\0\0\0\x03" "cursor\0q\0\0\0\x04" "firstBatch\0?\0\0\0\x03x\x00" "7\0\0\0\x10xxx\0\0\0\0\0\x10xxxx\0\0\0\0\0\x02xxxxxxxxxxxx\0\x0d\0\0\0xxxxxxxxxxxx\0\0\0\x12xx\0\0\0\0\0\0\0\0\0\x02nx\0\x0d\0\0\0xxxxxxxxxxxx\0\0\x01ok\0\0\0\0\0\0\0\xf0?\0") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };
@@ -83,8 +87,13 @@ static void no_canary(const uint8_t *p, size_t n)
 		assert_null(memmem(p, n, &C[i], 5));
 }
 
-/* MySQL is told by the first five bytes of a connection: fewer, and all is masked. */
-static size_t told_by(struct slice first) { return first.len > 4 && first.ptr[3] == 0 && first.ptr[4] == 0x0a ? 5 : 0; }
+/* MySQL is told by the first five bytes of a connection, MongoDB by its first header: fewer, and all is masked. */
+static size_t told_by(struct slice first)
+{
+	if (first.len > 15 && first.ptr[12] == 0xdd && first.ptr[13] == 7)
+		return 16;
+	return first.len > 4 && first.ptr[3] == 0 && first.ptr[4] == 0x0a ? 5 : 0;
+}
 
 /* Both directions, each cut at a and b, the client's first bytes first. */
 static void mask_talk(const struct talk *t, size_t a, size_t b, uint8_t client_dir, uint8_t out[2][1024])

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from .process import APPS, BUILD, Process, accepts, find_program, free_port, wait_until
+from .process import APPS, BUILD, REPO, Process, accepts, find_program, free_port, wait_until
 
 NGINX_CONFIG = """
 daemon off;
@@ -190,3 +190,19 @@ def _let_enter(folder):
         if parent == parent.parent or parent.stat().st_mode & 0o001:
             continue
         parent.chmod(parent.stat().st_mode | 0o711)
+
+
+CANNOT = 77  # backends/*.sh: this machine cannot build it
+
+
+def start_ferretdb(folder):
+    """MongoDB's protocol on SQLite. setup.sh builds it; else the first call does, which takes minutes."""
+    done = subprocess.run([REPO / "tests/e2e/backends/ferretdb.sh"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=1800)
+    if done.returncode == CANNOT:
+        pytest.skip(done.stderr.strip().splitlines()[-1])
+    assert done.returncode == 0, f"FerretDB does not build:\n{done.stderr[-3000:]}"
+    port, data = free_port(), folder / "data"
+    data.mkdir()
+    argv = [done.stdout.strip(), "--handler=sqlite", f"--sqlite-url=file:{data}/", f"--listen-addr=127.0.0.1:{port}", "--debug-addr=-", "--telemetry=disable",
+            f"--state-dir={folder}", "--log-level=warn"]
+    return listening(Process("ferretdb", argv, folder), port)
