@@ -2,7 +2,12 @@
 /* How Cassandra's envelopes and segments must look where nothing says that they are there. */
 #include "proto/cassandra_wire.h"
 
-enum { CHAIN = 3 }; /* envelopes looked at */
+enum {
+	CHAIN = 3,     /* envelopes looked at */
+	LEVEL_MAX = 10, /* LOCAL_ONE */
+	ID_BYTES = 16, /* of a statement: an MD5 */
+	ID_MAX = 64,   /* of other servers */
+};
 
 /* How well an envelope's body fits its opcode. */
 enum fit {
@@ -20,10 +25,22 @@ static bool has_word(struct slice body, const char *word)
 	return body.len >= w.len && memmem(body.ptr, body.len, w.ptr, w.len);
 }
 
-static bool is_letter(uint8_t c) { return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z'; }
+/* What statements begin with. */
+static const char *const keywords[] = {
+	"select", "insert", "update", "delete", "begin", "use", "create", "alter", "drop", "truncate", "grant", "revoke", "list", "describe", "desc", "apply", "add", NULL,
+};
 
-/* A statement begins with a word, a comment or white space. */
-static bool begins_statement(uint8_t c) { return is_letter(c) || c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '/' || c == '-'; }
+/* A known word and white space, as far as there are bytes; or a comment or white space, which say less. */
+static enum fit fit_statement(struct slice text)
+{
+	for (const char *const *k = keywords; *k; k++) {
+		size_t n = strlen(*k), there = text.len < n ? text.len : n;
+		if (slice_ieq(slice_head(text, there), slice_make(*k, there)) && (text.len <= n || text.ptr[n] <= ' '))
+			return text.len > n ? STRICT : SHORT;
+	}
+	uint8_t c = text.ptr[0], low = ascii_lower(c);
+	return (low >= 'a' && low <= 'z') || c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '/' || c == '-' ? LOOSE : NO;
+}
 
 /* [long string], and behind it at least `behind` bytes. */
 static enum fit fit_text(struct slice body, uint32_t length, uint32_t behind)
@@ -33,31 +50,34 @@ static enum fit fit_text(struct slice body, uint32_t length, uint32_t behind)
 	if (body.len < 5)
 		return SHORT;
 	uint32_t n = load_be32(body.ptr);
-	return n > 0 && n <= length - 4 - behind && begins_statement(body.ptr[4]) ? STRICT : NO;
+	if (n == 0 || n > length - 4 - behind)
+		return NO;
+	return fit_statement(slice_head(slice_from(body, 4), n));
 }
+
+/* [consistency] at `at`. */
+static bool fits_level(struct slice body, size_t at) { return at + 2 > body.len || load_be16(body.ptr + at) <= LEVEL_MAX; }
 
 static enum fit fit_query(struct slice body, uint32_t length)
 {
 	enum fit fit = fit_text(body, length, 3);
 
-	if (fit != STRICT)
-		return fit;
-	size_t behind = 4 + (size_t)load_be32(body.ptr);
-	if (behind + 2 > body.len)
-		return behind + 3 == length || body.len > 64 ? STRICT : SHORT;
-	return load_be16(body.ptr + behind) <= 10 ? STRICT : NO;
+	return fit != NO && body.len > 4 && !fits_level(body, 4 + (size_t)load_be32(body.ptr)) ? NO : fit;
 }
 
-static enum fit fit_execute(struct slice body, uint32_t length)
+static enum fit fit_execute(const struct cassandra_head *h, struct slice body)
 {
-	if (length < 2 + 1 + 3)
+	if (h->length < 2 + 1 + 3)
 		return NO;
 	if (body.len < 2)
 		return SHORT;
 	size_t n = load_be16(body.ptr);
-	if (n == 0 || n > length - 5 || n > 64)
+	if (n == 0 || n > h->length - 5 || n > ID_MAX)
 		return NO;
-	return body.len < 2 + n ? SHORT : n == 16 ? STRICT : LOOSE;
+	if (body.len < 2 + n + 2)
+		return SHORT;
+	size_t behind = 2 + n + (h->version == CASSANDRA_LAST_VERSION ? 2u + load_be16(body.ptr + 2 + n) : 0);
+	return behind + 3 > h->length || !fits_level(body, behind) ? NO : n == ID_BYTES ? STRICT : LOOSE;
 }
 
 static enum fit fit_batch(struct slice body, uint32_t length)
@@ -101,10 +121,10 @@ static enum fit fit_request(const struct cassandra_head *h, struct slice body)
 {
 	switch (h->opcode) {
 	case CASSANDRA_STARTUP: return fit_words(body, h->length, true, startup_words);
-	case CASSANDRA_OPTIONS: return h->length == 0 ? STRICT : NO;
+	case CASSANDRA_OPTIONS: return h->length == 0 ? LOOSE : NO;
 	case CASSANDRA_QUERY: return fit_query(body, h->length);
 	case CASSANDRA_PREPARE: return fit_text(body, h->length, 0);
-	case CASSANDRA_EXECUTE: return fit_execute(body, h->length);
+	case CASSANDRA_EXECUTE: return fit_execute(h, body);
 	case CASSANDRA_REGISTER: return fit_words(body, h->length, true, event_words);
 	case CASSANDRA_BATCH: return fit_batch(body, h->length);
 	default: break; /* AUTH_RESPONSE: a token that may be null */
@@ -116,14 +136,19 @@ static enum fit fit_request(const struct cassandra_head *h, struct slice body)
 	return load_be32(body.ptr) == h->length - 4 || (load_be32(body.ptr) == UINT32_MAX && h->length == 4) ? LOOSE : NO;
 }
 
+/* Of the specification, and few others. */
+static bool is_code(uint32_t code)
+{
+	return code == 0 || code == 0x0a || code == 0x100 || (code >= 0x1000 && code <= 0x1003) || (code >= 0x1100 && code <= 0x2500 && (code & 0xff) == 0);
+}
+
 static enum fit fit_error(struct slice body, uint32_t length)
 {
 	if (length < 6)
 		return NO;
 	if (body.len < 6)
 		return SHORT;
-	uint32_t code = load_be32(body.ptr);
-	return code <= 0x2500 && !(code & 0xff && code & 0xf000 && (code & 0xff) > 0x10) && load_be16(body.ptr + 4) <= length - 6 ? STRICT : NO;
+	return is_code(load_be32(body.ptr)) && load_be16(body.ptr + 4) <= length - 6 ? STRICT : NO;
 }
 
 static enum fit fit_result(struct slice body, uint32_t length)
@@ -154,7 +179,7 @@ static enum fit fit_response(const struct cassandra_head *h, struct slice body)
 		return NO;
 	switch (h->opcode) {
 	case CASSANDRA_ERROR: return fit_error(body, h->length);
-	case CASSANDRA_READY: return h->length == 0 ? STRICT : NO;
+	case CASSANDRA_READY: return h->length == 0 ? LOOSE : NO;
 	case CASSANDRA_SUPPORTED: return fit_words(body, h->length, true, supported_words);
 	case CASSANDRA_RESULT: return fit_result(body, h->length);
 	case CASSANDRA_EVENT: return fit_words(body, h->length, false, event_words);
