@@ -38,6 +38,8 @@ servers() {
 		prometheus prometheus
 		promtool prometheus
 		curl curl
+		java openjdk-17-jre-headless
+		mvn maven
 	LIST
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 }
@@ -59,7 +61,22 @@ go_programs() {
 		echo "e2e setup: the Go programs do not build: their tests will fail" >&2
 }
 
+# Cassandra is no package of Debian's: its jars, 65 MB.
+cassandra_server() {
+	local stamp=build/e2e/cassandra/.pom
+	cmp -s "$here/apps/cassandra/pom.xml" "$stamp" && return 0
+	command -v mvn >/dev/null 2>&1 || { echo "e2e setup: no mvn: tests of Cassandra will skip" >&2; return 0; }
+	echo "e2e setup: Cassandra in build/e2e/cassandra"
+	rm -rf build/e2e/cassandra
+	mkdir -p build/e2e/cassandra
+	if mvn -q -B -f "$here/apps/cassandra/pom.xml" dependency:copy-dependencies -DoutputDirectory="$PWD/build/e2e/cassandra" -DincludeScope=runtime >build/e2e/cassandra.log 2>&1; then
+		cp "$here/apps/cassandra/pom.xml" "$stamp"
+	else
+		echo "e2e setup: Cassandra cannot be had (build/e2e/cassandra.log): its tests will skip" >&2
+	fi
+}
+
 [ "${SETUP:-1}" = 0 ] || install_packages
 mkdir -p build
 python_environment
-[ -n "$python_only" ] || go_programs
+[ -n "$python_only" ] || { go_programs; cassandra_server; }
