@@ -5,6 +5,7 @@ go 1.19
 require (
 	github.com/bradfitz/gomemcache v0.0.0-20260422231931-4d751bb6e37c
 	github.com/go-sql-driver/mysql v1.7.1
+	github.com/gocql/gocql v1.7.0
 	github.com/jackc/pgx/v5 v5.5.5
 	golang.org/x/net v0.17.0
 	google.golang.org/grpc v1.58.3
@@ -12,7 +13,6 @@ require (
 )
 
 require (
-	github.com/gocql/gocql v1.7.0 // indirect
 	github.com/golang/protobuf v1.5.3 // indirect
 	github.com/golang/snappy v0.0.3 // indirect
 	github.com/hailocab/go-hostpool v0.0.0-20160125115350-e80d13ce29ed // indirect
