@@ -146,7 +146,8 @@ def test_cassandra_by_gocql(start, plumb, cassandra, version):
 
 OLD, NEW = row("EXECUTE", rows=1, level="one"), "SELECT key, rack FROM system.local WHERE key = ?"
 OLD_SERIES = ([OLD] * 101 + [row("PREPARE", NEW)] + [row("SELECT", NEW, rows=1, level="one")] * 11
-              + [row("SELECT", "SELECT * FROM system.no_such_table WHERE id = ?", "0x2200", level="one"), row("USE", 'USE "system"', level="one", namespace="system"),
+              + [row("SELECT", "SELECT * FROM system.no_such_table WHERE id = ?", "0x2200", level="one"), row("USE", "USE system", level="one", namespace="system"),
+                 row("USE", 'USE "system"', level="one", namespace="system"),
                  row("SELECT", "SELECT rack FROM local", "0x1000", level="two", namespace="system"),
                  row("SELECT", "SELECT key FROM local", rows=1, level="one", namespace="system")])
 
