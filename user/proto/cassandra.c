@@ -196,45 +196,62 @@ static enum parse_status pass_compressed(struct cassandra_way *w, struct slice i
 	return go_on(w, in, g->plain, total, ret);
 }
 
-/* A message of what was inflated. The segment is consumed with the first one, but for a byte for each further one, as each must consume some. */
+/* Consumes `n` bytes of the segment with this message; of the last one a part may still be to come. */
+static void take(struct cassandra_way *w, struct slice in, uint32_t n, struct parse_result *ret)
+{
+	w->segment_left -= n;
+	ret->consumed = n < in.len ? n : in.len;
+	ret->skip = n - ret->consumed;
+	if (ret->skip && ret->message.flags & MESSAGE_END)
+		ret->message.flags |= MESSAGE_END_AFTER_SKIP;
+}
+
+/*
+ * A message of what was inflated. Each must consume something: the first one takes the segment but for its check sum, which is the others'; where they are more
+ * than it has bytes, but for as many as they are.
+ */
 static enum parse_status parse_inflated(struct cassandra_state *s, enum proto_side side, struct slice in, struct parse_result *ret)
 {
 	struct cassandra_way *w = way_of(s, side);
 	struct slice plain = slice_make(s->memory->room[side].at + w->plain_at, w->plain_len - w->plain_at);
 	enum parse_status status = parse_envelope(s, side, plain, plain.len, ret);
+	uint32_t keep = CASSANDRA_SEGMENT_TAIL;
 
 	if (status != PARSE_MESSAGE)
 		return PARSE_BAD;
 	if (ret->consumed == 0) /* an older one ends */
 		return status;
+	bool first = w->plain_at == 0;
 	w->plain_at += (uint32_t)ret->consumed;
-	w->messages--;
-	ret->consumed = w->segment_left - w->messages;
-	w->segment_left = w->messages;
-	if (ret->consumed > in.len)
-		return PARSE_BAD;
-	if (!w->messages)
-		w->plain_at = w->plain_len = 0;
+	if (--w->messages > keep)
+		keep = w->messages;
+	if (w->messages) {
+		take(w, in, first ? w->segment_left - keep : 1, ret);
+		return status;
+	}
+	w->plain_at = w->plain_len = 0;
+	take(w, in, w->segment_left, ret);
 	return status;
 }
 
 static enum parse_status parse_compressed(struct cassandra_state *s, enum proto_side side, struct slice in, const struct cassandra_segment *g, struct parse_result *ret)
 {
 	struct cassandra_way *w = way_of(s, side);
-	size_t total = CASSANDRA_LZ4_SEGMENT_HEAD + g->length + CASSANDRA_SEGMENT_TAIL, len;
+	size_t payload = CASSANDRA_LZ4_SEGMENT_HEAD + g->length, total = payload + CASSANDRA_SEGMENT_TAIL, len;
 
 	w->whole = g->whole;
 	if (w->envelope_left)
 		return pass_compressed(w, in, g, ret);
-	if (in.len < total)
-		return need(ret, total);
+	if (in.len < payload)
+		return need(ret, payload);
 	cassandra_memory_leave_room(s->memory, side);
 	uint8_t *room = cassandra_memory_room(s->memory, side, g->plain);
-	if (!room || !cassandra_lz4(slice_make(in.ptr + CASSANDRA_LZ4_SEGMENT_HEAD, g->length), room, g->plain, &len) || len < g->plain ||
-	    is_rest(w, slice_make(room, len), side, g->plain))
+	if (!room || !cassandra_lz4(slice_make(in.ptr + CASSANDRA_LZ4_SEGMENT_HEAD, g->length), room, g->plain, &len) || len < g->plain)
+		return PARSE_BAD;
+	if (is_rest(w, slice_make(room, len), side, g->plain))
 		return pass_apart(ret, in, total);
 	w->messages = count_envelopes(w, slice_make(room, len), side);
-	if (w->messages == 0 || w->messages > total)
+	if (w->messages == 0 || w->messages > payload)
 		return PARSE_BAD;
 	w->plain_at = 0;
 	w->plain_len = (uint32_t)len;
