@@ -113,8 +113,7 @@ bool cassandra_head(struct slice in, enum proto_side side, struct cassandra_head
 	return ret->length <= CASSANDRA_ENVELOPE_MAX;
 }
 
-/* Of the first bytes of a segment's head (native_protocol_v5.spec, 2.2). */
-static uint32_t crc24(const uint8_t *p, size_t n)
+uint32_t cassandra_crc24(const uint8_t *p, size_t n)
 {
 	uint32_t crc = 0x875060;
 
@@ -137,7 +136,7 @@ bool cassandra_segment(struct slice in, bool lz4, struct cassandra_segment *ret)
 	*ret = (struct cassandra_segment){
 		.length = (uint32_t)bits & CASSANDRA_SEGMENT_MAX, .plain = lz4 ? (uint32_t)(bits >> 17) & CASSANDRA_SEGMENT_MAX : 0, .whole = bits >> at & 1,
 	};
-	return bits >> (at + 1) == 0 && ret->length > 0 && crc24(in.ptr, n) == le24(in.ptr + n);
+	return bits >> (at + 1) == 0 && ret->length > 0 && cassandra_crc24(in.ptr, n) == le24(in.ptr + n);
 }
 
 enum cassandra_framing cassandra_framing(struct slice in, enum proto_side side)

@@ -63,6 +63,9 @@ struct cassandra_segment {
 /* False: this is no head of a segment. `in` has at least as many bytes as one has: CASSANDRA_LZ4_SEGMENT_HEAD where LZ4 was agreed on. */
 bool cassandra_segment(struct slice in, bool lz4, struct cassandra_segment *ret);
 
+/* The check sum of a segment's head without it; its lowest byte comes first. */
+uint32_t cassandra_crc24(const uint8_t *p, size_t n);
+
 /* What stands at *at, which moves behind it. False: it is not all there. */
 bool cassandra_short(struct slice in, size_t *at, uint16_t *ret);
 bool cassandra_int(struct slice in, size_t *at, int32_t *ret);

@@ -18,6 +18,9 @@
  *               headers all but the CAS value
  *   MySQL       (told by the greeting) lengths, numbers of packets, commands, flags, the first keyword of statements, numbers of statements and columns, status,
  *               error numbers and SQLSTATE; small numbers of rows, larger ones become zero
+ *   Cassandra   (told by OPTIONS or STARTUP) heads of envelopes and segments, the first keyword of statements, lengths of texts, ids and tokens, consistency,
+ *               options and events as far as they are known words, kinds of results, error numbers; a number of rows where no columns stand in front;
+ *               nothing of what is compressed
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.
