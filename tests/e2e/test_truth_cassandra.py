@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cassandra by the DataStax driver for Python and by gocql: every request has its two spans, in order, redacted, with its error, in all versions of the protocol."""
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import pytest
 
 from harness.driver import Driver
+from harness.plumb import Plumb, replay
 from harness.process import APPS, BUILD, wait_until
 from harness.servers import go_program
-from harness.spans import CLIENT, SERVER, STATUS_ERROR, STATUS_UNSET, describe
+from harness.spans import CLIENT, SERVER, STATUS_ERROR, STATUS_UNSET, describe, parse
 from harness.truth import TOLERANCE_NS, TOLERANCE_PART, check_order
+from test_cli import raw
 
 pytestmark = pytest.mark.live
 
@@ -162,3 +164,22 @@ def test_cassandra_on_a_connection_older_than_plumb(start, plumb, cassandra, ver
     p.wait_spans(2 * len(OLD_SERIES))
     [session] = check_connections(p.finish(), driver.pid, cassandra.port, incomplete={"EXECUTE": "statement_not_seen"})
     check_series(session, OLD_SERIES)
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_redacted_recording_keeps_the_spans(start, folder, cassandra, version):
+    """What was prepared has no text: the ids do not stay."""
+    plain, masked = folder / "plain.plumb", folder / "masked.plumb"
+    recorder = [Plumb(start.folder(), command="record", output=None, pids=[cassandra.pid], args=["-o", path, *more]) for path, more in ((plain, []), (masked, ["--redact"]))]
+    Driver(start.folder(), "cassandra-driver", [BUILD / "venv/bin/python", "-u", APPS / "cassandra_driver.py", cassandra.port, version, "none"]).go()
+    for r in recorder:
+        assert r.stop() == 0, r.tail()
+    spans, kept = (parse(replay(path).stdout.decode()) for path in (plain, masked))
+    truth = PYTHON_CONTROL + python_series(f"shop{version}none")
+    assert Counter(map(said, spans)) == Counter(truth)
+    executed = Counter({"EXECUTE": 11 + 5 + 1 + 2 + 307 + 101, "PREPARE": 3, "BATCH": 2, "INSERT": 7, "SELECT": 3 + 2 + 4 + 1, "CREATE": 3, "USE": 2, None: 1, "REGISTER": 1})
+    assert Counter(s["db.operation.name"] for s in kept) == executed + Counter({r[0]: 2 for r in LOGIN})
+    assert Counter(s["error.type"] for s in kept) == Counter(r[2] for r in truth)
+    for secret in (b"secret", b"notes", b"shop", b"\0cassandra\0cassandra"):
+        assert secret in raw(plain), f"{secret}: the test would not see it"
+        assert secret not in raw(masked), secret
