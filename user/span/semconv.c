@@ -400,6 +400,17 @@ static struct slice db_operation_class(const struct semconv *s, struct slice ope
 	return known > 0 ? slice_head(operation, (size_t)known) : SLICE_LIT("_OTHER");
 }
 
+/* False if what the protocol sends as a statement is no text of SQL's kind. */
+static bool sql_dialect_of(enum proto_statement kind, enum sql_dialect *ret_dialect)
+{
+	switch (kind) {
+	case PROTO_STATEMENT_ANSI: *ret_dialect = SQL_ANSI; return true;
+	case PROTO_STATEMENT_MYSQL: *ret_dialect = SQL_MYSQL; return true;
+	case PROTO_STATEMENT_CQL: *ret_dialect = SQL_CQL; return true;
+	default: return false;
+	}
+}
+
 static void semconv_db(struct semconv *s)
 {
 	struct slice system = in_str(s, ATTR_DB_SYSTEM_NAME), raw = in_str(s, ATTR_RAW_STATEMENT);
@@ -409,11 +420,12 @@ static void semconv_db(struct semconv *s)
 		.collection = in_str(s, ATTR_DB_COLLECTION_NAME),
 	};
 	enum proto_statement kind = (enum proto_statement)s->statement;
+	enum sql_dialect dialect;
 
 	if (!system.len)
 		system = slice_str(s->protocol);
-	if (raw.len && (kind == PROTO_STATEMENT_ANSI || kind == PROTO_STATEMENT_MYSQL))
-		db_describe_sql(s, raw, kind == PROTO_STATEMENT_MYSQL ? SQL_MYSQL : SQL_ANSI, &q);
+	if (raw.len && sql_dialect_of(kind, &dialect))
+		db_describe_sql(s, raw, dialect, &q);
 	else if (kind == PROTO_STATEMENT_CLEAN || s->options->show_statements)
 		q.text = raw;
 	put_str(s, ATTR_DB_SYSTEM_NAME, system);
