@@ -94,13 +94,18 @@ PYTHON_CONTROL = LOGIN + [row("REGISTER"), row("SELECT", PEERS, rows=0, level="o
                           row("SELECT", "SELECT rpc_address FROM system.local WHERE key=?", rows=1, level="one")]
 
 
+def python_driver(start, cassandra, *args):
+    return Driver(start.folder(), "cassandra-driver", [BUILD / "venv/bin/python", "-u", APPS / "cassandra_driver.py", cassandra.port, *args])
+
+
 @pytest.mark.parametrize("version,compression", [(3, "none"), (4, "none"), (4, "lz4"), (5, "none"), (5, "lz4")])
 def test_cassandra_by_python(start, plumb, cassandra, version, compression):
-    driver = Driver(start.folder(), "cassandra-driver", [BUILD / "venv/bin/python", "-u", APPS / "cassandra_driver.py", cassandra.port, version, compression])
+    space = f"shop{version}{compression}"
+    driver = python_driver(start, cassandra, version, compression, space)
     p = plumb(pids=[cassandra.pid, driver.pid])
     steps = driver.go()
     assert [s["error"] for s in steps if s["error"]] == ["0x2400", "0x2200", "0x2000", "0x2200"]
-    series = python_series(f"shop{version}{compression}")
+    series = python_series(space)
     p.wait_spans(2 * (len(series) + len(PYTHON_CONTROL)))
     control, session = sorted(check_connections(p.finish(), driver.pid, cassandra.port), key=len)
     check_series(control, PYTHON_CONTROL)
@@ -171,15 +176,15 @@ def test_a_redacted_recording_keeps_the_spans(start, folder, cassandra, version)
     """What was prepared has no text: the ids do not stay."""
     plain, masked = folder / "plain.plumb", folder / "masked.plumb"
     recorder = [Plumb(start.folder(), command="record", output=None, pids=[cassandra.pid], args=["-o", path, *more]) for path, more in ((plain, []), (masked, ["--redact"]))]
-    Driver(start.folder(), "cassandra-driver", [BUILD / "venv/bin/python", "-u", APPS / "cassandra_driver.py", cassandra.port, version, "none"]).go()
+    python_driver(start, cassandra, version, "none", f"market{version}").go()
     for r in recorder:
         assert r.stop() == 0, r.tail()
     spans, kept = (parse(replay(path).stdout.decode()) for path in (plain, masked))
-    truth = PYTHON_CONTROL + python_series(f"shop{version}none")
+    truth = PYTHON_CONTROL + python_series(f"market{version}")
     assert Counter(map(said, spans)) == Counter(truth)
     executed = Counter({"EXECUTE": 11 + 5 + 1 + 2 + 307 + 101, "PREPARE": 3, "BATCH": 2, "INSERT": 7, "SELECT": 3 + 2 + 4 + 1, "CREATE": 3, "USE": 2, None: 1, "REGISTER": 1})
     assert Counter(s["db.operation.name"] for s in kept) == executed + Counter({r[0]: 2 for r in LOGIN})
     assert Counter(s["error.type"] for s in kept) == Counter(r[2] for r in truth)
-    for secret in (b"secret", b"notes", b"shop", b"\0cassandra\0cassandra"):
+    for secret in (b"secret", b"notes", b"market", b"\0cassandra\0cassandra"):
         assert secret in raw(plain), f"{secret}: the test would not see it"
         assert secret not in raw(masked), secret

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a fixed series of CQL statements through the DataStax driver: cassandra_driver.py PORT VERSION COMPRESSION < "go". Prints {"what","ns","error"} for each step."""
+"""Runs a fixed series of CQL statements through the DataStax driver: cassandra_driver.py PORT VERSION COMPRESSION KEYSPACE < "go". Prints {"what","ns","error"} for each step."""
 import json
 import sys
 import time
@@ -11,7 +11,7 @@ from cassandra.concurrent import execute_concurrent_with_args
 from cassandra.policies import RoundRobinPolicy
 from cassandra.query import BatchStatement, BatchType, SimpleStatement, tuple_factory
 
-PORT, VERSION, COMPRESSION = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+PORT, VERSION, COMPRESSION, space = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
 CODES = {InvalidRequest: "0x2200", protocol.SyntaxException: "0x2000", protocol.AlreadyExistsException: "0x2400", Unauthorized: "0x2100"}
 
 
@@ -36,7 +36,6 @@ cluster = Cluster(["127.0.0.1"], port=PORT, protocol_version=VERSION, compressio
                   auth_provider=PlainTextAuthProvider("cassandra", "cassandra"), schema_metadata_enabled=False, token_metadata_enabled=False, max_schema_agreement_wait=0,
                   idle_heartbeat_interval=0, allow_beta_protocol_version=False)
 session = cluster.connect()
-space = f"shop{VERSION}{COMPRESSION}"
 execute = session.execute
 timed("keyspace", lambda: execute(f"CREATE KEYSPACE {space} WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': 1}}"))
 timed("keyspace again", lambda: execute(f"CREATE KEYSPACE {space} WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': 1}}"))
