@@ -218,28 +218,15 @@ static struct chain chain_at(struct slice in, enum proto_side side)
 	struct cassandra_head h;
 
 	for (unsigned i = 0; i < CHAIN && in.len; i++) {
-		bool head = in.len >= CASSANDRA_HEAD;
-		if (!head) {
-			struct slice padded = in;
-			uint8_t bytes[CASSANDRA_HEAD] = { side == PROTO_TO_CLIENT ? 0x84 : 4, 0, 0, 0, side == PROTO_TO_CLIENT ? CASSANDRA_RESULT : CASSANDRA_QUERY, 0, 0, 0, 1 };
-			memcpy(bytes, in.ptr, in.len);
-			padded = slice_make(bytes, sizeof(bytes));
-			c.no = !cassandra_head(padded, side, &h);
+		c.no = in.len < CASSANDRA_HEAD ? !cassandra_head_begins(in, side) : !cassandra_head(in, side, &h);
+		if (c.no || in.len < CASSANDRA_HEAD)
 			return c;
-		}
-		if (!cassandra_head(in, side, &h)) {
-			c.no = true;
-			return c;
-		}
 		size_t there = in.len - CASSANDRA_HEAD;
 		enum fit fit = fit_envelope(&h, slice_make(in.ptr + CASSANDRA_HEAD, there < h.length ? there : h.length), side);
-		if (fit == NO) {
-			c.no = true;
-			return c;
-		}
+		c.no = fit == NO;
 		if (fit > c.best)
 			c.best = fit;
-		if (there < h.length)
+		if (c.no || there < h.length)
 			return c;
 		c.whole++;
 		in = slice_from(in, CASSANDRA_HEAD + h.length);

@@ -151,7 +151,7 @@ bool cassandra_memory_first_use(struct cassandra_memory *m, uint16_t stream)
 
 /* --- room --- */
 
-uint8_t *cassandra_memory_room(struct cassandra_memory *m, int side, uint32_t size)
+uint8_t *cassandra_memory_room(struct cassandra_memory *m, enum proto_side side, uint32_t size)
 {
 	struct cassandra_room *r = &m->room[side];
 
@@ -165,7 +165,7 @@ uint8_t *cassandra_memory_room(struct cassandra_memory *m, int side, uint32_t si
 	return at;
 }
 
-void cassandra_memory_leave_room(struct cassandra_memory *m, int side)
+void cassandra_memory_leave_room(struct cassandra_memory *m, enum proto_side side)
 {
 	struct cassandra_room *r = &m->room[side];
 

@@ -9,6 +9,7 @@
 
 #include "lib/slice.h"
 #include "proto/memory.h"
+#include "proto/proto.h"
 
 enum {
 	CASSANDRA_STATEMENTS = 128,
@@ -61,7 +62,7 @@ void cassandra_memory_lost(struct cassandra_memory *m);
 bool cassandra_memory_first_use(struct cassandra_memory *m, uint16_t stream);
 
 /* Room for so many bytes; NULL without. What it held is gone. */
-uint8_t *cassandra_memory_room(struct cassandra_memory *m, int side, uint32_t size);
-void cassandra_memory_leave_room(struct cassandra_memory *m, int side);
+uint8_t *cassandra_memory_room(struct cassandra_memory *m, enum proto_side side, uint32_t size);
+void cassandra_memory_leave_room(struct cassandra_memory *m, enum proto_side side);
 
 #endif

@@ -332,7 +332,7 @@ bool cassandra_read_request(struct cassandra_state *s, const struct cassandra_he
 	m->key = h->stream;
 	if (!known || !pass_payload(h, &body)) {
 		add_text(m, ATTR_DB_OPERATION_NAME, operation(h->opcode));
-		add_text(m, ATTR_PLUMB_INCOMPLETE, known ? "payload_too_long" : "compressed");
+		add_text(m, ATTR_PLUMB_INCOMPLETE, known ? "statement_not_seen" : "compressed");
 		add_keyspace(s, m, SLICE_NONE);
 		return true;
 	}

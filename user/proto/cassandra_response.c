@@ -15,6 +15,14 @@ struct level {
 	bool named;
 };
 
+/* A keyspace and a name in it. */
+static bool pass_names(struct slice in, size_t *at)
+{
+	struct slice keyspace, name;
+
+	return cassandra_string(in, at, &keyspace) && cassandra_string(in, at, &name);
+}
+
 /* What is inside of a type with this number. False: it is not all there. */
 static bool type_inside(struct slice in, size_t *at, uint16_t id, struct level *ret)
 {
@@ -28,7 +36,7 @@ static bool type_inside(struct slice in, size_t *at, uint16_t id, struct level *
 	case TYPE_SET: ret->left = 1; return true;
 	case TYPE_MAP: ret->left = 2; return true;
 	case TYPE_UDT:
-		if (!cassandra_string(in, at, &text) || !cassandra_string(in, at, &text) || !cassandra_short(in, at, &n))
+		if (!pass_names(in, at) || !cassandra_short(in, at, &n))
 			return false;
 		*ret = (struct level){ n, true };
 		return true;
@@ -79,10 +87,10 @@ static bool rows_count(struct slice in, size_t at, int32_t *ret)
 		return false;
 	if (flags & NO_METADATA)
 		return cassandra_int(in, &at, ret);
-	if (flags & GLOBAL_TABLE && (!cassandra_string(in, &at, &text) || !cassandra_string(in, &at, &text)))
+	if (flags & GLOBAL_TABLE && !pass_names(in, &at))
 		return false;
 	while (columns--) {
-		if (!(flags & GLOBAL_TABLE) && (!cassandra_string(in, &at, &text) || !cassandra_string(in, &at, &text)))
+		if (!(flags & GLOBAL_TABLE) && !pass_names(in, &at))
 			return false;
 		if (!cassandra_string(in, &at, &text) || !pass_type(in, &at))
 			return false;

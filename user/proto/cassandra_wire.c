@@ -84,8 +84,7 @@ static bool opcode_fits(uint8_t opcode, enum proto_side side)
 	}
 }
 
-/* As far as `in` goes: of a head that is cut what is there must fit. */
-static bool head_fits(struct slice in, enum proto_side side)
+bool cassandra_head_begins(struct slice in, enum proto_side side)
 {
 	uint8_t direction = side == PROTO_TO_CLIENT ? CASSANDRA_TO_CLIENT : 0;
 	uint8_t version = in.len ? in.ptr[0] ^ direction : CASSANDRA_FIRST_VERSION;
@@ -105,7 +104,7 @@ static bool head_fits(struct slice in, enum proto_side side)
 
 bool cassandra_head(struct slice in, enum proto_side side, struct cassandra_head *ret)
 {
-	if (!head_fits(in, side))
+	if (!cassandra_head_begins(in, side))
 		return false;
 	*ret = (struct cassandra_head){
 		.version = in.ptr[0] & (uint8_t)~CASSANDRA_TO_CLIENT, .flags = in.ptr[1], .opcode = in.ptr[4], .stream = load_be16(in.ptr + 2), .length = load_be32(in.ptr + 5),

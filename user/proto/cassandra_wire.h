@@ -53,6 +53,8 @@ struct cassandra_head {
 
 /* False: this is no head of an envelope to `side`. `in` has at least CASSANDRA_HEAD bytes. */
 bool cassandra_head(struct slice in, enum proto_side side, struct cassandra_head *ret);
+/* The same of what may be the beginning of a head. */
+bool cassandra_head_begins(struct slice in, enum proto_side side);
 
 struct cassandra_segment {
 	uint32_t length; /* of the payload on the wire */

@@ -104,13 +104,12 @@ static void body_begin(struct mask_conn *c, struct mask_way *y)
 static uint8_t head_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
 {
 	enum proto_side side = to_client(c, y) ? PROTO_TO_CLIENT : PROTO_TO_SERVER;
-	uint8_t head[CASSANDRA_HEAD] = { side == PROTO_TO_CLIENT ? 0x84 : 4, 0, 0, 0, side == PROTO_TO_CLIENT ? CASSANDRA_RESULT : CASSANDRA_QUERY };
-	struct cassandra_head h;
+	uint8_t head[CASSANDRA_HEAD] = { side == PROTO_TO_CLIENT ? 0x84 : 4, 0, 0, 0, y->digits > 4 ? (uint8_t)y->word[0] : 0 };
 
 	if (y->flags & FRAMED)
 		y->part--;
 	head[y->digits] = b;
-	if (!cassandra_head(slice_make(head, sizeof(head)), side, &h) && y->digits < 7)
+	if (!cassandra_head_begins(slice_make(head, (size_t)y->digits + 1), side))
 		return lost(y);
 	if ((y->digits == 5 && b) || (y->digits == 6 && b >= LOW) || (y->flags & FRAMED && y->part == 0 && y->digits < 8))
 		return lost(y);
