@@ -54,10 +54,19 @@ static bool needs_body(uint8_t opcode)
 	}
 }
 
-/* Behind a loss: a request whose stream is in use ends what was open there, whose answer was lost. */
+/*
+ * Behind a loss of answers: a request whose stream is in use ends what was open there. An answer where two are open is that of the newer: that the client has
+ * used the stream again tells that it had the older's. False: there is nothing to end.
+ */
 static bool ends_older(struct cassandra_state *s, enum proto_side side, const struct cassandra_head *h, struct parse_result *ret)
 {
-	if (side != PROTO_TO_SERVER || !cassandra_memory_first_use(s->memory, h->stream))
+	bool doubtful = false, over;
+
+	if (h->stream & 0x8000)
+		return false;
+	over = side == PROTO_TO_SERVER ? cassandra_stream_asked(s->memory, h->stream) : cassandra_stream_answered(s->memory, h->stream, &doubtful);
+	s->doubtful = side == PROTO_TO_CLIENT && (s->doubtful || doubtful);
+	if (!over)
 		return false;
 	ret->message.kind = MESSAGE_REQUEST;
 	ret->message.keyed = true;
@@ -99,6 +108,10 @@ static enum parse_status parse_envelope(struct cassandra_state *s, enum proto_si
 	m->flags = MESSAGE_BEGIN;
 	if (!(side == PROTO_TO_SERVER ? cassandra_read_request(s, &h, body, known, m) : cassandra_read_response(s, &h, body, known, m)))
 		return PARSE_BAD;
+	if (side == PROTO_TO_CLIENT) {
+		m->flags |= s->doubtful && m->keyed ? MESSAGE_UNSURE : 0;
+		s->doubtful = false;
+	}
 	maybe_framed(s, side, &h);
 	ret->consumed = here < in.len ? (size_t)here : in.len;
 	ret->skip = here - ret->consumed;
@@ -321,12 +334,13 @@ static void cassandra_lost(void *state, enum proto_side side)
 	s->way[side] = (struct cassandra_way){ .framing = framing, .lost = true };
 	if (side == PROTO_TO_SERVER) {
 		s->requests_lost = true;
+		cassandra_memory_requests_lost(s->memory);
 		return;
 	}
-	cassandra_memory_lost(s->memory);
+	cassandra_memory_answers_lost(s->memory);
 	if (s->moves || s->requests_lost)
 		s->memory->keyspace_len = 0;
-	s->moves = s->requests_lost = false;
+	s->moves = s->requests_lost = s->doubtful = false;
 }
 
 static size_t cassandra_resync(void *state, enum proto_side side, struct slice in)

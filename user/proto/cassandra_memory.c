@@ -22,7 +22,7 @@ void cassandra_memory_free(struct cassandra_memory *m)
 		proto_memory_put(m->budget, m->statements[i].text);
 	for (int side = 0; side < 2; side++)
 		proto_memory_put(m->budget, m->room[side].at);
-	proto_memory_put(m->budget, m->used_again);
+	proto_memory_put(m->budget, m->streams);
 	free(m);
 }
 
@@ -124,29 +124,83 @@ struct slice cassandra_memory_find(struct cassandra_memory *m, struct slice id)
 	return slice_make(m->statements[i].text, m->statements[i].len);
 }
 
-/* --- losses --- */
+/* --- streams --- */
 
-enum { STREAMS_BYTES = CASSANDRA_STREAMS / 8 };
+enum { GROUPS_MAX = CASSANDRA_STREAMS / 64 };
 
-void cassandra_memory_lost(struct cassandra_memory *m)
+/* NULL beyond what is known of, and without room for more. */
+static struct cassandra_streams *group_of(struct cassandra_memory *m, uint16_t stream, bool make)
+{
+	uint32_t groups = m->groups ? m->groups : 1, at = stream / 64;
+
+	if (at < m->groups)
+		return &m->streams[at];
+	if (!make || at >= GROUPS_MAX)
+		return NULL;
+	while (groups <= at)
+		groups *= 2;
+	struct cassandra_streams *bigger = proto_memory_resize(m->budget, m->streams, groups * sizeof(*bigger));
+	if (!bigger)
+		return NULL;
+	memset(bigger + m->groups, 0, (groups - m->groups) * sizeof(*bigger));
+	m->streams = bigger;
+	m->groups = groups;
+	return &m->streams[at];
+}
+
+void cassandra_memory_requests_lost(struct cassandra_memory *m)
+{
+	for (uint32_t i = 0; i < m->groups; i++)
+		m->streams[i].unseen |= m->streams[i].busy;
+}
+
+void cassandra_memory_answers_lost(struct cassandra_memory *m)
 {
 	for (uint32_t i = 0; i < CASSANDRA_STATEMENTS && m->asked; i++)
 		if (m->statements[i].asked)
 			drop(m, i);
-	if (!m->used_again)
-		m->used_again = proto_memory_get(m->budget, STREAMS_BYTES);
-	if (m->used_again)
-		memset(m->used_again, 0, STREAMS_BYTES);
+	for (uint32_t i = 0; i < m->groups; i++)
+		m->streams[i].stale |= m->streams[i].busy;
 }
 
-bool cassandra_memory_first_use(struct cassandra_memory *m, uint16_t stream)
+bool cassandra_stream_asked(struct cassandra_memory *m, uint16_t stream)
 {
+	struct cassandra_streams *g = group_of(m, stream, true);
 	uint64_t bit = 1ull << (stream & 63);
 
-	if (!m->used_again || stream >= CASSANDRA_STREAMS || m->used_again[stream / 64] & bit)
+	if (!g)
 		return false;
-	m->used_again[stream / 64] |= bit;
-	return true;
+	if (g->stale & bit) {
+		bool twice = g->twice & bit;
+		g->twice &= ~bit;
+		if (!twice) { /* of two both are over */
+			g->stale &= ~bit;
+			g->busy &= ~bit;
+		}
+		return true;
+	}
+	g->twice |= g->busy & bit;
+	g->busy |= bit;
+	g->unseen &= ~bit;
+	return false;
+}
+
+bool cassandra_stream_answered(struct cassandra_memory *m, uint16_t stream, bool *ret_doubtful)
+{
+	struct cassandra_streams *g = group_of(m, stream, false);
+	uint64_t bit = 1ull << (stream & 63);
+
+	*ret_doubtful = false;
+	if (!g)
+		return false;
+	bool stale = g->stale & bit, twice = g->twice & bit;
+	g->twice &= ~bit;
+	*ret_doubtful = stale && (twice || g->unseen & bit);
+	if (!twice) {
+		g->busy &= ~bit;
+		g->stale &= ~bit;
+	}
+	return stale && twice;
 }
 
 /* --- room --- */

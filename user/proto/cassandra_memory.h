@@ -28,6 +28,14 @@ struct cassandra_statement {
 	uint8_t *text;      /* kept for the slot's next statement */
 };
 
+/* Of 64 streams, a bit each. */
+struct cassandra_streams {
+	uint64_t busy;  /* a request was not answered */
+	uint64_t twice; /* and another one came: the client has had its answer, so its answer is late here, or lost */
+	uint64_t stale; /* it was open when bytes to the client were lost */
+	uint64_t unseen; /* and when those to the server were: there may have been another request since */
+};
+
 struct cassandra_room {
 	uint8_t *at; /* NULL before it is needed */
 	uint32_t size;
@@ -37,7 +45,8 @@ struct cassandra_memory {
 	struct proto_memory *budget; /* not owned */
 	uint32_t clock;
 	uint32_t asked;              /* statements whose preparation was not answered yet */
-	uint64_t *used_again;        /* bit by stream: it was used since bytes to the client were lost; NULL before there was a loss, or without room */
+	struct cassandra_streams *streams; /* those below 64 * groups */
+	uint32_t groups;             /* a power of two, or 0; grows with the streams in use */
 	uint16_t keyspace_len;       /* 0 = none, or not known */
 	char keyspace[CASSANDRA_KEYSPACE_LEN];
 	struct cassandra_room room[2]; /* by enum proto_side */
@@ -57,9 +66,12 @@ void cassandra_memory_answer(struct cassandra_memory *m, uint16_t stream, struct
 /* The statement's text, empty if it is not known or no longer. */
 struct slice cassandra_memory_find(struct cassandra_memory *m, struct slice id);
 /* Answers were lost: what was asked is not known to have been prepared. */
-void cassandra_memory_lost(struct cassandra_memory *m);
-/* True once for each stream behind each loss. */
-bool cassandra_memory_first_use(struct cassandra_memory *m, uint16_t stream);
+void cassandra_memory_answers_lost(struct cassandra_memory *m);
+void cassandra_memory_requests_lost(struct cassandra_memory *m);
+/* A request comes on this stream. True: what is open there lost its answer, and is over; then call it again. */
+bool cassandra_stream_asked(struct cassandra_memory *m, uint16_t stream);
+/* An answer comes. True: it is not that of the older one of two requests, which is over; then call it again. *ret_doubtful: it may be another request's. */
+bool cassandra_stream_answered(struct cassandra_memory *m, uint16_t stream, bool *ret_doubtful);
 
 /* Room for so many bytes; NULL without. What it held is gone. */
 uint8_t *cassandra_memory_room(struct cassandra_memory *m, enum proto_side side, uint32_t size);

@@ -33,6 +33,7 @@ struct cassandra_state {
 	uint8_t compression;             /* of bodies; enum cassandra_compression */
 	bool moves;                      /* a response that is due changes the keyspace; it comes on this stream */
 	bool requests_lost;              /* another one may, as what was asked was lost */
+	bool doubtful;                   /* the response that comes may be another request's */
 	uint16_t moves_on;
 	char code[8];                    /* an error's, as text */
 };
