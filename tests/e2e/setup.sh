@@ -38,9 +38,9 @@ servers() {
 		prometheus prometheus
 		promtool prometheus
 		curl curl
-		java openjdk-17-jre-headless
 		mvn maven
 	LIST
+	compgen -G '/usr/lib/jvm/*-17-*/bin/java' >/dev/null || missing+=(openjdk-17-jre-headless)
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 }
 

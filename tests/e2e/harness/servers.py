@@ -226,7 +226,9 @@ class Cassandra(Process):
     """One node with a heap of 384 MB; ready in half a minute. User cassandra with password cassandra."""
 
     def __init__(self, folder):
-        java, jars = need("java", "openjdk-17-jre-headless"), BUILD / "e2e/cassandra"
+        java, jars = next(iter(glob.glob("/usr/lib/jvm/*-17-*/bin/java")), None), BUILD / "e2e/cassandra"
+        if not java:
+            pytest.skip("Cassandra 4.1 runs on Java 17, which is not installed (package openjdk-17-jre-headless)")
         agent = next(iter(jars.glob("jamm-*.jar")), None)
         if not agent:
             pytest.skip(f"{jars} has no Cassandra: tests/e2e/setup.sh gets it with mvn (package maven)")
