@@ -61,7 +61,7 @@ go_programs() {
 		echo "e2e setup: the Go programs do not build: their tests will fail" >&2
 }
 
-# Cassandra is no package of Debian's: its jars, 65 MB.
+# Cassandra is no package of Debian's: its jars, 50 MB.
 cassandra_server() {
 	local stamp=build/e2e/cassandra/.pom
 	cmp -s "$here/apps/cassandra/pom.xml" "$stamp" && return 0
