@@ -9,8 +9,9 @@ import re
 import pytest
 
 from harness import recording, servers
-from harness.driver import http_driver, plan_10007, python_driver
+from harness.driver import Driver, http_driver, plan_10007, python_driver
 from harness.plumb import replay
+from harness.process import APPS, BUILD
 from harness.spans import parse
 
 pytestmark = pytest.mark.live
@@ -42,6 +43,13 @@ def mysql_truth(span):
     if not query:
         return None
     return (span["error.type"], span["db.response.returned_rows"]), ("42S22", None) if query[1] == "nothing" else (None, int(query[2]))
+
+
+def cassandra_truth(span):
+    query = re.fullmatch(r"SELECT (s|nothing) FROM loss\d\.t WHERE k = 1 LIMIT (\d+)", span["db.query.text"] or "")
+    if not query:
+        return None
+    return (span["error.type"], span["db.response.returned_rows"]), ("0x2200", None) if query[1] == "nothing" else (None, int(query[2]))
 
 
 def single(records, rnd):
@@ -125,3 +133,9 @@ def test_postgres(start, plumb, folder, postgres):
 def test_mysql(start, plumb, folder, mariadb):
     driver = python_driver(start.folder(), "loss_mysql_driver.py", mariadb.port)
     check(folder, record(plumb, folder, driver, mariadb), mysql_truth, 2 * 3 * 307)
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_cassandra_multiplexed(start, plumb, folder, cassandra, version):
+    driver = Driver(start.folder(), "loss-cassandra", [BUILD / "venv/bin/python", "-u", APPS / "loss_cassandra_driver.py", cassandra.port, version])
+    check(folder, record(plumb, folder, driver, cassandra), cassandra_truth, 2 * 1009)

@@ -15,7 +15,7 @@ enum { SQL_MAX = 2048 };
 struct reading {
 	struct slice in;
 	size_t at;
-	bool mysql, backslash; /* '\' escapes in plain strings */
+	bool mysql, cql, backslash; /* '\' escapes in plain strings */
 	bool secret[SQL_MAX];
 };
 
@@ -53,7 +53,7 @@ static void comment(struct reading *r)
 	size_t depth = 0;
 
 	do {
-		if (look(r, 0) == '/' && look(r, 1) == '*' && (depth == 0 || !r->mysql)) {
+		if (look(r, 0) == '/' && look(r, 1) == '*' && (depth == 0 || (!r->mysql && !r->cql))) {
 			depth++;
 			pass(r, 2, true);
 		} else if (look(r, 0) == '*' && look(r, 1) == '/') {
@@ -106,7 +106,7 @@ static void read_sql(struct reading *r)
 
 		if (c == '/' && look(r, 1) == '*') {
 			comment(r);
-		} else if ((c == '-' && look(r, 1) == '-' && (!r->mysql || r->in.len - r->at == 2 || look(r, 2) <= ' ' || look(r, 2) == 0x7f)) || (r->mysql && c == '#')) {
+		} else if ((c == '-' && look(r, 1) == '-' && (!r->mysql || r->in.len - r->at == 2 || look(r, 2) <= ' ' || look(r, 2) == 0x7f)) || (r->mysql && c == '#') || (r->cql && c == '/' && look(r, 1) == '/')) {
 			while (r->at < r->in.len && look(r, 0) != '\n' && (r->mysql || look(r, 0) != '\r'))
 				pass(r, 1, true);
 		} else if (c == '\'' || (c == '"' && r->mysql)) {
@@ -134,7 +134,7 @@ static void check(struct slice sql, enum sql_dialect dialect, bool backslash, st
 {
 	static struct reading r;
 
-	r = (struct reading){ .in = sql, .mysql = dialect == SQL_MYSQL, .backslash = backslash };
+	r = (struct reading){ .in = sql, .mysql = dialect == SQL_MYSQL, .cql = dialect == SQL_CQL, .backslash = backslash };
 	read_sql(&r);
 	REQUIRE(!fuzz_leaks(text, sql, r.secret));
 	REQUIRE(!fuzz_leaks(slice_make(d->summary, d->summary_len), sql, r.secret));
@@ -147,7 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct statement_cache cache;
 	struct slice in = slice_make(data, size);
 	uint8_t choice = fuzz_byte(&in);
-	enum sql_dialect dialect = choice & 1 ? SQL_MYSQL : SQL_ANSI;
+	enum sql_dialect dialect = choice & 1 ? SQL_MYSQL : choice & 4 ? SQL_CQL : SQL_ANSI;
 	size_t cap = choice & 2 ? choice : SQL_MAX + 2;
 	struct sql_description d = { 0 };
 

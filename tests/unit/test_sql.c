@@ -153,6 +153,20 @@ static const struct redact_case redact_cases[] = {
 	{ "SELECT `ZJ", "SELECT ?", SQL_MYSQL },
 	{ "SELECT _latin'Z', x'78', 0x78", "SELECT _latin?, ?, ?", SQL_MYSQL },
 	{ "SELECT a FROM t WHERE a IN ('Z\\\\', \"J\")", "SELECT a FROM t WHERE a IN (?)", SQL_MYSQL },
+	/* CQL: UUIDs and durations without quotes, comments of two kinds that do not nest. */
+	{ "SELECT a FROM t WHERE id = 78787878-7777-8888-7878-787878787878", "SELECT a FROM t WHERE id = ?", SQL_CQL },
+	{ "SELECT a FROM t WHERE id = a7bc8def-b777-c888-d878-e87878787878 AND b = 0x78", "SELECT a FROM t WHERE id = ? AND b = ?", SQL_CQL },
+	{ "SELECT a FROM t WHERE id IN (a7bc8def-b777-c888-d878-e87878787878,f7bc8def-b777-c888-d878-e87878787878)", "SELECT a FROM t WHERE id IN (?)", SQL_CQL },
+	{ "SELECT a FROM t WHERE a = a7bc8def-b7", "SELECT a FROM t WHERE a = ?", SQL_CQL },
+	{ "SELECT a FROM t WHERE a = a7bc", "SELECT a FROM t WHERE a = ?", SQL_CQL },
+	{ "SELECT a-b FROM ks.cafe", "SELECT a-b FROM ks.cafe", SQL_CQL },
+	{ "SELECT a FROM deadbeef", "SELECT a FROM deadbeef", SQL_CQL },
+	{ "SELECT a FROM t WHERE d = P7Y8M AND e = PT7H8M AND f = 7h8m AND p1 = ?", "SELECT a FROM t WHERE d = ? AND e = ? AND f = ? AND p1 = ?", SQL_CQL },
+	{ "SELECT a // it's Z\nFROM t -- it's J", "SELECT a FROM t", SQL_CQL },
+	{ "SELECT /* Z /* J */ a FROM t", "SELECT a FROM t", SQL_CQL },
+	{ "INSERT INTO t (a) VALUES ($$Z'J$$)", "INSERT INTO t (a) VALUES (?)", SQL_CQL },
+	{ "UPDATE t USING TTL 78 SET m = m + {'Z': 'J'}, l[7] = 8", "UPDATE t USING TTL ? SET m = m + {?: ?}, l[?] = ?", SQL_CQL },
+	{ "CREATE ROLE me WITH PASSWORD = 'Z' AND LOGIN = true", "CREATE ROLE me WITH PASSWORD = ? AND LOGIN = true", SQL_CQL },
 };
 
 enum { REDACT_CASES = sizeof(redact_cases) / sizeof(redact_cases[0]) };
@@ -312,6 +326,28 @@ static void sums_up(void **state)
 	}
 }
 
+static void sums_up_cql(void **state)
+{
+	static const struct summary_case cases[] = {
+		{ "DELETE a FROM ks.t USING TIMESTAMP 7 WHERE b = 8", "DELETE ks.t", "DELETE", "ks.t" },
+		{ "BEGIN UNLOGGED BATCH INSERT INTO t (a) VALUES (7); UPDATE t SET a = 8 WHERE b = 7; APPLY BATCH", "BEGIN INSERT t UPDATE t", "BEGIN", "t" },
+		{ "INSERT INTO ks.t JSON '{}'", "INSERT ks.t", "INSERT", "ks.t" },
+		{ "TRUNCATE t", "TRUNCATE t", "TRUNCATE", "t" },
+		{ "SELECT * FROM ks.t WHERE token(a) > token(7) ALLOW FILTERING", "SELECT ks.t", "SELECT", "ks.t" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct summary_case *c = &cases[i];
+		struct sql_description d;
+
+		sql_describe(at_fence(c->sql, strlen(c->sql)), SQL_CQL, &d);
+		assert_text(d.summary, d.summary_len, c->summary, c->sql);
+		assert_text((const char *)d.operation.ptr, d.operation.len, c->operation, c->sql);
+		assert_text((const char *)d.collection.ptr, d.collection.len, c->collection, c->sql);
+	}
+}
+
 static void summary_holds_whole_names_only(void **state)
 {
 	char sql[4096];
@@ -363,7 +399,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(redacts),
 		cmocka_unit_test(no_prefix_shows_a_value),
-		cmocka_unit_test(sums_up),
+		cmocka_unit_test(sums_up), cmocka_unit_test(sums_up_cql),
 		cmocka_unit_test(summary_holds_whole_names_only),
 		cmocka_unit_test(cuts_between_characters),
 		cmocka_unit_test(big_lists_fit_a_small_room),

@@ -57,10 +57,12 @@ static bool line_comment_starts(const struct sql_lex *l)
 {
 	if (peek(l, 0) == '#')
 		return l->dialect == SQL_MYSQL;
+	if (peek(l, 0) == '/' && peek(l, 1) == '/')
+		return l->dialect == SQL_CQL;
 	if (peek(l, 0) != '-' || peek(l, 1) != '-')
 		return false;
 	/* MySQL: 5--1 is 5 - (-1). At the very end it cannot be told; nothing follows that could be shown. */
-	return l->dialect == SQL_ANSI || l->in.len - l->at == 2 || is_space(peek(l, 2));
+	return l->dialect != SQL_MYSQL || l->in.len - l->at == 2 || is_space(peek(l, 2));
 }
 
 static bool skip_space(struct sql_lex *l)
@@ -153,14 +155,14 @@ static void skip_number(struct sql_lex *l)
 	while (l->at < l->in.len) {
 		uint8_t c = peek(l, 0);
 
-		if ((!is_word(c) && c != '.') || (c == '$' && l->dialect == SQL_ANSI))
+		if ((!is_word(c) && c != '.') || (c == '$' && l->dialect != SQL_MYSQL))
 			break;
 		letters = letters || is_alpha(c);
 		l->at++;
 		if (!hex && ascii_lower(c) == 'e' && (peek(l, 0) == '+' || peek(l, 0) == '-') && (is_digit(peek(l, 1)) || l->in.len - l->at == 1))
 			l->at++;
 	}
-	if (l->dialect == SQL_ANSI)
+	if (l->dialect != SQL_MYSQL)
 		end_at_dollar(l, letters);
 }
 
@@ -231,11 +233,64 @@ static enum sql_token_kind lex_word(struct sql_lex *l)
 	return SQL_WORD; /* date'2026-11-23': the string is the next token */
 }
 
+static bool is_hex(uint8_t c) { return is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'f'); }
+
+/* A text that may have been cut ends with these n bytes: where they stand a value does, and no name that had to be whole. */
+static bool cut_value(const struct sql_lex *l, size_t n)
+{
+	return !l->operand && l->in.len - l->at == n && l->at > 0 && l->in.ptr[l->at - 1] != '.';
+}
+
+/* 123e4567-e89b-12d3-a456-426614174000, or as much of it as there is. */
+static size_t uuid_length(const struct sql_lex *l)
+{
+	enum { UUID_LENGTH = 36, FIRST_DASH = 8 };
+	size_t n = 0;
+
+	for (; n < UUID_LENGTH && l->in.len - l->at > n; n++) {
+		bool dash = n == FIRST_DASH || n == 13 || n == 18 || n == 23;
+		if (dash ? peek(l, n) != '-' : !is_hex(peek(l, n)))
+			return 0;
+	}
+	if (n <= FIRST_DASH && !cut_value(l, n))
+		return 0;
+	return is_word(peek(l, n)) ? 0 : n;
+}
+
+/* P3DT4H5M: numbers, each with its unit. */
+static size_t duration_length(const struct sql_lex *l)
+{
+	bool digits = false;
+	size_t n = 1;
+
+	if (ascii_lower(peek(l, 0)) != 'p' || (!is_digit(peek(l, 1)) && ascii_lower(peek(l, 1)) != 't'))
+		return 0;
+	for (; is_word(peek(l, n)); n++) {
+		uint8_t c = ascii_lower(peek(l, n));
+		if (!is_digit(c) && (!c || !strchr("ymwdhst", c) || digits == (c == 't')))
+			return 0;
+		digits = is_digit(c);
+	}
+	return (!digits && n >= 3) || cut_value(l, n) ? n : 0;
+}
+
+static bool skip_cql_literal(struct sql_lex *l)
+{
+	size_t n = uuid_length(l);
+
+	if (!n)
+		n = duration_length(l);
+	l->at += n;
+	return n > 0;
+}
+
 static enum sql_token_kind lex_token(struct sql_lex *l)
 {
 	uint8_t c = peek(l, 0);
 	bool mysql = l->dialect == SQL_MYSQL;
 
+	if (l->dialect == SQL_CQL && skip_cql_literal(l))
+		return SQL_LITERAL;
 	if (c == '\'' || (mysql && c == '"')) {
 		skip_string(l, mysql);
 		return SQL_LITERAL;

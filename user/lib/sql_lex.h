@@ -3,7 +3,8 @@
  * Cuts SQL text into tokens, for redaction and summaries. No allocation, no failure: every byte of the input belongs to exactly one
  * token. When it is in doubt where a literal ends, the literal takes everything that is left: what looks like a token never is part of a value.
  *
- * Follows PostgreSQL 15 documentation, chapter 4.1 (lexical structure) and MySQL 8.0 reference manual, chapter 9.1 (literals), 9.7 (comments).
+ * Follows PostgreSQL 15 documentation, chapter 4.1 (lexical structure) and MySQL 8.0 reference manual, chapter 9.1 (literals), 9.7 (comments). CQL: Apache Cassandra
+ * 4.1 documentation, The Cassandra Query Language, definitions.
  */
 #ifndef PLUMB_LIB_SQL_LEX_H
 #define PLUMB_LIB_SQL_LEX_H
@@ -13,6 +14,7 @@
 enum sql_dialect {
 	SQL_ANSI,  /* PostgreSQL, SQLite, Oracle: "name", $tag$text$tag$, nested comments, E'' */
 	SQL_MYSQL, /* MySQL, MariaDB: "text", `name`, backslash escapes, # comments */
+	SQL_CQL,   /* Cassandra: "name", $$text$$, // comments, UUIDs and durations without quotes */
 };
 
 enum sql_token_kind {

@@ -20,6 +20,9 @@
  *               error numbers and SQLSTATE; small numbers of rows, larger ones become zero
  *   MongoDB     headers but for half of each id, lengths, types of values, NULs, names of commands and of their fields, of replies whether they
  *               failed, codes and counts up to two bytes; numbers and ids in documents become zero
+ *   Cassandra   (told by OPTIONS or STARTUP) heads of envelopes and segments, the first keyword of statements, lengths of texts, ids and tokens, consistency,
+ *               options and events as far as they are known words, kinds of results, error numbers; a number of rows where no columns stand in front;
+ *               nothing of what is compressed
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

@@ -426,6 +426,17 @@ static struct slice db_operation_class(const struct semconv *s, struct slice ope
 	return known > 0 ? slice_head(operation, (size_t)known) : SLICE_LIT("_OTHER");
 }
 
+/* False if what the protocol sends as a statement is no text of SQL's kind. */
+static bool sql_dialect_of(enum proto_statement kind, enum sql_dialect *ret_dialect)
+{
+	switch (kind) {
+	case PROTO_STATEMENT_ANSI: *ret_dialect = SQL_ANSI; return true;
+	case PROTO_STATEMENT_MYSQL: *ret_dialect = SQL_MYSQL; return true;
+	case PROTO_STATEMENT_CQL: *ret_dialect = SQL_CQL; return true;
+	default: return false;
+	}
+}
+
 static void semconv_db(struct semconv *s)
 {
 	struct slice system = in_str(s, ATTR_DB_SYSTEM_NAME), raw = in_str(s, ATTR_RAW_STATEMENT);
@@ -435,11 +446,12 @@ static void semconv_db(struct semconv *s)
 		.collection = in_str(s, ATTR_DB_COLLECTION_NAME),
 	};
 	enum proto_statement kind = (enum proto_statement)s->statement;
+	enum sql_dialect dialect;
 
 	if (!system.len)
 		system = slice_str(s->protocol);
-	if (raw.len && (kind == PROTO_STATEMENT_ANSI || kind == PROTO_STATEMENT_MYSQL))
-		db_describe_sql(s, raw, kind == PROTO_STATEMENT_MYSQL ? SQL_MYSQL : SQL_ANSI, &q);
+	if (raw.len && sql_dialect_of(kind, &dialect))
+		db_describe_sql(s, raw, dialect, &q);
 	else if (kind == PROTO_STATEMENT_CLEAN || s->options->show_statements)
 		q.text = raw;
 	put_str(s, ATTR_DB_SYSTEM_NAME, system);
@@ -448,7 +460,7 @@ static void semconv_db(struct semconv *s)
 	put_str(s, ATTR_DB_QUERY_SUMMARY, q.summary);
 	put_str(s, ATTR_DB_QUERY_TEXT, q.text);
 	PASS(s, ATTR_DB_NAMESPACE, ATTR_DB_OPERATION_BATCH_SIZE, ATTR_DB_STORED_PROCEDURE_NAME, ATTR_DB_RESPONSE_STATUS_CODE,
-	     ATTR_DB_RESPONSE_RETURNED_ROWS, ATTR_PLUMB_ROWS_AFFECTED);
+	     ATTR_DB_RESPONSE_RETURNED_ROWS, ATTR_PLUMB_ROWS_AFFECTED, ATTR_CASSANDRA_CONSISTENCY_LEVEL, ATTR_CASSANDRA_PAGE_SIZE);
 	s->span->name = db_name(s, system, q.summary, q.operation, q.collection);
 	s->span->operation = db_operation_class(s, q.operation);
 	put_error(s, exchange_error(s));

@@ -219,7 +219,7 @@ static bool clause_word(struct walk *w, struct slice word)
 		w->expect = EXPECT_SOURCE;
 		return true;
 	}
-	if (slice_ieq(word, SLICE_LIT("using")) && (slice_ieq(w->d->operation, SLICE_LIT("merge")) || slice_ieq(w->d->operation, SLICE_LIT("delete")))) {
+	if (w->lex.dialect != SQL_CQL && slice_ieq(word, SLICE_LIT("using")) && (slice_ieq(w->d->operation, SLICE_LIT("merge")) || slice_ieq(w->d->operation, SLICE_LIT("delete")))) {
 		w->expect = EXPECT_SOURCE; /* JOIN … USING (a) has no name behind it */
 		return true;
 	}
@@ -253,6 +253,11 @@ static void on_word(struct walk *w, struct slice word)
 	bool start = w->start || (w->in_with && w->depth == w->with_depth);
 
 	w->start = false;
+	if (w->lex.dialect == SQL_CQL && slice_ieq(word, SLICE_LIT("batch")) && slice_ieq(w->d->operation, SLICE_LIT("begin"))) {
+		w->utility = false;
+		w->start = true; /* BEGIN BATCH INSERT … */
+		return;
+	}
 	if (w->utility)
 		return;
 	if (w->expect == EXPECT_CTE) {

@@ -184,6 +184,84 @@ class Mariadb(Process):
             return False
 
 
+CASSANDRA_CONFIG = """
+cluster_name: plumb
+num_tokens: 1
+partitioner: org.apache.cassandra.dht.Murmur3Partitioner
+data_file_directories: [{folder}/data]
+commitlog_directory: {folder}/commitlog
+saved_caches_directory: {folder}/saved_caches
+hints_directory: {folder}/hints
+cdc_raw_directory: {folder}/cdc
+commitlog_sync: periodic
+commitlog_sync_period: 10000ms
+endpoint_snitch: SimpleSnitch
+listen_address: 127.0.0.1
+rpc_address: 127.0.0.1
+storage_port: {storage_port}
+native_transport_port: {port}
+start_native_transport: true
+auto_bootstrap: false
+authenticator: PasswordAuthenticator
+authorizer: AllowAllAuthorizer
+auth_cache_warming_enabled: false
+seed_provider:
+  - class_name: org.apache.cassandra.locator.SimpleSeedProvider
+    parameters: [{{seeds: "127.0.0.1:{storage_port}"}}]
+"""
+CASSANDRA_LOG = """<configuration><appender name="out" class="ch.qos.logback.core.ConsoleAppender"><encoder><pattern>%d %level %logger - %msg%n</pattern></encoder></appender>
+<root level="WARN"><appender-ref ref="out"/></root></configuration>
+"""
+# What Cassandra's own jvm11-server.options and jvm17-server.options open.
+CASSANDRA_OPENS = ["java.base/java.io", "java.base/java.lang", "java.base/java.lang.module", "java.base/java.lang.ref", "java.base/java.lang.reflect", "java.base/java.math",
+                   "java.base/java.net", "java.base/java.nio", "java.base/java.util", "java.base/java.util.concurrent", "java.base/java.util.concurrent.atomic",
+                   "java.base/jdk.internal.loader", "java.base/jdk.internal.math", "java.base/jdk.internal.misc", "java.base/jdk.internal.module", "java.base/jdk.internal.ref",
+                   "java.base/jdk.internal.reflect", "java.base/jdk.internal.util", "java.base/jdk.internal.util.jar", "java.base/sun.nio.ch", "java.base/sun.nio.fs",
+                   "java.management.rmi/com.sun.jmx.remote.internal.rmi", "java.management/com.sun.jmx.mbeanserver", "java.management/sun.management", "java.rmi/sun.rmi.registry",
+                   "java.rmi/sun.rmi.server", "java.rmi/sun.rmi.transport", "java.rmi/sun.rmi.transport.tcp", "java.logging/java.util.logging",
+                   "jdk.management/com.sun.management.internal"]
+
+
+class Cassandra(Process):
+    """One node with a heap of 384 MB; ready in half a minute. User cassandra with password cassandra."""
+
+    def __init__(self, folder):
+        java, jars = next(iter(glob.glob("/usr/lib/jvm/*-17-*/bin/java")), None), BUILD / "e2e/cassandra"
+        if not java:
+            pytest.skip("Cassandra 4.1 runs on Java 17, which is not installed (package openjdk-17-jre-headless)")
+        agent = next(iter(jars.glob("jamm-*.jar")), None)
+        if not agent:
+            pytest.skip(f"{jars} has no Cassandra: tests/e2e/setup.sh gets it with mvn (package maven)")
+        self.port = free_port()
+        (folder / "cassandra.yaml").write_text(CASSANDRA_CONFIG.format(folder=folder, port=self.port, storage_port=free_port()))
+        (folder / "logback.xml").write_text(CASSANDRA_LOG)
+        options = {"config": f"file://{folder}/cassandra.yaml", "storagedir": folder, "skip_wait_for_gossip_to_settle": 0, "ring_delay_ms": 0, "load_ring_state": "false",
+                   "superuser_setup_delay_ms": 0}
+        argv = ([java, f"-javaagent:{agent}", "-Xms256m", "-Xmx384m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem",
+                 f"-Djava.io.tmpdir={folder}", f"-Dlogback.configurationFile={folder}/logback.xml", "-Dcassandra-foreground=yes"]
+                + [x for m in CASSANDRA_OPENS for x in ("--add-opens", f"{m}=ALL-UNNAMED", "--add-exports", f"{m}=ALL-UNNAMED")]
+                + [f"-Dcassandra.{k}={v}" for k, v in options.items()] + ["-cp", f"{jars}/*", "org.apache.cassandra.service.CassandraDaemon"])
+        super().__init__("cassandra", argv, folder, cwd=folder)
+        wait_until(self._ready, "Cassandra that takes logins", timeout_s=240, alive=self)
+
+    def _ready(self):
+        """Start-up and a login of version 4: AUTH_SUCCESS comes once the default user was made."""
+        options = b"\0\1\0\x0bCQL_VERSION\0\x053.0.0"
+        token = b"\0cassandra\0cassandra"
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=10) as s:
+                s.sendall(b"\4\0\0\0\1" + len(options).to_bytes(4, "big") + options)
+                if s.recv(4096)[4:5] != b"\3":
+                    return False
+                s.sendall(b"\4\0\0\0\x0f" + (len(token) + 4).to_bytes(4, "big") + len(token).to_bytes(4, "big") + token)
+                return s.recv(4096)[4:5] == b"\x10"
+        except OSError:
+            return False
+
+    def stop(self, how=signal.SIGKILL, timeout_s=15):  # its data go with the folder
+        return super().stop(how, timeout_s)
+
+
 def _let_enter(folder):
     """pytest's temporary folders belong to root alone; another user must get through to this one."""
     for parent in [folder, *folder.parents]:
