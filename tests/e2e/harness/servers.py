@@ -190,3 +190,20 @@ def _let_enter(folder):
         if parent == parent.parent or parent.stat().st_mode & 0o001:
             continue
         parent.chmod(parent.stat().st_mode | 0o711)
+
+
+NATS_CONFIG = """
+listen: "127.0.0.1:{port}"
+jetstream {{ store_dir: "{folder}/store", max_memory_store: 67108864, max_file_store: 268435456 }}
+authorization {{ users: [
+	{{ user: plumb, password: sesame, permissions: {{ publish: {{ deny: ["forbidden.>"] }}, subscribe: {{ deny: ["forbidden.>"] }} }} }}
+] }}
+"""
+
+
+def start_nats(folder):
+    """User plumb with password sesame, who may do nothing on forbidden.>; with JetStream."""
+    program, port = need("nats-server", "nats-server"), free_port()
+    config = folder / "nats.conf"
+    config.write_text(NATS_CONFIG.format(port=port, folder=folder))
+    return listening(Process("nats", [program, "-c", config], folder), port)
