@@ -180,7 +180,7 @@ static void refuses_common_bytes(void **state)
 		SAMPLE("SMTP greeting", "220 mail.example.org ESMTP Postfix\r\n"),
 		SAMPLE("SMTP reply", "250 OK\r\n"),
 		SAMPLE("beanstalkd command", "put 0 0 60 5\r\nhello\r\n"),
-		SAMPLE("NATS command", "PUB orders 5\r\nhello\r\n"),
+		SAMPLE_OF("nats", "NATS command", "PUB orders 5\r\nhello\r\n"),
 		SAMPLE("IMAP command", "a1 LOGIN anonymous secret\r\n"),
 		SAMPLE("FTP command", "USER anonymous\r\n"),
 		SAMPLE("RTSP request", "DESCRIBE rtsp://example.org/a RTSP/1.0\r\nCSeq: 2\r\n\r\n"),

@@ -65,6 +65,11 @@ static const struct talk talks[] = {
 	    "\x16\0\0\0\x03select '" C "'" "\x18\0\0\0\x03\0\x01update t " C "\x16\0\0\0\x17\x01\0\0\0\0\x01\0\0\0" C "\x0d\0\0\0\x02" C
 	    "\x0d\0\0\0\x03" C "\x0d\0\0\0\x17" C "\x05\0\0\0\x19\x01\0\0\0" "\x01\0\0\0\x0e"),
 	  S("\x41\0\0\0\x0a" "8.0.36xxxxxxxx4711x\0"), S("\x5b\0\0\x01\x0d\xa2\x28\0xxxxx\0\0\0\0") },
+	/* NATS: the server speaks first. A subject of digits stays as far as it may be a number. */
+	{ S("INFO {\"server_id\":\"" C "\"}\r\nMSG " C ".x 1 _INBOX." C " 12\r\n" C "\r\n-ERR '" C "'\r\nHMSG " C " 9 28 40\r\nNATS/1.0 503\r\n" C "\r\n" C "\r\nMSG " C " 1 " C "\r\n"),
+	  S("CONNECT {\"verbose\":true,\"pass\":\"" C "\"}\r\nPUB " C " $JS.ACK." C " 12\r\n" C "\r\nSUB " C " " C " 1\r\nPUB $JS.ACK." C " 4\r\n+ACK\r\n" C "\r\n"),
+	  S("INFO {\"sxxxxxxxx\":\"cxxxxxxxxxxx\"}\r\nMSG cxxxxxxxxxxx.x 1 _INBOX."),
+	  S("CONNECT {\"verbose\":true,\"paxx\":\"cxxxxxxxxxxx\"}\r\nPUB cxxxxxxxxxxx $JS.ACK.cxxxxxxxxxxx 12\r\nxxxxxxxxxxxx\r\nSUB cxxxxxxxxxxx cxxxxxxxxxxx 1\r\nPUB $JS.ACK.cxxxxxxxxxxx 4\r\n+ACK\r\n") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };

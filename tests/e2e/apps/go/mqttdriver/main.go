@@ -1,0 +1,5 @@
+package main
+
+import _ "github.com/eclipse/paho.mqtt.golang"
+
+func main() {}
