@@ -38,6 +38,8 @@ servers() {
 		prometheus prometheus
 		promtool prometheus
 		curl curl
+		nats-server nats-server
+		mosquitto mosquitto
 	LIST
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 }

@@ -88,8 +88,8 @@ static void no_canary(const uint8_t *p, size_t n)
 		assert_null(memmem(p, n, &C[i], 5));
 }
 
-/* MySQL is told by the first five bytes of a connection: fewer, and all is masked. */
-static size_t told_by(struct slice first) { return first.len > 4 && first.ptr[3] == 0 && first.ptr[4] == 0x0a ? 5 : 0; }
+/* MySQL is told by the first five bytes of a connection, NATS by six: fewer, and all is masked. */
+static size_t told_by(struct slice first) { return slice_starts(first, SLICE_LIT("INFO {")) ? 6 : first.len > 4 && first.ptr[3] == 0 && first.ptr[4] == 0x0a ? 5 : 0; }
 
 /* Both directions, each cut at a and b, the client's first bytes first. */
 static void mask_talk(const struct talk *t, size_t a, size_t b, uint8_t client_dir, uint8_t out[2][1024])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/nats_wire.h"
 
-enum { ARGS_MAX = 5, OP_MAX = 7, WORDS = 12 };
+enum { ARGS_MAX = 5, OP_MAX = 7, WORDS = 12, DETECT_LINES = 8 };
 
 /* What each side says, how many arguments it has, and how many of them are sizes at its end. */
 static const struct op {
@@ -155,11 +155,12 @@ bool nats_begins(struct slice in, enum proto_side side)
 	return l.op == NATS_CONNECT || l.op == NATS_INFO || (l.op == NATS_SUB && numeric(slice_head(in, l.len - 2)));
 }
 
-int nats_detect(struct slice in, enum proto_side side)
+static int line_detect(struct slice in, enum proto_side side, struct nats_line *ret)
 {
 	struct nats_line l;
 	enum nats_scan scan = in.len ? nats_line_read(in, side, &l) : NATS_SCAN_MORE;
 
+	*ret = in.len ? l : (struct nats_line){ 0 };
 	if (in.len && scan == NATS_SCAN_MORE && (l.op == NATS_INFO || l.op == NATS_CONNECT)) {
 		struct slice start = l.op == NATS_INFO ? SLICE_LIT("INFO {\"") : SLICE_LIT("CONNECT {\"");
 		return slice_starts(in, slice_head(start, in.len)) ? in.len < start.len ? DETECT_MORE : DETECT_LIKELY : DETECT_NO;
@@ -178,6 +179,18 @@ int nats_detect(struct slice in, enum proto_side side)
 	default: /* PING, PONG and +OK are other protocols' words, too */
 		return DETECT_MORE;
 	}
+}
+
+int nats_detect(struct slice in, enum proto_side side)
+{
+	struct nats_line l;
+	int score = line_detect(in, side, &l);
+
+	for (unsigned i = 0; i < DETECT_LINES && score == DETECT_MORE && (l.op == NATS_PING || l.op == NATS_PONG || l.op == NATS_OK) && l.len; i++) {
+		in = slice_from(in, l.len);
+		score = line_detect(in, side, &l);
+	}
+	return score;
 }
 
 /* ---- headers ---- */
