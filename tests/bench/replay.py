@@ -12,6 +12,7 @@ import loads
 import measure
 import memcached
 import mysql
+import nats
 from tracers import PLUMB, REPO
 
 EXCHANGES = int(os.environ.get("REPLAY_EXCHANGES", "200000"))
@@ -80,7 +81,7 @@ def benchmark(folder):
             load.stop()
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
-    for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql)):
+    for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("nats", nats)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)
