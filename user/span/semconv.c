@@ -542,7 +542,7 @@ static void semconv_rpc(struct semconv *s)
  */
 static void messaging_kind(struct semconv *s, struct slice *type)
 {
-	bool delivered = (s->x->flags & EXCHANGE_REVERSED) != 0;
+	bool delivered = (s->x->flags & EXCHANGE_REVERSED) != 0 && slice_eq(*type, SLICE_LIT("process"));
 
 	if (delivered && is_server_end(s))
 		*type = SLICE_LIT("send");
