@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 
 from harness import servers
+from harness.broker import check_broker, check_measured
 from harness.driver import go_driver, python_driver
 from harness.plumb import Plumb, replay
 from harness.process import wait_until
-from harness.spans import CLIENT, CONSUMER, PRODUCER, SERVER, STATUS_ERROR, STATUS_UNSET, describe, parse
-from harness.truth import check_order, close, sample
+from harness.spans import CLIENT, CONSUMER, PRODUCER, parse
 from test_cli import raw
 
 pytestmark = pytest.mark.live
@@ -43,38 +43,6 @@ GO = {
 GO_DELIVERED = {"deliver orders.new": 13, "deliver svc.double": 108, "deliver svc.slow": 1, "deliver js.in": 106}
 OLD = {("subscribe svc.late", None, None): 1, ("publish orders.new", None, None): 11, ("request svc.late", None, None): 53, ("request svc.nobody", "no_responders", None): 3}
 OLD_DELIVERED = {"deliver svc.late": 53}
-SENT = ("publish", "request")
-
-
-def said(spans):
-    return Counter((s.name, s["error.type"], s["plumb.incomplete"]) for s in spans)
-
-
-def check(spans, truth, delivered, driver_pid, port):
-    """Returns the spans of the clients' ends by kind."""
-    check_order(spans)
-    ends = {(at_client, kind): [s for s in spans if (s.pid == driver_pid) == at_client and s.kind == kind] for at_client in (True, False) for kind in (CLIENT, SERVER, PRODUCER, CONSUMER)}
-    asked = ends[True, CLIENT] + ends[True, PRODUCER]
-    for side in (asked, ends[False, SERVER]):
-        assert said(side) == Counter(truth), f"missing: {sample(Counter(truth) - said(side))}\ntoo much: {sample(said(side) - Counter(truth))}"
-    for side in (ends[True, CONSUMER], ends[False, PRODUCER]):
-        assert Counter(s.name for s in side) == Counter(delivered), describe(side)
-        assert not [s for s in side if s["error.type"] or s["plumb.incomplete"]], describe(side)
-    assert len(spans) == 2 * (sum(truth.values()) + sum(delivered.values()))
-    for s in spans:
-        assert s["messaging.system"] == "nats" and s["server.address"] == "127.0.0.1" and s["server.port"] == port, describe([s])
-        assert s.status == (STATUS_ERROR if s["error.type"] else STATUS_UNSET)
-        assert "secret" not in str(s.raw) and "sesame" not in str(s.raw) and "wrong\"" not in str(s.raw)
-    for s in asked:
-        assert (s.kind == PRODUCER) == (s.name.split()[0] in SENT and s["plumb.incomplete"] is None), describe([s])
-    by_id = {s.span_id: s for s in spans}
-    joined = {SERVER: ends[False, SERVER], CONSUMER: ends[True, CONSUMER]}
-    for kind, side in joined.items():
-        for s in side:
-            other = by_id.get(s.parent_id)
-            assert other or s["plumb.incomplete"], describe([s])
-            assert not other or (other.name, other.trace_id, other["error.type"]) == (s.name, s.trace_id, s["error.type"]), describe([s, other])
-    return ends
 
 
 def run(start, plumb, make_driver, app, truth, delivered):
@@ -83,20 +51,8 @@ def run(start, plumb, make_driver, app, truth, delivered):
     p = plumb(pids=[server.pid, driver.pid])
     steps = driver.go()
     p.wait_spans(2 * (sum(truth.values()) + sum(delivered.values())))
-    ends = check(p.finish(), truth, delivered, driver.pid, server.port)
+    ends = check_broker("nats", p.finish(), truth, delivered, driver.pid, server.port)
     return ends, steps
-
-
-def check_measured(ends, steps, names):
-    """names: of steps, and of the spans that they make, in order."""
-    wrong = []
-    for what, name, error in names:
-        took = [s for s in steps if s["what"] == what]
-        assert {s["error"] for s in took} == {error or ""}
-        # Those that are measured one by one come first.
-        spans = sorted((s for s in ends[True, PRODUCER] if s.name == name and s["error.type"] == error), key=lambda s: s.start_ns)
-        wrong += [f"{what}: span {s.duration_ns / 1e6:.3f} ms, measured {t['ns'] / 1e6:.3f} ms" for s, t in zip(spans, took) if not close(s.duration_ns, t["ns"])]
-    assert len(wrong) <= len(steps) // 5, "\n".join(wrong)
 
 
 STEPS = [("double", "request svc.double", None), ("nobody", "request svc.nobody", "no_responders"), ("slow", "request svc.slow", None), ("store", "request js.in", None),
@@ -129,7 +85,7 @@ def test_a_connection_older_than_plumb(start, plumb):
     p = plumb(pids=[server.pid, driver.pid])
     driver.go()
     p.wait_spans(2 * (sum(OLD.values()) + sum(OLD_DELIVERED.values())))
-    check(p.finish(), OLD, OLD_DELIVERED, driver.pid, server.port)
+    check_broker("nats", p.finish(), OLD, OLD_DELIVERED, driver.pid, server.port)
 
 
 def test_a_redacted_recording_keeps_the_spans(start, folder):

@@ -114,7 +114,10 @@ func main() {
 	}
 	<-js.PublishAsyncComplete()
 	for i := 0; i < 3; i++ {
-		timed("wrong sequence", func() error { _, err := js.Publish("js.in", []byte("secret"), nats.ExpectLastSequence(4711)); return err })
+		timed("wrong sequence", func() error {
+			_, err := js.Publish("js.in", []byte("secret"), nats.ExpectLastSequence(4711))
+			return err
+		})
 	}
 	timed("no stream", func() error { return js.DeleteStream("NONE") })
 	sub, err := js.PullSubscribe("js.in", "packer")
