@@ -204,10 +204,12 @@ static enum mqtt_scan properties_take(struct slice body, const struct mqtt_head 
 {
 	uint32_t length;
 
-	*ret_need = h->len - *at < 4 ? h->len : *at + 4;
-	if (body.len < *ret_need)
+	enum mqtt_scan scan = mqtt_varint(body, at, &length);
+
+	*ret_need = body.len + 1;
+	if (scan == MQTT_SCAN_MORE && body.len < h->len)
 		return MQTT_SCAN_MORE;
-	if (mqtt_varint(slice_head(body, h->len), at, &length) != MQTT_SCAN_OK || length > h->len - *at)
+	if (scan != MQTT_SCAN_OK || length > h->len - *at)
 		return MQTT_SCAN_BAD;
 	size_t look = length < MQTT_LOOK ? length : MQTT_LOOK;
 	*ret_need = *at + look;

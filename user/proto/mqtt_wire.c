@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/mqtt_wire.h"
 
-enum { CONNECT_MIN = 10, CHAIN = 4 };
+enum { CONNECT_MIN = 10, CHAIN = 4, TOPIC_TELLS = 4 /* bytes */ };
 
 /* ---- heads ---- */
 
@@ -182,9 +182,8 @@ enum mqtt_scan mqtt_publish_read(struct slice body, const struct mqtt_head *h, u
 	at = 2 + topic + id;
 	if (at > h->len)
 		return MQTT_SCAN_BAD;
-	/* The longest that a length of properties may be. */
-	*ret_need = version == 3 || version == 4 ? at : h->len - at < 4 ? h->len : at + 4;
-	if (body.len < *ret_need)
+	*ret_need = at;
+	if (body.len < at)
 		return mqtt_topic_plausible(slice_head(slice_from(body, 2), topic), false) ? MQTT_SCAN_MORE : MQTT_SCAN_BAD;
 	ret->topic = slice_make(body.ptr + 2, topic);
 	ret->id = id ? load_be16(body.ptr + 2 + topic) : 0;
@@ -195,7 +194,12 @@ enum mqtt_scan mqtt_publish_read(struct slice body, const struct mqtt_head *h, u
 	if (version == 3 || version == 4)
 		return topic ? MQTT_SCAN_OK : MQTT_SCAN_BAD;
 	size_t before = at;
-	bool fits = mqtt_varint(slice_head(body, h->len), &at, &length) == MQTT_SCAN_OK && length <= h->len - at;
+	enum mqtt_scan scan = mqtt_varint(slice_head(body, h->len), &at, &length);
+	if (scan == MQTT_SCAN_MORE && body.len < h->len) {
+		*ret_need = body.len + 1;
+		return MQTT_SCAN_MORE;
+	}
+	bool fits = scan == MQTT_SCAN_OK && length <= h->len - at;
 	if (fits) {
 		size_t look = length < MQTT_LOOK ? length : MQTT_LOOK;
 		*ret_need = at + look;
@@ -308,7 +312,7 @@ static bool connack_fits(struct slice body, const struct mqtt_head *h)
 	return mqtt_varint(body, &at, &length) == MQTT_SCAN_OK && length == h->len - at && mqtt_properties_read(slice_make(body.ptr + at, length), true, &unused);
 }
 
-/* False: what is seen of the body contradicts. *ret_solid: no chance makes that. */
+/* False: what is seen of the body contradicts. *ret_solid: no chance makes that, so far as such a thing is rare: of a packet that is not whole more is asked. */
 static bool body_fits(struct slice in, const struct mqtt_head *h, bool *ret_solid)
 {
 	struct slice body = slice_head(slice_from(in, h->head), h->len), first;
@@ -324,7 +328,7 @@ static bool body_fits(struct slice in, const struct mqtt_head *h, bool *ret_soli
 		return connect_fits(body);
 	case MQTT_PUBLISH: {
 		enum mqtt_scan scan = mqtt_publish_read(body, h, 0, &version, &need, &p);
-		*ret_solid = scan == MQTT_SCAN_OK && p.topic.len;
+		*ret_solid = scan == MQTT_SCAN_OK && p.topic.len >= (body.len < h->len ? TOPIC_TELLS : 1);
 		return scan != MQTT_SCAN_BAD;
 	}
 	case MQTT_SUBSCRIBE: case MQTT_UNSUBSCRIBE:
