@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """MQTT 5 and 3.1.1 by two of its clients: every packet that asks has its span at both ends, with its error, without payloads or passwords."""
+from collections import Counter
+
 import pytest
 
 from harness import servers
 from harness.broker import check_broker, check_measured
 from harness.driver import go_driver, python_driver
+from harness.plumb import Plumb, replay
 from harness.process import wait_until
-from harness.spans import CONSUMER, PRODUCER
+from harness.spans import CONSUMER, PRODUCER, parse
+from test_cli import raw
 
 pytestmark = pytest.mark.live
 
@@ -74,3 +78,21 @@ def test_a_connection_older_than_plumb(start, plumb):
     driver.go()
     p.wait_spans(2 * (sum(OLD.values()) + sum(OLD_DELIVERED.values())))
     check_broker("mqtt", p.finish(), OLD, OLD_DELIVERED, driver.pid, server.port)
+
+
+def test_a_redacted_recording_keeps_the_spans(start, folder):
+    server = start(servers.start_mosquitto)
+    plain, masked = folder / "plain.plumb", folder / "masked.plumb"
+    recorder = [Plumb(start.folder(), command="record", output=None, pids=[server.pid], args=["-o", path, *more]) for path, more in ((plain, []), (masked, ["--redact"]))]
+    python_driver(start.folder(), "mqtt_driver.py", server.port).go()
+    for r in recorder:
+        assert r.stop() == 0, r.tail()
+
+    def said(path):
+        return Counter((s["messaging.operation.name"], s.kind, s["error.type"], s["messaging.message.body.size"]) for s in parse(replay(path).stdout.decode()))
+
+    assert said(masked) == said(plain)
+    assert sum(said(plain).values()) == sum(PYTHON.values()) + sum(delivered(PYTHON).values())
+    for secret in (b"secret", b"sesame", b"apples", b"orders", b"worker"):
+        assert secret in raw(plain), f"{secret}: the test would not see it"
+        assert secret not in raw(masked), secret

@@ -70,6 +70,11 @@ static const struct talk talks[] = {
 	  S("CONNECT {\"verbose\":true,\"pass\":\"" C "\"}\r\nPUB " C " $JS.ACK." C " 12\r\n" C "\r\nSUB " C " " C " 1\r\nPUB $JS.ACK." C " 4\r\n+ACK\r\n" C "\r\n"),
 	  S("INFO {\"sxxxxxxxx\":\"cxxxxxxxxxxx\"}\r\nMSG cxxxxxxxxxxx.x 1 _INBOX."),
 	  S("CONNECT {\"verbose\":true,\"paxx\":\"cxxxxxxxxxxx\"}\r\nPUB cxxxxxxxxxxx $JS.ACK.cxxxxxxxxxxx 12\r\nxxxxxxxxxxxx\r\nSUB cxxxxxxxxxxx cxxxxxxxxxxx 1\r\nPUB $JS.ACK.cxxxxxxxxxxx 4\r\n+ACK\r\n") },
+	/* MQTT: version 5, whose properties become others. */
+	{ S("\x10\x3f\0\4MQTT\5\xc2\0\x3c\x15\x1f\0\x12" C "secret\0\x0c" C "\0\x0c" C C "\x32\x2d\0\x0e" C "/+\0\7\x0f\x03\0\x0c" C C "\x82\x12\0\x08\0\0\x0c" C "\1" C),
+	  S("\x20\3\0\0\0" "\x40\x14\0\7\x87\x0f\x1f\0\x0c" C "q\x90\5\0\x08\0\1\x87" C),
+	  S("\x10\x3f\0\4MQTT\5\xc2\0\0\x15\x23\0\1\1\0\1\0\1\0\1\0\1\0\1\0\1\0\1\0\1\0\0\x0cxxxxxxxxxxxx"),
+	  S("\x20\3\0\0\0\x40\x14\0\7\x87\x0f\x23\0\1\1\0") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };

@@ -18,6 +18,9 @@
  *               headers all but the CAS value
  *   MySQL       (told by the greeting) lengths, numbers of packets, commands, flags, the first keyword of statements, numbers of statements and columns, status,
  *               error numbers and SQLSTATE; small numbers of rows, larger ones become zero
+ *   NATS        words of lines, sizes and other numbers in arguments (8 digits), `.*>` and the words of NATS' own interfaces in subjects; an inbox becomes another one.
+ *               Of JSON the marks, verbose and pedantic; statuses of header blocks, words of errors, kinds of acknowledgements
+ *   MQTT        heads, packet ids, lengths and `/+#` of topics, options, codes; properties become others of the same length
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.
