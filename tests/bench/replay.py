@@ -11,6 +11,7 @@ import http2
 import loads
 import measure
 import memcached
+import mqtt
 import mysql
 import nats
 from tracers import PLUMB, REPO
@@ -81,7 +82,7 @@ def benchmark(folder):
             load.stop()
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
-    for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("nats", nats)):
+    for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("nats", nats), ("mqtt", mqtt)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)

@@ -2,12 +2,13 @@
 /*
  * MQTT 3.1, 3.1.1 and 5 (OASIS, mqtt-v3.1.1-os and mqtt-v5.0-os).
  *
- * Either side publishes; what the server does is an exchange that the server begins. With QoS 0 it is over when it is sent, with 1 it lasts until PUBACK, with 2 until PUBCOMP, or a PUBREC that
- * refuses it. A packet sent again (DUP) while its exchange is open is no exchange of its own. Failures are reason codes from 0x80 on; a SUBSCRIBE has failed if one of its filters
- * was refused. Payloads are skipped.
+ * Either side publishes; what the server does is an exchange that the server begins. With QoS 0 it is over when it is sent, with 1 it lasts until
+ * PUBACK, with 2 until PUBCOMP, or a PUBREC that refuses it. A packet sent again (DUP) while its exchange is open is no exchange of its own. Failures
+ * are reason codes from 0x80 on; a SUBSCRIBE has failed if one of its filters was refused. Payloads are skipped.
  *
- * Keys: packet ids, and numbers of one's own from KEY_SERIAL on; those of what the server asks have KEY_SERVER. The version is known from CONNECT; on a connection that was
- * joined later it is what a packet can only be in one version, and until then what depends on it is left out. Topics of aliases are remembered as far as there is room.
+ * Keys: packet ids, and numbers of one's own from KEY_SERIAL on; those of what the server asks have KEY_SERVER. The version is known from CONNECT; on a
+ * connection that was joined later it is what a packet can only be in one version, and until then what depends on it is left out. Topics of aliases are
+ * remembered as far as there is room.
  */
 #include "proto/memory.h"
 #include "proto/mqtt_wire.h"

@@ -41,8 +41,8 @@ struct mqtt_properties {
 bool mqtt_properties_read(struct slice block, bool whole, struct mqtt_properties *ret);
 
 /*
- * Where the parts of a PUBLISH lie, from its body's start; `version` 0 = not known, and then *ret_version says what the packet itself tells (0 still not known). MORE: *ret_need bytes
- * of the body are needed.
+ * Where the parts of a PUBLISH lie, from its body's start; `version` 0 = not known, and then *ret_version says what the packet itself tells (0 still not
+ * known). MORE: *ret_need bytes of the body are needed.
  */
 struct mqtt_publish {
 	struct slice topic, properties;

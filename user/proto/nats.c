@@ -2,20 +2,21 @@
 /*
  * NATS: the client protocol (https://docs.nats.io/reference/reference-protocols/nats-protocol) with headers, and what JetStream says by it.
  *
- * A publish that names an inbox for the answer is a request: its exchange lasts until the first message to that inbox. What a server delivers (MSG, HMSG) is an
- * exchange that the server begins; if it asks for an answer, it lasts until the client publishes one, and a client that never answers is no failure. Further
- * messages to an inbox are messages like any other. All other publishes are over when they are sent, unless the client is verbose: then the server confirms
- * each line in order.
+ * A publish that names an inbox for the answer is a request: its exchange lasts until the first message to that inbox. What a server delivers (MSG,
+ * HMSG) is an exchange that the server begins; if it asks for an answer, it lasts until the client publishes one, and a client that never answers is no
+ * failure. Further messages to an inbox are messages like any other. All other publishes are over when they are sent, unless the client is verbose: then
+ * the server confirms each line in order.
  *
- * Keys: numbers of one's own for what is answered in order or not at all, the hash of the inbox (KEY_INBOX) for the rest; what the server asks has KEY_SERVER. So an answer that is
- * parsed before its request finds it all the same.
+ * Keys: numbers of one's own for what is answered in order or not at all, the hash of the inbox (KEY_INBOX) for the rest; what the server asks has
+ * KEY_SERVER. So an answer that is parsed before its request finds it all the same.
  *
- * An error that the server tells without being verbose answers the request for whose subject it is, or the CONNECT; else it is a response whose request is
- * over, and stands alone. JetStream: acknowledgements are spans of their own ("ack", "nak" …), pulls are, too, and what is pulled is delivered; the error in an answer of
- * its interface is the exchange's. Inboxes and names of keys, objects and consumers are not part of names: messaging.destination.template has them.
+ * An error that the server tells without being verbose answers the request for whose subject it is, or the CONNECT; else it is a response whose request
+ * is over, and stands alone. JetStream: acknowledgements are spans of their own ("ack", "nak" …), pulls are, too, and what is pulled is delivered; the
+ * error in an answer of its interface is the exchange's. Inboxes and names of keys, objects and consumers are not part of names:
+ * messaging.destination.template has them.
  */
 #include "lib/hash.h"
-#include "proto/memory.h"
+#include "proto/nats_memory.h"
 #include "proto/nats_wire.h"
 
 enum {
@@ -24,24 +25,12 @@ enum {
 	PREFIXES = 4,        /* of inboxes that are not called _INBOX */
 	RECENT = 4,          /* requests whose subjects are remembered for errors */
 	OPS = 64,            /* unconfirmed lines of a verbose client of which is known what they were */
-	SET = 8, SETS = 32,  /* inboxes that are remembered */
 	SILENT_MAX = 255,    /* deliveries that asked for an answer and got none, and the client is taken for one that never answers */
 	RESYNC_KEEP = 512,
-	TEMPLATE_MAX = 128,
+	TLS_HANDSHAKE = 0x16, TLS_MAJOR = 3,
 };
 #define KEY_SERVER (UINT64_C(1) << 63)
 #define KEY_INBOX (UINT64_C(1) << 62)
-
-/* What was asked and answered, by key; the oldest of a set gives way. */
-struct nats_memory {
-	struct proto_memory *budget;
-	struct inbox {
-		uint64_t key; /* 0 = free */
-		bool answered;
-	} inbox[SETS][SET];
-	uint8_t next[SETS];
-	char template[TEMPLATE_MAX];
-};
 
 struct nats_state {
 	struct nats_memory *memory;
@@ -57,6 +46,7 @@ struct nats_state {
 	uint8_t next_prefix, next_recent;
 	uint8_t silent;            /* deliveries that asked, since the client has answered one */
 	bool verbose : 1, connecting : 1;
+	bool spoken : 1;           /* the client has said something */
 	bool lost : 1;             /* which line the next +OK confirms is not known until a PONG comes for a PING that followed */
 	bool pinged : 1;
 	bool in_line[2];           /* by side: in a line that was too long to be looked at whole */
@@ -77,28 +67,6 @@ static uint64_t own_key(struct nats_state *s, enum proto_side side)
 	uint64_t n = s->serial[side]++;
 
 	return side == PROTO_TO_CLIENT ? n | KEY_SERVER : n;
-}
-
-static struct inbox *inbox_find(struct nats_memory *m, uint64_t key)
-{
-	struct inbox *set = m->inbox[key % SETS];
-
-	for (unsigned i = 0; i < SET; i++)
-		if (set[i].key == key)
-			return &set[i];
-	return NULL;
-}
-
-static void inbox_note(struct nats_memory *m, uint64_t key, bool answered)
-{
-	struct inbox *found = inbox_find(m, key);
-	unsigned set = key % SETS;
-
-	if (!found) {
-		found = &m->inbox[set][m->next[set]];
-		m->next[set] = (uint8_t)((m->next[set] + 1) % SET);
-	}
-	*found = (struct inbox){ .key = key, .answered = answered };
 }
 
 static uint64_t prefix_hash(struct slice subject)
@@ -152,7 +120,7 @@ static void destination_add(struct nats_state *s, struct slice subject, struct m
 		message_add_str(m, ATTR_MESSAGING_DESTINATION_NAME, subject);
 		return;
 	}
-	n = n < TEMPLATE_MAX - 2 ? n : TEMPLATE_MAX - 2;
+	n = n < NATS_TEMPLATE_MAX - 2 ? n : NATS_TEMPLATE_MAX - 2;
 	memcpy(s->memory->template, subject.ptr, n);
 	memcpy(s->memory->template + n, ".>", 2);
 	message_add_str(m, ATTR_MESSAGING_DESTINATION_TEMPLATE, slice_make(s->memory->template, n + 2));
@@ -266,12 +234,12 @@ static void send_plain(struct nats_state *s, struct message *m)
 static void send_request(struct nats_state *s, const struct nats_line *l, struct message *m)
 {
 	uint64_t key = inbox_key(l->reply, PROTO_TO_SERVER);
-	struct inbox *known = inbox_find(s->memory, key);
+	struct nats_inbox *known = nats_inbox_find(s->memory, key);
 
 	(void)confirmed_later(s, true);
 	open_request(key, m);
 	if (!known || known->answered == false)
-		inbox_note(s->memory, key, false);
+		nats_inbox_note(s->memory, key, false);
 	s->recent[s->next_recent].subject = hash_slice(l->subject);
 	s->recent[s->next_recent].key = key;
 	s->next_recent = (uint8_t)((s->next_recent + 1) % RECENT);
@@ -281,11 +249,11 @@ static void send_request(struct nats_state *s, const struct nats_line *l, struct
 static bool answers(struct nats_state *s, struct slice subject, enum proto_side asked, uint64_t *ret_key)
 {
 	uint64_t key = inbox_key(subject, asked);
-	struct inbox *known = inbox_find(s->memory, key);
+	struct nats_inbox *known = nats_inbox_find(s->memory, key);
 
 	if (known ? known->answered : !nats_is_inbox(subject))
 		return false;
-	inbox_note(s->memory, key, true);
+	nats_inbox_note(s->memory, key, true);
 	*ret_key = key;
 	return true;
 }
@@ -378,7 +346,7 @@ static void deliver_parse(struct nats_state *s, const struct piece *p, struct me
 	struct slice stream, consumer;
 	uint64_t key;
 	bool status = p->headers.status != 0;
-	struct inbox *known = inbox_find(s->memory, inbox_key(l->subject, PROTO_TO_SERVER));
+	struct nats_inbox *known = nats_inbox_find(s->memory, inbox_key(l->subject, PROTO_TO_SERVER));
 
 	if (status && p->headers.status != 503 && !(known && !known->answered)) { /* heartbeats, ends of pulls */
 		oneway(m);
@@ -396,9 +364,9 @@ static void deliver_parse(struct nats_state *s, const struct piece *p, struct me
 	bool asks = l->reply.len && !acked && s->silent < SILENT_MAX;
 	if (asks) {
 		open_request(inbox_key(l->reply, PROTO_TO_CLIENT), m);
-		known = inbox_find(s->memory, m->key);
+		known = nats_inbox_find(s->memory, m->key);
 		if (!known || !known->answered) {
-			inbox_note(s->memory, m->key, false);
+			nats_inbox_note(s->memory, m->key, false);
 			s->silent++;
 		}
 	} else {
@@ -421,7 +389,7 @@ static enum parse_status sized_parse(struct nats_state *s, struct slice in, cons
 	struct piece p = { .line = *l };
 	uint64_t look = l->headers < NATS_HEADERS_MAX ? l->headers : NATS_HEADERS_MAX;
 
-	if (l->headers <= NATS_HEADERS_MAX && (nats_is_inbox(l->subject) || inbox_find(s->memory, inbox_key(l->subject, PROTO_TO_SERVER))))
+	if (l->headers <= NATS_HEADERS_MAX && (nats_is_inbox(l->subject) || nats_inbox_find(s->memory, inbox_key(l->subject, PROTO_TO_SERVER))))
 		look += l->total - l->headers < ANSWER_LOOK ? l->total - l->headers : ANSWER_LOOK;
 	else if (l->headers <= NATS_HEADERS_MAX && l->op == NATS_PUB && l->subject.ptr[0] == '$')
 		look += l->total < ACK_LOOK ? l->total : ACK_LOOK;
@@ -499,7 +467,7 @@ static bool recent_find(struct nats_state *s, struct slice subject, uint64_t *re
 	uint64_t hash = hash_slice(subject);
 
 	for (unsigned i = 0; subject.len && i < RECENT; i++) {
-		struct inbox *known = s->recent[i].subject == hash ? inbox_find(s->memory, s->recent[i].key) : NULL;
+		struct nats_inbox *known = s->recent[i].subject == hash ? nats_inbox_find(s->memory, s->recent[i].key) : NULL;
 		if (!known || known->answered)
 			continue;
 		known->answered = true;
@@ -598,11 +566,28 @@ static void line_parse(struct nats_state *s, enum proto_side side, const struct 
 	}
 }
 
+/* A client that answers the INFO with a handshake of TLS: what follows is not ours. */
+static bool leaves(struct nats_state *s, enum proto_side side, struct slice in)
+{
+	if (side == PROTO_TO_CLIENT || s->spoken)
+		return false;
+	s->spoken = in.ptr[0] != TLS_HANDSHAKE || (in.len > 1 && in.ptr[1] != TLS_MAJOR);
+	return !s->spoken;
+}
+
 static enum parse_status nats_parse(void *state, enum proto_side side, struct slice in, struct parse_result *ret)
 {
 	struct nats_state *s = state;
 	struct nats_line l;
 
+	if (leaves(s, side, in)) {
+		if (in.len < 2)
+			return PARSE_NEED_MORE;
+		ret->consumed = in.len;
+		oneway(&ret->message);
+		ret->message.flags |= MESSAGE_BEGIN | MESSAGE_END | MESSAGE_SWITCH;
+		return PARSE_MESSAGE;
+	}
 	if (s->in_line[side]) {
 		size_t end = slice_find(in, '\n', 0);
 		ret->consumed = end == SIZE_MAX ? in.len : end + 1;
@@ -645,25 +630,6 @@ static size_t nats_resync(void *state, enum proto_side side, struct slice in)
 	return in.len;
 }
 
-static void *nats_open(struct proto_memory *budget)
-{
-	struct nats_memory *m = proto_memory_get(budget, sizeof(*m));
-
-	if (m) {
-		memset(m, 0, sizeof(*m));
-		m->budget = budget;
-	}
-	return m;
-}
-
-static void nats_close(void *external)
-{
-	struct nats_memory *m = external;
-
-	if (m)
-		proto_memory_put(m->budget, m);
-}
-
 const struct proto_ops proto_nats = {
 	.name = "nats",
 	.id = PLUMB_PROTO_NATS,
@@ -673,7 +639,7 @@ const struct proto_ops proto_nats = {
 	.lost = nats_lost,
 	.resync = nats_resync,
 	.resync_keep = RESYNC_KEEP,
-	.open = nats_open,
-	.close = nats_close,
+	.open = nats_memory_new,
+	.close = nats_memory_free,
 	.want = { 65536, 65536 }, /* clients and servers write many small messages at once */
 };

@@ -124,14 +124,16 @@ enum nats_scan nats_line_read(struct slice in, enum proto_side side, struct nats
 	return ret->text.len && ret->text.ptr[0] == (o->op == NATS_ERR ? '\'' : '{') ? NATS_SCAN_OK : NATS_SCAN_BAD;
 }
 
+/* Does its last argument say a number, as clients number their subscriptions? */
 static bool numeric(struct slice line)
 {
+	struct slice last = SLICE_NONE;
 	size_t at = 0;
 	uint64_t number;
 
-	(void)next_arg(line, &at);
-	(void)next_arg(line, &at);
-	return slice_u64(next_arg(line, &at), &number) || slice_u64(next_arg(line, &at), &number);
+	for (struct slice arg = next_arg(line, &at); arg.len; arg = next_arg(line, &at))
+		last = arg;
+	return slice_u64(last, &number);
 }
 
 /* Behind the payload a line ends, and another one begins. */

@@ -103,7 +103,7 @@ async def jetstream(shop):
 
 
 async def main():
-    shop, worker = await connect("shop"), await connect("worker")
+    shop, worker = await connect("shop"), await connect("worker", verbose=True)
     await core(shop, worker)
     await jetstream(shop)
     for i in range(2):
