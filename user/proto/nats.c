@@ -234,12 +234,10 @@ static void send_plain(struct nats_state *s, struct message *m)
 static void send_request(struct nats_state *s, const struct nats_line *l, struct message *m)
 {
 	uint64_t key = inbox_key(l->reply, PROTO_TO_SERVER);
-	struct nats_inbox *known = nats_inbox_find(s->memory, key);
 
 	(void)confirmed_later(s, true);
 	open_request(key, m);
-	if (!known || known->answered == false)
-		nats_inbox_note(s->memory, key, false);
+	nats_inbox_ask(s->memory, key);
 	s->recent[s->next_recent].subject = hash_slice(l->subject);
 	s->recent[s->next_recent].key = key;
 	s->next_recent = (uint8_t)((s->next_recent + 1) % RECENT);
@@ -248,14 +246,8 @@ static void send_request(struct nats_state *s, const struct nats_line *l, struct
 /* Does this message answer one that went the other way, `asked`? */
 static bool answers(struct nats_state *s, struct slice subject, enum proto_side asked, uint64_t *ret_key)
 {
-	uint64_t key = inbox_key(subject, asked);
-	struct nats_inbox *known = nats_inbox_find(s->memory, key);
-
-	if (known ? known->answered : !nats_is_inbox(subject))
-		return false;
-	nats_inbox_note(s->memory, key, true);
-	*ret_key = key;
-	return true;
+	*ret_key = inbox_key(subject, asked);
+	return nats_inbox_answer(s->memory, *ret_key, nats_is_inbox(subject));
 }
 
 static void answer_add(const struct piece *p, struct message *m, uint64_t key)
@@ -348,7 +340,7 @@ static void deliver_parse(struct nats_state *s, const struct piece *p, struct me
 	bool status = p->headers.status != 0;
 	struct nats_inbox *known = nats_inbox_find(s->memory, inbox_key(l->subject, PROTO_TO_SERVER));
 
-	if (status && p->headers.status != 503 && !(known && !known->answered)) { /* heartbeats, ends of pulls */
+	if (status && p->headers.status != 503 && !(known && known->open)) { /* heartbeats, ends of pulls */
 		oneway(m);
 		return;
 	}
@@ -364,11 +356,8 @@ static void deliver_parse(struct nats_state *s, const struct piece *p, struct me
 	bool asks = l->reply.len && !acked && s->silent < SILENT_MAX;
 	if (asks) {
 		open_request(inbox_key(l->reply, PROTO_TO_CLIENT), m);
-		known = nats_inbox_find(s->memory, m->key);
-		if (!known || !known->answered) {
-			nats_inbox_note(s->memory, m->key, false);
-			s->silent++;
-		}
+		nats_inbox_ask(s->memory, m->key);
+		s->silent++;
 	} else {
 		open_request(own_key(s, PROTO_TO_CLIENT), m);
 	}
@@ -468,9 +457,9 @@ static bool recent_find(struct nats_state *s, struct slice subject, uint64_t *re
 
 	for (unsigned i = 0; subject.len && i < RECENT; i++) {
 		struct nats_inbox *known = s->recent[i].subject == hash ? nats_inbox_find(s->memory, s->recent[i].key) : NULL;
-		if (!known || known->answered)
+		if (!known || !known->open)
 			continue;
-		known->answered = true;
+		known->open--;
 		*ret_key = known->key;
 		return true;
 	}

@@ -32,14 +32,37 @@ struct nats_inbox *nats_inbox_find(struct nats_memory *m, uint64_t key)
 	return NULL;
 }
 
-void nats_inbox_note(struct nats_memory *m, uint64_t key, bool answered)
+static struct nats_inbox *make(struct nats_memory *m, uint64_t key)
 {
-	struct nats_inbox *found = nats_inbox_find(m, key);
 	unsigned set = key % NATS_SETS;
+	struct nats_inbox *made = &m->inbox[set][m->next[set]];
 
-	if (!found) {
-		found = &m->inbox[set][m->next[set]];
-		m->next[set] = (uint8_t)((m->next[set] + 1) % NATS_SET);
-	}
-	*found = (struct nats_inbox){ .key = key, .answered = answered };
+	m->next[set] = (uint8_t)((m->next[set] + 1) % NATS_SET);
+	*made = (struct nats_inbox){ .key = key };
+	return made;
+}
+
+void nats_inbox_ask(struct nats_memory *m, uint64_t key)
+{
+	struct nats_inbox *inbox = nats_inbox_find(m, key);
+
+	if (!inbox)
+		inbox = make(m, key);
+	if (!inbox->early && inbox->open < UINT8_MAX)
+		inbox->open++;
+	inbox->early = false;
+}
+
+bool nats_inbox_answer(struct nats_memory *m, uint64_t key, bool early)
+{
+	struct nats_inbox *inbox = nats_inbox_find(m, key);
+
+	if (!inbox && early)
+		make(m, key)->early = true;
+	if (!inbox)
+		return early;
+	if (inbox->open == 0)
+		return false;
+	inbox->open--;
+	return true;
 }

@@ -11,7 +11,8 @@ enum { NATS_SET = 8, NATS_SETS = 32, NATS_TEMPLATE_MAX = 128 };
 
 struct nats_inbox {
 	uint64_t key; /* 0 = free */
-	bool answered;
+	uint8_t open; /* requests that await an answer there */
+	bool early;   /* an answer came before its request */
 };
 
 struct nats_memory {
@@ -27,6 +28,9 @@ void nats_memory_free(void *memory);
 
 /* NULL if it is not known, or no longer. */
 struct nats_inbox *nats_inbox_find(struct nats_memory *m, uint64_t key);
-void nats_inbox_note(struct nats_memory *m, uint64_t key, bool answered);
+/* Somebody asks for an answer there. */
+void nats_inbox_ask(struct nats_memory *m, uint64_t key);
+/* Is a message to this inbox an answer? `early`: also if nobody is known to have asked. */
+bool nats_inbox_answer(struct nats_memory *m, uint64_t key, bool early);
 
 #endif
