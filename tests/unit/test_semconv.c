@@ -487,7 +487,8 @@ static void messaging(void **state)
 		{ "publish", "send", "send", PLUMB_ROLE_CLIENT, false, SPAN_PRODUCER }, { "publish", "send", "send", PLUMB_ROLE_SERVER, false, SPAN_SERVER },
 		{ "deliver", "process", "process", PLUMB_ROLE_SERVER, true, SPAN_CONSUMER }, { "deliver", "process", "send", PLUMB_ROLE_CLIENT, true, SPAN_PRODUCER },
 		{ "ack", "settle", "settle", PLUMB_ROLE_CLIENT, false, SPAN_CLIENT }, { "ack", "settle", "settle", PLUMB_ROLE_SERVER, false, SPAN_SERVER },
-		{ "subscribe", "", "", PLUMB_ROLE_CLIENT, false, SPAN_CLIENT },
+		{ "subscribe", "", "", PLUMB_ROLE_CLIENT, false, SPAN_CLIENT }, { "disconnect", "", "", PLUMB_ROLE_CLIENT, true, SPAN_CLIENT },
+		{ "disconnect", "", "", PLUMB_ROLE_SERVER, true, SPAN_SERVER }, /* asked by the broker, and no message */
 	};
 	struct fixture *f = *state;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/mqtt_wire.h"
 
-enum { CONNECT_MIN = 10, CHAIN = 4, TOPIC_TELLS = 4 /* bytes */ };
+enum { CONNECT_MIN = 10, CHAIN = 4, TOPIC_TELLS = 4, /* bytes */ TOPIC_BELIEVED = 512 };
 
 /* ---- heads ---- */
 
@@ -327,13 +327,17 @@ static bool body_fits(struct slice in, const struct mqtt_head *h, bool *ret_soli
 		*ret_solid = body.len > 8;
 		return connect_fits(body);
 	case MQTT_PUBLISH: {
+		if (body.len >= 2 && load_be16(body.ptr) > TOPIC_BELIEVED) /* each place is looked at: that must not take long */
+			return false;
 		enum mqtt_scan scan = mqtt_publish_read(body, h, 0, &version, &need, &p);
 		*ret_solid = scan == MQTT_SCAN_OK && p.topic.len >= (body.len < h->len ? TOPIC_TELLS : 1);
 		return scan != MQTT_SCAN_BAD;
 	}
 	case MQTT_SUBSCRIBE: case MQTT_UNSUBSCRIBE:
 		*ret_solid = body.len == h->len;
-		return body.len < h->len ? h->len <= MQTT_LOOK : mqtt_filters_read(body, h->type, 0, &version, &first, &count);
+		if (body.len < h->len || h->len > MQTT_LOOK)
+			return h->len <= MQTT_LOOK;
+		return mqtt_filters_read(body, h->type, 0, &version, &first, &count);
 	case MQTT_CONNACK: return connack_fits(body, h);
 	case MQTT_PUBACK: case MQTT_PUBREC: case MQTT_PUBREL: case MQTT_PUBCOMP: return ack_fits(body, h);
 	case MQTT_SUBACK: case MQTT_UNSUBACK: return h->len <= MQTT_LOOK && (body.len < 2 || load_be16(body.ptr) != 0);
