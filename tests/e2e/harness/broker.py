@@ -3,7 +3,7 @@
 from collections import Counter
 
 from .spans import CLIENT, CONSUMER, PRODUCER, SERVER, STATUS_ERROR, STATUS_UNSET, describe
-from .truth import check_order, close, sample
+from .truth import TOLERANCE_NS, check_order, close, sample
 
 SENT = ("publish", "request")
 
@@ -44,12 +44,18 @@ def check_broker(system, spans, truth, delivered, driver_pid, port):
 
 
 def check_measured(ends, steps, names):
-    """names: of steps, and of the spans that they make, in order."""
-    wrong = []
+    """
+    names: of steps, and of the spans that they make, in order. No span is longer than what its client measured, and most are as long: between the two lie the threads of the client,
+    which on a busy machine wait for a CPU.
+    """
+    short = 0
     for what, name, error in names:
         took = [s for s in steps if s["what"] == what]
-        assert {s["error"] for s in took} == {error or ""}
+        assert {s["error"] for s in took} == {error or ""}, what
         # Those that are measured one by one come first.
         spans = sorted((s for s in ends[True, PRODUCER] if s.name == name and s["error.type"] == error), key=lambda s: s.start_ns)
-        wrong += [f"{what}: span {s.duration_ns / 1e6:.3f} ms, measured {t['ns'] / 1e6:.3f} ms" for s, t in zip(spans, took) if not close(s.duration_ns, t["ns"])]
-    assert len(wrong) <= len(steps) // 5, "\n".join(wrong)
+        for s, t in zip(spans, took):
+            text = f"{what}: span {s.duration_ns / 1e6:.3f} ms, measured {t['ns'] / 1e6:.3f} ms"
+            assert s.duration_ns <= t["ns"] + TOLERANCE_NS, text
+            short += not close(s.duration_ns, t["ns"])
+    assert short <= len(steps) // 2
