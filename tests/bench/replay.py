@@ -13,7 +13,9 @@ import loads
 import measure
 import memcached
 import mongodb
+import mqtt
 import mysql
+import nats
 from tracers import PLUMB, REPO
 
 EXCHANGES = int(os.environ.get("REPLAY_EXCHANGES", "200000"))
@@ -82,7 +84,8 @@ def benchmark(folder):
             load.stop()
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
-    for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("mongodb", mongodb), ("cassandra", cassandra)):
+    for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("mongodb", mongodb), ("cassandra", cassandra), ("nats", nats),
+                       ("mqtt", mqtt)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)

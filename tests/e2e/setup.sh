@@ -40,6 +40,8 @@ servers() {
 		curl curl
 		microsocks microsocks
 		mvn maven
+		nats-server nats-server
+		mosquitto mosquitto
 	LIST
 	compgen -G '/usr/lib/jvm/*-17-*/bin/java' >/dev/null || missing+=(openjdk-17-jre-headless)
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)

@@ -317,6 +317,7 @@ static bool parse_once(struct run *r, enum proto_side side, unsigned *idle)
 		if (r->f->ops->lost)
 			r->f->ops->lost(r->state, side);
 		s->lost = true;
+		s->need = 0;
 		drop(s, p.consumed ? p.consumed : 1);
 		return true;
 	case PARSE_MESSAGE:

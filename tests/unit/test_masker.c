@@ -79,6 +79,16 @@ static const struct talk talks[] = {
 	  S("\x85\x00\x00\x00\x02\x00\x00\x00\x00)\x00\x02\xf7\xfc\xe0\x85\x00\x00\x01\x08\x00\x00\x00 \x00\x00\x00\x02\x00\x00\x00\x04\x00\x00\x00\x01\x00\x00\x00\x07\x00\x00\x00\x0c" "cAnArY-4711z|\xc3\x17\xbb\x0d\x00\x02\xcf\x07\xf7\x85\x00\x00\x02\x08\x00\x00\x00\x04\x00\x00\x00\x01\x1d\xf8\x82\x16"),
 	  S("\x05\x00\x00\x00\x01\x00\x00\x00\x16\x00\x01\x00\x0b" "CQL_VERSION\x00\x05xxxxx{\x00\x02\xcdi\xa9\x05\x00\x00\x01\x07\x00\x00\x00" "1\x00\x00\x00\x15select xxxxxxxxxxxxxx\x00\x01\x00\x00\x00\x00xxxxxxxxxxxxxxxxxx\x05\x00\x00\x02\x0a\x00\x00\x00" "8\x00\x10xxxxxxxxxxxxxxxx\x00\x0cxxxxxxxxxxxx\x00\x01\x00\x00\x00\x00xxxxxxxxxxxxxxxxxxxxxx\x1e\x00\x00VK-\x05\x00\x00\x09\x07\x00\x00\x00" "7\x00\x00\x00-select xxxxxxxxxxxxxx\x22\x00\x00\x14\x13\x8c"),
 	  S("\x85\x00\x00\x00\x02\x00\x00\x00\x00)\x00\x02\xf7\xfc\xe0\x85\x00\x00\x01\x08\x00\x00\x00 \x00\x00\x00\x02\x00\x00\x00\x04\x00\x00\x00\x01\x00\x00\x00\x07xxxxxxxxxxxxxxxxxxxx\x0d\x00\x02\xcf\x07\xf7\x85\x00\x00\x02\x08\x00\x00\x00\x04\x00\x00\x00\x01xxxx") },
+	/* NATS: the server speaks first. A subject of digits stays as far as it may be a number. */
+	{ S("INFO {\"server_id\":\"" C "\"}\r\nMSG " C ".x 1 _INBOX." C " 12\r\n" C "\r\n-ERR '" C "'\r\nHMSG " C " 9 28 40\r\nNATS/1.0 503\r\n" C "\r\n" C "\r\nMSG " C " 1 " C "\r\n"),
+	  S("CONNECT {\"verbose\":true,\"pass\":\"" C "\"}\r\nPUB " C " $JS.ACK." C " 12\r\n" C "\r\nSUB " C " " C " 1\r\nPUB $JS.ACK." C " 4\r\n+ACK\r\n" C "\r\n"),
+	  S("INFO {\"sxxxxxxxx\":\"cxxxxxxxxxxx\"}\r\nMSG cxxxxxxxxxxx.x 1 _INBOX."),
+	  S("CONNECT {\"verbose\":true,\"paxx\":\"cxxxxxxxxxxx\"}\r\nPUB cxxxxxxxxxxx $JS.ACK.cxxxxxxxxxxx 12\r\nxxxxxxxxxxxx\r\nSUB cxxxxxxxxxxx cxxxxxxxxxxx 1\r\nPUB $JS.ACK.cxxxxxxxxxxx 4\r\n+ACK\r\n") },
+	/* MQTT: version 5, whose properties become others. */
+	{ S("\x10\x3f\0\4MQTT\5\xc2\0\x3c\x15\x1f\0\x12" C "secret\0\x0c" C "\0\x0c" C C "\x32\x2d\0\x0e" C "/+\0\7\x0f\x03\0\x0c" C C "\x82\x12\0\x08\0\0\x0c" C "\1" C),
+	  S("\x20\3\0\0\0" "\x40\x14\0\7\x87\x0f\x1f\0\x0c" C "q\x90\5\0\x08\0\1\x87" C),
+	  S("\x10\x3f\0\4MQTT\5\xc2\0\0\x15\x23\0\1\1\0\1\0\1\0\1\0\1\0\1\0\1\0\1\0\1\0\0\x0cxxxxxxxxxxxx"),
+	  S("\x20\3\0\0\0\x40\x14\0\7\x87\x0f\x23\0\1\1\0") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };
@@ -97,9 +107,11 @@ static void no_canary(const uint8_t *p, size_t n)
 		assert_null(memmem(p, n, &C[i], 5));
 }
 
-/* MySQL is told by the first five bytes of a connection, MongoDB by its first header: fewer, and all is masked. */
+/* MySQL is told by the first five bytes of a connection, NATS by six, MongoDB by its first header: fewer, and all is masked. */
 static size_t told_by(struct slice first)
 {
+	if (slice_starts(first, SLICE_LIT("INFO {")))
+		return 6;
 	if (first.len > 15 && first.ptr[12] == 0xdd && first.ptr[13] == 7)
 		return 16;
 	return first.len > 4 && first.ptr[3] == 0 && first.ptr[4] == 0x0a ? 5 : 0;

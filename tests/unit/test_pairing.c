@@ -937,6 +937,39 @@ static void a_proxys_header_is_passed_over(void **state)
 	}
 }
 
+/* A broker asks, too (NATS): its exchange is reversed, each side's answers are its own, and an answer that is processed first finds its request. */
+static void both_sides_ask(void **state)
+{
+	static const char deliver[] = "MSG svc 1 _INBOX.a.1 2\r\nhi\r\n", reply[] = "PUB _INBOX.a.1 2\r\nyo\r\n", request[] = "PUB svc _INBOX.a.1 2\r\nhi\r\n",
+			  answer[] = "MSG _INBOX.a.1 2 2\r\nyo\r\n", plain[] = "MSG orders 3 2\r\nhi\r\n";
+	struct proto_engine_options o = { 0 };
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, o, 0);
+	io(&f, PLUMB_EGRESS, request, sizeof(request) - 1, sizeof(request) - 1); /* who asks itself has all four on one connection */
+	io(&f, PLUMB_INGRESS, deliver, sizeof(deliver) - 1, sizeof(deliver) - 1);
+	assert_int_equal(f.ended, 0);
+	io(&f, PLUMB_EGRESS, reply, sizeof(reply) - 1, sizeof(reply) - 1);
+	assert_int_equal(f.ended, 1);
+	assert_int_equal(f.latest.flags, EXCHANGE_REVERSED);
+	assert_int_equal(f.latest.role, PLUMB_ROLE_SERVER);
+	assert_true(f.latest.response.start_ns > f.latest.request.start_ns);
+	io(&f, PLUMB_INGRESS, answer, sizeof(answer) - 1, sizeof(answer) - 1);
+	assert_int_equal(f.ended, 2);
+	assert_int_equal(f.latest.flags, 0);
+	assert_int_equal(f.latest.role, PLUMB_ROLE_CLIENT);
+	io(&f, PLUMB_INGRESS, plain, sizeof(plain) - 1, sizeof(plain) - 1);
+	assert_int_equal(f.ended, 3);
+	assert_int_equal(f.latest.flags, EXCHANGE_REVERSED);
+	static const char first[] = "MSG _INBOX.a.2 2 2\r\nyo\r\n", later[] = "PUB svc _INBOX.a.2 2\r\nhi\r\n";
+	io(&f, PLUMB_INGRESS, first, sizeof(first) - 1, sizeof(first) - 1);
+	io(&f, PLUMB_EGRESS, later, sizeof(later) - 1, sizeof(later) - 1);
+	assert_int_equal(f.ended, 4);
+	assert_int_equal(f.no_request + f.holes + f.errors, 0);
+	fixture_done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -944,6 +977,7 @@ int main(void)
 		cmocka_unit_test(a_switched_connection_is_opaque), cmocka_unit_test(what_nobody_knows_is_given_up),
 		cmocka_unit_test(blank_lines_are_no_tries),
 		cmocka_unit_test(a_proxys_header_is_passed_over),
+		cmocka_unit_test(both_sides_ask),
 		cmocka_unit_test(a_bogus_first_line_is_forgotten),
 		cmocka_unit_test(kinds_beyond_the_queue_are_marked),
 		cmocka_unit_test(a_long_value_is_not_asked_for),

@@ -475,6 +475,71 @@ static void dns(void **state)
 	assert_attr(f, ATTR_ERROR_TYPE, "NXDOMAIN");
 }
 
+/* What a broker's two ends and its clients' are called, and whose address server.address is: role is that of this end, and who asks has CLIENT. */
+static void messaging(void **state)
+{
+	static const struct {
+		const char *operation, *type, *said;
+		uint8_t role;
+		bool reversed;
+		enum span_kind kind;
+	} cases[] = {
+		{ "publish", "send", "send", PLUMB_ROLE_CLIENT, false, SPAN_PRODUCER }, { "publish", "send", "send", PLUMB_ROLE_SERVER, false, SPAN_SERVER },
+		{ "deliver", "process", "process", PLUMB_ROLE_SERVER, true, SPAN_CONSUMER }, { "deliver", "process", "send", PLUMB_ROLE_CLIENT, true, SPAN_PRODUCER },
+		{ "ack", "settle", "settle", PLUMB_ROLE_CLIENT, false, SPAN_CLIENT }, { "ack", "settle", "settle", PLUMB_ROLE_SERVER, false, SPAN_SERVER },
+		{ "subscribe", "", "", PLUMB_ROLE_CLIENT, false, SPAN_CLIENT }, { "disconnect", "", "", PLUMB_ROLE_CLIENT, true, SPAN_CLIENT },
+		{ "disconnect", "", "", PLUMB_ROLE_SERVER, true, SPAN_SERVER }, /* asked by the broker, and no message */
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		begin(f, PLUMB_PROTO_NATS, cases[i].role);
+		if (cases[i].reversed) {
+			struct endpoint local = f->x.ends.local;
+			f->x.ends.local = f->x.ends.remote;
+			f->x.ends.remote = local;
+			f->x.flags |= EXCHANGE_REVERSED;
+		}
+		add_str(&f->x, ATTR_MESSAGING_OPERATION_NAME, cases[i].operation);
+		add_str(&f->x, ATTR_MESSAGING_OPERATION_TYPE, cases[i].type);
+		add_str(&f->x, ATTR_MESSAGING_DESTINATION_NAME, "orders");
+		add_int(&f->x, ATTR_MESSAGING_MESSAGE_BODY_SIZE, 7);
+		build(f);
+		bool server_end = (cases[i].role == PLUMB_ROLE_SERVER) != cases[i].reversed;
+		char name[32];
+		snprintf(name, sizeof(name), "%s orders", cases[i].operation);
+		assert_slice(f->span.name, name);
+		assert_int_equal(f->span.kind, cases[i].kind);
+		assert_int_equal(f->span.server_end, server_end);
+		assert_attr(f, ATTR_MESSAGING_SYSTEM, "nats");
+		assert_attr(f, ATTR_MESSAGING_OPERATION_NAME, cases[i].operation);
+		assert_attr(f, ATTR_MESSAGING_OPERATION_TYPE, cases[i].said);
+		assert_attr(f, ATTR_MESSAGING_DESTINATION_NAME, "orders");
+		assert_int_equal(int_of(f, ATTR_MESSAGING_MESSAGE_BODY_SIZE), 7);
+		assert_attr(f, ATTR_SERVER_ADDRESS, "10.0.0.2");
+		assert_int_equal(int_of(f, ATTR_SERVER_PORT), 8080);
+		assert_attr(f, ATTR_NETWORK_PEER_ADDRESS, server_end ? "10.0.0.1" : "10.0.0.2");
+	}
+}
+
+static void messaging_templates(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, PLUMB_PROTO_NATS, PLUMB_ROLE_CLIENT);
+	add_str(&f->x, ATTR_MESSAGING_OPERATION_NAME, "publish");
+	add_str(&f->x, ATTR_MESSAGING_DESTINATION_NAME, "_INBOX.a1b2");
+	add_str(&f->x, ATTR_MESSAGING_DESTINATION_TEMPLATE, "_INBOX.>");
+	f->x.attrs[f->x.nattrs++] = (struct attr){ .id = ATTR_MESSAGING_DESTINATION_TEMPORARY, .type = ATTR_TYPE_BOOL, .num = 1 };
+	snprintf(f->x.error_type, sizeof(f->x.error_type), "no_responders");
+	build(f);
+	assert_slice(f->span.name, "publish _INBOX.>");
+	assert_attr(f, ATTR_MESSAGING_DESTINATION_TEMPLATE, "_INBOX.>");
+	assert_int_equal(int_of(f, ATTR_MESSAGING_DESTINATION_TEMPORARY), 1);
+	assert_attr(f, ATTR_ERROR_TYPE, "no_responders");
+	assert_int_equal(f->span.status, SPAN_STATUS_ERROR);
+}
+
 static void addresses(void **state)
 {
 	struct fixture *f = *state;
@@ -713,6 +778,8 @@ int main(void)
 		cmocka_unit_test(grpc_errors),
 		cmocka_unit_test(http2_odd_requests),
 		cmocka_unit_test(dns),
+		cmocka_unit_test(messaging),
+		cmocka_unit_test(messaging_templates),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(huge_text_is_cut_and_counted),
 		cmocka_unit_test(queries),

@@ -23,6 +23,9 @@
  *   Cassandra   (told by OPTIONS or STARTUP) heads of envelopes and segments, the first keyword of statements, lengths of texts, ids and tokens, consistency,
  *               options and events as far as they are known words, kinds of results, error numbers; a number of rows where no columns stand in front;
  *               nothing of what is compressed
+ *   NATS        words of lines, sizes and other numbers in arguments (8 digits), `.*>` and the words of NATS' own interfaces in subjects; an inbox becomes another one.
+ *               Of JSON the marks, verbose and pedantic; statuses of header blocks, words of errors, kinds of acknowledgements
+ *   MQTT        heads, packet ids, lengths and `/+#` of topics, options, codes; properties become others of the same length
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

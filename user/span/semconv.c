@@ -576,7 +576,7 @@ static void semconv_rpc(struct semconv *s)
  */
 static void messaging_kind(struct semconv *s, struct slice *type)
 {
-	bool delivered = (s->x->flags & EXCHANGE_REVERSED) != 0;
+	bool delivered = (s->x->flags & EXCHANGE_REVERSED) != 0 && slice_eq(*type, SLICE_LIT("process"));
 
 	if (delivered && is_server_end(s))
 		*type = SLICE_LIT("send");
@@ -591,12 +591,14 @@ static void semconv_messaging(struct semconv *s)
 	struct slice operation = in_str(s, ATTR_MESSAGING_OPERATION_NAME), type = in_str(s, ATTR_MESSAGING_OPERATION_TYPE), system = in_str(s, ATTR_MESSAGING_SYSTEM);
 
 	messaging_kind(s, &type);
-	s->span->name = join2(s, operation, in_str(s, ATTR_MESSAGING_DESTINATION_NAME));
+	struct slice template = in_str(s, ATTR_MESSAGING_DESTINATION_TEMPLATE); /* names that differ with each message are not the span's */
+	s->span->name = join2(s, operation, template.len ? template : in_str(s, ATTR_MESSAGING_DESTINATION_NAME));
 	if (!s->span->name.len)
 		s->span->name = slice_str(s->protocol);
 	put_str(s, ATTR_MESSAGING_SYSTEM, system.len ? system : slice_str(s->protocol));
 	put_str(s, ATTR_MESSAGING_OPERATION_TYPE, type);
-	PASS(s, ATTR_MESSAGING_OPERATION_NAME, ATTR_MESSAGING_DESTINATION_NAME, ATTR_MESSAGING_BATCH_MESSAGE_COUNT, ATTR_MESSAGING_DESTINATION_PARTITION_ID,
+	PASS(s, ATTR_MESSAGING_OPERATION_NAME, ATTR_MESSAGING_DESTINATION_NAME, ATTR_MESSAGING_DESTINATION_TEMPLATE,
+	     ATTR_MESSAGING_DESTINATION_TEMPORARY, ATTR_MESSAGING_BATCH_MESSAGE_COUNT, ATTR_MESSAGING_DESTINATION_PARTITION_ID,
 	     ATTR_MESSAGING_DESTINATION_SUBSCRIPTION_NAME, ATTR_MESSAGING_CONSUMER_GROUP_NAME, ATTR_MESSAGING_CLIENT_ID, ATTR_MESSAGING_MESSAGE_ID,
 	     ATTR_MESSAGING_MESSAGE_CONVERSATION_ID, ATTR_MESSAGING_MESSAGE_BODY_SIZE, ATTR_MESSAGING_KAFKA_OFFSET, ATTR_MESSAGING_RABBITMQ_ROUTING_KEY,
 	     ATTR_MESSAGING_RABBITMQ_DELIVERY_TAG, ATTR_MESSAGING_RESPONSE_CODE);

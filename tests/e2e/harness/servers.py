@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real servers on free ports of 127.0.0.1 with their data in a temporary folder. Each is ready when start_*() returns, and is a Process with a port."""
+import base64
 import glob
+import hashlib
+import json
 import os
 import pwd
 import shutil
@@ -284,3 +287,55 @@ def start_ferretdb(folder):
     argv = [done.stdout.strip(), "--handler=sqlite", f"--sqlite-url=file:{data}/", f"--listen-addr=127.0.0.1:{port}", "--debug-addr=-", "--telemetry=disable",
             f"--state-dir={folder}", "--log-level=warn"]
     return listening(Process("ferretdb", argv, folder), port)
+NATS_CONFIG = """
+listen: "127.0.0.1:{port}"
+jetstream {{ store_dir: "{folder}/store", max_memory_store: 67108864, max_file_store: 268435456 }}
+authorization {{ users: [
+	{{ user: plumb, password: sesame, permissions: {{ publish: {{ deny: ["forbidden.>"] }}, subscribe: {{ deny: ["forbidden.>"] }} }} }}
+] }}
+"""
+
+
+def start_nats(folder):
+    """User plumb with password sesame, who may do nothing on forbidden.>; with JetStream."""
+    program, port = need("nats-server", "nats-server"), free_port()
+    config = folder / "nats.conf"
+    config.write_text(NATS_CONFIG.format(port=port, folder=folder))
+    return listening(Process("nats", [program, "-c", config], folder), port)
+
+
+MOSQUITTO_CONFIG = """
+listener {port} 127.0.0.1
+allow_anonymous false
+per_listener_settings false
+plugin {plugin}
+plugin_opt_config_file {folder}/security.json
+persistence false
+max_inflight_messages 0
+max_queued_messages 0
+set_tcp_nodelay true
+log_dest stderr
+"""
+
+
+def _mosquitto_security():
+    """User plumb with password sesame, who may do nothing on forbidden/#."""
+    salt = b"0123456789ab"
+    hashed = hashlib.pbkdf2_hmac("sha512", b"sesame", salt, 101)
+    deny = [{"acltype": kind, "topic": "forbidden/#", "priority": 1, "allow": False} for kind in ("publishClientSend", "subscribePattern")]
+    return json.dumps({
+        "defaultACLAccess": {"publishClientSend": True, "publishClientReceive": True, "subscribe": True, "unsubscribe": True},
+        "clients": [{"username": "plumb", "password": base64.b64encode(hashed).decode(), "salt": base64.b64encode(salt).decode(), "iterations": 101,
+                     "roles": [{"rolename": "guest"}]}],
+        "roles": [{"rolename": "guest", "acls": deny}], "groups": []})
+
+
+def start_mosquitto(folder):
+    program, port = need("mosquitto", "mosquitto"), free_port()
+    plugins = glob.glob("/usr/lib/*/mosquitto_dynamic_security.so")
+    if not plugins:
+        pytest.skip("mosquitto_dynamic_security.so is not installed (package mosquitto)")
+    config = folder / "mosquitto.conf"
+    config.write_text(("user root\n" if os.geteuid() == 0 else "") + MOSQUITTO_CONFIG.format(port=port, folder=folder, plugin=plugins[0]))
+    (folder / "security.json").write_text(_mosquitto_security())
+    return listening(Process("mosquitto", [program, "-c", config], folder), port)

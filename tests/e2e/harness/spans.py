@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 
-SERVER, CLIENT = 2, 3
+SERVER, CLIENT, PRODUCER, CONSUMER = 2, 3, 4, 5
 STATUS_UNSET, STATUS_ERROR = 0, 2
 
 
