@@ -544,6 +544,8 @@ static void messaging_kind(struct semconv *s, struct slice *type)
 {
 	bool delivered = (s->x->flags & EXCHANGE_REVERSED) != 0;
 
+	if (!type->len) /* no message is moved: a broker also asks who somebody is */
+		return;
 	if (delivered && is_server_end(s))
 		*type = SLICE_LIT("send");
 	if (delivered)
