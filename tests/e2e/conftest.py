@@ -81,6 +81,11 @@ def mariadb():
     yield from session_server(servers.Mariadb)
 
 
+@pytest.fixture(scope="session")
+def rabbitmq():
+    yield from session_server(servers.Rabbitmq)
+
+
 @pytest.fixture
 def plumb(folder):
     """plumb(pids=…, args=…): a Plumb that is attached; ended after the test if the test has not done so with finish()."""

@@ -188,7 +188,7 @@ static void refuses_common_bytes(void **state)
 		{ "memcached", { (const uint8_t *)"get key1 key2\r\n", 15 }, DETECT_WEAK, NULL },
 		SAMPLE("Kafka request", "\x00\x00\x00\x20\x00\x12\x00\x03\x00\x00\x00\x01\x00\x08" "consumer\x00\x07" "library\x06" "3.6.0\x00"),
 		SAMPLE("MQTT connect", "\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02" "id"),
-		SAMPLE("AMQP header", "AMQP\x00\x00\x09\x01"),
+		SAMPLE_OF("amqp", "AMQP header", "AMQP\x00\x00\x09\x01"),
 		SAMPLE("JSON lines", "{\"level\":\"info\",\"message\":\"GET / HTTP/1.1\"}\n"),
 		SAMPLE("log line", "127.0.0.1 - - [01/Jan/2026] \"GET / HTTP/1.1\" 200 5\n"),
 		SAMPLE("zeros", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
