@@ -319,8 +319,11 @@ static enum parse_status ask(const struct call *k)
 static bool reply_first(const struct call *k)
 {
 	struct amqp_channel *ch = k->ch;
+	const struct amqp_asks *asks = &ch->asks[PROTO_TO_SERVER];
 
-	if (k->m->id == AMQP_CHANNEL_CLOSE_OK && series_open(&ch->published))
+	if (k->m->id == AMQP_CHANNEL_CLOSE_OK && k->side == PROTO_TO_SERVER && asks->len) /* the broker had closed the channel when it read them */
+		end_asks(k, PROTO_TO_SERVER, asks->len, 0, "channel_closed");
+	else if (k->m->id == AMQP_CHANNEL_CLOSE_OK && series_open(&ch->published))
 		end_series(k, PROTO_TO_SERVER, &ch->published, 0, "channel_closed");
 	else if ((k->m->id == AMQP_CHANNEL_CLOSE_OK || k->m->id == AMQP_RECOVER_OK) && series_open(&ch->delivered))
 		end_series(k, PROTO_TO_CLIENT, &ch->delivered, 0, k->m->id == AMQP_RECOVER_OK ? "recovered" : "channel_closed");
