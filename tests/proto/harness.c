@@ -321,10 +321,12 @@ static bool parse_once(struct run *r, enum proto_side side, unsigned *idle)
 		if (r->f->ops->lost)
 			r->f->ops->lost(r->state, side);
 		s->lost = true;
+		s->need = 0; /* of what it is not */
 		drop(s, p.consumed ? p.consumed : 1);
 		return true;
 	case PARSE_MESSAGE:
-		take_event(r, side, &p.message, s->next + p.consumed, p.skip);
+		/* An event that consumes nothing is of bytes behind it. */
+		take_event(r, side, &p.message, p.consumed ? s->next + p.consumed : UINT64_MAX, p.skip);
 		break;
 	case PARSE_SKIP:
 		break;
