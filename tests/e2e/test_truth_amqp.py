@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from harness.driver import go_driver, python_driver
+from harness.process import wait_until
 from harness.spans import CLIENT, SERVER, STATUS_ERROR, STATUS_UNSET, describe
 
 pytestmark = pytest.mark.live
@@ -41,10 +42,10 @@ def check_truth(spans, truth, driver_pid, port):
     ids = {s.span_id: s for s in spans}
     for s in spans:
         parent = ids.get(s.parent_id)
-        if parent is None:
+        if parent is None or parent.pid == s.pid:  # what is published while a delivery is not confirmed is its doing
             continue
         assert (parent["messaging.operation.name"], parent.trace_id) == (s["messaging.operation.name"], s.trace_id), describe([parent, s])
-    joined = [s for s in spans if s.parent_id in ids]
+    joined = [s for s in spans if s.parent_id in ids and ids[s.parent_id].pid != s.pid]
     assert len(joined) == len(client), f"{len(joined)} of {len(client)} are joined"
     return client, server
 
@@ -87,3 +88,42 @@ def test_by_pika(start, plumb, rabbitmq):
         assert sorted(s["messaging.rabbitmq.message.delivery_tag"] for s in end if s["messaging.destination.name"] in TAKEN) == list(range(1, 25))
         carried = [s for s in end if s.trace_id == "0af7651916cd43dd8448eb211c80319c"]
         assert len(carried) == 13 + 13
+
+
+GO_QUEUES = "plumb.go1", "plumb.go2", "plumb.go3"
+GO = Counter({
+    **HANDSHAKE, ("channel.open", None, None): 1 + 6 + 3 + 1 + 2, ("channel.close", None, None): 6 + 3 + 1 + 2, ("confirm.select", None, None): 6, ("qos", None, None): 4,
+    **{("queue.declare", q, None): 1 for q in GO_QUEUES}, **{("queue.delete", q, None): 1 for q in GO_QUEUES}, **{("publish", q, None): 101 + 7 for q in GO_QUEUES},
+    **{("consume", q, None): 1 for q in GO_QUEUES}, **{("deliver", q, None): 101 for q in GO_QUEUES}, ("get", "plumb.go1", None): 7,
+    ("queue.declare", "plumb.none", "404"): 1, ("queue.declare", "amq.mine", "403"): 1})
+GO["consume", "plumb.go2", None] += 1
+GO["deliver", "plumb.go2", None] += 7
+
+
+def test_by_amqp091_go(start, plumb, rabbitmq):
+    """Several channels publish, and take what is delivered, at once: answered are all of them, each by its own number."""
+    driver = go_driver(start.folder(), "amqpdriver", rabbitmq.port)
+    client, server, steps = run(start, plumb, rabbitmq, driver, GO)
+    assert [s["error"] for s in steps if s["error"]] == ["404", "403"]
+    for end in (client, server):
+        assert Counter(s["messaging.message.body.size"] for s in end if s["messaging.operation.name"] == "publish") == {97: 303, 300_007: 21}
+        for s in end:
+            confirmed = s["messaging.operation.name"] == "publish" or (s["messaging.operation.name"] == "deliver" and s["messaging.destination.name"] != "plumb.go3")
+            assert not confirmed or s["plumb.time_to_first_byte"] is not None, describe([s])
+
+
+JOINED = Counter({
+    ("publish", "plumb.old", None): 13 + 11, ("publish", "plumb.quick", None): 7, ("deliver", "plumb.old", None): 13 + 11, ("deliver", "plumb.quick", None): 7,
+    ("queue.declare", "plumb.old", None): 1, ("channel.open", None, None): 1, ("confirm.select", None, None): 1, ("cancel", None, None): 2, ("get", "plumb.old", None): 3,
+    ("queue.declare", "plumb.none", "404"): 1, ("channel.close", None, None): 4, ("queue.delete", "plumb.old", None): 1, ("queue.delete", "plumb.quick", None): 1,
+    ("connection.close", None, None): 1})
+
+
+def test_on_a_connection_older_than_plumb(start, plumb, rabbitmq):
+    driver = python_driver(start.folder(), "amqp_old_driver.py", rabbitmq.port)
+    wait_until(lambda: "ready" in driver.err.read_text(), "old connection", alive=driver)
+    client, server, _ = run(start, plumb, rabbitmq, driver, JOINED)
+    for end in (client, server):
+        answered = Counter((s["messaging.operation.name"], s["messaging.destination.name"]) for s in end if s["plumb.time_to_first_byte"] is not None)
+        assert answered["deliver", "plumb.old"] == 24 and not answered["deliver", "plumb.quick"]
+        assert answered["publish", "plumb.old"] == 11 and answered["publish", "plumb.quick"] == 7, "of the old channel it is not known that it confirms"

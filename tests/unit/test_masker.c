@@ -65,6 +65,22 @@ static const struct talk talks[] = {
 	    "\x16\0\0\0\x03select '" C "'" "\x18\0\0\0\x03\0\x01update t " C "\x16\0\0\0\x17\x01\0\0\0\0\x01\0\0\0" C "\x0d\0\0\0\x02" C
 	    "\x0d\0\0\0\x03" C "\x0d\0\0\0\x17" C "\x05\0\0\0\x19\x01\0\0\0" "\x01\0\0\0\x0e"),
 	  S("\x41\0\0\0\x0a" "8.0.36xxxxxxxx4711x\0"), S("\x5b\0\0\x01\x0d\xa2\x28\0xxxxx\0\0\0\0") },
+	/* AMQP: a login, names, a publish with properties and its body; what the broker says and delivers. */
+	{ S("AMQP\0\0\x09\1" "\1\0\0\0\0\0\x37" "\0\x0a\0\x0b" "\0\0\0\x0c" C "\x05PLAIN\0\0\0\x0c" C "\x0c" C "\xce"
+	    "\1\0\1\0\0\0\x28" "\0\x32\0\x0a" "cA\x0c" C "\x10\0\0\0\x10\x0c" C "\xce\xce\xce" "\xce"
+	    "\1\0\1\0\0\0\x21" "\0\x3c\0\x28" "\0\0\x0c" C "\x0c" C "\1" "\xce" "\2\0\1\0\0\0\x40" "\0\x3c\0\0\0\0\0\0\0\0\0\x0c\xa4\x40" "\x0c" C
+	    "\0\0\0\x0c" C "\x0c" C "cAnArY-4" "\xce" "\3\0\1\0\0\0\x0c" C "\xce" "\1\0\1\0\0\0\x0d" "\0\x3c\0\x50" "cAnArY-4Y" "\xce" "\x08\0\0\0\0\0\0\xce" C),
+	  S("\1\0\0\0\0\0\x23" "\0\x0a\0\x0a" "\0\x09" "\0\0\0\x0c" C "\0\0\0\5PLAIN\0\0\0\0" "\xce" "\1\0\0\0\0\0\x0c" "\0\x0a\0\x1e" "cAnArY-4" "\xce"
+	    "\1\0\1\0\0\0\x34" "\0\x3c\0\x3c" "\x0c" C "\0\0\0\0\0\0\0\7\0\x0c" C "\x0c" C "\xce"
+	    "\1\0\1\0\0\0\x17" "\0\x14\0\x28" "\1\x94\x0c" C "\0\x3c\0\x28" "\xce"),
+	  S("AMQP\0\0\x09\1" "\1\0\0\0\0\0\x37" "\0\x0a\0\x0b" "\0\0\0\x0cxxxxxxxxxxxx\x05xxxxx\0\0\0\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\xce"
+	    "\1\0\1\0\0\0\x28" "\0\x32\0\x0a" "\0\0\x0cxxxxxxxxxxxx\x10\0\0\0\x10xxxxxxxxxxxxxxxx" "\xce"
+	    "\1\0\1\0\0\0\x21" "\0\x3c\0\x28" "\0\0\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\1" "\xce" "\2\0\1\0\0\0\x40" "\0\x3c\0\0\0\0\0\0\0\0\0\x0c\xa4\x40" "\x0cxxxxxxxxxxxx"
+	    "\0\0\0\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\0\0\0\0\0\0\0\0" "\xce" "\3\0\1\0\0\0\x0cxxxxxxxxxxxx\xce" "\1\0\1\0\0\0\x0d" "\0\x3c\0\x50" "\0\0\0\0rY-4\0" "\xce"
+	    "\x08\0\0\0\0\0\0\xcex"),
+	  S("\1\0\0\0\0\0\x23" "\0\x0a\0\x0a" "\0\0" "\0\0\0\x0cxxxxxxxxxxxx\0\0\0\5xxxxx\0\0\0\0" "\xce" "\1\0\0\0\0\0\x0c" "\0\x0a\0\x1e" "\0\0\0\0\0\0\0\0" "\xce"
+	    "\1\0\1\0\0\0\x34" "\0\x3c\0\x3c" "\x0cxxxxxxxxxxxx\0\0\0\0\0\0\0\7\0\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\xce"
+	    "\1\0\1\0\0\0\x17" "\0\x14\0\x28" "\1\x94\x0cxxxxxxxxxxxx\0\x3c\0\x28" "\xce") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };
@@ -83,8 +99,11 @@ static void no_canary(const uint8_t *p, size_t n)
 		assert_null(memmem(p, n, &C[i], 5));
 }
 
-/* MySQL is told by the first five bytes of a connection: fewer, and all is masked. */
-static size_t told_by(struct slice first) { return first.len > 4 && first.ptr[3] == 0 && first.ptr[4] == 0x0a ? 5 : 0; }
+/* MySQL is told by the first five bytes of a connection, AMQP by eight: fewer, and all is masked. */
+static size_t told_by(struct slice first)
+{
+	return slice_starts(first, SLICE_LIT("AMQP\0\0\x09\1")) ? 8 : first.len > 4 && first.ptr[3] == 0 && first.ptr[4] == 0x0a ? 5 : 0;
+}
 
 /* Both directions, each cut at a and b, the client's first bytes first. */
 static void mask_talk(const struct talk *t, size_t a, size_t b, uint8_t client_dir, uint8_t out[2][1024])

@@ -16,6 +16,7 @@ enum {
 	REPLY_SUCCESS = 200,
 	EARLY_MS = 2,        /* how much later than its answer a request may be told */
 	AHEAD_MAX = 8,       /* and so many numbers further on: what is beyond was never sent, or not seen */
+	REST_MS = 5000,      /* a channel that stood still for so long has all its confirmations */
 	GAP_MAX = 256,       /* numbers that Get took, or that were lost: a larger step begins a series afresh */
 	UNKNOWN_MAX = 64,    /* deliveries that may be confirmed; none was, so nobody does */
 	KEY_NUMBER_BITS = 46,
@@ -151,6 +152,7 @@ static void add_destination(const struct call *k, struct message *m, struct slic
 
 static void expect_body(const struct call *k, uint8_t what, uint64_t key)
 {
+	k->c->unfinished[k->side] = k->ch->id;
 	k->ch->body[k->side] = (struct amqp_body){ .key = key, .what = what, .losses = k->c->losses[k->side] };
 }
 
@@ -409,8 +411,23 @@ static enum parse_status reply(const struct call *k)
 /* Since Confirm.Select every publish of the channel was seen. */
 static bool numbers_known(const struct call *k) { return k->ch->confirms && k->ch->losses == k->c->losses[PROTO_TO_SERVER]; }
 
+/* Where some were not seen: a confirmation tells the number again once there can be no other on its way. */
+static void learn_numbers(const struct call *k)
+{
+	struct amqp_channel *ch = k->ch;
+	bool rested = k->ret->time_ns > ch->moved_ns && k->ret->time_ns - ch->moved_ns >= REST_MS * UINT64_C(1000000);
+
+	if (!numbers_known(k) && ch->acked && rested) {
+		ch->confirms = true;
+		ch->losses = k->c->losses[PROTO_TO_SERVER];
+		ch->published = (struct amqp_series){ .newest = ch->acked, .first = ch->acked + 1 };
+	}
+	ch->moved_ns = k->ret->time_ns;
+}
+
 static enum parse_status publish(const struct call *k)
 {
+	learn_numbers(k);
 	struct amqp_series *s = &k->ch->published;
 	bool known = numbers_known(k);
 	uint64_t number = known ? ++s->newest : next_number(&k->ch->asks[PROTO_TO_SERVER]), key = key_of(PROTO_TO_SERVER, known, k->ch, number);
@@ -487,8 +504,12 @@ static enum parse_status settle(const struct call *k)
 	bool multiple = k->m->id != AMQP_REJECT && k->f.bits & MULTIPLE;
 	uint64_t tag = multiple && !k->f.tag ? s->newest : k->f.tag;
 
-	if (k->side == PROTO_TO_SERVER)
+	if (k->side == PROTO_TO_SERVER) {
 		k->ch->unknown = 0;
+	} else {
+		k->ch->acked = tag > k->ch->acked ? tag : k->ch->acked;
+		k->ch->moved_ns = k->ret->time_ns;
+	}
 	if (may_be_early(k, s)) {
 		if (multiple && series_open(s)) {
 			settle_range(k, s, s->first, s->newest);
@@ -659,6 +680,7 @@ static bool end_content(const struct call *k)
 	if (what == AMQP_NONE || (what == ANNOUNCED && k->m->id == AMQP_GET_OK))
 		return false;
 	b->what = AMQP_NONE;
+	k->c->unfinished[k->side] = 0;
 	if (what == AMQP_OF_NOBODY)
 		return false;
 	event(k, what == AMQP_OF_REQUEST ? MESSAGE_REQUEST : MESSAGE_RESPONSE, b->key, MESSAGE_END | MESSAGE_UNSURE);
@@ -705,11 +727,17 @@ static void add_properties(struct message *m, const struct amqp_properties *p, b
 		message_add_str(m, ATTR_RAW_TRACESTATE, p->tracestate);
 }
 
-/* The event of a frame of content. */
-static enum parse_status content(struct amqp_body *b, struct slice in, uint64_t whole, struct parse_result *ret)
+/* A frame of content is done: of a message, its event. */
+static enum parse_status content(struct amqp_conn *c, enum proto_side side, struct amqp_channel *ch, struct slice in, uint64_t whole, struct parse_result *ret)
 {
-	bool end = b->left == 0;
+	struct amqp_body *b = &ch->body[side];
+	bool end = b->left == 0, nobody = b->what == AMQP_OF_NOBODY;
 
+	c->unfinished[side] = end ? 0 : ch->id;
+	if (nobody) {
+		b->what = end ? AMQP_NONE : b->what;
+		return pass(ret, in, whole);
+	}
 	ret->message.kind = b->what == AMQP_OF_REQUEST ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
 	ret->message.keyed = true;
 	ret->message.key = b->key;
@@ -736,27 +764,24 @@ static enum parse_status parse_header(struct amqp_conn *c, enum proto_side side,
 	struct amqp_body *b = &ch->body[side];
 	b->headed = true;
 	b->left = p.size;
-	if (b->what == AMQP_OF_NOBODY) {
-		b->what = b->left ? b->what : AMQP_NONE;
-		return pass(ret, in, whole);
-	}
-	add_properties(&ret->message, &p, b->what == AMQP_OF_RESPONSE);
-	return content(b, in, whole, ret);
+	if (b->what != AMQP_OF_NOBODY)
+		add_properties(&ret->message, &p, b->what == AMQP_OF_RESPONSE);
+	return content(c, side, ch, in, whole, ret);
 }
 
 /*
- * Bytes of the frames that follow this one of a body: senders make all but the last one as long as this, and few put others in between. In one long I/O their heads
- * may not be captured.
+ * Bytes of the frames that follow this one of a body, all but the last one as long as this: in one long I/O their heads may not be captured. Not where frames of
+ * other channels were seen to come in between.
  */
 static uint64_t rest_of_body(struct amqp_conn *c, enum proto_side side, const struct amqp_frame *f, struct amqp_body *b)
 {
-	uint64_t left = b->left, frames = left ? (left + f->size - 1) / (f->size ? f->size : 1) : 0;
+	uint64_t left = b->left;
 
-	if (!left || f->size < PREDICT_MIN || left > PREDICT_MAX || c->interleaves[side])
+	if (c->interleaves[side] || !left || f->size < PREDICT_MIN || left > PREDICT_MAX)
 		return 0;
 	b->left = 0;
 	c->predicted[side] = true;
-	return left + frames * (AMQP_HEAD_BYTES + 1);
+	return left + (left + f->size - 1) / f->size * (AMQP_HEAD_BYTES + 1);
 }
 
 static enum parse_status parse_body(struct amqp_conn *c, enum proto_side side, const struct amqp_frame *f, struct slice in, struct parse_result *ret)
@@ -773,10 +798,7 @@ static enum parse_status parse_body(struct amqp_conn *c, enum proto_side side, c
 		return PARSE_BAD;
 	b->left -= f->size;
 	whole += rest_of_body(c, side, f, b);
-	if (b->what != AMQP_OF_NOBODY)
-		return content(b, in, whole, ret);
-	b->what = b->left ? b->what : AMQP_NONE;
-	return pass(ret, in, whole);
+	return content(c, side, ch, in, whole, ret);
 }
 
 static enum parse_status parse_heartbeat(const struct amqp_frame *f, struct slice in, struct parse_result *ret)
@@ -804,6 +826,7 @@ static enum parse_status amqp_parse(void *state, enum proto_side side, struct sl
 		return need(ret, AMQP_HEAD_BYTES);
 	struct amqp_frame f = amqp_frame_head(in);
 	c->begun[side] = true;
+	c->interleaves[side] |= f.channel && c->unfinished[side] && f.channel != c->unfinished[side];
 	switch (f.type) {
 	case AMQP_METHOD: return parse_method(c, side, &f, in, ret);
 	case AMQP_HEADER: return parse_header(c, side, &f, in, ret);
@@ -818,9 +841,10 @@ static void amqp_lost(void *state, enum proto_side side)
 	struct amqp_conn *c = ((struct amqp_state *)state)->conn;
 
 	c->losses[side]++;
+	c->begun[side] = true;
 	c->interleaves[side] |= c->predicted[side];
 	c->predicted[side] = false;
-	c->begun[side] = true;
+	c->unfinished[side] = 0;
 }
 
 static size_t amqp_resync(void *state, enum proto_side side, struct slice in)

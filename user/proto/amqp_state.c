@@ -86,6 +86,7 @@ void amqp_channel_clear(struct amqp_conn *c, struct amqp_channel *ch)
 {
 	ch->opened = ch->confirms = ch->caused = false;
 	ch->unknown = 0;
+	ch->acked = 0;
 	ch->published = ch->delivered = (struct amqp_series){ 0 };
 	for (uint32_t i = 0; i < AMQP_MANDATORY; i++)
 		if (c->mandatory[i].channel == ch->id)

@@ -52,6 +52,8 @@ struct amqp_channel {
 	bool confirms;         /* publishes are confirmed, and their numbers known */
 	uint8_t unknown;       /* deliveries in a row of which it is not known whether they are confirmed */
 	uint16_t losses;       /* of the client's direction when the numbers were known */
+	uint64_t acked;        /* highest number of a publish that the broker confirmed; 0 = none */
+	uint64_t moved_ns;     /* when it last published, or the broker confirmed */
 	bool caused;           /* closing: the request that is to blame was found */
 	struct amqp_body body[2]; /* by enum proto_side */
 	struct amqp_asks asks[2]; /* by the side they go to */
@@ -78,8 +80,9 @@ struct amqp_conn {
 	struct proto_memory *memory; /* not owned */
 	uint16_t losses[2];
 	bool begun[2];
-	bool predicted[2];   /* where the latest body ends was not read but guessed */
-	bool interleaves[2]; /* and that was wrong once: frames of other channels come in between */
+	bool predicted[2];      /* where the latest body ends was not read but foretold */
+	bool interleaves[2];    /* and that was wrong once, or would be: frames of other channels come in between */
+	uint16_t unfinished[2]; /* the channel that content is due of; 0 = none */
 	bool closed;        /* a server's Connection.Close was seen */
 	char code[8];       /* text of a reply code */
 	char name[AMQP_NAME];

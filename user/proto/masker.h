@@ -18,6 +18,8 @@
  *               headers all but the CAS value
  *   MySQL       (told by the greeting) lengths, numbers of packets, commands, flags, the first keyword of statements, numbers of statements and columns, status,
  *               error numbers and SQLSTATE; small numbers of rows, larger ones become zero
+ *   AMQP        heads and ends of frames, classes and methods, lengths of texts and tables, flags, delivery tags (32 bits), reply codes, the size of a body; other numbers
+ *               become zero
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

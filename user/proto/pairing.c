@@ -715,6 +715,14 @@ static void settle(struct pairing *p, struct exchange *x, const struct message *
 {
 	if (x->state & RESPONSE_ENDED)
 		return;
+	if (m->flags & MESSAGE_ABORT && x->state & QUIET && !(x->state & RESPONSE_BEGUN)) { /* as good as answered when it was asked */
+		if (!x->request.end_ns)
+			x->request.end_ns = at->end_ns;
+		x->response.end_ns = x->request.end_ns;
+		x->state |= REQUEST_ENDED | RESPONSE_ENDED;
+		complete_if_done(p, x);
+		return;
+	}
 	keep_attrs(p, x, m);
 	x->flags |= m->flags & MESSAGE_UNSURE ? EXCHANGE_HOLE : 0;
 	if (m->flags & MESSAGE_ABORT) {
