@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import amqp
 import dns
 import http2
 import loads
@@ -80,7 +81,7 @@ def benchmark(folder):
             load.stop()
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
-    for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql)):
+    for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("amqp", amqp)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)
