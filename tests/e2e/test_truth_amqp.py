@@ -6,7 +6,9 @@ import pytest
 
 from harness.driver import go_driver, python_driver
 from harness.process import wait_until
-from harness.spans import CLIENT, SERVER, STATUS_ERROR, STATUS_UNSET, describe
+from harness.plumb import Plumb, replay
+from harness.spans import CLIENT, SERVER, STATUS_ERROR, STATUS_UNSET, describe, parse
+from test_cli import raw
 
 pytestmark = pytest.mark.live
 PRODUCER, CONSUMER = 4, 5
@@ -127,3 +129,21 @@ def test_on_a_connection_older_than_plumb(start, plumb, rabbitmq):
         answered = Counter((s["messaging.operation.name"], s["messaging.destination.name"]) for s in end if s["plumb.time_to_first_byte"] is not None)
         assert answered["deliver", "plumb.old"] == 24 and not answered["deliver", "plumb.quick"]
         assert answered["publish", "plumb.old"] == 11 and answered["publish", "plumb.quick"] == 7, "of the old channel it is not known that it confirms"
+
+
+def test_a_redacted_recording_keeps_the_spans(start, folder, rabbitmq):
+    plain, masked = folder / "plain.plumb", folder / "masked.plumb"
+    recorder = [Plumb(start.folder(), command="record", output=None, pids=rabbitmq.pids, args=["-o", path, *more]) for path, more in ((plain, []), (masked, ["--redact"]))]
+    python_driver(start.folder(), "amqp_driver.py", rabbitmq.port).go()
+    for r in recorder:
+        assert r.stop() == 0, r.tail()
+    truth = Counter()
+    for (operation, _, error), times in PIKA.items():
+        truth[operation, error] += times
+    for path in (plain, masked):
+        spans = parse(replay(path).stdout.decode())
+        assert Counter((s["messaging.operation.name"], s["error.type"]) for s in spans) == truth
+        assert all(s["plumb.incomplete"] is None for s in spans)
+    for secret in (b"secret", b"guest", b"plumb.topic"):
+        assert secret in raw(plain), f"{secret}: the test would not see it"
+        assert secret not in raw(masked), secret
