@@ -64,7 +64,6 @@ static bool end_content(const struct amqp_call *k)
 	if (what == AMQP_NONE || (what == AMQP_ANNOUNCED && k->m->id == AMQP_GET_OK))
 		return false;
 	b->what = AMQP_NONE;
-	k->c->unfinished[k->side] = 0;
 	if (what == AMQP_OF_NOBODY)
 		return false;
 	amqp_event(k, what == AMQP_OF_REQUEST ? MESSAGE_REQUEST : MESSAGE_RESPONSE, b->key, MESSAGE_END | MESSAGE_UNSURE);
@@ -85,7 +84,8 @@ static enum parse_status parse_method(struct amqp_conn *c, enum proto_side side,
 	k.m = amqp_method_find(id, side);
 	if (!k.m || (id >> 16 == 10) != (f->channel == 0) || !amqp_method_read(payload, f->size, k.m, &k.f))
 		return PARSE_BAD;
-	c->predicted[side] = false;
+	if (side == PROTO_TO_CLIENT)
+		c->predicted = false;
 	k.ch = amqp_channel_get(c, f->channel);
 	if (!k.ch)
 		return amqp_pass(ret, in, k.whole);
@@ -112,12 +112,11 @@ static void add_properties(struct message *m, const struct amqp_properties *p, b
 }
 
 /* A frame of content is done: of a message, its event. */
-static enum parse_status content(struct amqp_conn *c, enum proto_side side, struct amqp_channel *ch, struct slice in, uint64_t whole, struct parse_result *ret)
+static enum parse_status content(enum proto_side side, struct amqp_channel *ch, struct slice in, uint64_t whole, struct parse_result *ret)
 {
 	struct amqp_body *b = &ch->body[side];
 	bool end = b->left == 0, nobody = b->what == AMQP_OF_NOBODY;
 
-	c->unfinished[side] = end ? 0 : ch->id;
 	if (nobody) {
 		b->what = end ? AMQP_NONE : b->what;
 		return amqp_pass(ret, in, whole);
@@ -150,21 +149,21 @@ static enum parse_status parse_header(struct amqp_conn *c, enum proto_side side,
 	b->left = p.size;
 	if (b->what != AMQP_OF_NOBODY)
 		add_properties(&ret->message, &p, b->what == AMQP_OF_RESPONSE);
-	return content(c, side, ch, in, whole, ret);
+	return content(side, ch, in, whole, ret);
 }
 
 /*
- * Bytes of the frames that follow this one of a body, all but the last one as long as this: in one long I/O their heads may not be captured. Not where frames of
- * other channels were seen to come in between.
+ * Bytes of the frames that follow this one of a body: a broker writes them together, all but the last one as long as this, and in one long I/O their heads may not be
+ * captured. Clients write frame by frame, and those of other channels come in between.
  */
 static uint64_t rest_of_body(struct amqp_conn *c, enum proto_side side, const struct amqp_frame *f, struct amqp_body *b)
 {
 	uint64_t left = b->left;
 
-	if (c->interleaves[side] || !left || f->size < PREDICT_MIN || left > PREDICT_MAX)
+	if (side == PROTO_TO_SERVER || c->interleaves || !left || f->size < PREDICT_MIN || left > PREDICT_MAX)
 		return 0;
 	b->left = 0;
-	c->predicted[side] = true;
+	c->predicted = true;
 	return left + (left + f->size - 1) / f->size * (AMQP_HEAD_BYTES + 1);
 }
 
@@ -182,7 +181,7 @@ static enum parse_status parse_body(struct amqp_conn *c, enum proto_side side, c
 		return PARSE_BAD;
 	b->left -= f->size;
 	whole += rest_of_body(c, side, f, b);
-	return content(c, side, ch, in, whole, ret);
+	return content(side, ch, in, whole, ret);
 }
 
 static enum parse_status parse_heartbeat(const struct amqp_frame *f, struct slice in, struct parse_result *ret)
@@ -210,7 +209,6 @@ static enum parse_status amqp_parse(void *state, enum proto_side side, struct sl
 		return need(ret, AMQP_HEAD_BYTES);
 	struct amqp_frame f = amqp_frame_head(in);
 	c->begun[side] = true;
-	c->interleaves[side] |= f.channel && c->unfinished[side] && f.channel != c->unfinished[side];
 	switch (f.type) {
 	case AMQP_METHOD: return parse_method(c, side, &f, in, ret);
 	case AMQP_HEADER: return parse_header(c, side, &f, in, ret);
@@ -226,9 +224,10 @@ static void amqp_lost(void *state, enum proto_side side)
 
 	c->losses[side]++;
 	c->begun[side] = true;
-	c->interleaves[side] |= c->predicted[side];
-	c->predicted[side] = false;
-	c->unfinished[side] = 0;
+	if (side == PROTO_TO_SERVER)
+		return;
+	c->interleaves |= c->predicted;
+	c->predicted = false;
 }
 
 static size_t amqp_resync(void *state, enum proto_side side, struct slice in)

@@ -108,7 +108,6 @@ void amqp_add_destination(const struct amqp_call *k, struct message *m, struct s
 
 void amqp_expect_body(const struct amqp_call *k, uint8_t what, uint64_t key)
 {
-	k->c->unfinished[k->side] = k->ch->id;
 	k->ch->body[k->side] = (struct amqp_body){ .key = key, .what = what, .losses = k->c->losses[k->side] };
 }
 

@@ -66,13 +66,12 @@ static bool grow(struct amqp_conn *c)
 
 struct amqp_channel *amqp_channel_get(struct amqp_conn *c, uint16_t id)
 {
-	struct amqp_channel **at = c->nchannels ? place(c->channels, c->nchannels, id) : NULL;
+	struct amqp_channel *ch = c->nchannels ? *place(c->channels, c->nchannels, id) : NULL;
 
-	if (at && *at)
-		return *at;
-	if (!grow(c))
-		return NULL;
-	struct amqp_channel *ch = proto_memory_get(c->memory, sizeof(*ch));
+	if (ch)
+		return ch;
+	if (grow(c))
+		ch = proto_memory_get(c->memory, sizeof(*ch));
 	if (!ch)
 		return NULL;
 	memset(ch, 0, sizeof(*ch));

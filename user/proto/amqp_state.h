@@ -80,9 +80,8 @@ struct amqp_conn {
 	struct proto_memory *memory; /* not owned */
 	uint16_t losses[2];
 	bool begun[2];
-	bool predicted[2];      /* where the latest body ends was not read but foretold */
-	bool interleaves[2];    /* and that was wrong once, or would be: frames of other channels come in between */
-	uint16_t unfinished[2]; /* the channel that content is due of; 0 = none */
+	bool predicted;     /* where the latest body from the broker ends was not read but foretold */
+	bool interleaves;   /* and that was wrong once: frames of other channels come in between */
 	bool closed;        /* a server's Connection.Close was seen */
 	char code[8];       /* text of a reply code */
 	char name[AMQP_NAME];

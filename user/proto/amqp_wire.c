@@ -220,7 +220,7 @@ bool amqp_properties_read(struct slice payload, size_t size, struct amqp_propert
 	struct walk w = { .in = payload, .size = size };
 
 	*ret = (struct amqp_properties){ 0 };
-	bool basic = take_number(&w, 2) == AMQP_BASIC && take_number(&w, 2) == 0;
+	bool basic = take_number(&w, 4) == AMQP_BASIC << 16; /* class, and a weight that is always 0 */
 	ret->size = take_number(&w, 8);
 	uint64_t flags = take_number(&w, 2);
 	if (!basic || w.bad || flags & 3)
