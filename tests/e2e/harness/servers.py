@@ -52,9 +52,9 @@ http {{
 RABBITMQ_CONFIG = """
 listeners.tcp.1 = 127.0.0.1:{port}
 heartbeat = 0
-# Of an I/O of more than 256 KiB the middle is not captured, and where several channels send at once that is a loss.
+# It reads as much at once as the larger of these has room for; of more than 256 KiB the middle is not captured, and where several channels send that is a loss.
 tcp_listen_options.recbuf = 65536
-tcp_listen_options.buffer = 65536
+tcp_listen_options.sndbuf = 65536
 log.console = true
 log.console.level = warning
 log.file = false

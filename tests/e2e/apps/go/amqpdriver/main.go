@@ -97,7 +97,7 @@ func main() {
 	if !input.Scan() || input.Text() != "go" {
 		check(errors.New("no line \"go\""))
 	}
-	c, err := amqp.Dial("amqp://guest:guest@127.0.0.1:" + os.Args[1] + "/")
+	c, err := amqp.DialConfig("amqp://guest:guest@127.0.0.1:"+os.Args[1]+"/", amqp.Config{FrameSize: 8192})
 	check(err)
 	ch := open(c)
 	queues := []string{"plumb.go1", "plumb.go2", "plumb.go3"}
@@ -122,13 +122,13 @@ func main() {
 	// Frames of one channel between those of the others.
 	for _, q := range queues {
 		q := q
-		both(func() { publish(c, q, 7, 300_007) })
+		both(func() { publish(c, q, 5, 20_011) })
 	}
 	all.Wait()
-	for i := 0; i < 7; i++ {
+	for i := 0; i < 5; i++ {
 		timed("get", func() error {
 			d, ok, err := ch.Get("plumb.go1", false)
-			if err == nil && (!ok || len(d.Body) != 300_007) {
+			if err == nil && (!ok || len(d.Body) != 20_011) {
 				err = errors.New("nothing got")
 			}
 			if err == nil {
@@ -137,7 +137,7 @@ func main() {
 			return err
 		})
 	}
-	consume(c, "plumb.go2", 7, false)
+	consume(c, "plumb.go2", 5, false)
 	bad := open(c)
 	timed("no queue", func() error {
 		_, err := bad.QueueDeclarePassive("plumb.none", false, false, false, false, nil)
