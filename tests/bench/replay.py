@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import amqp
 import cassandra
 import dns
 import http2
@@ -85,7 +86,7 @@ def benchmark(folder):
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
     for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("mongodb", mongodb), ("cassandra", cassandra), ("nats", nats),
-                       ("mqtt", mqtt)):
+                       ("mqtt", mqtt), ("amqp", amqp)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)

@@ -86,6 +86,11 @@ def cassandra():
     yield from session_server(servers.Cassandra)
 
 
+@pytest.fixture(scope="session")
+def rabbitmq():
+    yield from session_server(servers.Rabbitmq)
+
+
 @pytest.fixture
 def plumb(folder):
     """plumb(pids=…, args=…): a Plumb that is attached; ended after the test if the test has not done so with finish()."""

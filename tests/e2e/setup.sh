@@ -33,6 +33,7 @@ servers() {
 		redis-server redis-server
 		memcached memcached
 		mariadbd mariadb-server
+		rabbitmq-server rabbitmq-server
 		node nodejs
 		go golang
 		prometheus prometheus

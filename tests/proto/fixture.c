@@ -346,7 +346,7 @@ static bool known_attribute(struct slice name)
 #define ATTR(id, name, type) #id,
 #include "model/attribute.def"
 #undef ATTR
-		"key", "error_type", "next"
+		"key", "first", "error_type", "next"
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
@@ -357,7 +357,7 @@ static bool known_attribute(struct slice name)
 
 static bool known_word(struct slice word)
 {
-	static const char *const words[] = { "request", "response", "oneway", "lost", "interim", "no_response", "quiet", "switch", "until_close", "flush", "unsure", "abort", "unfinished" };
+	static const char *const words[] = { "request", "response", "oneway", "lost", "interim", "no_response", "quiet", "switch", "until_close", "flush", "unsure", "abort", "range", "unfinished" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		if (slice_eq(word, slice_str(words[i])))

@@ -36,7 +36,7 @@ struct logical {
 	enum message_kind kind;
 	uint32_t flags; /* of all events */
 	bool keyed, ended;
-	uint64_t key;
+	uint64_t key, first;
 	uint16_t next;       /* of a switch */
 	uint64_t begin, end; /* stream offsets */
 	struct buffer attrs; /* text; empty once `line` is made */
@@ -165,7 +165,7 @@ static void add_attr(struct run *r, struct logical *m, const struct attr *a)
 
 static void check_event(struct run *r, const struct message *e)
 {
-	if (e->kind > MESSAGE_ONEWAY || e->flags >= MESSAGE_QUIET * 2)
+	if (e->kind > MESSAGE_ONEWAY || e->flags >= MESSAGE_RANGE * 2)
 		run_fail(r, "event of kind %d with flags %#x", (int)e->kind, e->flags);
 	if (e->nattrs > MESSAGE_ATTRS_MAX)
 		run_fail(r, "%u attributes", e->nattrs);
@@ -177,21 +177,27 @@ static void check_event(struct run *r, const struct message *e)
 		run_fail(r, "END_AFTER_SKIP without END");
 }
 
-/* A line of its own; what it ends is not unfinished. */
+/* A line of its own, as what is for several is; what it ends is not unfinished. */
 static void take_abort(struct run *r, enum proto_side side, const struct message *e, uint64_t end)
 {
-	if (!e->keyed || e->flags & (MESSAGE_BEGIN | MESSAGE_END))
-		run_fail(r, "ABORT with flags %#x", e->flags);
-	for (size_t i = 0; i < r->nmsg; i++)
-		if (!r->msg[i].lost && !r->msg[i].ended && r->msg[i].keyed && r->msg[i].key == e->key) {
-			r->msg[i].ended = true;
-			r->msg[i].end = UINT64_MAX; /* by no byte of its own */
-		}
+	bool range = e->flags & MESSAGE_RANGE, abort = e->flags & MESSAGE_ABORT;
+
+	if (!e->keyed || (e->flags & (MESSAGE_BEGIN | MESSAGE_END)) != (abort ? 0 : MESSAGE_BEGIN | MESSAGE_END))
+		run_fail(r, "ABORT or RANGE with flags %#x", e->flags);
+	for (size_t i = 0; i < r->nmsg; i++) {
+		struct logical *m = &r->msg[i];
+		bool meant = m->key == e->key || (range && m->key >= e->first && m->key <= e->key);
+		if (m->lost || m->ended || !m->keyed || !meant || (!abort && m->kind != MESSAGE_RESPONSE))
+			continue;
+		m->ended = true;
+		m->end = UINT64_MAX; /* by no byte of its own */
+	}
 	struct logical *m = add_message(r, side);
 	m->kind = e->kind;
 	m->flags = e->flags;
 	m->keyed = m->ended = true;
 	m->key = e->key;
+	m->first = e->first;
 	m->end = end;
 	memcpy(m->error_type, e->error_type, sizeof(m->error_type));
 	for (uint32_t i = 0; i < e->nattrs; i++)
@@ -205,7 +211,7 @@ static void take_event(struct run *r, enum proto_side side, const struct message
 		return;
 	struct logical *m = find_open(r, side, e);
 
-	if (e->flags & MESSAGE_ABORT) {
+	if (e->flags & (MESSAGE_ABORT | MESSAGE_RANGE)) {
 		take_abort(r, side, e, end);
 		return;
 	}
@@ -317,11 +323,12 @@ static bool parse_once(struct run *r, enum proto_side side, unsigned *idle)
 		if (r->f->ops->lost)
 			r->f->ops->lost(r->state, side);
 		s->lost = true;
-		s->need = 0;
+		s->need = 0; /* of what it is not */
 		drop(s, p.consumed ? p.consumed : 1);
 		return true;
 	case PARSE_MESSAGE:
-		take_event(r, side, &p.message, s->next + p.consumed, p.skip);
+		/* An event that consumes nothing is of bytes behind it. */
+		take_event(r, side, &p.message, p.consumed ? s->next + p.consumed : UINT64_MAX, p.skip);
 		break;
 	case PARSE_SKIP:
 		break;
@@ -435,7 +442,7 @@ static char *message_line(const struct logical *m)
 {
 	static const struct { uint32_t flag; const char *word; } words[] = {
 		{ MESSAGE_INTERIM, " interim" }, { MESSAGE_NO_RESPONSE, " no_response" }, { MESSAGE_QUIET, " quiet" }, { MESSAGE_SWITCH, " switch" },
-		{ MESSAGE_UNTIL_CLOSE, " until_close" }, { MESSAGE_FLUSH, " flush" }, { MESSAGE_ABORT, " abort" }, { MESSAGE_UNSURE, " unsure" },
+		{ MESSAGE_UNTIL_CLOSE, " until_close" }, { MESSAGE_FLUSH, " flush" }, { MESSAGE_ABORT, " abort" }, { MESSAGE_UNSURE, " unsure" }, { MESSAGE_RANGE, " range" },
 	};
 	static const char *const kinds[] = { "request", "response", "oneway" };
 	struct buffer b;
@@ -453,6 +460,8 @@ static char *message_line(const struct logical *m)
 		buffer_printf(&b, " next=\"%s\"", proto_get(m->next)->name);
 	if (m->keyed)
 		buffer_printf(&b, " key=%llu", (unsigned long long)m->key);
+	if (m->flags & MESSAGE_RANGE)
+		buffer_printf(&b, " first=%llu", (unsigned long long)m->first);
 	if (m->error_type[0]) {
 		buffer_append_str(&b, " error_type=");
 		fixture_quote(&b, slice_str(m->error_type));
@@ -715,7 +724,7 @@ static bool check_holes(const struct fixture *f, char why[HARNESS_WHY])
 	if (!found)
 		abort();
 	for (size_t i = 0; i < base.nmsg; i++)
-		found[i] = !base.msg[i].lost && !(base.msg[i].flags & MESSAGE_ABORT) && findable(f, base.msg[i].side, base.msg[i].begin);
+		found[i] = !base.msg[i].lost && !(base.msg[i].flags & (MESSAGE_ABORT | MESSAGE_RANGE)) && findable(f, base.msg[i].side, base.msg[i].begin);
 
 	for (int side = 0; side < 2; side++) {
 		size_t total = 0;

@@ -22,8 +22,8 @@
  * four bytes that count themselves, the second ones little-endian, mysql:3( items ) a packet of MySQL with its number.
  *
  * An expected line is one message, all of its events put together: request, response or oneway, then in any order the words
- * interim, no_response, quiet, switch, until_close, flush, unsure, abort (a line of its own), unfinished (its END never came), then key=N, error_type="…", next="…" (the protocol that
- * it switches to, or any) and attributes by
+ * interim, no_response, quiet, switch, until_close, flush, unsure, abort and range (a line of their own), unfinished (its END never came), then key=N, first=N,
+ * error_type="…", next="…" (the protocol that it switches to, or any) and attributes by
  * their names in attribute.def; string values are items joined by "+". Everything that the parser gives must be listed; "=>
  * repeat:7 request …" stands for seven such lines. `lost` stands for bytes that the parser called bad, or a hole in what it
  * wanted; several in a row count once.

@@ -89,6 +89,22 @@ static const struct talk talks[] = {
 	  S("\x20\3\0\0\0" "\x40\x14\0\7\x87\x0f\x1f\0\x0c" C "q\x90\5\0\x08\0\1\x87" C),
 	  S("\x10\x3f\0\4MQTT\5\xc2\0\0\x15\x23\0\1\1\0\1\0\1\0\1\0\1\0\1\0\1\0\1\0\1\0\0\x0cxxxxxxxxxxxx"),
 	  S("\x20\3\0\0\0\x40\x14\0\7\x87\x0f\x23\0\1\1\0") },
+	/* AMQP: a login, names, a publish with properties and its body; what the broker says and delivers. */
+	{ S("AMQP\0\0\x09\1" "\1\0\0\0\0\0\x37" "\0\x0a\0\x0b" "\0\0\0\x0c" C "\x05PLAIN\0\0\0\x0c" C "\x0c" C "\xce"
+	    "\1\0\1\0\0\0\x28" "\0\x32\0\x0a" "cA\x0c" C "\x10\0\0\0\x10\x0c" C "\xce\xce\xce" "\xce"
+	    "\1\0\1\0\0\0\x21" "\0\x3c\0\x28" "\0\0\x0c" C "\x0c" C "\1" "\xce" "\2\0\1\0\0\0\x40" "\0\x3c\0\0\0\0\0\0\0\0\0\x0c\xa4\x40" "\x0c" C
+	    "\0\0\0\x0c" C "\x0c" C "cAnArY-4" "\xce" "\3\0\1\0\0\0\x0c" C "\xce" "\1\0\1\0\0\0\x0d" "\0\x3c\0\x50" "cAnArY-4Y" "\xce" "\x08\0\0\0\0\0\0\xce" C),
+	  S("\1\0\0\0\0\0\x23" "\0\x0a\0\x0a" "\0\x09" "\0\0\0\x0c" C "\0\0\0\5PLAIN\0\0\0\0" "\xce" "\1\0\0\0\0\0\x0c" "\0\x0a\0\x1e" "cAnArY-4" "\xce"
+	    "\1\0\1\0\0\0\x34" "\0\x3c\0\x3c" "\x0c" C "\0\0\0\0\0\0\0\7\0\x0c" C "\x0c" C "\xce"
+	    "\1\0\1\0\0\0\x17" "\0\x14\0\x28" "\1\x94\x0c" C "\0\x3c\0\x28" "\xce"),
+	  S("AMQP\0\0\x09\1" "\1\0\0\0\0\0\x37" "\0\x0a\0\x0b" "\0\0\0\x0cxxxxxxxxxxxx\x05xxxxx\0\0\0\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\xce"
+	    "\1\0\1\0\0\0\x28" "\0\x32\0\x0a" "\0\0\x0cxxxxxxxxxxxx\x10\0\0\0\x10xxxxxxxxxxxxxxxx" "\xce"
+	    "\1\0\1\0\0\0\x21" "\0\x3c\0\x28" "\0\0\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\1" "\xce" "\2\0\1\0\0\0\x40" "\0\x3c\0\0\0\0\0\0\0\0\0\x0c\xa4\x40" "\x0cxxxxxxxxxxxx"
+	    "\0\0\0\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\0\0\0\0\0\0\0\0" "\xce" "\3\0\1\0\0\0\x0cxxxxxxxxxxxx\xce" "\1\0\1\0\0\0\x0d" "\0\x3c\0\x50" "\0\0\0\0rY-4\0" "\xce"
+	    "\x08\0\0\0\0\0\0\xcex"),
+	  S("\1\0\0\0\0\0\x23" "\0\x0a\0\x0a" "\0\0" "\0\0\0\x0cxxxxxxxxxxxx\0\0\0\5xxxxx\0\0\0\0" "\xce" "\1\0\0\0\0\0\x0c" "\0\x0a\0\x1e" "\0\0\0\0\0\0\0\0" "\xce"
+	    "\1\0\1\0\0\0\x34" "\0\x3c\0\x3c" "\x0cxxxxxxxxxxxx\0\0\0\0\0\0\0\7\0\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\xce"
+	    "\1\0\1\0\0\0\x17" "\0\x14\0\x28" "\1\x94\x0cxxxxxxxxxxxx\0\x3c\0\x28" "\xce") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };
@@ -107,11 +123,13 @@ static void no_canary(const uint8_t *p, size_t n)
 		assert_null(memmem(p, n, &C[i], 5));
 }
 
-/* MySQL is told by the first five bytes of a connection, NATS by six, MongoDB by its first header: fewer, and all is masked. */
+/* MySQL is told by the first five bytes of a connection, NATS by six, AMQP by eight, MongoDB by its first header: fewer, and all is masked. */
 static size_t told_by(struct slice first)
 {
 	if (slice_starts(first, SLICE_LIT("INFO {")))
 		return 6;
+	if (slice_starts(first, SLICE_LIT("AMQP\0\0\x09\1")))
+		return 8;
 	if (first.len > 15 && first.ptr[12] == 0xdd && first.ptr[13] == 7)
 		return 16;
 	return first.len > 4 && first.ptr[3] == 0 && first.ptr[4] == 0x0a ? 5 : 0;

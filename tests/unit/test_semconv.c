@@ -540,6 +540,47 @@ static void messaging_templates(void **state)
 	assert_int_equal(f->span.status, SPAN_STATUS_ERROR);
 }
 
+/* What is published to a broker, and what it delivers: who asks, and who is the server, are two things. */
+static void messages(void **state)
+{
+	static const struct {
+		bool broker, delivered;
+		const char *operation, *type, *want_type;
+		enum span_kind kind;
+	} rows[] = {
+		{ false, false, "publish", "send", "send", SPAN_PRODUCER },    { true, false, "publish", "send", "send", SPAN_SERVER },
+		{ false, true, "deliver", "process", "process", SPAN_CONSUMER }, { true, true, "deliver", "process", "send", SPAN_PRODUCER },
+		{ false, false, "get", "receive", "receive", SPAN_CLIENT },    { true, false, "get", "receive", "receive", SPAN_SERVER },
+		{ false, true, "connection.start", NULL, "", SPAN_SERVER },    { true, true, "connection.start", NULL, "", SPAN_CLIENT },
+	};
+	struct fixture *f = *state;
+	char name[64];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bool asks = rows[i].broker == rows[i].delivered;
+		begin(f, PLUMB_PROTO_AMQP, rows[i].broker ? PLUMB_ROLE_SERVER : PLUMB_ROLE_CLIENT);
+		f->x.role = asks ? PLUMB_ROLE_CLIENT : PLUMB_ROLE_SERVER;
+		f->x.flags = rows[i].delivered ? EXCHANGE_REVERSED : 0;
+		add_str(&f->x, ATTR_MESSAGING_SYSTEM, "rabbitmq");
+		add_str(&f->x, ATTR_MESSAGING_OPERATION_NAME, rows[i].operation);
+		if (rows[i].type)
+			add_str(&f->x, ATTR_MESSAGING_OPERATION_TYPE, rows[i].type);
+		add_str(&f->x, ATTR_MESSAGING_DESTINATION_NAME, "ex:key:q");
+		add_str(&f->x, ATTR_MESSAGING_RABBITMQ_ROUTING_KEY, "key");
+		add_int(&f->x, ATTR_MESSAGING_RABBITMQ_DELIVERY_TAG, 7);
+		build(f);
+		assert_int_equal(f->span.kind, rows[i].kind);
+		snprintf(name, sizeof(name), "%s ex:key:q", rows[i].operation);
+		assert_slice(f->span.name, name);
+		assert_attr(f, ATTR_MESSAGING_OPERATION_TYPE, rows[i].want_type);
+		assert_attr(f, ATTR_MESSAGING_RABBITMQ_ROUTING_KEY, "key");
+		assert_int_equal(int_of(f, ATTR_MESSAGING_RABBITMQ_DELIVERY_TAG), 7);
+		assert_attr(f, ATTR_SERVER_ADDRESS, "10.0.0.2");
+		assert_int_equal(int_of(f, ATTR_SERVER_PORT), 8080);
+		assert_attr(f, ATTR_NETWORK_PEER_ADDRESS, rows[i].broker ? "10.0.0.1" : "10.0.0.2");
+	}
+}
+
 static void addresses(void **state)
 {
 	struct fixture *f = *state;
@@ -780,6 +821,7 @@ int main(void)
 		cmocka_unit_test(dns),
 		cmocka_unit_test(messaging),
 		cmocka_unit_test(messaging_templates),
+		cmocka_unit_test(messages),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(huge_text_is_cut_and_counted),
 		cmocka_unit_test(queries),

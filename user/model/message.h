@@ -52,6 +52,11 @@ enum message_kind {
 #define MESSAGE_ABORT 1024u
 /* With BEGIN of a request: it is answered in some cases only (memcached's quiet commands), and silence is no failure. */
 #define MESSAGE_QUIET 2048u
+/*
+ * Of a keyed protocol, with the BEGIN and END of a response, or with ABORT: it is for each open request whose key lies in first..key, and for
+ * nobody if there is none (an AMQP acknowledgement of several). The parser sees to it that no key is covered over and over.
+ */
+#define MESSAGE_RANGE 4096u
 
 enum { MESSAGE_NEXT_ANY = 0xffff };
 
@@ -60,6 +65,7 @@ struct message {
 	uint32_t flags;
 	bool keyed;       /* pair by key; else first in, first out */
 	uint64_t key;     /* stream id, correlation id, transaction id */
+	uint64_t first;   /* MESSAGE_RANGE */
 	uint16_t next;    /* with SWITCH: PLUMB_PROTO_*, MESSAGE_NEXT_ANY = as at the start of a connection, 0 = nothing that is parsed */
 	uint32_t nattrs;
 	struct attr attrs[MESSAGE_ATTRS_MAX]; /* strings are views into the input or into the parser's state, valid until the next parse call */

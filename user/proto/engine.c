@@ -321,7 +321,7 @@ static bool parse_one(struct proto_engine *e, struct connection *c, enum plumb_d
 	r->message.kind = MESSAGE_REQUEST;
 	r->message.flags = 0;
 	r->message.keyed = false;
-	r->message.key = 0;
+	r->message.key = r->message.first = 0;
 	r->message.next = PLUMB_PROTO_NONE;
 	r->message.nattrs = 0;
 	r->message.error_type[0] = 0;

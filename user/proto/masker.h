@@ -26,6 +26,8 @@
  *   NATS        words of lines, sizes and other numbers in arguments (8 digits), `.*>` and the words of NATS' own interfaces in subjects; an inbox becomes another one.
  *               Of JSON the marks, verbose and pedantic; statuses of header blocks, words of errors, kinds of acknowledgements
  *   MQTT        heads, packet ids, lengths and `/+#` of topics, options, codes; properties become others of the same length
+ *   AMQP        heads and ends of frames, classes and methods, lengths of texts and tables, flags, delivery tags (32 bits), reply codes, the size of a body; other numbers
+ *               become zero
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

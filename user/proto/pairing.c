@@ -742,6 +742,57 @@ static void abort_exchange(struct pairing *p, struct exchange *x, const struct e
 	complete_if_done(p, x);
 }
 
+/* One of those that a response or an end is for. */
+static void settle(struct pairing *p, struct exchange *x, const struct message *m, const struct extent *at)
+{
+	if (x->state & RESPONSE_ENDED)
+		return;
+	if (m->flags & MESSAGE_ABORT && x->state & QUIET && !(x->state & RESPONSE_BEGUN)) { /* as good as answered when it was asked */
+		if (!x->request.end_ns)
+			x->request.end_ns = at->end_ns;
+		x->response.end_ns = x->request.end_ns;
+		x->state |= REQUEST_ENDED | RESPONSE_ENDED;
+		complete_if_done(p, x);
+		return;
+	}
+	keep_attrs(p, x, m);
+	x->flags |= m->flags & MESSAGE_UNSURE ? EXCHANGE_HOLE : 0;
+	if (m->flags & MESSAGE_ABORT) {
+		abort_exchange(p, x, at);
+		return;
+	}
+	if (!(x->state & RESPONSE_BEGUN))
+		side_begin(&x->response, at);
+	x->response.bytes += at->bytes;
+	x->response.end_ns = at->end_ns;
+	x->state |= RESPONSE_BEGUN | RESPONSE_ENDED;
+	complete_if_done(p, x);
+}
+
+/* Key by key, or one open exchange after the other, whichever are fewer. */
+static void settle_range(struct pairing *p, struct connection *c, const struct message *m, const struct extent *at)
+{
+	c->response_lost = false;
+	c->answered = true;
+	if (m->first > m->key)
+		return;
+	if (m->key - m->first < c->open) {
+		for (uint64_t key = m->first;; key++) {
+			struct exchange *x = key_find(p, c, key, at);
+			if (x)
+				settle(p, x, m, at);
+			if (key == m->key)
+				break;
+		}
+		return;
+	}
+	for (struct exchange *x = c->first, *next; x; x = next) {
+		next = x->next;
+		if (x->keyed && x->key >= m->first && x->key <= m->key)
+			settle(p, x, m, at);
+	}
+}
+
 /* Ends the message of this event unless it goes on behind it. */
 static void end_event(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct message *m, const struct extent *at)
 {
@@ -780,6 +831,10 @@ void pairing_message(struct pairing *p, struct connection *c, enum plumb_directi
 		return;
 	}
 	c->keyed = m->keyed;
+	if (m->flags & MESSAGE_RANGE) {
+		settle_range(p, c, m, at);
+		return;
+	}
 	if (m->flags & MESSAGE_ABORT) {
 		x = key_find(p, c, m->key, at);
 		if (x) {

@@ -576,6 +576,7 @@ static void semconv_rpc(struct semconv *s)
  */
 static void messaging_kind(struct semconv *s, struct slice *type)
 {
+	/* A broker also asks who somebody is, or to leave: no message is moved. */
 	bool delivered = (s->x->flags & EXCHANGE_REVERSED) != 0 && slice_eq(*type, SLICE_LIT("process"));
 
 	if (delivered && is_server_end(s))

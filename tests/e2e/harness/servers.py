@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from .process import APPS, BUILD, REPO, Process, accepts, find_program, free_port, wait_until
+from .process import APPS, BUILD, REPO, Process, accepts, descendants, find_program, free_port, wait_until
 
 NGINX_CONFIG = """
 daemon off;
@@ -49,6 +49,20 @@ http {{
 		location /slow/ {{ limit_rate 30000; root {folder}; rewrite ^ /slow break; }}
 	}}
 }}
+"""
+
+
+RABBITMQ_CONFIG = """
+listeners.tcp.1 = 127.0.0.1:{port}
+heartbeat = 0
+# It reads as much at once as the larger of these has room for; of more than 256 KiB the middle is not captured, and where several channels send that is a loss.
+tcp_listen_options.recbuf = 65536
+tcp_listen_options.sndbuf = 65536
+log.console = true
+log.console.level = warning
+log.file = false
+vm_memory_high_watermark.absolute = 512MiB
+disk_free_limit.absolute = 1MiB
 """
 
 
@@ -263,6 +277,55 @@ class Cassandra(Process):
 
     def stop(self, how=signal.SIGKILL, timeout_s=15):  # its data go with the folder
         return super().stop(how, timeout_s)
+
+
+class Rabbitmq(Process):
+    """RabbitMQ with an epmd of its own, both on 127.0.0.1 only. Runs as the package's user, or as nobody. User guest, password guest. pids: its processes."""
+
+    def __init__(self, folder):
+        program, epmd = find_program("rabbitmq-server", "/usr/lib/rabbitmq/bin"), find_program("epmd")
+        own = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # the one in PATH changes to another user and back
+        program = own if os.path.exists(own) else program
+        if not program or not epmd:
+            pytest.skip("rabbitmq-server is not installed (package rabbitmq-server)")
+        user = None
+        if os.geteuid() == 0:
+            names = {p.pw_name for p in pwd.getpwall()}
+            user = "rabbitmq" if "rabbitmq" in names else "nobody"
+            _let_enter(folder)
+            os.chown(folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
+        names_port, self.port = free_port(), free_port()
+        self.epmd = Process("epmd", [epmd, "-address", "127.0.0.1", "-port", names_port], folder, user=user)
+        wait_until(lambda: accepts(names_port), "listening epmd", alive=self.epmd)
+        config, plugins = folder / "rabbitmq.conf", folder / "plugins"
+        config.write_text(RABBITMQ_CONFIG.format(port=self.port))
+        plugins.write_text("[].\n")
+        env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "ERL_EPMD_PORT": str(names_port), "ERL_EPMD_ADDRESS": "127.0.0.1", "RABBITMQ_NODENAME": "plumb@localhost",
+               "RABBITMQ_CONFIG_FILE": str(config), "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins), "RABBITMQ_MNESIA_BASE": str(folder), "RABBITMQ_LOG_BASE": str(folder), "RABBITMQ_LOGS": "-",
+               "RABBITMQ_DIST_PORT": str(free_port()), "RABBITMQ_CONF_ENV_FILE": "/dev/null", "RABBITMQ_PID_FILE": str(folder / "pid"),
+               "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"}
+        super().__init__("rabbitmq", [program], folder, user=user, cwd=folder, env=env)
+        try:
+            wait_until(self._ready, "RabbitMQ that takes connections", timeout_s=90, alive=self)
+        except BaseException:
+            self.stop()
+            raise
+        self.pids = descendants(self.pid)
+
+    def _ready(self):
+        """Who speaks its protocol is greeted with a method frame on channel 0."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as s:
+                s.sendall(b"AMQP\0\0\x09\x01")
+                return s.recv(3) == b"\1\0\0"
+        except OSError:
+            return False
+
+    def stop(self, how=signal.SIGTERM, timeout_s=30):
+        try:
+            return super().stop(how, timeout_s)
+        finally:
+            self.epmd.stop()
 
 
 def _let_enter(folder):
