@@ -392,6 +392,7 @@ static enum parse_status request(struct kafka_memory *mem, struct kafka_message 
 		return PARSE_NEED_MORE;
 	mem->raw = r.key == KAFKA_SASL_HANDSHAKE && r.version == 0;
 	mem->raw_replies |= mem->raw;
+	mem->asked = true;
 	mem->correlation = r.correlation;
 	text_set(&mem->client, slice_make(in.ptr + KAFKA_HEAD, head));
 	kafka_due_push(mem, (struct kafka_due){ .correlation = r.correlation, .key = (uint8_t)r.key, .version = (uint8_t)r.version });

@@ -4,6 +4,7 @@
 enum {
 	CLIENT_ID_MAX = 255,         /* of what counts as likely */
 	REPLY_SIZE_MAX = 64 << 20,
+	UNCLEAR_BYTES = 64,          /* of one that goes on and says little of itself; fewer are the heads of many things */
 	CORRELATION_MAX = 1 << 24,   /* of a response that is seen alone: clients count from 0 or 1 */
 	RESYNC_DISTANCE = 4096,
 };
@@ -28,6 +29,8 @@ static bool head_may_be(struct slice in)
 
 	if (in.len)
 		memcpy(head, in.ptr, in.len);
+	if (in.len == KAFKA_HEAD - 1 && head[KAFKA_HEAD - 2] == 0xff) /* of no client id */
+		head[KAFKA_HEAD - 1] = 0xff;
 	if (in.len < KAFKA_SIZE_BYTES) /* at least it is not too large, or negative */
 		return in.len == 0 || head[0] <= KAFKA_FRAME_MAX >> 24;
 	return kafka_request_read(slice_make(head, KAFKA_HEAD), &r);
@@ -78,6 +81,14 @@ static bool body_fits(const struct kafka_request *r, struct slice in, uint32_t l
 	}
 }
 
+/* Behind this request comes nothing, or what may be another. */
+static bool ends_well(const struct kafka_request *r, struct slice in)
+{
+	size_t frame = (size_t)r->size + KAFKA_SIZE_BYTES;
+
+	return in.len <= frame || head_may_be(slice_head(slice_from(in, frame), KAFKA_HEAD));
+}
+
 static int detect_request(struct slice in)
 {
 	struct kafka_request r;
@@ -94,10 +105,11 @@ static int detect_request(struct slice in)
 		return DETECT_MORE;
 	if (!body_fits(&r, slice_from(in, behind), r.size + KAFKA_SIZE_BYTES - (uint32_t)behind, &whole))
 		return DETECT_NO;
-	size_t frame = (size_t)r.size + KAFKA_SIZE_BYTES;
-	if (in.len > frame && !head_may_be(slice_head(slice_from(in, frame), KAFKA_HEAD)))
+	if (!ends_well(&r, in))
 		return r.key == KAFKA_SASL_HANDSHAKE && r.version == 0 ? DETECT_WEAK : DETECT_NO;
-	return client >= 3 || whole ? DETECT_LIKELY : DETECT_WEAK;
+	if (client >= 3 || whole)
+		return DETECT_LIKELY;
+	return in.len < UNCLEAR_BYTES ? DETECT_MORE : DETECT_WEAK;
 }
 
 /* A response says nothing of itself but its size and its request's number. */
@@ -115,26 +127,44 @@ static int detect_response(struct slice in)
 		if (then.len >= KAFKA_REPLY_HEAD && load_be32(then.ptr) > REPLY_SIZE_MAX)
 			return DETECT_NO;
 	}
+	else if (in.len < UNCLEAR_BYTES)
+		return DETECT_MORE;
 	return correlation <= CORRELATION_MAX ? DETECT_WEAK : DETECT_NO;
 }
 
 int kafka_detect(struct slice in, enum proto_side side) { return side == PROTO_TO_SERVER ? detect_request(in) : detect_response(in); }
 
-/* A client's requests all have the same id. One that has none, or is not known yet, is known by its count. */
+/* It ends with these bytes, or another one follows in them. */
+static bool ends_surely(const struct kafka_request *r, struct slice in)
+{
+	struct kafka_request then;
+	size_t frame = (size_t)r->size + KAFKA_SIZE_BYTES;
+
+	if (in.len == frame)
+		return true;
+	return in.len >= frame + KAFKA_HEAD && kafka_request_read(slice_from(in, frame), &then) && then.correlation - r->correlation - 1 < RESYNC_DISTANCE;
+}
+
+/* A client's requests all have the same id. One without, or another client's, is known by its count, or by all of what it asks. */
 static bool is_request(const struct kafka_memory *m, struct slice in)
 {
 	struct kafka_request r;
+	bool whole;
 
 	if (!kafka_request_read(in, &r) || r.client_len > KAFKA_TEXT_MAX)
 		return false;
-	struct slice client = slice_from(in, KAFKA_HEAD);
-	size_t len = r.client_len > 0 ? (size_t)r.client_len : 0;
-	if (client.len < len) /* the rest of it will come, and this place with it */
+	size_t len = r.client_len > 0 ? (size_t)r.client_len : 0, behind = KAFKA_HEAD + len;
+	if (in.len < behind) /* the rest of it will come, and this place with it */
 		return false;
-	client = slice_head(client, len);
-	if (m->client.len)
-		return slice_eq(client, kafka_text_slice(&m->client));
-	return len >= 3 ? printable(client) : r.correlation - m->correlation - 1 < RESYNC_DISTANCE;
+	struct slice client = slice_make(in.ptr + KAFKA_HEAD, len);
+	bool same = m->asked && slice_eq(client, kafka_text_slice(&m->client));
+	if (!printable(client) || !body_fits(&r, slice_from(in, behind), r.size + KAFKA_SIZE_BYTES - (uint32_t)behind, &whole) || !ends_well(&r, in))
+		return false;
+	if (same)
+		return len || r.correlation - m->correlation - 1 < RESYNC_DISTANCE;
+	if (whole)
+		return (len >= 3 || !m->asked) && r.correlation <= CORRELATION_MAX && ends_surely(&r, in);
+	return !m->asked && len >= 3;
 }
 
 static bool is_response(const struct kafka_memory *m, struct slice in)
@@ -143,7 +173,7 @@ static bool is_response(const struct kafka_memory *m, struct slice in)
 
 	if (size < KAFKA_REPLY_HEAD - KAFKA_SIZE_BYTES || size > KAFKA_FRAME_MAX)
 		return false;
-	return kafka_due_has(m, correlation) || (m->due_len == 0 && m->correlation && m->correlation - correlation < RESYNC_DISTANCE);
+	return kafka_due_has(m, correlation) || (m->due_len == 0 && m->asked && m->correlation - correlation < RESYNC_DISTANCE);
 }
 
 size_t kafka_find(const struct kafka_memory *m, enum proto_side side, struct slice in)

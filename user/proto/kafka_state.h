@@ -61,6 +61,7 @@ struct kafka_memory {
 	struct kafka_topics *topics;
 	uint32_t due_first, due_len;
 	uint32_t correlation;         /* of the latest request */
+	bool asked;                   /* a request was seen */
 	bool raw, raw_replies;        /* SaslHandshake version 0 was seen: tokens without headers follow */
 	struct kafka_text client;     /* the id that it gave */
 	struct kafka_due due[KAFKA_DUE];
