@@ -81,6 +81,11 @@ def mariadb():
     yield from session_server(servers.Mariadb)
 
 
+@pytest.fixture(scope="session")
+def kafka():
+    yield from session_server(servers.Kafka)
+
+
 @pytest.fixture
 def plumb(folder):
     """plumb(pids=…, args=…): a Plumb that is attached; ended after the test if the test has not done so with finish()."""

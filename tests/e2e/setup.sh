@@ -38,6 +38,8 @@ servers() {
 		prometheus prometheus
 		promtool prometheus
 		curl curl
+		java default-jre-headless
+		mvn maven
 	LIST
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 }
@@ -59,7 +61,19 @@ go_programs() {
 		echo "e2e setup: the Go programs do not build: their tests will fail" >&2
 }
 
+# A broker of Kafka and what it needs, as Maven has it.
+kafka_jars() {
+	local pom=$here/apps/kafka/pom.xml
+	cmp -s "$pom" build/kafka/.pom && return 0
+	command -v mvn >/dev/null 2>&1 || { echo "e2e setup: no mvn: tests with Kafka will skip" >&2; return 0; }
+	rm -rf build/kafka
+	mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$PWD/build/kafka" >build/kafka.log 2>&1 ||
+		{ echo "e2e setup: Kafka was not fetched, see build/kafka.log: its tests will skip" >&2; return 0; }
+	cp "$pom" build/kafka/.pom
+}
+
 [ "${SETUP:-1}" = 0 ] || install_packages
 mkdir -p build
 python_environment
 [ -n "$python_only" ] || go_programs
+[ -n "$python_only" ] || kafka_jars
