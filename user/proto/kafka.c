@@ -469,10 +469,11 @@ static bool kafka_missing(void *state, enum proto_side side, uint64_t n, struct 
 		kafka_records_missing(&m->records, (uint32_t)n);
 		m->in_records = m->records.left > 0;
 	} else {
+		bool all = m->rest || (kafka_walk_over(&m->walk, layout_of(m, side)) && (!m->in_records || kafka_records_last(&m->records)));
 		m->in_records = false;
-		m->unsure |= !m->rest;
-		m->records.uncounted = true;
 		m->rest = true;
+		m->unsure |= !all;
+		m->records.uncounted |= !all;
 	}
 	event_of(m, side, ret_message);
 	if (m->left == 0)

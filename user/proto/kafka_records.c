@@ -231,6 +231,8 @@ bool kafka_records_step(struct kafka_records *r, struct slice in, size_t *ret_co
 	return rest_of_all(r, ret_consumed, ret_skip);
 }
 
+bool kafka_records_last(const struct kafka_records *r) { return r->phase != KAFKA_BATCH && r->batch == r->left; }
+
 void kafka_records_missing(struct kafka_records *r, uint32_t n)
 {
 	/* Inside a batch that is counted already only the place in it is lost. */

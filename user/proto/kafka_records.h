@@ -44,6 +44,8 @@ void kafka_records_begin(struct kafka_records *r, uint32_t bytes);
  * are wanted. The records are over when r->left is 0.
  */
 bool kafka_records_step(struct kafka_records *r, struct slice in, size_t *ret_consumed, uint32_t *ret_skip, size_t *ret_need);
+/* The batch under way, which is counted, is the last one. */
+bool kafka_records_last(const struct kafka_records *r);
 /* n bytes, no more than r->left, were not captured. */
 void kafka_records_missing(struct kafka_records *r, uint32_t n);
 

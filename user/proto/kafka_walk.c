@@ -283,3 +283,16 @@ enum kafka_walked kafka_walk_step(struct kafka_walk *w, const char *layout, stru
 	}
 	return KAFKA_END;
 }
+
+bool kafka_walk_over(const struct kafka_walk *w, const char *layout)
+{
+	if (w->strings)
+		return false;
+	for (unsigned i = 0; i < w->depth; i++)
+		if (w->loops[i] > 1)
+			return false;
+	for (const char *f = layout + w->at; *f; f += f[KAFKA_FIELD_LEN - 1] ? KAFKA_FIELD_LEN : KAFKA_FIELD_LEN - 1)
+		if (!closes(*f))
+			return false;
+	return true;
+}

@@ -45,6 +45,9 @@ void kafka_walk_start(struct kafka_walk *w, uint8_t version, bool flexible, bool
 /* One field at the start of `in`, of a message of which `left` bytes are left; in.len is no more than that. */
 enum kafka_walked kafka_walk_step(struct kafka_walk *w, const char *layout, struct slice in, uint32_t left, struct kafka_field *ret);
 
+/* Nothing but tagged fields can follow. */
+bool kafka_walk_over(const struct kafka_walk *w, const char *layout);
+
 /* LEB128 as Kafka has it, unsigned. Bytes taken; 0: more are needed; -1: it is none. */
 int kafka_varint(struct slice in, uint64_t *ret_value);
 
