@@ -65,6 +65,16 @@ static const struct talk talks[] = {
 	    "\x16\0\0\0\x03select '" C "'" "\x18\0\0\0\x03\0\x01update t " C "\x16\0\0\0\x17\x01\0\0\0\0\x01\0\0\0" C "\x0d\0\0\0\x02" C
 	    "\x0d\0\0\0\x03" C "\x0d\0\0\0\x17" C "\x05\0\0\0\x19\x01\0\0\0" "\x01\0\0\0\x0e"),
 	  S("\x41\0\0\0\x0a" "8.0.36xxxxxxxx4711x\0"), S("\x5b\0\0\x01\x0d\xa2\x28\0xxxxx\0\0\0\0") },
+	/* Kafka: a record with key, value and header; SASL in both ways; a group; what is behind a layout; a response that is cut. */
+	{ S("\0\0\0\xb2\0\0\0\7cAn\1\0\x0c" C "\xff\xff\0\1cAnA\0\0\0\1\0\x0c" C "\0\0\0\1\0\0\0\3\0\0\0vcAnArY-4\0\0\0jcAnA\2cAnAcAcAnAcAnArY-4cAnArY-4cAnArY-4cAcAnA\0\0\0\1p\0\0\0\x18" C "\x18" C "\2\x18" C "\x18" C
+	    "\0\0\0\x22\0$\0\1\0\0\0\2\0\2ab\0\0\0\x12user\0\1" C "\0\0\0&\0\x0c\0\3\0\0\0\3\xff\xff\0\x0c" C "cAnA\0\3m-1\xff\xffzzz"
+	    "\0\0\0\x10\0\x11\0\0\0\0\0\4\0\1a\0\3XYZ\0\0\0\x0c" C),
+	  S("\0\0\0IcAn\1\0\0\0\1\0\x0c" C "\0\0\0\2\0\0\0\3\0\0cAnArY-4cAnArY-4cAnArY-4cAnA\0\7cAnArY-4cAn"
+	    "\0\0\0$\0\0\0\2\0:\0\x0c" C "\0\0\0\x0c" C "\0\0\0 \0\0\0\3cAnA\0\x1b" "cAnArY-4zz" C),
+	  S("\0\0\0\xb2\0\0\0\7\0An\1\0\x0cxxxxxxxxxxxx\xff\xff\0\1\0\0\0\0\0\0\0\1\0\x0cxxxxxxxxxxxx\0\0\0\1\0\0\0\3\0\0\0v\0\0\0\0\0\0\0\0\0\0\0j\0\0\0\0\2\0\0\0\0\0A\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	    "\0\0\0\x22\0$\0\1\0\0\0\2\0\2xxxxxxxxxxxxxxxxxxxxxxxx\0\0\0&\0\x0c\0\3\0\0\0\3\xff\xff\0\x0cxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	    "\0\0\0\x10\0\x11\0\0\0\0\0\4\0\1xxxxxx\0\0\0\x0cxxxxxxxxxxxx"),
+	  S("\0\0\0I\0An\1\0\0\0\1\0\x0cxxxxxxxxxxxx\0\0\0\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\0") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };
@@ -83,8 +93,13 @@ static void no_canary(const uint8_t *p, size_t n)
 		assert_null(memmem(p, n, &C[i], 5));
 }
 
-/* MySQL is told by the first five bytes of a connection: fewer, and all is masked. */
-static size_t told_by(struct slice first) { return first.len > 4 && first.ptr[3] == 0 && first.ptr[4] == 0x0a ? 5 : 0; }
+/* MySQL is told by the first five bytes of a connection, Kafka by fourteen: fewer, and all is masked. */
+static size_t told_by(struct slice first)
+{
+	if (first.len > 4 && first.ptr[3] == 0 && first.ptr[4] == 0x0a)
+		return 5;
+	return first.len > 14 && memcmp(first.ptr + 4, "\0\0\0\7", 4) == 0 ? 14 : 0;
+}
 
 /* Both directions, each cut at a and b, the client's first bytes first. */
 static void mask_talk(const struct talk *t, size_t a, size_t b, uint8_t client_dir, uint8_t out[2][1024])

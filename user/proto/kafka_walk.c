@@ -29,6 +29,7 @@ void kafka_walk_start(struct kafka_walk *w, uint8_t version, bool flexible, bool
 	w->tagging = tagged ? KAFKA_TAG_COUNT : KAFKA_NO_TAGS;
 	w->version = version;
 	w->flexible = flexible;
+	w->blind = false;
 }
 
 static uint8_t version_of(char c) { return c == 'z' ? UINT8_MAX : (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10); }
@@ -108,7 +109,7 @@ static enum kafka_walked string(const struct kafka_walk *w, bool wide, struct sl
 
 	if (got != KAFKA_FIELD)
 		return got;
-	head = ret->role == '-' ? 0 : len < KAFKA_TEXT_MAX ? len : KAFKA_TEXT_MAX;
+	head = ret->role == '-' || w->blind ? 0 : len < KAFKA_TEXT_MAX ? len : KAFKA_TEXT_MAX;
 	if (in.len - ret->consumed < head) {
 		size_t need = ret->consumed + head;
 		ret->consumed = 0;
@@ -132,7 +133,7 @@ static enum kafka_walked integers(const struct kafka_walk *w, size_t size, struc
 	if (bytes > left - ret->consumed)
 		return KAFKA_BAD;
 	ret->number = count;
-	if (ret->role != '-' && count == 1) {
+	if (ret->role != '-' && !w->blind && count == 1) {
 		if (in.len - ret->consumed < size) {
 			size_t need = ret->consumed + size;
 			ret->consumed = 0;
@@ -263,25 +264,30 @@ static enum kafka_walked field(struct kafka_walk *w, const char *layout, struct 
 	return got;
 }
 
+char kafka_walk_next(struct kafka_walk *w, const char *layout)
+{
+	while (!w->tagging && layout[w->at]) {
+		const char *f = layout + w->at;
+		if (w->version < version_of(f[2]) || w->version > version_of(f[3]))
+			pass(w, layout);
+		else if (!closes(*f))
+			return *f;
+		else if (w->flexible)
+			w->tagging = KAFKA_TAG_COUNT;
+		else
+			leave(w, layout);
+	}
+	return w->tagging ? 't' : '\0';
+}
+
 enum kafka_walked kafka_walk_step(struct kafka_walk *w, const char *layout, struct slice in, uint32_t left, struct kafka_field *ret)
 {
 	*ret = (struct kafka_field){ .role = '-' };
-	if (w->tagging)
-		return tags(w, layout, in, left, ret);
-	while (layout[w->at]) {
-		const char *f = layout + w->at;
-		if (w->version < version_of(f[2]) || w->version > version_of(f[3])) {
-			pass(w, layout);
-		} else if (!closes(*f)) {
-			return field(w, layout, in, left, ret);
-		} else if (w->flexible) {
-			w->tagging = KAFKA_TAG_COUNT;
-			return tags(w, layout, in, left, ret);
-		} else {
-			leave(w, layout);
-		}
+	switch (kafka_walk_next(w, layout)) {
+	case '\0': return KAFKA_END;
+	case 't': return tags(w, layout, in, left, ret);
+	default: return field(w, layout, in, left, ret);
 	}
-	return KAFKA_END;
 }
 
 bool kafka_walk_over(const struct kafka_walk *w, const char *layout)

@@ -29,6 +29,7 @@ struct kafka_walk {
 	uint8_t tagging;              /* enum kafka_tags */
 	uint8_t version;
 	bool flexible;
+	bool blind;                   /* texts are skipped, too */
 };
 
 struct kafka_field {
@@ -42,6 +43,8 @@ struct kafka_field {
 
 /* tagged: the header ends with tagged fields, which come first. */
 void kafka_walk_start(struct kafka_walk *w, uint8_t version, bool flexible, bool tagged);
+/* Moves on to the next field that there is; its type, 't' for tagged ones, NUL behind all. */
+char kafka_walk_next(struct kafka_walk *w, const char *layout);
 /* One field at the start of `in`, of a message of which `left` bytes are left; in.len is no more than that. */
 enum kafka_walked kafka_walk_step(struct kafka_walk *w, const char *layout, struct slice in, uint32_t left, struct kafka_field *ret);
 
