@@ -8,6 +8,7 @@ import sys
 
 import dns
 import http2
+import kafka
 import loads
 import measure
 import memcached
@@ -80,7 +81,7 @@ def benchmark(folder):
             load.stop()
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
-    for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql)):
+    for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("kafka", kafka)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)

@@ -120,3 +120,18 @@ def test_a_connection_older_than_plumb(start, plumb, kafka):
     client, server = ends(p.finish(), driver.pid, kafka.port)
     for side in (client, server):
         assert [said(s) for s in side] == [("send", "old", "0", count, None) for count in (1, 7, 1, 13, 1)]
+
+
+def test_a_redacted_recording_keeps_the_spans(start, folder, kafka):
+    plain, masked = folder / "plain.plumb", folder / "masked.plumb"
+    recorder = [Plumb(start.folder(), command="record", output=None, pids=[kafka.pid], args=["-o", path, *more]) for path, more in ((plain, []), (masked, ["--redact"]))]
+    go_driver(start.folder(), "kafkadriver", kafka.port).go()
+    for r in recorder:
+        assert r.stop() == 0, r.tail()
+    spans, kept = (Counter((s["messaging.operation.name"], s["error.type"]) for s in parse(replay(path).stdout.decode()) if s["server.port"] == kafka.port)
+                   for path in (plain, masked))
+    assert spans == kept
+    assert spans["poll", "OFFSET_OUT_OF_RANGE"] == 1 and spans["send", None] == 8
+    for secret in (b"secret", b"parcel"):
+        assert secret in raw(plain), f"{secret}: the test would not see it"
+        assert secret not in raw(masked), secret

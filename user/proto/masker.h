@@ -18,6 +18,8 @@
  *               headers all but the CAS value
  *   MySQL       (told by the greeting) lengths, numbers of packets, commands, flags, the first keyword of statements, numbers of statements and columns, status,
  *               error numbers and SQLSTATE; small numbers of rows, larger ones become zero
+ *   Kafka       lengths, numbers of elements, request keys and versions, the low three bytes of correlation ids, error codes, acknowledgements asked for, partitions up to
+ *               2^16; of batches lengths, format, low attributes and number of records below 2^24; other numbers become zero
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

@@ -7,7 +7,7 @@
 #include "proto/masker_way.h"
 
 enum state { HEAD, FIELD, BATCH, REST };
-enum { RAW = 1, PENDING_MAX = 24, DUE = 30, BATCH_HEAD = 61, OLD_HEAD = 18, BATCH_LENGTH = 12 };
+enum { RAW = 1, PENDING_MAX = 24, DUE = 30, BATCH_HEAD = 61, OLD_HEAD = 18, BATCH_LENGTH = 12, SIZE_ALONE_MAX = 1 << 20 };
 
 /* mask_way.memory */
 struct way {
@@ -286,6 +286,12 @@ static void hole(struct mask_way *y)
 
 static bool begins(struct slice in) { return kafka_detect(in, PROTO_TO_SERVER) >= DETECT_LIKELY || kafka_detect(in, PROTO_TO_CLIENT) >= DETECT_WEAK; }
 
-static enum mask_opens opens(struct slice in) { return in.len >= KAFKA_HEAD && kafka_detect(in, PROTO_TO_SERVER) ? MASK_OPENS_SURELY : MASK_OPENS_NOT; }
+/* Brokers read the size first, alone: if it is that of something else, no head follows, and all is masked. */
+static enum mask_opens opens(struct slice in)
+{
+	bool size = in.len == KAFKA_SIZE_BYTES && load_be32(in.ptr) >= KAFKA_HEAD - KAFKA_SIZE_BYTES && load_be32(in.ptr) <= SIZE_ALONE_MAX;
+
+	return size || (in.len >= KAFKA_HEAD && kafka_detect(in, PROTO_TO_SERVER)) ? MASK_OPENS_SURELY : MASK_OPENS_NOT;
+}
 
 const struct mask_ops mask_kafka = { .opens = opens, .begins = begins, .mask = mask, .hole = hole, .ends_with_body = true };
