@@ -128,7 +128,7 @@ static void step(struct fuzz *f, const struct step *s)
 	} else if (s->kind == STEP_UNSEEN && d->len == 0 && d->skip >= 16u * s->n) {
 		d->skip -= d->skip == UINT64_MAX ? 0 : 16u * s->n;
 	} else {
-		lose(f, d, side);
+		lose(f, d, side, s->kind == STEP_UNSEEN ? 16u * s->n : UINT64_MAX);
 	}
 }
 

@@ -142,7 +142,7 @@ static bool ends_surely(const struct kafka_request *r, struct slice in)
 
 	if (in.len == frame)
 		return true;
-	return in.len >= frame + KAFKA_HEAD && kafka_request_read(slice_from(in, frame), &then) && then.correlation - r->correlation - 1 < RESYNC_DISTANCE;
+	return in.len >= frame + KAFKA_HEAD && kafka_request_read(slice_make(in.ptr + frame, in.len - frame), &then) && then.correlation - r->correlation - 1 < RESYNC_DISTANCE;
 }
 
 /* A client's requests all have the same id. One without, or another client's, is known by its count, or by all of what it asks. */

@@ -143,7 +143,7 @@ static bool wants(struct slice in, uint32_t most, uint32_t left, size_t *ret_nee
 
 static bool record(struct kafka_records *r, struct slice in, size_t *ret_consumed, uint32_t *ret_skip, size_t *ret_need)
 {
-	int64_t length, any, key;
+	int64_t length, time, offset, key;
 	size_t at = 0, body;
 
 	if (wants(in, RECORD_HEAD, r->batch, ret_need))
@@ -153,7 +153,7 @@ static bool record(struct kafka_records *r, struct slice in, size_t *ret_consume
 		return rest_of_batch(r, ret_consumed, ret_skip);
 	body = at;
 	at++;
-	if (!number(in, &at, &any) || !number(in, &at, &any) || !number(in, &at, &key) || at - body > (uint64_t)length)
+	if (!number(in, &at, &time) || !number(in, &at, &offset) || !number(in, &at, &key) || at - body > (uint64_t)length)
 		return rest_of_batch(r, ret_consumed, ret_skip);
 	if (key < 0)
 		key = 0;

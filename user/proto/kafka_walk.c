@@ -93,7 +93,7 @@ static enum kafka_walked integer(size_t size, struct slice in, uint32_t left, st
 	ret->consumed = size;
 	ret->text = slice_make(in.ptr, size);
 	switch (size) {
-	case 1: ret->number = (int8_t)in.ptr[0]; break;
+	case 1: ret->number = in.ptr[0] - (in.ptr[0] & 0x80) * 2; break;
 	case 2: ret->number = (int16_t)load_be16(in.ptr); break;
 	case 4: ret->number = (int32_t)load_be32(in.ptr); break;
 	case 8: ret->number = (int64_t)((uint64_t)load_be32(in.ptr) << 32 | load_be32(in.ptr + 4)); break;
@@ -104,7 +104,7 @@ static enum kafka_walked integer(size_t size, struct slice in, uint32_t left, st
 
 static enum kafka_walked string(const struct kafka_walk *w, bool wide, struct slice in, uint32_t left, struct kafka_field *ret)
 {
-	uint32_t len, head;
+	uint32_t len = 0, head;
 	enum kafka_walked got = length(w, wide, in, left, &len, ret);
 
 	if (got != KAFKA_FIELD)
@@ -124,7 +124,7 @@ static enum kafka_walked string(const struct kafka_walk *w, bool wide, struct sl
 /* An array of integers or ids. */
 static enum kafka_walked integers(const struct kafka_walk *w, size_t size, struct slice in, uint32_t left, struct kafka_field *ret)
 {
-	uint32_t count;
+	uint32_t count = 0;
 	enum kafka_walked got = length(w, true, in, left, &count, ret);
 
 	if (got != KAFKA_FIELD)
@@ -242,7 +242,7 @@ static enum kafka_walked field(struct kafka_walk *w, const char *layout, struct 
 	static const uint8_t sizes[] = { 1, 2, 4, 8, KAFKA_ID_LEN };
 	char type = layout[w->at];
 	enum kafka_walked got;
-	uint32_t len;
+	uint32_t len = 0;
 
 	ret->role = layout[w->at + 1];
 	if (opens(type))
