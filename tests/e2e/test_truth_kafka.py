@@ -98,9 +98,11 @@ def test_franz_go(start, plumb, kafka):
     driver = go_driver(start.folder(), "kafkadriver", kafka.port)
     p = plumb(pids=[kafka.pid, driver.pid])
     steps = driver.go()
-    p.wait_spans(2, lambda s: s["messaging.operation.name"] == "heartbeat")
+    p.wait_spans(202, lambda s: s["messaging.operation.name"] == "list_offsets")
     client, _ = ends(p.finish(), driver.pid, kafka.port)
-    asked = [s for s in client if s["messaging.operation.name"] not in BACKGROUND]
+    asked = [s for s in client if s["messaging.operation.name"] not in BACKGROUND | {"list_offsets"}]
+    truth = Counter(("list_offsets", "parcels", "99" if i % 7 == 0 else str(i % 3), None, "UNKNOWN_TOPIC_OR_PARTITION" if i % 7 == 0 else None) for i in range(101))
+    assert Counter(said(s) for s in client if s["messaging.operation.name"] == "list_offsets") == truth
     errors = [s["error"] for s in steps if s["error"]]
     assert errors[:2] == ["TOPIC_ALREADY_EXISTS", "OFFSET_OUT_OF_RANGE"] and len(errors) == 3
     assert [said(s) for s in asked] == GO[:-1] + [("heartbeat", None, None, None, errors[2])], describe(asked)

@@ -71,6 +71,30 @@ func fetch(ctx context.Context, b *kgo.Broker, id [16]byte, partition int32, off
 	return kerr.ErrorForCode(got.Topics[0].Partitions[0].ErrorCode)
 }
 
+// 101 requests at once on one connection, which does not wait for answers; every seventh asks for what there is not.
+func pipeline(ctx context.Context, b *kgo.Broker) error {
+	failed := make(chan error, 101)
+	for i := 0; i < 101; i++ {
+		r := kmsg.NewPtrListOffsetsRequest()
+		p := kmsg.NewListOffsetsRequestTopicPartition()
+		p.Partition, p.Timestamp = int32(i%3), -1
+		if i%7 == 0 {
+			p.Partition = 99
+		}
+		r.Topics = append(r.Topics, kmsg.ListOffsetsRequestTopic{Topic: "parcels", Partitions: []kmsg.ListOffsetsRequestTopicPartition{p}})
+		go func() {
+			_, err := r.RequestWith(ctx, b)
+			failed <- err
+		}()
+	}
+	for i := 0; i < 101; i++ {
+		if err := <-failed; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func main() {
 	input := bufio.NewScanner(os.Stdin)
 	if !input.Scan() || input.Text() != "go" {
@@ -79,7 +103,7 @@ func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cl, err := kgo.NewClient(kgo.SeedBrokers("127.0.0.1:"+os.Args[1]), kgo.ClientID("parcel-service"), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(50*time.Millisecond),
-		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.DisableIdempotentWrite(), kgo.RequiredAcks(kgo.LeaderAck()), kgo.RequestRetries(0), kgo.MetadataMinAge(time.Minute))
+		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.DisableIdempotentWrite(), kgo.RequiredAcks(kgo.LeaderAck()), kgo.RequestRetries(0), kgo.MetadataMinAge(100*time.Millisecond))
 	check(err)
 	defer cl.Close()
 
@@ -123,4 +147,5 @@ func main() {
 		check(err)
 		return kerr.ErrorForCode(got.ErrorCode)
 	})
+	timed("pipeline", func() error { return pipeline(ctx, b) })
 }
