@@ -3,7 +3,7 @@
  * Kafka's requests and responses as data (https://kafka.apache.org/protocol, "The Messages"): names, versions, and where in each layout is what plumb wants to know.
  *
  * A layout is a text of fields, five characters each: type, role, first and last version that has the field as one of 0-9a-y (z: all later ones), space. What follows
- * the last field with a role is left out.
+ * the last field with a role is left out, but not of the requests that connections begin with: by all of them these are known.
  *
  *   types  b h i l u  1, 2, 4, 8, 16 bytes        s string   y bytes   r records
  *          B H I L U S  arrays of these           [ ] array of what stands between   ( ) structure   ? ) structure that may be null
