@@ -73,7 +73,7 @@ static const struct talk talks[] = {
 	    "\0\0\0$\0\0\0\2\0:\0\x0c" C "\0\0\0\x0c" C "\0\0\0 \0\0\0\3cAnA\0\x1b" "cAnArY-4zz" C),
 	  S("\0\0\0\xb2\0\0\0\7\0An\1\0\x0cxxxxxxxxxxxx\xff\xff\0\1\0\0\0\0\0\0\0\1\0\x0cxxxxxxxxxxxx\0\0\0\1\0\0\0\3\0\0\0v\0\0\0\0\0\0\0\0\0\0\0j\0\0\0\0\2\0\0\0\0\0A\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 	    "\0\0\0\x22\0$\0\1\0\0\0\2\0\2xxxxxxxxxxxxxxxxxxxxxxxx\0\0\0&\0\x0c\0\3\0\0\0\3\xff\xff\0\x0cxxxxxxxxxxxxxxxxxxxxxxxxxx"
-	    "\0\0\0\x10\0\x11\0\0\0\0\0\4\0\1xxxxxx\0\0\0\x0cxxxxxxxxxxxx"),
+	    "\0\0\0\x10\0\x11\0\0\0\0\0\4\0\1x\0\3xxx\0\0\0\x0cxxxxxxxxxxxx"),
 	  S("\0\0\0I\0An\1\0\0\0\1\0\x0cxxxxxxxxxxxx\0\0\0\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\0") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
