@@ -10,6 +10,7 @@ import amqp
 import cassandra
 import dns
 import http2
+import kafka
 import loads
 import measure
 import memcached
@@ -86,7 +87,7 @@ def benchmark(folder):
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
     for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("mongodb", mongodb), ("cassandra", cassandra), ("nats", nats),
-                       ("mqtt", mqtt), ("amqp", amqp)):
+                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)

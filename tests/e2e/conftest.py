@@ -91,6 +91,11 @@ def rabbitmq():
     yield from session_server(servers.Rabbitmq)
 
 
+@pytest.fixture(scope="session")
+def kafka():
+    yield from session_server(servers.Kafka)
+
+
 @pytest.fixture
 def plumb(folder):
     """plumb(pids=…, args=…): a Plumb that is attached; ended after the test if the test has not done so with finish()."""

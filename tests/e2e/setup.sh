@@ -65,25 +65,26 @@ go_programs() {
 		echo "e2e setup: the Go programs do not build: their tests will fail" >&2
 }
 
-# Cassandra is no package of Debian's: its jars, 50 MB.
-cassandra_server() {
-	local stamp=build/e2e/cassandra/.pom
-	cmp -s "$here/apps/cassandra/pom.xml" "$stamp" && return 0
-	command -v mvn >/dev/null 2>&1 || { echo "e2e setup: no mvn: tests of Cassandra will skip" >&2; return 0; }
-	echo "e2e setup: Cassandra in build/e2e/cassandra"
-	rm -rf build/e2e/cassandra
-	mkdir -p build/e2e/cassandra
-	if mvn -q -B -f "$here/apps/cassandra/pom.xml" dependency:copy-dependencies -DoutputDirectory="$PWD/build/e2e/cassandra" -DincludeScope=runtime >build/e2e/cassandra.log 2>&1; then
-		cp "$here/apps/cassandra/pom.xml" "$stamp"
+# jars NAME: a server that Maven has and Debian has not, with what it needs, into build/e2e/NAME.
+jars() {
+	local pom=$here/apps/$1/pom.xml to=build/e2e/$1
+	cmp -s "$pom" "$to/.pom" && return 0
+	command -v mvn >/dev/null 2>&1 || { echo "e2e setup: no mvn: tests of $1 will skip" >&2; return 0; }
+	echo "e2e setup: $1 in $to"
+	rm -rf "$to"
+	mkdir -p "$to"
+	if mvn -q -B -f "$pom" dependency:copy-dependencies -DoutputDirectory="$PWD/$to" -DincludeScope=runtime >"$to.log" 2>&1; then
+		cp "$pom" "$to/.pom"
 	else
-		echo "e2e setup: Cassandra cannot be had (build/e2e/cassandra.log): its tests will skip" >&2
+		echo "e2e setup: $1 cannot be had ($to.log): its tests will skip" >&2
 	fi
 }
 
 # Servers that no package has.
 backends() {
 	$here/backends/ferretdb.sh >/dev/null || echo "e2e setup: no FerretDB: tests of MongoDB's protocol will skip" >&2
-	cassandra_server
+	jars cassandra
+	jars kafka
 }
 
 [ "${SETUP:-1}" = 0 ] || install_packages

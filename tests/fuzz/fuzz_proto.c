@@ -43,6 +43,15 @@ static bool resync(struct fuzz *f, struct direction *d, enum proto_side side, st
 	return !d->lost;
 }
 
+static void check_message(const struct message *m)
+{
+	REQUIRE(m->nattrs <= MESSAGE_ATTRS_MAX);
+	for (uint32_t i = 0; i < m->nattrs; i++)
+		if (m->attrs[i].type == ATTR_TYPE_STR)
+			fuzz_touch(m->attrs[i].str);
+	REQUIRE(memchr(m->error_type, 0, sizeof(m->error_type)));
+}
+
 static bool parse(struct fuzz *f, struct direction *d, enum proto_side side, struct slice in, unsigned *idle)
 {
 	struct parse_result *r = &f->result;
@@ -50,7 +59,7 @@ static bool parse(struct fuzz *f, struct direction *d, enum proto_side side, str
 	memset(r, 0, sizeof(*r));
 	r->datagram = f->datagram;
 	enum parse_status status = f->ops->parse(f->state, side, in, r);
-	REQUIRE(r->consumed <= in.len && r->message.nattrs <= MESSAGE_ATTRS_MAX);
+	REQUIRE(r->consumed <= in.len);
 	if (status == PARSE_NEED_MORE)
 		return false;
 	if (status == PARSE_BAD) {
@@ -58,10 +67,7 @@ static bool parse(struct fuzz *f, struct direction *d, enum proto_side side, str
 		drop(d, 1);
 		return true;
 	}
-	for (uint32_t i = 0; i < r->message.nattrs; i++)
-		if (r->message.attrs[i].type == ATTR_TYPE_STR)
-			fuzz_touch(r->message.attrs[i].str);
-	REQUIRE(memchr(r->message.error_type, 0, sizeof(r->message.error_type)));
+	check_message(&r->message);
 	*idle = r->consumed || r->skip ? 0 : *idle + 1;
 	REQUIRE(*idle <= IDLE_MAX);
 	drop(d, r->consumed);
@@ -90,8 +96,17 @@ static void run(struct fuzz *f, enum proto_side side)
 		d->len = 0;
 }
 
-static void lose(struct fuzz *f, struct direction *d, enum proto_side side)
+static void lose(struct fuzz *f, struct direction *d, enum proto_side side, uint64_t n)
 {
+	struct message m = { 0 };
+
+	n = n > d->skip ? n - d->skip : 0;
+	if (n && f->ops->missing && f->ops->missing(f->state, side, d->len + n, &m)) {
+		check_message(&m);
+		d->len = 0;
+		d->skip = 0;
+		return;
+	}
 	if (f->ops->lost)
 		f->ops->lost(f->state, side);
 	d->len = 0;
@@ -113,7 +128,7 @@ static void step(struct fuzz *f, const struct step *s)
 	} else if (s->kind == STEP_UNSEEN && d->len == 0 && d->skip >= 16u * s->n) {
 		d->skip -= d->skip == UINT64_MAX ? 0 : 16u * s->n;
 	} else {
-		lose(f, d, side);
+		lose(f, d, side, s->kind == STEP_UNSEEN ? 16u * s->n : UINT64_MAX);
 	}
 }
 

@@ -365,6 +365,22 @@ static void feed(struct run *r, enum proto_side side, struct slice in)
 	}
 }
 
+/* What waits and n bytes behind it are of a message whose place the parser does not lose. */
+static bool stepped_over(struct run *r, enum proto_side side, size_t n)
+{
+	struct side *s = &r->side[side];
+	struct message e;
+
+	memset(&e, 0, sizeof(e));
+	if (!r->f->ops->missing || !r->f->ops->missing(r->state, side, s->pending.len + n, &e))
+		return false;
+	drop(s, s->pending.len);
+	s->next += n;
+	s->need = 0;
+	take_event(r, side, &e, s->next, 0);
+	return true;
+}
+
 static void feed_hole(struct run *r, enum proto_side side, size_t n)
 {
 	struct side *s = &r->side[side];
@@ -382,6 +398,8 @@ static void feed_hole(struct run *r, enum proto_side side, size_t n)
 	n -= (size_t)s->skip;
 	s->skip = 0;
 	apply_skip(r, s);
+	if (stepped_over(r, side, n))
+		return;
 	drop(s, s->pending.len);
 	note_lost(r, side);
 	if (r->f->ops->lost)

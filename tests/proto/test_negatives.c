@@ -186,7 +186,7 @@ static void refuses_common_bytes(void **state)
 		SAMPLE("RTSP request", "DESCRIBE rtsp://example.org/a RTSP/1.0\r\nCSeq: 2\r\n\r\n"),
 		SAMPLE("SIP request", "OPTIONS sip:bob@example.org SIP/2.0\r\n\r\n"),
 		{ "memcached", { (const uint8_t *)"get key1 key2\r\n", 15 }, DETECT_WEAK, NULL },
-		SAMPLE("Kafka request", "\x00\x00\x00\x20\x00\x12\x00\x03\x00\x00\x00\x01\x00\x08" "consumer\x00\x07" "library\x06" "3.6.0\x00"),
+		SAMPLE_OF("kafka", "Kafka request", "\x00\x00\x00\x20\x00\x12\x00\x03\x00\x00\x00\x01\x00\x08" "consumer\x00\x07" "library\x06" "3.6.0\x00"),
 		SAMPLE("length and zeros", "\x40\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
 		SAMPLE_OF("mongodb", "MongoDB ping", "\x24\0\0\0\1\0\0\0\0\0\0\0\xdd\7\0\0\0\0\0\0\0\x0f\0\0\0\x10ping\0\1\0\0\0"),
 		SAMPLE_OF("mqtt", "MQTT connect", "\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02" "id"),

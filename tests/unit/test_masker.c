@@ -105,6 +105,16 @@ static const struct talk talks[] = {
 	  S("\1\0\0\0\0\0\x23" "\0\x0a\0\x0a" "\0\0" "\0\0\0\x0cxxxxxxxxxxxx\0\0\0\5xxxxx\0\0\0\0" "\xce" "\1\0\0\0\0\0\x0c" "\0\x0a\0\x1e" "\0\0\0\0\0\0\0\0" "\xce"
 	    "\1\0\1\0\0\0\x34" "\0\x3c\0\x3c" "\x0cxxxxxxxxxxxx\0\0\0\0\0\0\0\7\0\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\xce"
 	    "\1\0\1\0\0\0\x17" "\0\x14\0\x28" "\1\x94\x0cxxxxxxxxxxxx\0\x3c\0\x28" "\xce") },
+	/* Kafka: a record with key, value and header; SASL in both ways; a group; what is behind a layout; a response that is cut. */
+	{ S("\0\0\0\xb2\0\0\0\7cAn\1\0\x0c" C "\xff\xff\0\1cAnA\0\0\0\1\0\x0c" C "\0\0\0\1\0\0\0\3\0\0\0vcAnArY-4\0\0\0jcAnA\2cAnAcAcAnAcAnArY-4cAnArY-4cAnArY-4cAcAnA\0\0\0\1p\0\0\0\x18" C "\x18" C "\2\x18" C "\x18" C
+	    "\0\0\0\x22\0$\0\1\0\0\0\2\0\2ab\0\0\0\x12user\0\1" C "\0\0\0&\0\x0c\0\3\0\0\0\3\xff\xff\0\x0c" C "cAnA\0\3m-1\xff\xffzzz"
+	    "\0\0\0\x10\0\x11\0\0\0\0\0\4\0\1a\0\3XYZ\0\0\0\x0c" C),
+	  S("\0\0\0IcAn\1\0\0\0\1\0\x0c" C "\0\0\0\2\0\0\0\3\0\0cAnArY-4cAnArY-4cAnArY-4cAnA\0\7cAnArY-4cAn"
+	    "\0\0\0$\0\0\0\2\0:\0\x0c" C "\0\0\0\x0c" C "\0\0\0 \0\0\0\3cAnA\0\x1b" "cAnArY-4zz" C),
+	  S("\0\0\0\xb2\0\0\0\7\0An\1\0\x0cxxxxxxxxxxxx\xff\xff\0\1\0\0\0\0\0\0\0\1\0\x0cxxxxxxxxxxxx\0\0\0\1\0\0\0\3\0\0\0v\0\0\0\0\0\0\0\0\0\0\0j\0\0\0\0\2\0\0\0\0\0A\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	    "\0\0\0\x22\0$\0\1\0\0\0\2\0\2xxxxxxxxxxxxxxxxxxxxxxxx\0\0\0&\0\x0c\0\3\0\0\0\3\xff\xff\0\x0cxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	    "\0\0\0\x10\0\x11\0\0\0\0\0\4\0\1x\0\3xxx\0\0\0\x0cxxxxxxxxxxxx"),
+	  S("\0\0\0I\0An\1\0\0\0\1\0\x0cxxxxxxxxxxxx\0\0\0\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\0") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };
@@ -123,7 +133,9 @@ static void no_canary(const uint8_t *p, size_t n)
 		assert_null(memmem(p, n, &C[i], 5));
 }
 
-/* MySQL is told by the first five bytes of a connection, NATS by six, AMQP by eight, MongoDB by its first header: fewer, and all is masked. */
+/*
+ * MySQL is told by the first five bytes of a connection, NATS by six, AMQP by eight, Kafka by fourteen, MongoDB by its first header: fewer, and all is masked.
+ */
 static size_t told_by(struct slice first)
 {
 	if (slice_starts(first, SLICE_LIT("INFO {")))
@@ -132,7 +144,9 @@ static size_t told_by(struct slice first)
 		return 8;
 	if (first.len > 15 && first.ptr[12] == 0xdd && first.ptr[13] == 7)
 		return 16;
-	return first.len > 4 && first.ptr[3] == 0 && first.ptr[4] == 0x0a ? 5 : 0;
+	if (first.len > 4 && first.ptr[3] == 0 && first.ptr[4] == 0x0a)
+		return 5;
+	return first.len > 14 && memcmp(first.ptr + 4, "\0\0\0\7", 4) == 0 ? 14 : 0;
 }
 
 /* Both directions, each cut at a and b, the client's first bytes first. */

@@ -581,6 +581,63 @@ static void messages(void **state)
 	}
 }
 
+/* What Kafka's parser gives of a request that sends, one that fetches and one that commits. */
+static void kafka(struct fixture *f, uint8_t role, const char *operation, const char *type)
+{
+	begin(f, PLUMB_PROTO_KAFKA, role);
+	add_str(&f->x, ATTR_MESSAGING_OPERATION_NAME, operation);
+	if (type)
+		add_str(&f->x, ATTR_MESSAGING_OPERATION_TYPE, type);
+	add_str(&f->x, ATTR_MESSAGING_CLIENT_ID, "shop");
+	add_str(&f->x, ATTR_MESSAGING_DESTINATION_NAME, "orders");
+	add_str(&f->x, ATTR_MESSAGING_DESTINATION_PARTITION_ID, "3");
+	add_int(&f->x, ATTR_MESSAGING_BATCH_MESSAGE_COUNT, 7);
+	build(f);
+	assert_attr(f, ATTR_MESSAGING_SYSTEM, "kafka");
+	assert_attr(f, ATTR_MESSAGING_OPERATION_NAME, operation);
+	assert_attr(f, ATTR_MESSAGING_CLIENT_ID, "shop");
+	assert_attr(f, ATTR_MESSAGING_DESTINATION_NAME, "orders");
+	assert_attr(f, ATTR_MESSAGING_DESTINATION_PARTITION_ID, "3");
+	assert_int_equal(int_of(f, ATTR_MESSAGING_BATCH_MESSAGE_COUNT), 7);
+	assert_int_equal(int_of(f, ATTR_SERVER_PORT), 8080);
+}
+
+static void messaging_kafka(void **state)
+{
+	struct fixture *f = *state;
+
+	kafka(f, PLUMB_ROLE_CLIENT, "send", "send");
+	assert_int_equal(f->span.kind, SPAN_PRODUCER);
+	assert_slice(f->span.name, "send orders");
+	assert_attr(f, ATTR_MESSAGING_OPERATION_TYPE, "send");
+	kafka(f, PLUMB_ROLE_SERVER, "send", "send");
+	assert_int_equal(f->span.kind, SPAN_SERVER);
+	kafka(f, PLUMB_ROLE_CLIENT, "poll", "receive");
+	assert_int_equal(f->span.kind, SPAN_CLIENT);
+	assert_slice(f->span.name, "poll orders");
+	kafka(f, PLUMB_ROLE_CLIENT, "join_group", NULL);
+	assert_int_equal(f->span.kind, SPAN_CLIENT);
+	assert_slice(str_of(f, ATTR_MESSAGING_OPERATION_TYPE), "");
+}
+
+/* The code and the name of an error, and whose trace the one message is of. */
+static void messaging_errors(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, PLUMB_PROTO_KAFKA, PLUMB_ROLE_CLIENT);
+	add_str(&f->x, ATTR_MESSAGING_OPERATION_NAME, "send");
+	add_str(&f->x, ATTR_MESSAGING_OPERATION_TYPE, "send");
+	add_str(&f->x, ATTR_MESSAGING_RESPONSE_CODE, "6");
+	f->x.flags |= EXCHANGE_ERROR;
+	memcpy(f->x.error_type, "NOT_LEADER_OR_FOLLOWER", sizeof("NOT_LEADER_OR_FOLLOWER"));
+	build(f);
+	assert_int_equal(f->span.status, SPAN_STATUS_ERROR);
+	assert_attr(f, ATTR_ERROR_TYPE, "NOT_LEADER_OR_FOLLOWER");
+	assert_attr(f, ATTR_MESSAGING_RESPONSE_CODE, "6");
+	assert_slice(f->span.name, "send");
+}
+
 static void addresses(void **state)
 {
 	struct fixture *f = *state;
@@ -822,6 +879,8 @@ int main(void)
 		cmocka_unit_test(messaging),
 		cmocka_unit_test(messaging_templates),
 		cmocka_unit_test(messages),
+		cmocka_unit_test(messaging_kafka),
+		cmocka_unit_test(messaging_errors),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(huge_text_is_cut_and_counted),
 		cmocka_unit_test(queries),

@@ -465,6 +465,26 @@ static void raise_policy(struct proto_engine *e, struct connection *c, enum plum
 	ask_policy(e, c);
 }
 
+/* Bytes up to `to` were not captured, and the parser knows its place behind them. */
+static bool stepped_over(struct proto_engine *e, struct connection *c, enum plumb_direction dir, uint64_t to, uint64_t time_ns)
+{
+	const struct proto_ops *ops = proto_get(c->protocol);
+	struct message *m = &e->result.message;
+	struct stream *s = &c->streams[dir];
+	struct extent at = extent_of(c, dir, s->next, to - s->next);
+
+	m->flags = 0;
+	m->nattrs = 0;
+	m->error_type[0] = 0;
+	if (!ops->missing || !ops->missing(c->parser, at.side, to - s->next, m))
+		return false;
+	at.end_ns = time_ns;
+	pairing_message(&e->pairing, c, dir, m, &at);
+	s->lost = false;
+	c->progress[dir].need_until = 0;
+	return true;
+}
+
 static void on_hole(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t from, uint64_t to, uint64_t time_ns)
 {
 	struct proto_engine *e = ctx;
@@ -474,6 +494,8 @@ static void on_hole(void *ctx, struct connection *c, enum plumb_direction dir, u
 		c->synced = false;
 		return;
 	}
+	if (stepped_over(e, c, dir, to, time_ns))
+		return;
 	if (s->cut)
 		raise_policy(e, c, dir);
 	uint64_t start = s->next < from ? s->next : from; /* of the message that was waiting for the rest, if any */

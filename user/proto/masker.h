@@ -28,6 +28,8 @@
  *   MQTT        heads, packet ids, lengths and `/+#` of topics, options, codes; properties become others of the same length
  *   AMQP        heads and ends of frames, classes and methods, lengths of texts and tables, flags, delivery tags (32 bits), reply codes, the size of a body; other numbers
  *               become zero
+ *   Kafka       lengths, numbers of elements, request keys and versions, the low three bytes of correlation ids, error codes, acknowledgements asked for, partitions up to
+ *               2^16; of batches lengths, format, low attributes and number of records below 2^24; other numbers become zero
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

@@ -24,6 +24,7 @@ struct mask_way {
 	uint8_t word_len; /* MASK_WORD once it is no word of the list */
 	bool begun;
 	char word[MASK_WORD];
+	uint64_t memory[10]; /* the protocol's own */
 };
 
 struct mask_conn {
@@ -32,7 +33,7 @@ struct mask_conn {
 	uint8_t to_server; /* direction of way 0 */
 	bool secure_asked; /* PostgreSQL: an answer of one byte is due */
 	uint8_t mysql, mysql_due; /* MySQL: what was seen, and the command whose response is due */
-	uint64_t memory[4];       /* the protocol's own */
+	uint64_t memory[16];      /* the protocol's own */
 	uint8_t methods_len, methods_at;
 	uint8_t methods[MASK_METHODS]; /* HTTP: of requests not answered yet */
 	struct mask_way ways[2];

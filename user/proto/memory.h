@@ -13,6 +13,7 @@
 struct proto_memory {
 	uint64_t used, max; /* bytes */
 	uint64_t refused;   /* times that there was not enough left */
+	void *kafka_topics; /* what all connections of Kafka share: kafka_topics.h. NULL while there is none */
 };
 
 /* As malloc and realloc; NULL beyond the budget or without memory, and then what `old` points to stays as it is. */

@@ -352,9 +352,12 @@ static int detect_startup(struct slice in)
 
 	if (fit != POSTGRES_WHOLE)
 		return fit == POSTGRES_SHORT ? DETECT_MORE : DETECT_NO;
-	if (code >> 16 == 3 && in.len > 8 && in.ptr[8] != 0 && !printable(slice_head(slice_from(in, 8), 1)))
-		return DETECT_NO;
-	return DETECT_CERTAIN;
+	if (code >> 16 != 3)
+		return DETECT_CERTAIN;
+	if (in.len == 8)
+		return DETECT_MORE;
+	/* Without a parameter the packet is over: what goes on there is a request of Kafka. */
+	return (in.ptr[8] == 0 ? total == 9 : printable(slice_head(slice_from(in, 8), 1))) ? DETECT_CERTAIN : DETECT_NO;
 }
 
 int postgres_detect(struct slice in, enum proto_side side)

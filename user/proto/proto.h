@@ -72,6 +72,11 @@ struct proto_ops {
 	 * resync() comes later, with them.
 	 */
 	void (*lost)(void *state, enum proto_side side);
+	/*
+	 * Optional: n bytes from where parse() would go on were not captured. True: they are of the message in progress, whose lengths tell where it goes on, so
+	 * nothing is lost but what they said; ret_message is an event of it, maybe its end. False: it is a loss.
+	 */
+	bool (*missing)(void *state, enum proto_side side, uint64_t n, struct message *ret_message);
 	size_t resync_keep; /* bytes that a message start may straddle */
 
 	/*

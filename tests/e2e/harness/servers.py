@@ -328,6 +328,51 @@ class Rabbitmq(Process):
             self.epmd.stop()
 
 
+KAFKA_CONFIG = """
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+log.dirs={folder}/data
+num.partitions=1
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+"""
+
+
+class Kafka(Process):
+    """A broker that is its own controller. What it needs is fetched by setup.sh. Takes some seconds to start."""
+
+    def __init__(self, folder):
+        java, jars = need("java", "default-jre-headless"), BUILD / "e2e/kafka"
+        if not (jars / ".pom").exists():
+            pytest.skip("Kafka was not fetched: run tests/e2e/setup.sh")
+        self.port = free_port()
+        config = folder / "server.properties"
+        config.write_text(KAFKA_CONFIG.format(folder=folder, port=self.port, controller=free_port()))
+        jvm = [java, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*"]
+        subprocess.run([*jvm, "kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", config], check=True, cwd=folder, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        super().__init__("kafka", [*jvm, "kafka.Kafka", config], folder, cwd=folder)
+        wait_until(self._ready, "Kafka that takes connections", 60, alive=self)
+
+    def _ready(self):
+        """Asks for the cluster's description: an answer without error, of one broker."""
+        ask = b"\0\x3c\0\0\0\0\0\7\0\5ready\0\0\0"
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as s:
+                s.sendall(len(ask).to_bytes(4, "big") + ask)
+                return b"127.0.0.1" in s.recv(500)
+        except OSError:
+            return False
+
+
 def _let_enter(folder):
     """pytest's temporary folders belong to root alone; another user must get through to this one."""
     for parent in [folder, *folder.parents]:

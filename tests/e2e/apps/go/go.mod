@@ -6,11 +6,13 @@ require (
 	github.com/bradfitz/gomemcache v0.0.0-20260422231931-4d751bb6e37c
 	github.com/eclipse/paho.mqtt.golang v1.4.2
 	github.com/go-sql-driver/mysql v1.7.1
-	github.com/gorilla/websocket v1.5.3
 	github.com/gocql/gocql v1.7.0
+	github.com/gorilla/websocket v1.5.3
 	github.com/jackc/pgx/v5 v5.5.5
 	github.com/nats-io/nats.go v1.28.0
 	github.com/rabbitmq/amqp091-go v1.9.0
+	github.com/twmb/franz-go v1.15.3
+	github.com/twmb/franz-go/pkg/kmsg v1.7.0
 	go.mongodb.org/mongo-driver v1.14.0
 	golang.org/x/net v0.17.0
 	google.golang.org/grpc v1.58.3
@@ -23,10 +25,11 @@ require (
 	github.com/hailocab/go-hostpool v0.0.0-20160125115350-e80d13ce29ed // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20221227161230-091c0ba34f0a // indirect
-	github.com/klauspost/compress v1.16.5 // indirect
+	github.com/klauspost/compress v1.16.7 // indirect
 	github.com/montanaflynn/stats v0.0.0-20171201202039-1bf9dbcd8cbe // indirect
 	github.com/nats-io/nkeys v0.4.4 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
+	github.com/pierrec/lz4/v4 v4.1.18 // indirect
 	github.com/xdg-go/pbkdf2 v1.0.0 // indirect
 	github.com/xdg-go/scram v1.1.2 // indirect
 	github.com/xdg-go/stringprep v1.0.4 // indirect
