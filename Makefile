@@ -214,4 +214,4 @@ $(B)/tests/%: tests/%.c $(B)/libplumb.a
 	$(say) TEST $<
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -MMD -MP -o $@ $< $(filter %.o,$^) $(B)/libplumb.a $(ALL_LDLIBS) -lcmocka
 
--include $(LIB_OBJ:.o=.d) $(BIN_OBJ:.o=.d) $(BPF_SRC:bpf/%.bpf.c=$(B)/bpf/%.bpf.d) $(UNIT:=.d) $(FUZZ:=.d)
+-include $(LIB_OBJ:.o=.d) $(BIN_OBJ:.o=.d) $(BPF_SRC:bpf/%.bpf.c=$(B)/bpf/%.bpf.d) $(UNIT:=.d) $(FUZZ:=.d) $(wildcard $(B)/obj/tests/*/*.d)
