@@ -492,7 +492,7 @@ static void survives(void **state)
 	s->run(&usual);
 	if (usual.failed)
 		fail_msg("%s: fails with all memory there is: %s", s->name, usual.said);
-	assert_true(usual.good > 0);
+	assert_true(usual.good > 0 || s->recording); /* what begins as another protocol is not found by itself */
 	for (int rest = 0; rest < 2; rest++)
 		for (n[rest] = 1; !run_one(s, n[rest], rest, &usual); n[rest]++)
 			;

@@ -68,7 +68,7 @@ static bool body_fits(const struct kafka_request *r, struct slice in, uint32_t l
 		switch (kafka_walk_step(&w, r->api->request, slice_head(in, left), left, &f)) {
 		case KAFKA_BAD: return false;
 		case KAFKA_MORE: return true;
-		case KAFKA_END: *ret_whole = r->api->request[0] != '\0'; return true;
+		case KAFKA_END: *ret_whole = r->api->request[0] != '\0' && left == 0; return true;
 		case KAFKA_FIELD: break;
 		}
 		uint64_t step = f.consumed + f.skip + (f.role == 'R' ? (uint64_t)f.number : 0);
