@@ -170,9 +170,9 @@ static void refuses_common_bytes(void **state)
 #define SAMPLE_OF(own, what, text) { what, { (const uint8_t *)(text), sizeof(text) - 1 }, DETECT_MORE, own }
 	/* memcached's get is also Redis' inline GET. */
 	static const struct { const char *what; struct slice bytes; int most; const char *own; } samples[] = {
-		SAMPLE("TLS ClientHello", "\x16\x03\x01\x00\x7a\x01\x00\x00\x76\x03\x03 0123456789abcdef0123456789abcde\x20 0123456789abcdef0123456789abcde"
+		SAMPLE_OF("tls", "TLS ClientHello", "\x16\x03\x01\x00\x7a\x01\x00\x00\x76\x03\x03 0123456789abcdef0123456789abcde\x20 0123456789abcdef0123456789abcde"
 		       "\x00\x04\x13\x01\x13\x02\x01\x00\x00\x29\x00\x00\x00\x10\x00\x0e\x00\x00\x0b" "example.org\x00\x2b\x00\x03\x02\x03\x04\x00\x0a\x00\x04\x00\x02\x00\x1d"),
-		SAMPLE("TLS ServerHello", "\x16\x03\x03\x00\x46\x02\x00\x00\x42\x03\x03 0123456789abcdef0123456789abcde\x00\x13\x01\x00\x00\x1a\x00\x2b\x00\x02\x03\x04"),
+		SAMPLE_OF("tls", "TLS ServerHello", "\x16\x03\x03\x00\x46\x02\x00\x00\x42\x03\x03 0123456789abcdef0123456789abcde\x00\x13\x01\x00\x00\x1a\x00\x2b\x00\x02\x03\x04"),
 		SAMPLE("TLS data", "\x17\x03\x03\x00\x20" "0123456789abcdef0123456789abcdef"),
 		SAMPLE_OF("http2", "HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"),
 		SAMPLE_OF("http2", "HTTP/2 settings", "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"),

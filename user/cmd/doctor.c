@@ -57,6 +57,7 @@ static int print_protocols(void)
 #define families_MESSAGING "MESSAGING"
 #define families_WEBSOCKET "WEBSOCKET"
 #define families_NONE "-"
+#define families_TLS "TLS"
 #include "../../bpf/abi/protocols.def"
 #undef PROTOCOL
 #undef T

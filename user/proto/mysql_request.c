@@ -118,6 +118,7 @@ static enum parse_status parse_login(struct mysql_state *s, const struct mysql_p
 		return PARSE_BAD;
 	if (p->len == LOGIN_USER && flags & MYSQL_SSL) {
 		ret->message.flags |= MESSAGE_SWITCH;
+		ret->message.next = PLUMB_PROTO_TLS;
 		return mysql_oneway(ret, in, total);
 	}
 	s->agreed = s->offers ? flags & s->offers : flags;

@@ -572,9 +572,9 @@ static enum parse_status nats_parse(void *state, enum proto_side side, struct sl
 	if (leaves(s, side, in)) {
 		if (in.len < 2)
 			return PARSE_NEED_MORE;
-		ret->consumed = in.len;
 		oneway(&ret->message);
 		ret->message.flags |= MESSAGE_BEGIN | MESSAGE_END | MESSAGE_SWITCH;
+		ret->message.next = PLUMB_PROTO_TLS;
 		return PARSE_MESSAGE;
 	}
 	if (s->in_line[side]) {

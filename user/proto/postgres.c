@@ -663,8 +663,10 @@ static enum parse_status parse_negotiation(struct postgres_state *s, struct slic
 	if (answer != 'N' && answer != s->negotiating)
 		return PARSE_BAD;
 	s->negotiating = 0;
-	if (answer != 'N')
+	if (answer != 'N') {
 		ret->message.flags |= MESSAGE_SWITCH;
+		ret->message.next = answer == 'S' ? PLUMB_PROTO_TLS : PLUMB_PROTO_NONE;
+	}
 	return oneway(ret, in, 1);
 }
 

@@ -363,6 +363,29 @@ static void semconv_websocket(struct semconv *s)
 	put_str(s, ATTR_NETWORK_PROTOCOL_NAME, SLICE_LIT("websocket"));
 }
 
+/* --- TLS handshakes: attributes as in https://opentelemetry.io/docs/specs/semconv/registry/attributes/tls/; no span is defined there --- */
+
+static void semconv_tls(struct semconv *s)
+{
+	struct authority a;
+
+	s->span->name = SLICE_LIT("TLS handshake");
+	PASS(s, ATTR_TLS_PROTOCOL_VERSION, ATTR_TLS_CIPHER, ATTR_TLS_ESTABLISHED, ATTR_TLS_RESUMED, ATTR_TLS_NEXT_PROTOCOL, ATTR_TLS_SERVER_NOT_AFTER, ATTR_TLS_CLIENT_NEXT_PROTOCOLS);
+	put_error(s, exchange_error(s));
+	put_str(s, ATTR_NETWORK_PROTOCOL_NAME, SLICE_LIT("tls"));
+	/* The name that the client asks for, and where it has connected to. */
+	url_parse_authority(in_str(s, ATTR_RAW_HOST), &a);
+	struct slice peer = put_peer(s);
+	const struct endpoint *end = is_server_end(s) ? &s->x->ends.local : &s->x->ends.remote;
+	if (!a.host.len) {
+		put_server_socket(s, peer);
+		return;
+	}
+	put_str(s, ATTR_SERVER_ADDRESS, a.host);
+	if (end->port && s->x->ends.family != AF_UNIX)
+		put_int(s, ATTR_SERVER_PORT, end->port);
+}
+
 /* --- Databases: https://opentelemetry.io/docs/specs/semconv/database/database-spans/ --- */
 
 /*
@@ -620,6 +643,7 @@ void semconv_apply(struct semconv *s)
 	case PROTO_FAMILY_RPC: semconv_rpc(s); break;
 	case PROTO_FAMILY_MESSAGING: semconv_messaging(s); break;
 	case PROTO_FAMILY_WEBSOCKET: semconv_websocket(s); break;
+	case PROTO_FAMILY_TLS: semconv_tls(s); break;
 	case PROTO_FAMILY_NONE:
 		s->span->name = slice_str(s->protocol);
 		put_error(s, exchange_error(s));
