@@ -29,7 +29,8 @@ def ends(spans, driver_pid, port):
     """
     mine = sorted((s for s in spans if s.pid == driver_pid and s["server.port"] == port), key=lambda s: s.start_ns)
     theirs = {s.parent_id: s for s in spans if s.pid != driver_pid and s.kind == SERVER and s["server.port"] == port}
-    left = [s for s in mine if s["error.type"] == "connection_closed" and s["messaging.operation.name"] in BACKGROUND | {"poll", "find_coordinator"}]
+    left = [s for s in mine if (s["error.type"] == "connection_closed" or s["plumb.incomplete"] == "unanswered")
+            and s["messaging.operation.name"] in BACKGROUND | {"poll", "find_coordinator"}]
     mine = [s for s in mine if s not in left]
     for s in left:
         theirs.pop(s.span_id, None)
