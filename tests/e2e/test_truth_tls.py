@@ -33,7 +33,7 @@ def plan_of(version, count, **more):
 
 PLAN = (plan_of("1.3", 11) + plan_of("1.2", 7) + plan_of("1.3", 5, offers=["h2", "http/1.1"]) + plan_of("1.2", 3, offers=["http/1.1"]) + plan_of("1.3", 3, trust=False)
         + plan_of("1.2", 5, trust=False))
-RESUMED = plan_of("1.2", 3, resume=True) + plan_of("1.3", 2, resume=True)
+RESUMED = plan_of("1.2", 3, resume=True, offers=["http/1.1"]) + plan_of("1.3", 2, resume=True, offers=["h2", "http/1.1"])  # as those that they resume
 
 
 def drive(start, language, server, folder, plan):
