@@ -541,8 +541,8 @@ static void nonsense_resyncs_or_is_given_up(void **state)
 	/* No protocol at all: costs nothing soon. */
 	fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
 	for (int i = 0; i < 11; i++) {
-		io(&f, PLUMB_EGRESS, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x91\x92\x93", 14, 14);
-		io(&f, PLUMB_INGRESS, "\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03\x91\x92\x93", 14, 14);
+		io(&f, PLUMB_EGRESS, "\x17\x03\x03\x02\x00\x01\x00\x01\xfc\x03\x03\x91\x92\x93", 14, 14); /* TLS, long begun */
+		io(&f, PLUMB_INGRESS, "\x17\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03\x91\x92\x93", 14, 14);
 	}
 	proto_engine_counts(f.engine, &n);
 	assert_int_equal(n.opaque, 1);
