@@ -103,8 +103,10 @@ static enum parse_status parse_envelope(struct cassandra_state *s, enum proto_si
 		return PARSE_MESSAGE;
 	if (head > CASSANDRA_HEAD)
 		body = slice_make(in.ptr + CASSANDRA_HEAD, head - CASSANDRA_HEAD);
+	/* Segments are compressed as a whole, and the room for what comes out of a body is theirs. */
+	bool segments = w->framing == CASSANDRA_SEGMENTS || w->framing == CASSANDRA_LZ4_SEGMENTS;
 	if (h.flags & CASSANDRA_COMPRESSED && body.len)
-		known = cassandra_inflate_body(s, side, body, head == total, &body);
+		known = !segments && cassandra_inflate_body(s, side, body, head == total, &body);
 	m->flags = MESSAGE_BEGIN;
 	if (!(side == PROTO_TO_SERVER ? cassandra_read_request(s, &h, body, known, m) : cassandra_read_response(s, &h, body, known, m)))
 		return PARSE_BAD;

@@ -156,7 +156,7 @@ static bool methods_fit(struct slice in)
 /* So short that only both directions tell, or the port. */
 static int socks5_detect(struct slice in, enum proto_side side)
 {
-	if (in.ptr[0] != VERSION)
+	if (in.len > 0 && in.ptr[0] != VERSION)
 		return DETECT_NO;
 	if (in.len < 2)
 		return DETECT_MORE;
