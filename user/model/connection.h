@@ -67,6 +67,7 @@ struct progress {
 	bool until_close;
 	bool switch_after;         /* MESSAGE_SWITCH takes effect when the message ends */
 	uint16_t next;             /* message.next of that */
+	uint16_t foreword;         /* bytes of a proxy's header in front of what is offered again (redo) */
 	bool refused;              /* the request has no exchange because of a limit */
 };
 

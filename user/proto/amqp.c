@@ -141,7 +141,7 @@ static enum parse_status parse_header(struct amqp_conn *c, enum proto_side side,
 		return status;
 	if (!amqp_properties_read(payload, f->size, &p) || p.size > INT64_MAX)
 		return PARSE_BAD;
-	struct amqp_channel *ch = amqp_channel_get(c, f->channel);
+	struct amqp_channel *ch = amqp_channel_find(c, f->channel);
 	if (!ch || !due(c, &ch->body[side], side, false))
 		return amqp_pass(ret, in, whole);
 	struct amqp_body *b = &ch->body[side];
@@ -173,7 +173,7 @@ static enum parse_status parse_body(struct amqp_conn *c, enum proto_side side, c
 
 	if (!f->channel || f->size > AMQP_BODY_MAX)
 		return PARSE_BAD;
-	struct amqp_channel *ch = amqp_channel_get(c, f->channel);
+	struct amqp_channel *ch = amqp_channel_find(c, f->channel);
 	if (!ch || !due(c, &ch->body[side], side, true))
 		return amqp_pass(ret, in, whole);
 	struct amqp_body *b = &ch->body[side];

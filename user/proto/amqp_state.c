@@ -3,7 +3,7 @@
 
 #include "lib/hash.h"
 
-enum { CHANNELS_FIRST = 8, CHANNELS_MAX = 4096, PROBE_MIX = 40503 };
+enum { CHANNELS_FIRST = 8, CHANNELS_MAX = 4096 };
 
 struct amqp_conn *amqp_conn_new(struct proto_memory *memory)
 {
@@ -35,9 +35,9 @@ void amqp_conn_free(struct amqp_conn *c)
 
 /* --- channels: never removed, so a place that is free ends the search --- */
 
-static struct amqp_channel **place(struct amqp_channel **table, uint32_t n, uint16_t id)
+static struct amqp_channel **place(const struct amqp_conn *c, struct amqp_channel **table, uint32_t n, uint16_t id)
 {
-	uint32_t at = (uint32_t)id * PROBE_MIX & (n - 1);
+	uint32_t at = (uint32_t)hash_bytes(&id, sizeof(id), (uintptr_t)c) & (n - 1); /* who chooses the ids does not know where we are */
 
 	while (table[at] && table[at]->id != id)
 		at = (at + 1) & (n - 1);
@@ -57,16 +57,18 @@ static bool grow(struct amqp_conn *c)
 	memset(table, 0, n * sizeof(struct amqp_channel *));
 	for (uint32_t i = 0; i < c->nchannels; i++)
 		if (c->channels[i])
-			*place(table, n, c->channels[i]->id) = c->channels[i];
+			*place(c, table, n, c->channels[i]->id) = c->channels[i];
 	proto_memory_put(c->memory, c->channels);
 	c->channels = table;
 	c->nchannels = n;
 	return true;
 }
 
+struct amqp_channel *amqp_channel_find(struct amqp_conn *c, uint16_t id) { return c->nchannels ? *place(c, c->channels, c->nchannels, id) : NULL; }
+
 struct amqp_channel *amqp_channel_get(struct amqp_conn *c, uint16_t id)
 {
-	struct amqp_channel *ch = c->nchannels ? *place(c->channels, c->nchannels, id) : NULL;
+	struct amqp_channel *ch = amqp_channel_find(c, id);
 
 	if (ch)
 		return ch;
@@ -76,7 +78,7 @@ struct amqp_channel *amqp_channel_get(struct amqp_conn *c, uint16_t id)
 		return NULL;
 	memset(ch, 0, sizeof(*ch));
 	ch->id = id;
-	*place(c->channels, c->nchannels, id) = ch;
+	*place(c, c->channels, c->nchannels, id) = ch;
 	c->used++;
 	return ch;
 }

@@ -97,6 +97,8 @@ struct amqp_conn *amqp_conn_new(struct proto_memory *memory); /* NULL without me
 void amqp_conn_free(struct amqp_conn *c);
 /* Made if it is not known; NULL without memory. */
 struct amqp_channel *amqp_channel_get(struct amqp_conn *c, uint16_t id);
+/* NULL: nothing was said on it. */
+struct amqp_channel *amqp_channel_find(struct amqp_conn *c, uint16_t id);
 /* It is closed: what opens by its id is another one. */
 void amqp_channel_clear(struct amqp_conn *c, struct amqp_channel *ch);
 void amqp_channel_queue(struct amqp_conn *c, struct amqp_channel *ch, struct slice queue);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/amqp_wire.h"
 
+#define TAG_MAX ((UINT64_C(1) << 46) - 1) /* of a delivery: so many fit a key, and no channel lives to see as many */
+
 enum { ID_BYTES = 4 };
 
 /*
@@ -151,7 +153,10 @@ static void take_argument(struct walk *w, char what, struct amqp_fields *f)
 	case 'r': f->code = (uint16_t)take_number(w, 2); break;
 	case 'i': f->class_id = (uint16_t)take_number(w, 2); break;
 	case 'j': f->method_id = (uint16_t)take_number(w, 2); break;
-	case 'd': f->tag = take_number(w, 8); break;
+	case 'd':
+		f->tag = take_number(w, 8);
+		w->bad |= f->tag >= TAG_MAX;
+		break;
 	case 'B': f->bits = (uint8_t)take_number(w, 1); break;
 	default: w->bad = true;
 	}

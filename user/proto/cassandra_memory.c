@@ -68,6 +68,8 @@ void cassandra_memory_prepare(struct cassandra_memory *m, uint16_t stream, struc
 	else
 		drop(m, i);
 	struct cassandra_statement *s = &m->statements[i];
+	while (text.len && text.ptr[0] <= ' ') /* once, and not with each use */
+		text = slice_from(text, 1);
 	text = slice_head(text, CASSANDRA_STATEMENT_TEXT);
 	if (!text.len || !proto_memory_room(m->budget, &s->text, &s->room, (uint16_t)text.len))
 		return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a Cassandra client asks: see cassandra.c. Values are stepped over. */
+#include "lib/sql_lex.h"
 #include "proto/cassandra_state.h"
 
 enum { VALUES = 1, PAGE_SIZE = 4, VALUES_MAX = 1024, PARTS_MAX = 1024, KEYSPACE_OF_PREPARE = 1 };
@@ -174,6 +175,7 @@ struct batch {
 	const char *operation; /* of all, NULL if they differ */
 	bool same;             /* all texts are */
 	bool unknown;          /* the text of one is */
+	bool open;             /* the text so far does not end where a statement does: what came behind it would be read as something else */
 	unsigned n;            /* texts */
 };
 
@@ -190,6 +192,21 @@ static const char *batch_operation(struct slice text)
 			return known[i].operation;
 	}
 	return NULL;
+}
+
+/* Cut, or within a literal. */
+static bool ends_open(struct slice text)
+{
+	struct sql_lex l;
+	struct sql_token t;
+
+	sql_lex_init(&l, text, SQL_CQL);
+	do {
+		t = sql_lex_next(&l);
+		if (t.open)
+			return true;
+	} while (t.kind != SQL_END);
+	return text.len >= CASSANDRA_STATEMENT_TEXT;
 }
 
 static void batch_put(struct cassandra_memory *y, struct slice text)
@@ -210,13 +227,17 @@ static void batch_add(struct batch *b, struct slice text)
 		b->operation = batch_operation(text);
 		b->first = text;
 		batch_put(b->memory, text);
+		b->open = ends_open(text);
 		return;
 	}
-	if (b->operation != batch_operation(text))
+	if (b->operation && b->operation != batch_operation(text))
 		b->operation = NULL;
 	b->same = b->same && slice_eq(text, b->first);
+	if (b->open || b->memory->batch_len == CASSANDRA_BATCH_TEXT)
+		return;
 	batch_put(b->memory, SLICE_LIT("; "));
 	batch_put(b->memory, text);
+	b->open = ends_open(text);
 }
 
 /* <kind><string_or_id><n>[name_1]<value_1>... False: it is not all there. */

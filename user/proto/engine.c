@@ -430,8 +430,9 @@ static size_t on_bytes(void *ctx, struct connection *c, enum plumb_direction dir
 {
 	struct proto_engine *e = ctx;
 	bool drop = false;
-	size_t from = 0; /* behind a proxy's header */
+	size_t from = c->progress[dir].foreword; /* behind a proxy's header */
 
+	c->progress[dir].foreword = 0;
 	if (pairing_has_early(&e->pairing, time_ns))
 		pairing_tick(&e->pairing, time_ns);
 	if (c->phase == CONNECTION_OPAQUE)
@@ -444,6 +445,7 @@ static size_t on_bytes(void *ctx, struct connection *c, enum plumb_direction dir
 			return drop || from == in.len ? in.len : 0;
 		if (waiting(c, other(dir)).len) {
 			c->redo = true; /* they came first */
+			c->progress[dir].foreword = (uint16_t)from;
 			return 0;
 		}
 	}
@@ -473,9 +475,7 @@ static bool stepped_over(struct proto_engine *e, struct connection *c, enum plum
 	struct stream *s = &c->streams[dir];
 	struct extent at = extent_of(c, dir, s->next, to - s->next);
 
-	m->flags = 0;
-	m->nattrs = 0;
-	m->error_type[0] = 0;
+	*m = (struct message){ .kind = MESSAGE_REQUEST };
 	if (!ops->missing || !ops->missing(c->parser, at.side, to - s->next, m))
 		return false;
 	at.end_ns = time_ns;

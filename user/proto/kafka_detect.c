@@ -158,10 +158,14 @@ static bool is_request(const struct kafka_memory *m, struct slice in)
 		return false;
 	struct slice client = slice_make(in.ptr + KAFKA_HEAD, len);
 	bool same = m->asked && slice_eq(client, kafka_text_slice(&m->client));
+	bool next = r.correlation - m->correlation - 1 < RESYNC_DISTANCE;
+	/* Before the costly look: what can only be refused behind it. */
+	if (same ? !len && !next : m->asked && (len < 3 || r.correlation > CORRELATION_MAX))
+		return false;
 	if (!printable(client) || !body_fits(&r, slice_from(in, behind), r.size + KAFKA_SIZE_BYTES - (uint32_t)behind, &whole) || !ends_well(&r, in))
 		return false;
 	if (same)
-		return len || r.correlation - m->correlation - 1 < RESYNC_DISTANCE;
+		return len || next;
 	if (whole)
 		return (len >= 3 || !m->asked) && r.correlation <= CORRELATION_MAX && ends_surely(&r, in);
 	return !m->asked && len >= 3;

@@ -79,7 +79,7 @@ static uint8_t in_head(struct mask_way *y, uint8_t b)
 	}
 	if (at < 4) {
 		y->part |= (uint64_t)b << 8 * at;
-		return at == 3 && (b >= HIGH || y->part < MONGODB_HEAD || y->part > MONGODB_LENGTH_MAX) ? lose(y) : b;
+		return at == 3 && (b >= HIGH || y->part <= MONGODB_HEAD || y->part > MONGODB_LENGTH_MAX) ? lose(y) : b;
 	}
 	if (at < 12) {
 		if (at >= 8 && b != 0 && b != 0xff)

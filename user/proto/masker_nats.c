@@ -39,7 +39,7 @@ static void line_begin(struct mask_way *y)
 static uint8_t line_end(struct mask_way *y)
 {
 	uint64_t total = y->number, headers = y->part;
-	bool data = y->type & KIND_SIZED && y->flags & SIZED && total <= NATS_PAYLOAD_MAX, head = y->type & KIND_HEADED && headers <= total;
+	bool data = y->type & KIND_SIZED && y->flags & SIZED && total <= NATS_PAYLOAD_MAX, head = y->type & KIND_HEADED && headers && headers <= total;
 
 	line_begin(y);
 	if (!data)
@@ -144,7 +144,7 @@ static uint8_t in_headers(struct mask_way *y, uint8_t b)
 		return b;
 	}
 	if (y->flags & SIZED)
-		return b >= '0' && b <= '9' && y->digits++ < 3 ? b : 'x';
+		return b >= '0' && b <= '9' && y->digits < 3 && y->digits++ < 3 ? b : 'x';
 	return word_feed(y, b, version) ? b : 'x';
 }
 

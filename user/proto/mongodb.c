@@ -185,6 +185,8 @@ static void reply_content(struct mongodb_state *s, const struct current *c, cons
 
 	if (content->opaque) {
 		message_add_str(m, ATTR_PLUMB_INCOMPLETE, SLICE_LIT("compressed"));
+		s->stream_rows_known = false;
+		s->stream_rows = 0;
 		return;
 	}
 	mongodb_reply_read(content->opcode, content->body, content->len, (enum mongodb_due)c->due, r);

@@ -2,6 +2,8 @@
 /* What a request says: see mongodb_wire.h. */
 #include "proto/mongodb_wire.h"
 
+enum { MEMBERS_MAX = 256 }; /* of a command: no driver sends as many, and each is looked for among names */
+
 /* Of every command, and of no use to who reads a statement. */
 static bool passed_over(struct slice name)
 {
@@ -134,14 +136,18 @@ static void read_document(struct reading *r, struct slice in, uint64_t room)
 {
 	struct bson_element e;
 	struct bson b;
-	bool first = true;
 	enum bson_step step = BSON_BAD;
+	unsigned n = 0;
 
 	mongodb_text_add(r->text, SLICE_LIT("{"));
 	if (bson_open(in, room, &b))
-		for (; (step = bson_next(&b, &e)) == BSON_ELEMENT; first = false)
-			first ? read_command(r, &e) : read_member(r, &e);
+		for (; n < MEMBERS_MAX && (step = bson_next(&b, &e)) == BSON_ELEMENT; n++)
+			n == 0 ? read_command(r, &e) : read_member(r, &e);
 	r->text->full |= step != BSON_END;
+	if (n == MEMBERS_MAX) {
+		r->many_unknown = true;
+		r->request->batch = 0;
+	}
 }
 
 static void end_statement(struct reading *r)

@@ -290,7 +290,7 @@ static bool ack_fits(struct slice body, const struct mqtt_head *h)
 	uint32_t length;
 	size_t at = 3;
 
-	if (body.len >= 2 && load_be16(body.ptr) == 0)
+	if ((body.len >= 2 && load_be16(body.ptr) == 0) || h->len > MQTT_LOOK)
 		return false;
 	if (h->len <= 3 || body.len < h->len)
 		return h->len <= MQTT_LOOK;
@@ -303,7 +303,7 @@ static bool connack_fits(struct slice body, const struct mqtt_head *h)
 	uint32_t length;
 	size_t at = 2;
 
-	if (body.len && body.ptr[0] > 1)
+	if ((body.len && body.ptr[0] > 1) || h->len > MQTT_LOOK)
 		return false;
 	if (h->len == 2)
 		return body.len < 2 || body.ptr[1] <= 5;

@@ -267,8 +267,11 @@ static void answer_add(const struct piece *p, struct message *m, uint64_t key)
 		if (p->headers.status >= 400 && p->headers.status != 404) /* nothing there is an answer */
 			error_set(m, status);
 	} else if (p->headers.service_error.len) {
-		string_add(m, ATTR_MESSAGING_RESPONSE_CODE, p->headers.service_error);
-		error_set(m, p->headers.service_error);
+		/* Services choose their codes, and a word that anybody may choose is no name of a series. */
+		uint64_t unused;
+		code = slice_u64(p->headers.service_error, &unused) && p->headers.service_error.len <= 8 ? p->headers.service_error : SLICE_LIT("_OTHER");
+		string_add(m, ATTR_MESSAGING_RESPONSE_CODE, code);
+		error_set(m, code);
 	} else if (nats_api_error(slice_from(p->payload, (size_t)p->line.headers), &code, &number, &text)) {
 		string_add(m, ATTR_MESSAGING_RESPONSE_CODE, code);
 		string_add(m, ATTR_RAW_STATUS_MESSAGE, text);

@@ -1003,7 +1003,7 @@ void pairing_switch(struct pairing *p, struct connection *c, uint16_t next, uint
 	}
 	for (x = c->first; x; x = after) {
 		after = x->next;
-		if (!x->keyed)
+		if (!x->keyed || x->protocol != next)
 			give_up(p, x, time_ns);
 	}
 	for (int d = 0; d < 2; d++)

@@ -130,8 +130,10 @@ static enum parse_status parse_alert(struct tls_state *st, enum proto_side side,
 	const char *name = "encrypted_alert"; /* before both have finished none is expected */
 
 	if (s->record == 2) {
-		if (in.len < RECORD_HEAD + 2)
+		if (in.len < RECORD_HEAD + 2) {
+			s->record = 0; /* not begun: a message may go on behind it */
 			return need(RECORD_HEAD + 2, ret);
+		}
 		if (in.ptr[RECORD_HEAD] != FATAL)
 			return pass_record(s, ret);
 		name = tls_alert_name(in.ptr[RECORD_HEAD + 1]);
@@ -229,6 +231,8 @@ static enum parse_status parse_compression(struct tls_state *st, enum proto_side
 	struct tls_side *s = &st->side[side];
 	size_t methods = side == PROTO_TO_SERVER ? 1u + in.ptr[0] : 0, n = methods + 2;
 
+	if (methods > s->record)
+		return PARSE_BAD;
 	if (methods == s->message) { /* a hello without extensions */
 		if (in.len < methods)
 			return need(methods, ret);

@@ -75,8 +75,9 @@ bool x509_not_after(struct slice c, char ret_time[X509_TIME_LEN])
 	uint8_t tag;
 	size_t at = 0, content, len;
 
-	if (!enter(c, &at, SEQUENCE) || !enter(c, &at, SEQUENCE))
-		return false;
+	for (int i = 0; i < 2; i++) /* the certificate, and what of it is signed */
+		if (!enter(c, &at, SEQUENCE))
+			return false;
 	(void)pass(c, &at, VERSION);
 	/* serial number, algorithm, issuer; then from when on it is valid, and until when */
 	if (!pass(c, &at, INTEGER) || !pass(c, &at, SEQUENCE) || !pass(c, &at, SEQUENCE) || !enter(c, &at, SEQUENCE))
