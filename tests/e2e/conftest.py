@@ -8,7 +8,7 @@ import pytest
 
 from harness import servers
 from harness.plumb import PLUMB, Plumb, missing_rights
-from harness.process import Process
+from harness.process import Process, connections, wait_until
 
 
 def pytest_configure(config):
@@ -71,29 +71,60 @@ def session_server(kind):
         shutil.rmtree(path, ignore_errors=True)
 
 
+def resting(server):
+    """A server of the session, once it is done with the clients of earlier tests: what one has left with it is read and answered after it is gone."""
+    wait_until(lambda: not connections(server.port), "end of earlier clients' connections", alive=server)
+    return server
+
+
 @pytest.fixture(scope="session")
-def postgres():
+def postgres_of_session():
     yield from session_server(servers.Postgres)
 
 
+@pytest.fixture
+def postgres(postgres_of_session):
+    return resting(postgres_of_session)
+
+
 @pytest.fixture(scope="session")
-def mariadb():
+def mariadb_of_session():
     yield from session_server(servers.Mariadb)
 
 
+@pytest.fixture
+def mariadb(mariadb_of_session):
+    return resting(mariadb_of_session)
+
+
 @pytest.fixture(scope="session")
-def cassandra():
+def cassandra_of_session():
     yield from session_server(servers.Cassandra)
 
 
+@pytest.fixture
+def cassandra(cassandra_of_session):
+    return resting(cassandra_of_session)
+
+
 @pytest.fixture(scope="session")
-def rabbitmq():
+def rabbitmq_of_session():
     yield from session_server(servers.Rabbitmq)
 
 
+@pytest.fixture
+def rabbitmq(rabbitmq_of_session):
+    return resting(rabbitmq_of_session)
+
+
 @pytest.fixture(scope="session")
-def kafka():
+def kafka_of_session():
     yield from session_server(servers.Kafka)
+
+
+@pytest.fixture
+def kafka(kafka_of_session):
+    return resting(kafka_of_session)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ REPO = Path(__file__).resolve().parents[3]
 BUILD = REPO / "build"
 APPS = REPO / "tests/e2e/apps"
 DEADLINE_S = 30
+TIME_WAIT, LISTEN = "06", "0A"  # /proc/net/tcp's st
 
 
 def wait_until(condition, what, timeout_s=DEADLINE_S, alive=None):
@@ -40,6 +41,12 @@ def accepts(port):
         return True
     except OSError:
         return False
+
+
+def connections(port):
+    """How many connections a server at this port still has a descriptor of, or bytes to read from."""
+    lines = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    return sum(int(f[1].rpartition(":")[2], 16) == port and f[3] not in (LISTEN, TIME_WAIT) for f in lines)
 
 
 def find_program(name, *more):
