@@ -100,8 +100,8 @@ def check(folder, whole, truth, count):
         recording.write(folder / "lossy.plumb", head, [r for i, r in enumerate(records) if i not in lost])
         right, marked, wrong = judge(folder / "lossy.plumb", truth)
         said.append(f"{len(lost)} of {len(data)} records lost: {right} right, {marked} marked, {len(wrong)} wrong: {wrong[:5]}")
-        # Where many records go at once there may be nothing left that tells. A lone one is told, but for very few: in some sixty runs two exchanges were wrong and not marked.
-        assert len(wrong) <= (right // 200 if seed % 2 else right // 1000), "\n".join(said)
+        # Where many records go at once there may be nothing left that tells. A lone one is always told.
+        assert len(wrong) <= (right // 200 if seed % 2 else 0), "\n".join(said)
         assert right + marked >= count - count // 8 and right >= count // 2, "\n".join(said)
 
 

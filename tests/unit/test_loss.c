@@ -280,6 +280,32 @@ static void one_loss_is_over_soon(void **state)
 	}
 }
 
+/* The end of an answer, the whole of the next one: no hole is told before another answer comes, which is not the second request's. */
+static void an_answer_is_lost_behind_another(void **state)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0001\r\n", tail[] = "0\r\n\r\n";
+	struct fixture f;
+
+	(void)state;
+	begin(&f, HTTP, 3, 0);
+	send_messages(&f, PLUMB_EGRESS, 1, true);
+	send_messages(&f, PLUMB_INGRESS, 1, true);
+	send_messages(&f, PLUMB_EGRESS, 1, true);
+	f.at[PLUMB_INGRESS][f.got++] = f.offset[PLUMB_INGRESS];
+	record(&f, PLUMB_INGRESS, head, sizeof(head) - 1, false);
+	record(&f, PLUMB_INGRESS, tail, sizeof(tail) - 1, true);
+	send_messages(&f, PLUMB_EGRESS, 1, true);
+	f.loss = 1000;
+	send_messages(&f, PLUMB_INGRESS, 1, true);
+	f.loss = 0;
+	send_messages(&f, PLUMB_EGRESS, 1, true);
+	send_messages(&f, PLUMB_INGRESS, 1, true);
+	end(&f);
+	assert_int_equal(f.right, 2);
+	assert_int_equal(f.marked, 2);
+	assert_int_equal(f.wrong + f.errors, 0);
+}
+
 /* The end of a wait is no failure either where the answer may have been lost. */
 static void a_lost_answer_is_no_timeout(void **state)
 {
@@ -309,6 +335,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pairs_are_right_or_marked),
 		cmocka_unit_test(one_loss_is_over_soon),
+		cmocka_unit_test(an_answer_is_lost_behind_another),
 		cmocka_unit_test(a_lost_answer_is_no_timeout),
 	};
 	return cmocka_run_group_tests_name("loss", tests, NULL, NULL);

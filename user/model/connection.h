@@ -77,6 +77,13 @@ enum connection_phase {
 	CONNECTION_OPAQUE,  /* no protocol matched, or it switched to one that is not parsed: counted, not parsed */
 };
 
+/* Where bytes were lost of which the next response tells. */
+enum response_loss {
+	RESPONSE_LOSS_NONE,
+	RESPONSE_LOSS_BEHIND, /* from within a response in progress: whole ones may have followed it */
+	RESPONSE_LOSS_HEAD,   /* from where one was to begin */
+};
+
 struct connection {
 	uint64_t sock;
 	struct process *process; /* refcounted; NULL unknown (pcap) */
@@ -101,7 +108,7 @@ struct connection {
 	uint32_t early;          /* of these, responses whose request may still be on its way */
 	uint32_t ghosts;         /* unanswered requests younger than the list that got no exchange because of a limit */
 	bool synced;             /* no request can have been missed: a response without request is early, not alone */
-	bool response_lost;      /* bytes from where a response was to begin; until the next one begins */
+	uint8_t response_loss;   /* enum response_loss; until the next one begins */
 	bool pipelines;          /* the client was seen sending a request before the previous one was answered */
 	bool may_overlap;        /* as overlaps, until the oldest of them is answered, or its answer turns out to be lost */
 	bool overlaps;           /* and going on to send when some of those before were answered, but not all: it never rests */

@@ -56,7 +56,8 @@ static bool needs_body(uint8_t opcode)
 
 /*
  * Behind a loss of answers: a request whose stream is in use ends what was open there. An answer where two are open is that of the newer: that the client has
- * used the stream again tells that it had the older's. False: there is nothing to end.
+ * used the stream again tells that it had the older's. Where one is open it may have been answered in the hole and the next request be lost as well, which often shows
+ * only later: the answer is doubtful. False: there is nothing to end.
  */
 static bool ends_older(struct cassandra_state *s, enum proto_side side, const struct cassandra_head *h, struct parse_result *ret)
 {
@@ -336,7 +337,6 @@ static void cassandra_lost(void *state, enum proto_side side)
 	s->way[side] = (struct cassandra_way){ .framing = framing, .lost = true };
 	if (side == PROTO_TO_SERVER) {
 		s->requests_lost = true;
-		cassandra_memory_requests_lost(s->memory);
 		return;
 	}
 	cassandra_memory_answers_lost(s->memory);

@@ -150,12 +150,6 @@ static struct cassandra_streams *group_of(struct cassandra_memory *m, uint16_t s
 	return &m->streams[at];
 }
 
-void cassandra_memory_requests_lost(struct cassandra_memory *m)
-{
-	for (uint32_t i = 0; i < m->groups; i++)
-		m->streams[i].unseen |= m->streams[i].busy;
-}
-
 void cassandra_memory_answers_lost(struct cassandra_memory *m)
 {
 	for (uint32_t i = 0; i < CASSANDRA_STATEMENTS && m->asked; i++)
@@ -183,7 +177,6 @@ bool cassandra_stream_asked(struct cassandra_memory *m, uint16_t stream)
 	}
 	g->twice |= g->busy & bit;
 	g->busy |= bit;
-	g->unseen &= ~bit;
 	return false;
 }
 
@@ -197,7 +190,7 @@ bool cassandra_stream_answered(struct cassandra_memory *m, uint16_t stream, bool
 		return false;
 	bool stale = g->stale & bit, twice = g->twice & bit;
 	g->twice &= ~bit;
-	*ret_doubtful = stale && (twice || g->unseen & bit);
+	*ret_doubtful = stale;
 	if (!twice) {
 		g->busy &= ~bit;
 		g->stale &= ~bit;

@@ -33,7 +33,6 @@ struct cassandra_streams {
 	uint64_t busy;  /* a request was not answered */
 	uint64_t twice; /* and another one came: the client has had its answer, so its answer is late here, or lost */
 	uint64_t stale; /* it was open when bytes to the client were lost */
-	uint64_t unseen; /* and when those to the server were: there may have been another request since */
 };
 
 struct cassandra_room {
@@ -67,7 +66,6 @@ void cassandra_memory_answer(struct cassandra_memory *m, uint16_t stream, struct
 struct slice cassandra_memory_find(struct cassandra_memory *m, struct slice id);
 /* Answers were lost: what was asked is not known to have been prepared. */
 void cassandra_memory_answers_lost(struct cassandra_memory *m);
-void cassandra_memory_requests_lost(struct cassandra_memory *m);
 /* A request comes on this stream. True: what is open there lost its answer, and is over; then call it again. */
 bool cassandra_stream_asked(struct cassandra_memory *m, uint16_t stream);
 /* An answer comes. True: it is not that of the older one of two requests, which is over; then call it again. *ret_doubtful: it may be another request's. */

@@ -527,7 +527,8 @@ static void on_resumed(void *ctx, struct connection *c, uint64_t time_ns)
 	if (c->phase != CONNECTION_PARSE)
 		return;
 	pairing_close(&e->pairing, c, "", EXCHANGE_HOLE, time_ns);
-	c->response_lost = c->answered = c->may_overlap = false;
+	c->answered = c->may_overlap = false;
+	c->response_loss = RESPONSE_LOSS_NONE;
 	for (int d = 0; d < 2; d++) {
 		tell_lost(c, (enum plumb_direction)d);
 		c->streams[d].lost = true;

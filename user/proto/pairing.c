@@ -549,7 +549,7 @@ static void observe_request(struct pairing *p, struct connection *c, enum plumb_
 	if (!open && !searching && !c->ghosts && rests)
 		c->synced = true;
 	if (!open)
-		c->response_lost = false; /* what was lost before this request is not its response */
+		c->response_loss = RESPONSE_LOSS_NONE; /* what was lost before this request is not its response */
 }
 
 /* The parser knows that what is open will not be answered any more, and that the next response is this request's. */
@@ -639,15 +639,13 @@ static bool may_be_answered(const struct exchange *x, uint64_t time_ns)
 }
 
 /*
- * Bytes were lost from where a response was to begin; now, at time_ns, another one begins. At least the first one's head was
- * among them, so what comes now must not be given to the same request. If the client never pipelined, all that were open by now
- * but the newest were answered in there, too.
+ * Bytes were lost; now, at time_ns, another response begins. Where one was to begin at least its head was among them, so what comes now must not be given to the same
+ * request. If the client never pipelined, all that were open by now but the newest were answered in there, too.
  */
 static void responses_lost(struct pairing *p, struct connection *c, uint64_t time_ns)
 {
-	bool first = true;
+	bool first = c->response_loss == RESPONSE_LOSS_HEAD;
 
-	c->response_lost = false;
 	for (struct exchange *x = c->first, *next; x; x = next) {
 		next = x->next;
 		if (!may_be_answered(x, time_ns))
@@ -669,9 +667,9 @@ static struct exchange *begin_response(struct pairing *p, struct connection *c, 
 		pairing_end(p, c, dir, at->offset, at->start_ns); /* its end was lost */
 	if (m->flags & MESSAGE_INTERIM)
 		return NULL;
-	if (c->response_lost && !m->keyed)
+	if (c->response_loss && !m->keyed)
 		responses_lost(p, c, at->start_ns);
-	c->response_lost = false;
+	c->response_loss = RESPONSE_LOSS_NONE;
 	c->answered = true;
 	struct exchange *x = find_request(p, c, m, at);
 	if (x && x->state & RESPONSE_BEGUN)
@@ -772,7 +770,7 @@ static void settle(struct pairing *p, struct exchange *x, const struct message *
 /* Key by key, or one open exchange after the other, whichever are fewer. */
 static void settle_range(struct pairing *p, struct connection *c, const struct message *m, const struct extent *at)
 {
-	c->response_lost = false;
+	c->response_loss = RESPONSE_LOSS_NONE;
 	c->answered = true;
 	if (m->first > m->key)
 		return;
@@ -919,16 +917,15 @@ void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction 
 	bool explained = at->side == PROTO_TO_SERVER && !c->keyed && requests_lost(p, c);
 	if (explained || (pr->exchange && at->side == PROTO_TO_SERVER))
 		c->answered = false; /* what comes next may be of the same turn as what was lost */
+	if (whole && at->side == PROTO_TO_CLIENT && c->response_loss != RESPONSE_LOSS_HEAD)
+		c->response_loss = pr->open && !c->keyed ? RESPONSE_LOSS_BEHIND : RESPONSE_LOSS_HEAD;
 	if (pr->exchange) {
 		pr->exchange->flags |= EXCHANGE_HOLE;
 		return;
 	}
-	if (c->keyed && at->side == PROTO_TO_CLIENT)
-		c->response_lost |= whole;
 	if (c->keyed || pr->open)
 		return;
 	if (at->side == PROTO_TO_CLIENT) {
-		c->response_lost |= whole;
 		if (c->first)
 			c->first->flags |= EXCHANGE_HOLE;
 	} else if (whole && !c->ghosts) {
@@ -973,7 +970,7 @@ void pairing_close(struct pairing *p, struct connection *c, const char *error_ty
 			if (!x->request.end_ns)
 				x->request.end_ns = time_ns;
 			x->response.end_ns = x->state & QUIET ? x->request.end_ns : time_ns;
-			x->flags |= flags | (unsure(c) || c->response_lost ? EXCHANGE_HOLE : 0);
+			x->flags |= flags | (unsure(c) || c->response_loss ? EXCHANGE_HOLE : 0);
 			if (x->flags & EXCHANGE_HOLE)
 				end_as_seen(c, x, time_ns);
 			/* No failure is made of a record that was lost. */
@@ -1009,7 +1006,8 @@ void pairing_switch(struct pairing *p, struct connection *c, uint16_t next, uint
 	for (int d = 0; d < 2; d++)
 		c->progress[d] = (struct progress){ .want = c->progress[d].want };
 	c->ghosts = 0;
-	c->pipelines = c->may_overlap = c->overlaps = c->response_lost = false;
+	c->pipelines = c->may_overlap = c->overlaps = false;
+	c->response_loss = RESPONSE_LOSS_NONE;
 }
 
 /* Where bytes were lost, what does not move any more has lost its end: by key nothing that comes later tells. */
