@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a capture of the wire tells is what plumb saw at the sockets: tcpdump beside the drivers of the truth tests, its file replayed, exchange by exchange the same;
+and in the counts of tshark, where it has a dissector.
+"""
+from collections import Counter
+
+import pytest
+
+from harness import servers
+from harness.capture import Capture, tshark
+from harness.driver import Driver, go_driver, http_driver, plan_23, python_driver
+from harness.plumb import replay
+from harness.process import APPS, BUILD
+from harness.spans import parse
+from test_truth_http2 import driver as http2_driver
+from test_truth_http2 import grpc_plan, h2_driver
+from test_truth_tls import PLAN, certificate, drive  # noqa: F401  a fixture
+from test_upgrades import start_socks
+
+pytestmark = pytest.mark.live
+
+def python(app):
+    return lambda folder, server: python_driver(folder, app, server.port)
+
+
+def go(app):
+    return lambda folder, server: go_driver(folder, app, server.port)
+
+
+AT_SOCKETS = {"thread.id", "plumb.join", "plumb.time_to_first_byte"}  # what only a socket call tells, or the moment
+
+
+def said(s):
+    return s.name, s.kind, s.status, tuple(sorted((k, str(v)) for k, v in s.attrs.items() if k not in AT_SOCKETS))
+
+
+def both(start, plumb, server, driver):
+    """The spans of the driver's end, live, and those of its packets."""
+    capture = Capture(start.folder(), server.port)
+    p = plumb(pids=[driver.pid])
+    driver.go()
+    path = capture.finish()
+    live = [s for s in p.finish() if s["network.peer.port"] == server.port]
+    done = replay(path)
+    assert done.returncode == 0, done.stderr.decode()
+    return live, parse(done.stdout.decode()), path
+
+
+def check(live, wire):
+    a, b = Counter(map(said, live)), Counter(map(said, wire))
+    only = [*(("live", x) for x in (a - b).elements()), *(("wire", x) for x in (b - a).elements())]
+    assert live and not only, f"{len(live)} live, {len(wire)} of the wire, {len(only)} differ:\n" + "\n".join(map(str, sorted(only, key=lambda o: o[1])[:20]))
+
+
+# A driver of the truth tests, in the language that does more, on a server of its own or of the session.
+CASES = {
+    "redis": (servers.start_redis, python("redis_driver.py")),
+    "memcached": (servers.start_memcached, python("memcached_driver.py")),
+    "memcached_binary": (servers.start_memcached, python("memcached_binary_driver.py")),
+    "memcached_udp": (servers.start_memcached, python("memcached_udp_driver.py")),
+    "postgres": ("postgres", python("pg_driver.py")),
+    "mysql": ("mariadb", python("mysql_driver.py")),
+    "mongodb": (servers.start_ferretdb, python("mongo_driver.py")),
+    "cassandra": ("cassandra", lambda folder, server: Driver(folder, "cassandra-driver", [BUILD / "venv/bin/python", "-u", APPS / "cassandra_driver.py", server.port, 4, "none", "wire"])),
+    "kafka": ("kafka", go("kafkadriver")),
+    "amqp": ("rabbitmq", python("amqp_driver.py")),
+    "nats": (servers.start_nats, python("nats_driver.py")),
+    "mqtt": (servers.start_mosquitto, python("mqtt_driver.py")),
+    "websocket": (lambda folder: servers.start_python(folder, app="websocketd.py"), python("websocket_driver.py")),
+    "http": (servers.start_nginx, lambda folder, server: http_driver(folder, server, 1, plan_23())),
+    "http2": (lambda folder: servers.start_go(folder, app="h2d"), lambda folder, server: h2_driver(folder, "python", server, 11, plan_23())),
+    "grpc": (lambda folder: servers.start_go(folder, app="grpcd"), lambda folder, server: http2_driver(folder, "go", "grpc", server, 11, [q for q, *_ in grpc_plan()])),
+}
+
+
+def values(key):
+    """Each value of the attribute, as often as spans have it."""
+    return lambda spans: Counter(str(s[key]) for s in spans if s[key] is not None)
+
+
+def operations(names):
+    """{a dissector's value: name of the operation}"""
+    return lambda spans: {value: sum(name in (s["db.operation.name"], s["messaging.operation.name"]) for s in spans) for value, name in names.items()}
+
+
+def named(names):
+    """{a dissector's value: beginning of the span's name}"""
+    return lambda spans: {value: sum(s.name.startswith(name) for s in spans) for value, name in names.items()}
+
+
+def number(value, count):
+    return lambda spans: {value: count(spans)}
+
+
+def failed(spans):
+    return sum(s["error.type"] is not None for s in spans)
+
+
+def hexed(*commands):
+    return {c.encode().hex(): c for c in commands}
+
+
+ASKS, ANSWERS = "tcp.dstport=={}", "tcp.srcport=={}"
+ALL = "any value"
+MEMCACHED = {"get": "GET", "incr": "INCR", "delete": "DELETE", "cas": "CAS", "gets": "GETS", "add": "ADD", "version": "VERSION"}
+BINARY = {"0": "GET", "1": "SET", "2": "ADD", "4": "DELETE", "5": "INCR", "10": "NOOP", "12": "GETK", "13": "GETKQ", "16": "STAT", "17": "SETQ"}
+CQL = {"1": "STARTUP", "5": "OPTIONS", "11": "REGISTER", "15": "AUTH_RESPONSE"}
+KAFKA = {"0": "send", "1": "poll", "2": "list_offsets", "3": "metadata", "12": "heartbeat", "18": "api_versions", "19": "create_topics"}
+WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
+# By case: dissector, which packets, field, and how often which of its values stand there according to the spans. Left out is what a dissector reads wrongly: all but the
+# first command of a packet (text of memcached), what comes in several packets a second time (Redis), frames of WebSocket across packets.
+COUNTS = {
+    "http": [("http", ASKS, "http.request.method", values("http.request.method")), ("http", ANSWERS, "http.response.code", values("http.response.status_code"))],
+    "http2": [("http2", ASKS, "http2.headers.method", values("http.request.method")), ("http2", ANSWERS, "http2.headers.status", values("http.response.status_code"))],
+    "postgres": [("pgsql", ASKS, "pgsql.type", number("Simple query", lambda spans: len(spans) - 1)), ("pgsql", ANSWERS, "pgsql.type", number("Error", failed)),
+                 ("pgsql", ANSWERS, "pgsql.type", number("Data row", lambda spans: sum(s["db.response.returned_rows"] or 0 for s in spans)))],
+    "mysql": [("mysql", ASKS, "mysql.command", number("3", lambda spans: sum(s["db.query.text"] is not None for s in spans))), ("mysql", ANSWERS, "mysql.error_code", values("db.response.status_code"))],
+    "mongodb": [("mongo", ASKS, "mongo.response_to", number("0x00000000", len))],
+    "cassandra": [("cql", ASKS, "cql.opcode", operations(CQL)), ("cql", ASKS, "cql.opcode", number(ALL, len))],
+    "kafka": [("kafka", ASKS, "kafka.api_key", operations(KAFKA))],
+    "redis": [("resp", ASKS, "resp.bulk_string.value", operations(hexed("GET", "INCRBY", "LPUSH", "BLPOP", "MULTI", "EXEC", "ECHO"))), ("resp", ANSWERS, "resp.error", number(WRONG_TYPE, failed))],
+    "memcached": [("memcache", ASKS, "memcache.command", operations(MEMCACHED))],
+    "memcached_binary": [("memcache", ASKS, "memcache.opcode", operations(BINARY))],
+    "amqp": [("amqp", ANSWERS, "amqp.method.method", number("60", lambda spans: sum(s.name.startswith("deliver") for s in spans)))],
+    "mqtt": [("mqtt", ASKS, "mqtt.msgtype", named({"1": "connect", "3": "publish", "8": "subscribe", "10": "unsubscribe"})), ("mqtt", ANSWERS, "mqtt.msgtype", named({"3": "deliver"}))],
+}
+
+
+def check_counts(case, spans, path, port):
+    for dissector, packets, field, expected in COUNTS.get(case, []):
+        found, said = tshark(path, dissector, port, field, packets.format(port)), expected(spans)
+        found[ALL] = found.total()
+        assert said and {v: found[v] for v in said} == said, (field, found)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_same_exchanges(start, plumb, request, case):
+    make_server, make_driver = CASES[case]
+    server = request.getfixturevalue(make_server) if isinstance(make_server, str) else start(make_server)
+    live, wire, path = both(start, plumb, server, make_driver(start.folder(), server))
+    check(live, wire)
+    check_counts(case, live, path, server.port)
+
+
+def test_same_handshakes(start, plumb, certificate):  # noqa: F811
+    folder, _ = certificate
+    server = start(servers.start_go, folder, app="tlsd")
+    live, wire, path = both(start, plumb, server, drive(start, "python", server, folder, PLAN))
+    check(live, wire)
+    assert len(live) == tshark(path, "tls", server.port, "tls.handshake.type", ASKS.format(server.port))["1"]
+
+
+def test_same_through_a_proxy(start, plumb):
+    server, proxy = start(servers.start_python), start(start_socks, "-u", "alice", "-P", "secret")
+    driver = Driver(start.folder(), "socks-driver", [BUILD / "venv/bin/python", "-u", APPS / "socks_driver.py", proxy.port, server.port, 11])
+    live, wire, path = both(start, plumb, proxy, driver)
+    check(live, wire)
