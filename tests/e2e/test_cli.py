@@ -17,7 +17,7 @@ import zlib
 
 import pytest
 
-from harness import servers
+from harness import docs, servers
 from harness.capture import CLIENT as PEER, SERVER as HOST, Conversation
 from harness.driver import go_driver, python_driver
 from harness.plumb import PLUMB, Plumb, replay
@@ -631,3 +631,9 @@ def test_a_redacted_recording_of_mysql_keeps_what_spans_count(start, folder, mar
     assert len(spans) >= 56 and kept == spans
     for secret in (b"secret", b"no_such_table"):
         assert secret in raw(plain) and secret not in raw(masked)
+
+
+def test_the_table_of_protocols_in_the_docs():
+    said = call("doctor", "--protocols").stdout.splitlines()
+    table = said[: said.index("")]
+    assert docs.part("protocols.md", "protocols", lambda _: ["```", *table, "```"]) == ["```", *table, "```"], "run this test with PLUMB_UPDATE=1"

@@ -7,12 +7,12 @@ from collections import Counter
 
 import pytest
 
-from harness import servers
-from harness.capture import Capture, tshark
+from harness import docs, recording, servers
 from harness.driver import Driver, go_driver, http_driver, plan_23, python_driver
 from harness.plumb import replay
 from harness.process import APPS, BUILD
 from harness.spans import parse
+from harness.wire import Capture, tshark
 from test_truth_http2 import driver as http2_driver
 from test_truth_http2 import grpc_plan, h2_driver
 from test_truth_tls import PLAN, certificate, drive  # noqa: F401  a fixture
@@ -35,16 +35,34 @@ def said(s):
     return s.name, s.kind, s.status, tuple(sorted((k, str(v)) for k, v in s.attrs.items() if k not in AT_SOCKETS))
 
 
-def both(start, plumb, server, driver):
+def both(start, plumb, server, driver, name):
     """The spans of the driver's end, live, and those of its packets."""
     capture = Capture(start.folder(), server.port)
-    p = plumb(pids=[driver.pid])
+    recorded = start.folder() / "run.plumb"
+    p = plumb(pids=[driver.pid], args=["--record", recorded])
     driver.go()
     path = capture.finish()
     live = [s for s in p.finish() if s["network.peer.port"] == server.port]
+    check_volume(name, len(live), *recording.volume(recorded))
     done = replay(path)
     assert done.returncode == 0, done.stderr.decode()
     return live, parse(done.stdout.decode()), path
+
+
+def check_volume(name, exchanges, records, moved, copied):
+    """docs/protocols.md says what is copied for an exchange."""
+    def row():
+        return f"| {name.replace('_', ' ')} | {exchanges} | {records / exchanges:.1f} | {moved / exchanges:,.0f} | {copied / exchanges:,.0f} |"
+
+    def with_row(lines):
+        head, rows = lines[:2], {line.split("|")[1].strip(): line for line in lines[2:]}
+        rows[name.replace("_", " ")] = row()
+        return (head or ["| traffic | exchanges | records an exchange | moved | copied |", "|---|---|---|---|---|"]) + [rows[n] for n in sorted(rows)]
+
+    said = [line for line in docs.part("protocols.md", "volumes", with_row) if line.startswith(f"| {name.replace('_', ' ')} |")]
+    assert len(said) == 1, f"docs/protocols.md needs a row: {row()}"
+    copied_before = float(said[0].split("|")[5].replace(",", ""))
+    assert abs(copied / exchanges - copied_before) <= copied_before / 4, f"docs/protocols.md says {said[0]}, now it is {row()}"
 
 
 def check(live, wire):
@@ -138,7 +156,7 @@ def check_counts(case, spans, path, port):
 def test_same_exchanges(start, plumb, request, case):
     make_server, make_driver = CASES[case]
     server = request.getfixturevalue(make_server) if isinstance(make_server, str) else start(make_server)
-    live, wire, path = both(start, plumb, server, make_driver(start.folder(), server))
+    live, wire, path = both(start, plumb, server, make_driver(start.folder(), server), case)
     check(live, wire)
     check_counts(case, live, path, server.port)
 
@@ -146,7 +164,7 @@ def test_same_exchanges(start, plumb, request, case):
 def test_same_handshakes(start, plumb, certificate):  # noqa: F811
     folder, _ = certificate
     server = start(servers.start_go, folder, app="tlsd")
-    live, wire, path = both(start, plumb, server, drive(start, "python", server, folder, PLAN))
+    live, wire, path = both(start, plumb, server, drive(start, "python", server, folder, PLAN), "tls")
     check(live, wire)
     assert len(live) == tshark(path, "tls", server.port, "tls.handshake.type", ASKS.format(server.port))["1"]
 
@@ -154,5 +172,5 @@ def test_same_handshakes(start, plumb, certificate):  # noqa: F811
 def test_same_through_a_proxy(start, plumb):
     server, proxy = start(servers.start_python), start(start_socks, "-u", "alice", "-P", "secret")
     driver = Driver(start.folder(), "socks-driver", [BUILD / "venv/bin/python", "-u", APPS / "socks_driver.py", proxy.port, server.port, 11])
-    live, wire, path = both(start, plumb, proxy, driver)
+    live, wire, path = both(start, plumb, proxy, driver, "socks5")
     check(live, wire)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings taken apart and put together again (docs/records.md), to lose records on purpose."""
+"""Recordings taken apart and put together again (docs/records.md): to lose records on purpose, to see what was copied."""
 import struct
 import zlib
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 BLOCK, END = b"\x89PLBLK\r\n", b"\x89PLEND\r\n"
 FILE_HEAD, BLOCK_HEAD, BLOCK_BYTES = 24, 40, 200_000
-DATA = 13  # PLUMB_REC_DATA
+DATA, DGRAM = 13, 14  # PLUMB_REC_…
 
 
 @dataclass
@@ -49,3 +49,9 @@ def write(path, head, records):
         blocks += 1
     trailer = END + struct.pack("<QQI", first, blocks, 0)
     Path(path).write_bytes(b"".join([*out, trailer, struct.pack("<I", zlib.crc32(trailer))]))
+
+
+def volume(path):
+    """(records of payload, bytes that were moved, bytes of these that were copied)"""
+    data = [struct.unpack_from("<II", r.bytes, 48) for r in read(path)[1] if r.type in (DATA, DGRAM)]
+    return len(data), sum(moved for moved, _ in data), sum(copied for _, copied in data)

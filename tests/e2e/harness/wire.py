@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tcpdump beside a test, and what tshark counts in its file."""
+import re
+import socket
+import subprocess
+from collections import Counter
+
+from .process import Process, wait_until
+from .servers import need
+
+MARK = b"plumb's end of capture"
+
+
+class Capture(Process):
+    """Packets from and to a port of the loopback device, from when it is made until finish()."""
+
+    def __init__(self, folder, port):
+        self.port, self.path = port, folder / "wire.pcap"
+        super().__init__("tcpdump", [need("tcpdump", "tcpdump"), "-i", "lo", "-s", 0, "-B", 65536, "-U", "-Z", "root", "-w", self.path, "port", port], folder)
+        wait_until(lambda: "listening on" in self.err.read_text(), "capture", alive=self)
+
+    def finish(self):
+        """The file, which holds all that was sent before: what is sent last is in it."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.sendto(MARK, ("127.0.0.1", self.port))
+        wait_until(lambda: MARK in self.path.read_bytes()[-65536:], "last packet", alive=self)
+        self.stop()
+        assert re.search(r"^0 packets dropped by kernel", self.err.read_text(), re.M), self.tail()
+        return self.path
+
+
+def tshark(path, dissector, port, field, match=None, transport="tcp"):
+    """How often each value of a field of Wireshark's occurs."""
+    argv = [need("tshark", "tshark"), "-r", path, "-d", f"{transport}.port=={port},{dissector}", "-T", "fields", "-e", field, "-E", "occurrence=a", "-E", "aggregator=|"]
+    out = subprocess.run([str(a) for a in argv + (["-Y", match] if match else [])], capture_output=True, text=True, check=True).stdout
+    return Counter(value for line in out.splitlines() for value in line.split("|") if value)
