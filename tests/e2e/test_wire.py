@@ -62,7 +62,8 @@ def check_volume(name, exchanges, records, moved, copied):
     said = [line for line in docs.part("protocols.md", "volumes", with_row) if line.startswith(f"| {name.replace('_', ' ')} |")]
     assert len(said) == 1, f"docs/protocols.md needs a row: {row()}"
     copied_before = float(said[0].split("|")[5].replace(",", ""))
-    assert abs(copied / exchanges - copied_before) <= copied_before / 4, f"docs/protocols.md says {said[0]}, now it is {row()}"
+    # How long messages are cut into I/O calls is chance.
+    assert copied_before / 2 <= copied / exchanges <= copied_before * 2, f"docs/protocols.md says {said[0]}, now it is {row()}"
 
 
 def check(live, wire):
