@@ -43,6 +43,7 @@ servers() {
 		mvn maven
 		nats-server nats-server
 		mosquitto mosquitto
+		dnsmasq dnsmasq-base
 		tcpdump tcpdump
 		tshark tshark
 	LIST

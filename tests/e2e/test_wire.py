@@ -78,6 +78,7 @@ CASES = {
     "memcached": (servers.start_memcached, python("memcached_driver.py")),
     "memcached_binary": (servers.start_memcached, python("memcached_binary_driver.py")),
     "memcached_udp": (servers.start_memcached, python("memcached_udp_driver.py")),
+    "dns": (servers.start_dnsmasq, python("dns_driver.py")),
     "postgres": ("postgres", python("pg_driver.py")),
     "mysql": ("mariadb", python("mysql_driver.py")),
     "mongodb": (servers.start_ferretdb, python("mongo_driver.py")),
@@ -125,6 +126,7 @@ ALL = "any value"
 MEMCACHED = {"get": "GET", "incr": "INCR", "delete": "DELETE", "cas": "CAS", "gets": "GETS", "add": "ADD", "version": "VERSION"}
 BINARY = {"0": "GET", "1": "SET", "2": "ADD", "4": "DELETE", "5": "INCR", "10": "NOOP", "12": "GETK", "13": "GETKQ", "16": "STAT", "17": "SETQ"}
 CQL = {"1": "STARTUP", "5": "OPTIONS", "11": "REGISTER", "15": "AUTH_RESPONSE"}
+RCODES = {"0": "NOERROR", "3": "NXDOMAIN", "5": "REFUSED"}
 KAFKA = {"0": "send", "1": "poll", "2": "list_offsets", "3": "metadata", "12": "heartbeat", "18": "api_versions", "19": "create_topics"}
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 # By case: dissector, which packets, field, and how often which of its values stand there according to the spans. Left out is what a dissector reads wrongly: all but the
@@ -132,6 +134,7 @@ WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 COUNTS = {
     "http": [("http", ASKS, "http.request.method", values("http.request.method")), ("http", ANSWERS, "http.response.code", values("http.response.status_code"))],
     "http2": [("http2", ASKS, "http2.headers.method", values("http.request.method")), ("http2", ANSWERS, "http2.headers.status", values("http.response.status_code"))],
+    "dns": [("dns", "dns.flags.response==1", "dns.flags.rcode", lambda spans: {code: sum(s["plumb.dns.response_code"] == name for s in spans) for code, name in RCODES.items()})],
     "postgres": [("pgsql", ASKS, "pgsql.type", number("Simple query", lambda spans: len(spans) - 1)), ("pgsql", ANSWERS, "pgsql.type", number("Error", failed)),
                  ("pgsql", ANSWERS, "pgsql.type", number("Data row", lambda spans: sum(s["db.response.returned_rows"] or 0 for s in spans)))],
     "mysql": [("mysql", ASKS, "mysql.command", number("3", lambda spans: sum(s["db.query.text"] is not None for s in spans))), ("mysql", ANSWERS, "mysql.error_code", values("db.response.status_code"))],

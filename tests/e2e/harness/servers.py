@@ -447,3 +447,12 @@ def start_mosquitto(folder):
     config.write_text(("user root\n" if os.geteuid() == 0 else "") + MOSQUITTO_CONFIG.format(port=port, folder=folder, plugin=plugins[0]))
     (folder / "security.json").write_text(_mosquitto_security())
     return listening(Process("mosquitto", [program, "-c", config], folder), port)
+
+
+def start_dnsmasq(folder):
+    """Over datagrams and streams: shop.test has an address of each kind and a text, many.test 101 addresses, nothing else in .test is there; it may not answer for others."""
+    program, port = need("dnsmasq", "dnsmasq-base"), free_port()
+    records = [f"--host-record=many.test,192.0.2.{i}" for i in range(1, 102)]
+    return listening(Process("dnsmasq", [program, "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file", "--user=", "--log-facility=-", "--no-resolv", "--no-hosts", "--port", port,
+                                         "--listen-address=127.0.0.1", "--bind-interfaces", "--local=/test/", "--host-record=shop.test,192.0.2.7,2001:db8::7",
+                                         "--txt-record=shop.test,open", *records], folder), port)

@@ -29,8 +29,9 @@ class Capture(Process):
         return self.path
 
 
-def tshark(path, dissector, port, field, match=None, transport="tcp"):
+def tshark(path, dissector, port, field, match=None):
     """How often each value of a field of Wireshark's occurs."""
-    argv = [need("tshark", "tshark"), "-r", path, "-d", f"{transport}.port=={port},{dissector}", "-T", "fields", "-e", field, "-E", "occurrence=a", "-E", "aggregator=|"]
+    udp = ["-d", f"udp.port=={port},dns"] if dissector == "dns" else []
+    argv = [need("tshark", "tshark"), "-r", path, "-d", f"tcp.port=={port},{dissector}", *udp, "-T", "fields", "-e", field, "-E", "occurrence=a", "-E", "aggregator=|"]
     out = subprocess.run([str(a) for a in argv + (["-Y", match] if match else [])], capture_output=True, text=True, check=True).stdout
     return Counter(value for line in out.splitlines() for value in line.split("|") if value)
