@@ -549,6 +549,25 @@ static void confirm_take(struct redis_state *s, struct slice number)
 	s->maybe_subscribed &= n != 0;
 }
 
+/* A cluster's node says that another one has the key: the client asks there, and nothing has failed. https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ */
+static bool redirects(struct slice word) { return slice_eq(word, SLICE_LIT("MOVED")) || slice_eq(word, SLICE_LIT("ASK")); }
+
+/* "MOVED 3999 127.0.0.1:6381", of which the first `n` bytes are the word. */
+static void redirection_fill(struct slice text, size_t n, struct message *m)
+{
+	struct slice node = SLICE_NONE;
+	size_t at = n;
+
+	message_add_str(m, ATTR_DB_RESPONSE_STATUS_CODE, slice_head(text, n));
+	while (at < text.len && text.ptr[at] != '\r')
+		if (text.ptr[at++] == ' ')
+			node = slice_make(text.ptr + at, 0);
+		else if (node.ptr)
+			node.len++;
+	if (node.len)
+		message_add_str(m, ATTR_DB_REDIRECTED_TO, node);
+}
+
 /* error.type is the first word if it is an error code: upper case, as the protocol asks. */
 static void error_fill(struct slice text, struct message *m)
 {
@@ -557,6 +576,10 @@ static void error_fill(struct slice text, struct message *m)
 	while (n < text.len && n < MESSAGE_ERROR_TYPE_LEN - 1 &&
 	       ((text.ptr[n] >= 'A' && text.ptr[n] <= 'Z') || (n && text.ptr[n] >= '0' && text.ptr[n] <= '9') || text.ptr[n] == '_'))
 		n++;
+	if (redirects(slice_head(text, n))) {
+		redirection_fill(text, n, m);
+		return;
+	}
 	m->flags |= MESSAGE_ERROR;
 	if (n == 0 || (n < text.len && text.ptr[n] != ' ' && text.ptr[n] != '\r')) {
 		memcpy(m->error_type, "_OTHER", sizeof("_OTHER"));

@@ -92,6 +92,22 @@ def start_redis(folder):
     return listening(Process("redis", argv, folder), port)
 
 
+def start_redis_node(folder):
+    """Of a cluster, and in none yet; bus_port is where the others talk to it."""
+    program, port, bus_port = need("redis-server", "redis-server"), free_port(), free_port()
+    argv = [program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", folder, "--cluster-enabled", "yes", "--cluster-port", bus_port, "--cluster-config-file", folder / "nodes.conf"]
+    node = listening(Process("redis-node", argv, folder), port)
+    node.bus_port = bus_port
+    return node
+
+
+def start_redis_sentinel(folder, master_port):
+    """Knows one master, shop."""
+    program, port, config = need("redis-server", "redis-server"), free_port(), folder / "sentinel.conf"
+    config.write_text(f"port {port}\nbind 127.0.0.1\nsentinel monitor shop 127.0.0.1 {master_port} 1\n")
+    return listening(Process("redis-sentinel", [program, config, "--sentinel"], folder), port)
+
+
 def start_memcached(folder):
     program, port = need("memcached", "memcached"), free_port()
     return listening(Process("memcached", [program, "-u", "nobody", "-l", "127.0.0.1", "-p", port, "-U", port, "-t", 2, "-m", 64], folder), port)
