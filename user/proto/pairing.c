@@ -1,311 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proto/pairing.h"
-
-#include <stddef.h>
-
-#include "lib/hash.h"
-#include "lib/prefetch.h"
-
-/* exchange.state */
-enum {
-	REQUEST_BEGUN = 1,
-	REQUEST_ENDED = 2,
-	RESPONSE_BEGUN = 4,
-	RESPONSE_ENDED = 8,
-	NO_RESPONSE = 16,
-	ANNOUNCED = 32, /* handler.begin was called */
-	EARLY = 64,     /* in the list `early` */
-	TWIN = 128,     /* another exchange of the same key was open when it began */
-	HAS_TWINS = 256, /* it is the one in the table, and others of its key began after it */
-	QUIET = 512,    /* silence is an answer */
-};
-
-enum { TWIN_STEPS = 64 }; /* exchanges looked at for a twin: one that is further behind is left to its time-out */
+#include "proto/pairing_table.h"
 
 enum { EARLY_MAX = 64 }; /* of one connection; what is beyond it no request explains */
 
 enum { EARLY_NS = 2 * 1000 * 1000 }; /* how much later than its response a request's record may be processed */
-
-void pairing_init(struct pairing *p, const struct proto_engine_options *o, const struct proto_engine_handler *h, struct proto_counts *counts)
-{
-	uint32_t max = o->max_exchanges ? o->max_exchanges : 32768;
-
-	*p = (struct pairing){
-		.handler = *h,
-		.counts = counts,
-		.processes = o->processes,
-		.max_per_connection = o->max_per_connection ? o->max_per_connection : 16384,
-		.fair_share = max / PAIRING_SHARES,
-		.timeout_ns = o->timeout_ns ? o->timeout_ns : 60ull * 1000 * 1000 * 1000,
-	};
-	slab_init(&p->small, sizeof(struct exchange), max);
-	slab_init(&p->large, EXCHANGE_ARENA_LARGE_BYTES, max / 8 + 1);
-	map_init(&p->keyed, max);
-}
-
-void pairing_done(struct pairing *p)
-{
-	map_done(&p->keyed);
-	slab_done(&p->large);
-	slab_done(&p->small);
-}
-
-void pairing_free_exchange(struct pairing *p, struct exchange *x)
-{
-	if (p->processes)
-		process_table_unref(p->processes, x->process);
-	if (x->large)
-		slab_put(&p->large, x->large);
-	slab_put(&p->small, x);
-}
-
-/* Lists by deadline. */
-
-static void list_add(struct exchange_list *l, struct exchange *x, uint64_t deadline_ns)
-{
-	x->deadline_ns = deadline_ns;
-	x->older = l->newest;
-	x->newer = NULL;
-	*(l->newest ? &l->newest->newer : &l->oldest) = x;
-	l->newest = x;
-}
-
-static void list_remove(struct exchange_list *l, struct exchange *x)
-{
-	*(x->older ? &x->older->newer : &l->oldest) = x->newer;
-	*(x->newer ? &x->newer->older : &l->newest) = x->older;
-}
-
-static void early_add(struct pairing *p, struct exchange *x, uint64_t deadline_ns)
-{
-	x->state |= EARLY;
-	x->conn->early++;
-	list_add(&p->early, x, deadline_ns);
-}
-
-static void early_remove(struct pairing *p, struct exchange *x)
-{
-	x->state &= ~(uint32_t)EARLY;
-	x->conn->early--;
-	list_remove(&p->early, x);
-}
-
-/* Keys. */
-
-static uint64_t key_hash(const struct pairing *p, const struct connection *c, uint64_t key)
-{
-	uint64_t words[2] = { c->sock, key };
-
-	return hash_bytes(words, sizeof(words), p->seed);
-}
-
-static bool same_key(const struct exchange *a, const struct exchange *b) { return a->keyed && a->key == b->key && a->hash == b->hash; }
-
-static void key_add(struct pairing *p, struct exchange *x)
-{
-	struct exchange *old = map_get(&p->keyed, x->hash);
-
-	if (old) {
-		x->state |= TWIN; /* the older one is answered first */
-		old->state |= HAS_TWINS;
-	} else {
-		if (map_put(&p->keyed, x->hash, x)) /* never full, but there may be no memory: its response will find nothing */
-			p->counts->exchanges_refused++;
-	}
-}
-
-static struct exchange *next_twin(const struct exchange *x, struct exchange *at, int *steps)
-{
-	if (!(x->state & HAS_TWINS))
-		return NULL;
-	for (; at && (*steps)++ < TWIN_STEPS; at = at->next)
-		if (at->state & TWIN && same_key(at, x))
-			return at;
-	return NULL;
-}
-
-static void key_remove(struct pairing *p, struct exchange *x)
-{
-	int steps = 0;
-
-	if (map_get(&p->keyed, x->hash) != x)
-		return;
-	map_remove(&p->keyed, x->hash);
-	struct exchange *twin = next_twin(x, x->next, &steps);
-	if (!twin)
-		return;
-	(void)map_put(&p->keyed, twin->hash, twin); /* in the place just left: cannot fail */
-	twin->state &= ~(uint32_t)TWIN;
-	twin->state |= HAS_TWINS; /* perhaps */
-}
-
-/*
- * The peer of a datagram that a socket without a fixed peer receives is often not known (its address is copied out after the
- * record is written), so a key is looked up alone, and a peer tells exchanges apart only where both sides know it.
- */
-static bool peer_known(const struct endpoint *e) { return e && e->port != 0; }
-
-static bool peer_fits(const struct exchange *x, const struct extent *at)
-{
-	return !peer_known(at->peer) || !peer_known(&x->peer) ||
-	       (x->peer.port == at->peer->port && memcmp(x->peer.addr, at->peer->addr, sizeof(x->peer.addr)) == 0);
-}
-
-/* The oldest open exchange of this key and peer. */
-static struct exchange *key_find(const struct pairing *p, const struct connection *c, uint64_t key, const struct extent *at)
-{
-	struct exchange *x = map_get(&p->keyed, key_hash(p, c, key));
-
-	if (!x || x->conn != c || x->key != key)
-		return NULL;
-	if (peer_fits(x, at))
-		return x;
-	int steps = 0;
-	for (struct exchange *twin = next_twin(x, x->next, &steps); twin; twin = next_twin(x, twin->next, &steps))
-		if (peer_fits(twin, at))
-			return twin;
-	return NULL;
-}
-
-/* Life of an exchange. */
-
-static void set_key(struct pairing *p, struct exchange *x, const struct message *m)
-{
-	if (!m->keyed)
-		return;
-	x->keyed = true;
-	x->key = m->key;
-	x->hash = key_hash(p, x->conn, m->key);
-	key_add(p, x);
-}
-
-static void announce(struct pairing *p, struct exchange *x, uint64_t known_ns)
-{
-	if (x->state & ANNOUNCED)
-		return;
-	x->known_ns = known_ns;
-	x->state |= ANNOUNCED;
-	p->handler.begin(p->handler.ctx, x);
-}
-
-static void leave_heavy(struct pairing *p, const struct connection *c)
-{
-	uint32_t i = 0;
-
-	while (p->heavy[i] != c)
-		i++;
-	p->heavy[i] = p->heavy[--p->heavy_count];
-}
-
-/* Out of all tables and over to the handler. */
-static void complete(struct pairing *p, struct exchange *x)
-{
-	struct connection *c = x->conn;
-
-	for (int d = 0; d < 2; d++)
-		if (c->progress[d].exchange == x)
-			c->progress[d].exchange = NULL;
-	if (x->keyed)
-		key_remove(p, x);
-	*(x->prev ? &x->prev->next : &c->first) = x->next;
-	*(x->next ? &x->next->prev : &c->last) = x->prev;
-	if (--c->open == p->fair_share)
-		leave_heavy(p, c);
-	if (x->state & EARLY)
-		early_remove(p, x);
-	else
-		list_remove(&p->waiting, x);
-	x->prev = x->next = x->older = x->newer = NULL;
-	if (!(x->state & REQUEST_BEGUN)) {
-		x->flags |= EXCHANGE_NO_REQUEST;
-		p->counts->unmatched[x->protocol]++;
-	}
-	if (!(x->state & (RESPONSE_BEGUN | NO_RESPONSE | QUIET)))
-		p->counts->unanswered[x->protocol]++;
-	if (x->flags & EXCHANGE_TRUNCATED)
-		p->counts->attrs_cut++;
-	p->counts->exchanges_open--;
-	p->counts->exchanges[x->protocol]++;
-	announce(p, x, 0);
-	p->handler.end(p->handler.ctx, x);
-}
-
-static void set_error(struct exchange *x, const char *error_type)
-{
-	size_t len = strnlen(error_type, sizeof(x->error_type) - 1);
-
-	if (len == 0 || x->flags & EXCHANGE_ERROR)
-		return;
-	x->flags |= EXCHANGE_ERROR;
-	memcpy(x->error_type, error_type, len);
-	x->error_type[len] = 0;
-}
-
-/*
- * The table is full: an exchange of the connection that has most gives way, if that is more than its fair share. By key it is the one
- * that has waited longest. In order it is the newest, which becomes a ghost: the responses to those before it still find theirs.
- */
-static void make_room(struct pairing *p, const struct connection *asker, uint64_t time_ns)
-{
-	struct connection *c = NULL;
-
-	for (uint32_t i = 0; i < p->heavy_count; i++)
-		if (!c || p->heavy[i]->open > c->open)
-			c = p->heavy[i];
-	if (!c || (c != asker && c->open <= asker->open) || (c == asker && !c->first->keyed))
-		return;
-	struct exchange *x = c->first->keyed ? c->first : c->last;
-	if (!x->keyed && !(x->state & RESPONSE_BEGUN))
-		c->ghosts++;
-	for (int d = 0; d < 2; d++)
-		if (c->progress[d].exchange == x)
-			c->progress[d].refused = true;
-	if (x->keyed || x->state & EARLY)
-		c->synced = false; /* its other half, should it come, is nobody's */
-	if (!(x->state & REQUEST_ENDED))
-		x->request.end_ns = time_ns;
-	if (!(x->state & RESPONSE_ENDED)) {
-		x->response.end_ns = time_ns;
-		set_error(x, "evicted");
-	}
-	p->counts->exchanges_evicted++;
-	complete(p, x);
-}
-
-/* `request`: these bytes ask, else they answer. */
-static struct exchange *exchange_new(struct pairing *p, struct connection *c, enum plumb_direction dir, bool request, const struct extent *at)
-{
-	if (p->small.used == p->small.max && c->open < p->max_per_connection)
-		make_room(p, c, at->start_ns);
-	struct exchange *x = c->open < p->max_per_connection ? slab_get_raw(&p->small) : NULL;
-
-	if (!x) {
-		p->counts->exchanges_refused++;
-		return NULL;
-	}
-	/* attrs and arena_memory are large and read only as far as they were written. */
-	prefetch(x->attrs, 8 * sizeof(x->attrs[0]));
-	prefetch(x->arena_memory, 256);
-	memset(x, 0, offsetof(struct exchange, attrs));
-	memset((uint8_t *)x + offsetof(struct exchange, nattrs), 0, offsetof(struct exchange, arena_memory) - offsetof(struct exchange, nattrs));
-	x->id = ++p->next_id;
-	x->conn = c;
-	x->process = process_hold(c->process);
-	x->protocol = c->protocol;
-	x->role = (dir == PLUMB_EGRESS) == request ? PLUMB_ROLE_CLIENT : PLUMB_ROLE_SERVER;
-	x->flags = (at->side == PROTO_TO_SERVER) == request ? 0 : EXCHANGE_REVERSED;
-	x->peer = peer_known(at->peer) ? *at->peer : c->remote;
-	arena_init(&x->arena, x->arena_memory, EXCHANGE_ARENA_BYTES);
-
-	x->prev = c->last;
-	*(c->last ? &c->last->next : &c->first) = x;
-	c->last = x;
-	if (c->open++ == p->fair_share)
-		p->heavy[p->heavy_count++] = c;
-	p->counts->exchanges_open++;
-	list_add(&p->waiting, x, at->start_ns + p->timeout_ns);
-	return x;
-}
 
 /* The end of a request was lost, and its response has come: all that passed its way by now is of it, where nothing else is open. */
 static void request_as_seen(const struct connection *c, struct exchange *x)
@@ -325,13 +23,13 @@ static void complete_if_done(struct pairing *p, struct exchange *x)
 	if (x->state & EARLY)
 		return;
 	if (x->state & REQUEST_ENDED && x->state & NO_RESPONSE) {
-		complete(p, x);
+		pairing_complete(p, x);
 		return;
 	}
 	bool request_done = x->state & REQUEST_ENDED || !(x->state & REQUEST_BEGUN) || x->flags & (EXCHANGE_HOLE | EXCHANGE_MALFORMED);
 	if (x->state & RESPONSE_ENDED && request_done) {
 		request_as_seen(x->conn, x);
-		complete(p, x);
+		pairing_complete(p, x);
 	}
 }
 
@@ -356,64 +54,7 @@ static void give_up(struct pairing *p, struct exchange *x, uint64_t time_ns)
 {
 	end_as_seen(x->conn, x, time_ns);
 	x->flags |= EXCHANGE_HOLE;
-	complete(p, x);
-}
-
-/* Attributes. */
-
-static struct slice keep_text(struct pairing *p, struct exchange *x, struct slice s)
-{
-	bool cut = false;
-
-	if (s.len > x->arena.cap - x->arena.used && !x->large) {
-		x->large = slab_get_raw(&p->large);
-		if (x->large)
-			arena_init(&x->arena, x->large, EXCHANGE_ARENA_LARGE_BYTES); /* what the small one holds stays valid */
-	}
-	s = arena_copy(&x->arena, s, &cut);
-	if (cut)
-		x->flags |= EXCHANGE_TRUNCATED;
-	return s;
-}
-
-static void keep_attrs(struct pairing *p, struct exchange *x, const struct message *m)
-{
-	uint32_t before = x->nattrs; /* a message's own are told apart by the parser */
-	bool repeats = m->kind == MESSAGE_RESPONSE && m->flags & MESSAGE_BEGIN && x->state & REQUEST_BEGUN;
-
-	for (uint32_t i = 0; i < m->nattrs && i < MESSAGE_ATTRS_MAX; i++) {
-		const struct attr *a = &m->attrs[i];
-		uint32_t slot = 0;
-
-		/*
-		 * Once each: a later part of a message knows better than an earlier one, and a request
-		 * knows better than its response.
-		 */
-		while (slot < before && (x->attrs[slot].id != a->id || a->id == ATTR_RAW_LINK))
-			slot++;
-		if (slot < before && repeats)
-			continue;
-		if (slot == before)
-			slot = x->nattrs;
-		if (slot == EXCHANGE_ATTRS_MAX) {
-			x->flags |= EXCHANGE_TRUNCATED;
-			continue;
-		}
-		/* Field by field, as the parser has just written them: a wide load of narrow stores makes the processor wait. */
-		struct attr *to = &x->attrs[slot];
-		to->id = a->id;
-		to->type = a->type;
-		if (a->type == ATTR_TYPE_STR)
-			to->str = keep_text(p, x, slice_make(a->str.ptr, a->str.len));
-		else
-			to->num = a->num;
-		if (slot == x->nattrs)
-			x->nattrs++;
-	}
-	if (m->flags & MESSAGE_ERROR) {
-		x->flags |= EXCHANGE_ERROR;
-		memcpy(x->error_type, m->error_type, sizeof(x->error_type) - 1);
-	}
+	pairing_complete(p, x);
 }
 
 /* Sides. */
@@ -437,8 +78,8 @@ static void end_side(struct pairing *p, struct exchange *x, bool response, uint6
 	x->state |= response ? RESPONSE_ENDED : REQUEST_ENDED;
 	if (!response && !(x->state & EARLY)) {
 		/* From the end of the request the response has its time. */
-		list_remove(&p->waiting, x);
-		list_add(&p->waiting, x, end_ns + p->timeout_ns);
+		deadline_remove(&p->waiting, x);
+		deadline_add(&p->waiting, x, end_ns + p->timeout_ns);
 	}
 	complete_if_done(p, x);
 }
@@ -449,7 +90,7 @@ static void begin_session(struct pairing *p, struct connection *c, const struct 
 	enum plumb_direction dir = from->role == PLUMB_ROLE_CLIENT ? PLUMB_EGRESS : PLUMB_INGRESS;
 	struct extent at = { .offset = c->streams[dir].next, .start_ns = time_ns, .end_ns = time_ns, .tid = from->request.tid, .flow = from->request.flow, .side = PROTO_TO_SERVER };
 	const struct message m = { .keyed = true, .key = PROTO_SESSION_KEY };
-	struct exchange *x = exchange_new(p, c, dir, true, &at); /* never in the place of `from`, which has no key */
+	struct exchange *x = pairing_new_exchange(p, c, dir, true, &at); /* never in the place of `from`, which has no key */
 
 	if (!x)
 		return;
@@ -457,11 +98,11 @@ static void begin_session(struct pairing *p, struct connection *c, const struct 
 	x->flags |= EXCHANGE_SESSION;
 	for (uint32_t i = 0; i < from->nattrs; i++)
 		if (from->attrs[i].type == ATTR_TYPE_STR)
-			x->attrs[x->nattrs++] = (struct attr){ .id = from->attrs[i].id, .type = ATTR_TYPE_STR, .str = keep_text(p, x, from->attrs[i].str) };
-	set_key(p, x, &m);
+			x->attrs[x->nattrs++] = (struct attr){ .id = from->attrs[i].id, .type = ATTR_TYPE_STR, .str = pairing_keep_text(p, x, from->attrs[i].str) };
+	pairing_set_key(p, x, &m);
 	x->state |= REQUEST_BEGUN;
 	side_begin(&x->request, &at);
-	announce(p, x, time_ns);
+	pairing_announce(p, x, time_ns);
 }
 
 static void switch_to(struct pairing *p, struct connection *c, const struct exchange *x, uint16_t next, uint64_t time_ns)
@@ -497,7 +138,7 @@ static struct exchange *find_early(const struct pairing *p, struct connection *c
 	if (!c->early)
 		return NULL;
 	if (m->keyed) {
-		struct exchange *x = key_find(p, c, m->key, at);
+		struct exchange *x = pairing_find(p, c, m->key, at);
 		return x && x->state & EARLY ? x : NULL;
 	}
 	for (struct exchange *x = c->first; x; x = x->next)
@@ -508,8 +149,8 @@ static struct exchange *find_early(const struct pairing *p, struct connection *c
 
 static struct exchange *adopt(struct pairing *p, struct exchange *x)
 {
-	early_remove(p, x);
-	list_add(&p->waiting, x, x->response.start_ns + p->timeout_ns);
+	pairing_early_remove(p, x);
+	deadline_add(&p->waiting, x, x->response.start_ns + p->timeout_ns);
 	p->counts->adopted++;
 	return x;
 }
@@ -586,14 +227,14 @@ static struct exchange *begin_request(struct pairing *p, struct connection *c, e
 		if (c->ghosts)
 			p->counts->exchanges_refused++;
 		else
-			x = exchange_new(p, c, dir, true, at);
+			x = pairing_new_exchange(p, c, dir, true, at);
 		if (!x) {
 			pr->refused = true;
 			if (!m->keyed)
 				c->ghosts++;
 			return NULL;
 		}
-		set_key(p, x, m);
+		pairing_set_key(p, x, m);
 	}
 	x->state |= REQUEST_BEGUN;
 	side_begin(&x->request, at);
@@ -605,7 +246,7 @@ static struct exchange *begin_request(struct pairing *p, struct connection *c, e
 static struct exchange *find_request(const struct pairing *p, struct connection *c, const struct message *m, const struct extent *at)
 {
 	if (m->keyed)
-		return key_find(p, c, m->key, at);
+		return pairing_find(p, c, m->key, at);
 	if (c->early == c->open)
 		return NULL;
 	for (struct exchange *x = c->first; x; x = x->next)
@@ -618,14 +259,14 @@ static struct exchange *find_request(const struct pairing *p, struct connection 
 static struct exchange *begin_unmatched(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct message *m,
 					const struct extent *at)
 {
-	struct exchange *x = exchange_new(p, c, dir, false, at);
+	struct exchange *x = pairing_new_exchange(p, c, dir, false, at);
 
 	if (!x)
 		return NULL;
-	set_key(p, x, m);
+	pairing_set_key(p, x, m);
 	if (c->synced && c->early < EARLY_MAX) {
-		list_remove(&p->waiting, x);
-		early_add(p, x, at->start_ns + EARLY_NS);
+		deadline_remove(&p->waiting, x);
+		pairing_early_add(p, x, at->start_ns + EARLY_NS);
 	}
 	return x;
 }
@@ -654,7 +295,7 @@ static void responses_lost(struct pairing *p, struct connection *c, uint64_t tim
 			break;
 		first = false;
 		x->flags |= EXCHANGE_HOLE;
-		complete(p, x);
+		pairing_complete(p, x);
 	}
 }
 
@@ -714,8 +355,8 @@ static void flush_older(struct pairing *p, struct connection *c, const struct me
 		if (!c->synced) /* or its own answer was lost */
 			o->flags |= EXCHANGE_HOLE;
 		if (m->flags & MESSAGE_ERROR)
-			set_error(o, m->error_type);
-		complete(p, o);
+			exchange_fail(o, m->error_type);
+		pairing_complete(p, o);
 	}
 }
 
@@ -726,7 +367,7 @@ static struct exchange *current(const struct pairing *p, struct connection *c, e
 {
 	if (!m->keyed)
 		return c->progress[dir].exchange;
-	return key_find(p, c, m->key, at);
+	return pairing_find(p, c, m->key, at);
 }
 
 /* One side has ended it: what was in progress of it ends here. */
@@ -753,7 +394,7 @@ static void settle(struct pairing *p, struct exchange *x, const struct message *
 		complete_if_done(p, x);
 		return;
 	}
-	keep_attrs(p, x, m);
+	pairing_keep_attrs(p, x, m);
 	x->flags |= m->flags & MESSAGE_UNSURE ? EXCHANGE_HOLE : 0;
 	if (m->flags & MESSAGE_ABORT) {
 		abort_exchange(p, x, at);
@@ -776,7 +417,7 @@ static void settle_range(struct pairing *p, struct connection *c, const struct m
 		return;
 	if (m->key - m->first < c->open) {
 		for (uint64_t key = m->first;; key++) {
-			struct exchange *x = key_find(p, c, key, at);
+			struct exchange *x = pairing_find(p, c, key, at);
 			if (x)
 				settle(p, x, m, at);
 			if (key == m->key)
@@ -834,9 +475,9 @@ void pairing_message(struct pairing *p, struct connection *c, enum plumb_directi
 		return;
 	}
 	if (m->flags & MESSAGE_ABORT) {
-		x = key_find(p, c, m->key, at);
+		x = pairing_find(p, c, m->key, at);
 		if (x) {
-			keep_attrs(p, x, m);
+			pairing_keep_attrs(p, x, m);
 			x->flags |= m->flags & MESSAGE_UNSURE ? EXCHANGE_HOLE : 0;
 			abort_exchange(p, x, at);
 		}
@@ -857,7 +498,7 @@ void pairing_message(struct pairing *p, struct connection *c, enum plumb_directi
 		pr->next = m->next;
 	}
 	if (x) {
-		keep_attrs(p, x, m);
+		pairing_keep_attrs(p, x, m);
 		(response ? &x->response : &x->request)->bytes += at->bytes;
 		if (m->flags & MESSAGE_NO_RESPONSE)
 			x->state |= NO_RESPONSE;
@@ -866,7 +507,7 @@ void pairing_message(struct pairing *p, struct connection *c, enum plumb_directi
 		if (m->flags & MESSAGE_UNSURE)
 			x->flags |= EXCHANGE_HOLE;
 		if (x->state & REQUEST_BEGUN)
-			announce(p, x, at->end_ns);
+			pairing_announce(p, x, at->end_ns);
 	} else if (!response && pr->refused && m->flags & MESSAGE_NO_RESPONSE && c->ghosts) {
 		c->ghosts--;
 		pr->refused = false;
@@ -881,8 +522,8 @@ void pairing_message(struct pairing *p, struct connection *c, enum plumb_directi
 /* No request will come for this response: it stands alone. */
 static void give_up_early(struct pairing *p, struct exchange *x)
 {
-	early_remove(p, x);
-	list_add(&p->waiting, x, x->response.start_ns + p->timeout_ns);
+	pairing_early_remove(p, x);
+	deadline_add(&p->waiting, x, x->response.start_ns + p->timeout_ns);
 	x->conn->synced = false;
 	complete_if_done(p, x);
 }
@@ -933,7 +574,7 @@ void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction 
 		if (explained)
 			return;
 		observe_request(p, c, dir, at);
-		struct exchange *x = exchange_new(p, c, dir, true, at);
+		struct exchange *x = pairing_new_exchange(p, c, dir, true, at);
 		c->synced = false;
 		if (!x)
 			return;
@@ -942,7 +583,7 @@ void pairing_lost(struct pairing *p, struct connection *c, enum plumb_direction 
 		side_begin(&x->request, at);
 		x->request.end_ns = at->end_ns;
 		x->request.bytes = at->end - at->offset;
-		announce(p, x, at->end_ns);
+		pairing_announce(p, x, at->end_ns);
 	}
 }
 
@@ -975,9 +616,9 @@ void pairing_close(struct pairing *p, struct connection *c, const char *error_ty
 				end_as_seen(c, x, time_ns);
 			/* No failure is made of a record that was lost. */
 			if (!(x->state & QUIET) && (error_type || !(x->flags & EXCHANGE_HOLE)))
-				set_error(x, error_type ? error_type : "connection_closed");
+				exchange_fail(x, error_type ? error_type : "connection_closed");
 		}
-		complete(p, x);
+		pairing_complete(p, x);
 	}
 	for (int d = 0; d < 2; d++) {
 		struct progress *pr = &c->progress[d];
@@ -996,7 +637,7 @@ void pairing_switch(struct pairing *p, struct connection *c, uint16_t next, uint
 	/* Only what was asked for before the switch is answered behind it. */
 	if (x && !x->keyed && !(x->state & (RESPONSE_BEGUN | EARLY)) && next == PLUMB_PROTO_HTTP2) {
 		x->protocol = next;
-		set_key(p, x, &m);
+		pairing_set_key(p, x, &m);
 	}
 	for (x = c->first; x; x = after) {
 		after = x->next;
@@ -1027,8 +668,8 @@ void pairing_tick(struct pairing *p, uint64_t time_ns)
 
 		bool begun = x->state & RESPONSE_BEGUN || !(x->state & REQUEST_ENDED);
 		if (begun && !stands_still(x)) { /* still moving: a long body is no time-out */
-			list_remove(&p->waiting, x);
-			list_add(&p->waiting, x, time_ns + p->timeout_ns);
+			deadline_remove(&p->waiting, x);
+			deadline_add(&p->waiting, x, time_ns + p->timeout_ns);
 			continue;
 		}
 		x->flags |= unsure(x->conn) ? EXCHANGE_HOLE : 0;
@@ -1036,7 +677,7 @@ void pairing_tick(struct pairing *p, uint64_t time_ns)
 			x->conn->synced = false; /* the late response, should it come, is nobody's */
 		x->response.end_ns = x->state & QUIET ? x->request.end_ns : time_ns;
 		if (!(x->flags & EXCHANGE_HOLE) && !(x->state & QUIET)) /* no failure is made of a record that was lost */
-			set_error(x, "timeout");
-		complete(p, x);
+			exchange_fail(x, "timeout");
+		pairing_complete(p, x);
 	}
 }
