@@ -167,12 +167,12 @@ static void messages_between_replies_are_nobodys(void **state)
 		reply(&f, "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n");
 	ask(&f, "*1\r\n$4\r\nPING\r\n*1\r\n$11\r\nUNSUBSCRIBE\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n*4\r\n$6\r\nLRANGE\r\n$1\r\nl\r\n$1\r\n0\r\n$1\r\n2\r\n");
 	reply(&f, "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n*2\r\n$4\r\npong\r\n$0\r\n\r\n*3\r\n$11\r\nunsubscribe\r\n$1\r\nb\r\n:1\r\n");
-	reply(&f, "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n-MOVED 1 127.0.0.1:1\r\n*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n");
+	reply(&f, "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n-CROSSSLOT two slots\r\n*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n");
 	assert_int_equal(f.count, 5);
 	expect(&f, 0, "SUBSCRIBE a ?", true, "");
 	expect(&f, 1, "PING", true, "");
 	expect(&f, 2, "UNSUBSCRIBE", true, "");
-	expect(&f, 3, "GET k", true, "MOVED");
+	expect(&f, 3, "GET k", true, "CROSSSLOT");
 	expect(&f, 4, "LRANGE l ? ?", true, "");
 	proto_engine_counts(f.engine, &n);
 	assert_int_equal(n.oneway, 1 + 101 + 1 + 1);
@@ -227,12 +227,12 @@ static void elements_behind_a_hole_answer_nothing(void **state)
 	reply(&f, "-WRONGTYPE perhaps of three\r\n");
 	assert_int_equal(f.count, 1);
 	get(&f, "four");
-	reply(&f, "-MOVED 1 127.0.0.1:1\r\n");
+	reply(&f, "-CROSSSLOT two slots\r\n");
 	assert_int_equal(f.count, 4);
 	expect(&f, 0, "GET one", true, "");
 	expect(&f, 1, "GET two", true, ""); /* it began before the hole */
 	expect(&f, 2, "GET three", false, "");
-	expect(&f, 3, "GET four", true, "MOVED");
+	expect(&f, 3, "GET four", true, "CROSSSLOT");
 	assert_true(f.ended[1].flags & f.ended[2].flags & EXCHANGE_HOLE);
 	assert_int_equal(f.ended[3].flags & EXCHANGE_HOLE, 0);
 	proto_engine_counts(f.engine, &n);
@@ -253,11 +253,11 @@ static void requests_in_a_hole_shift_nothing(void **state)
 	get(&f, "two");
 	reply(&f, "-ERR of the first lost one\r\n+OK\r\n+OK\r\n");
 	get(&f, "three");
-	reply(&f, "-MOVED 1 127.0.0.1:1\r\n");
+	reply(&f, "-CROSSSLOT two slots\r\n");
 	assert_int_equal(f.count, 4);
 	expect(&f, 1, "", false, "");
 	expect(&f, 2, "GET two", false, "");
-	expect(&f, 3, "GET three", true, "MOVED");
+	expect(&f, 3, "GET three", true, "CROSSSLOT");
 	fixture_done(&f);
 }
 
