@@ -85,6 +85,7 @@ backends() {
 	$here/backends/ferretdb.sh >/dev/null || echo "e2e setup: no FerretDB: tests of MongoDB's protocol will skip" >&2
 	jars cassandra
 	jars kafka
+	jars zookeeper
 }
 
 [ "${SETUP:-1}" = 0 ] || install_packages

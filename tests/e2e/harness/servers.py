@@ -447,3 +447,26 @@ def start_mosquitto(folder):
     config.write_text(("user root\n" if os.geteuid() == 0 else "") + MOSQUITTO_CONFIG.format(port=port, folder=folder, plugin=plugins[0]))
     (folder / "security.json").write_text(_mosquitto_security())
     return listening(Process("mosquitto", [program, "-c", config], folder), port)
+
+
+ZOOKEEPER_CONFIG = """
+dataDir={folder}/data
+clientPort={port}
+clientPortAddress=127.0.0.1
+tickTime=10000
+maxClientCnxns=0
+admin.enableServer=false
+extendedTypesEnabled=true
+"""
+
+
+def start_zookeeper(folder):
+    """One server alone; ready in a second or two. What it needs is fetched by setup.sh. Sessions may last minutes, so that clients need not ping."""
+    java, jars, port = need("java", "default-jre-headless"), BUILD / "e2e/zookeeper", free_port()
+    if not (jars / ".pom").exists():
+        pytest.skip("ZooKeeper was not fetched: run tests/e2e/setup.sh")
+    config = folder / "zoo.cfg"
+    config.write_text(ZOOKEEPER_CONFIG.format(folder=folder, port=port))
+    argv = [java, "-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dzookeeper.extendedTypesEnabled=true",
+            "-cp", f"{jars}/*", "org.apache.zookeeper.server.ZooKeeperServerMain", config]
+    return listening(Process("zookeeper", argv, folder, cwd=folder), port)
