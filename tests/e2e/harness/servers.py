@@ -469,4 +469,17 @@ def start_zookeeper(folder):
     config.write_text(ZOOKEEPER_CONFIG.format(folder=folder, port=port))
     argv = [java, "-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dzookeeper.extendedTypesEnabled=true",
             "-cp", f"{jars}/*", "org.apache.zookeeper.server.ZooKeeperServerMain", config]
-    return listening(Process("zookeeper", argv, folder, cwd=folder), port)
+    process = Process("zookeeper", argv, folder, cwd=folder)
+    process.port = port
+    wait_until(lambda: _zookeeper_serves(port), "ZooKeeper that serves", alive=process)
+    return process
+
+
+def _zookeeper_serves(port):
+    """It listens before it does: then a session is refused, and this answered otherwise."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as s:
+            s.sendall(b"srvr")
+            return s.recv(100).startswith(b"Zookeeper version")
+    except OSError:
+        return False
