@@ -103,7 +103,7 @@ static void text_request(struct zookeeper_memory *m, const char *before, const s
 	}
 	text_add(m, slice_str(before));
 	text_add(m, slice_str(op->name));
-	text_add(m, SLICE_LIT(" "));
+	text_add(m, shown.len ? SLICE_LIT(" ") : SLICE_NONE);
 	text_add(m, shown);
 	text_add(m, cut ? SLICE_LIT("...") : SLICE_NONE);
 	text_add(m, takes_data(op) ? SLICE_LIT(" ?") : SLICE_NONE);
@@ -165,7 +165,7 @@ static void see(struct zookeeper_memory *m, struct way *w, enum proto_side side,
 	if (f->type == 'h')
 		part_begins(w, side, f);
 	else if (f->type == 'p' && side == PROTO_TO_SERVER && w->part)
-		text_request(m, w->parts == 1 ? "" : ", ", w->part, f);
+		text_request(m, w->parts == 1 ? " " : ", ", w->part, f);
 }
 
 static void event_of(const struct way *w, enum proto_side side, struct message *m)
@@ -251,7 +251,6 @@ static enum parse_status multi(struct zookeeper_state *s, const struct zookeeper
 	if (side == PROTO_TO_SERVER) {
 		text_begin(s->memory);
 		text_add(s->memory, slice_str(op->name));
-		text_add(s->memory, SLICE_LIT(" "));
 	}
 	return run(s, side, in, head, ret);
 }
