@@ -247,7 +247,7 @@ static enum parse_status multi(struct zookeeper_state *s, const struct zookeeper
 	struct way *w = &s->way[side];
 
 	*w = (struct way){ .key = key, .left = left, .open = true };
-	zookeeper_walk_start(&w->walk, op, side == PROTO_TO_CLIENT);
+	zookeeper_walk_start(&w->walk, side == PROTO_TO_SERVER ? op->request : op->response, side == PROTO_TO_CLIENT);
 	if (side == PROTO_TO_SERVER) {
 		text_begin(s->memory);
 		text_add(s->memory, slice_str(op->name));
@@ -297,7 +297,7 @@ static enum parse_status simple(struct zookeeper_state *s, const struct zookeepe
 	size_t taken = ZOOKEEPER_HEAD;
 
 	if (r->op->request[0] == 'p') {
-		zookeeper_walk_start(&walk, r->op, false);
+		zookeeper_walk_start(&walk, r->op->request, false);
 		switch (zookeeper_walk_step(&walk, slice_from(in, ZOOKEEPER_HEAD), r->size - (ZOOKEEPER_HEAD - ZOOKEEPER_SIZE), ZOOKEEPER_PATH_SHOWN, &f)) {
 		case ZOOKEEPER_MORE: ret->need = ZOOKEEPER_HEAD + f.need; return PARSE_NEED_MORE;
 		case ZOOKEEPER_BAD: case ZOOKEEPER_END: return PARSE_BAD;

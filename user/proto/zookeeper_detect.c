@@ -81,7 +81,7 @@ static bool body_fits(const struct zookeeper_op *op, struct slice in, uint32_t l
 	struct zookeeper_field f;
 
 	*fit = (struct fit){ 0 };
-	zookeeper_walk_start(&w, op, false);
+	zookeeper_walk_start(&w, op->request, false);
 	for (int i = 0; i < FIELDS_MAX; i++) {
 		switch (zookeeper_walk_step(&w, slice_head(in, left), left, 0, &f)) {
 		case ZOOKEEPER_BAD: return false;

@@ -90,10 +90,8 @@ const char *zookeeper_error_name(int32_t code)
 
 /* ---- fields ---- */
 
-void zookeeper_walk_start(struct zookeeper_walk *w, const struct zookeeper_op *op, bool response)
+void zookeeper_walk_start(struct zookeeper_walk *w, const char *layout, bool response)
 {
-	const char *layout = response ? op->response : op->request;
-
 	*w = (struct zookeeper_walk){ .at = layout, .part = "", .element = "", .elements_of = "", .multi = layout[0] == 'm', .response = response };
 }
 

@@ -65,7 +65,9 @@ struct zookeeper_field {
 	size_t need;            /* with MORE */
 };
 
-void zookeeper_walk_start(struct zookeeper_walk *w, const struct zookeeper_op *op, bool response);
+/* layout: an operation's, or ZOOKEEPER_EVENT. */
+#define ZOOKEEPER_EVENT "iip"
+void zookeeper_walk_start(struct zookeeper_walk *w, const char *layout, bool response);
 /* The next field's type; '\0' at the end. */
 char zookeeper_walk_next(struct zookeeper_walk *w);
 /*
