@@ -180,7 +180,7 @@ static void end(struct zookeeper_state *s, struct way *w, enum proto_side side, 
 	w->open = false;
 	m->flags |= MESSAGE_END;
 	if (side == PROTO_TO_SERVER) {
-		if (!w->unknown)
+		if (!w->unknown && w->parts > 1) /* one is no batch, say the conventions */
 			message_add_int(m, ATTR_DB_OPERATION_BATCH_SIZE, w->parts);
 		if (s->memory->text_len)
 			message_add_str(m, ATTR_RAW_STATEMENT, text_of(s->memory));
