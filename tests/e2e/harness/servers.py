@@ -483,3 +483,42 @@ def _zookeeper_serves(port):
             return s.recv(100).startswith(b"Zookeeper version")
     except OSError:
         return False
+
+
+SLAPD_CONFIG = """
+include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+moduleload retcode
+{tls}database mdb
+suffix "dc=plumb,dc=test"
+rootdn "cn=admin,dc=plumb,dc=test"
+rootpw sesame
+maxsize 16777216
+dbnosync
+directory {folder}/data
+overlay retcode
+retcode-parent "ou=codes,dc=plumb,dc=test"
+retcode-item "cn=busy" 0x33
+retcode-item "cn=slow" 0x00 op=search sleeptime=1
+"""
+
+
+def start_slapd(folder, pair=None):
+    """A directory dc=plumb,dc=test with nothing in it. Its administrator is cn=admin, password sesame. What is below ou=codes answers as it is called. pair: certificate and key, for StartTLS."""
+    program, port = need("slapd", "slapd"), free_port()
+    (folder / "data").mkdir()
+    config = folder / "slapd.conf"
+    tls = f"TLSCertificateFile {pair[0]}\nTLSCertificateKeyFile {pair[1]}\n" if pair else ""
+    config.write_text(SLAPD_CONFIG.format(folder=folder, tls=tls))
+    user = []
+    if os.geteuid() == 0:
+        names = {p.pw_name for p in pwd.getpwall()}
+        name = "openldap" if "openldap" in names else "nobody"
+        _let_enter(folder)
+        for path in (folder, folder / "data", config, *(pair or ())):
+            os.chown(path, pwd.getpwnam(name).pw_uid, pwd.getpwnam(name).pw_gid)
+        user = ["-u", name]
+    return listening(Process("slapd", [program, "-h", f"ldap://127.0.0.1:{port}/", "-f", config, "-d", "0", *user], folder), port)

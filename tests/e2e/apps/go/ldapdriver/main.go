@@ -1,0 +1,5 @@
+package main
+
+import _ "github.com/go-ldap/ldap/v3"
+
+func main() {}
