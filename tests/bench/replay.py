@@ -11,6 +11,7 @@ import cassandra
 import dns
 import http2
 import kafka
+import ldap
 import loads
 import measure
 import memcached
@@ -88,7 +89,7 @@ def benchmark(folder):
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
     for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("mongodb", mongodb), ("cassandra", cassandra), ("nats", nats),
-                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka), ("zookeeper", zookeeper)):
+                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka), ("zookeeper", zookeeper), ("ldap", ldap)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)
