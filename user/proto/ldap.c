@@ -36,7 +36,8 @@ struct ldap_state {
 	uint32_t losses;            /* of what is answered */
 	uint8_t abandoned_next;
 	bool abandon_told;          /* of the request at the start of the input: that what it abandons is over */
-	bool tls_asked, sasl;
+	bool tls_asked;
+	bool layer;                 /* there may be one of SASL's by now */
 	char number[12];
 };
 _Static_assert(sizeof(struct ldap_state) <= CONNECTION_PARSER_BYTES, "parser state too large");
@@ -69,11 +70,15 @@ static enum parse_status whole(const struct ldap_head *h, size_t taken, struct s
 
 static struct search *search_of(struct ldap_state *s, uint32_t id) { return &s->memory->searches[id % SEARCHES]; }
 
-static bool abandons(const struct ldap_state *s, uint32_t id)
+/* Was it given up? With its result it is over for the server, too. */
+static bool was_abandoned(struct ldap_state *s, uint32_t id, bool result)
 {
-	for (unsigned i = 0; i < ABANDONED; i++)
-		if (id && s->abandoned[i] == id)
-			return true;
+	for (unsigned i = 0; i < ABANDONED; i++) {
+		if (s->abandoned[i] != id)
+			continue;
+		s->abandoned[i] = result ? 0 : id;
+		return true;
+	}
 	return false;
 }
 
@@ -123,7 +128,7 @@ static enum parse_status request(struct ldap_state *s, struct slice in, struct p
 		s->tls_asked = true;
 		s->tls_id = h.id;
 	}
-	s->sasl |= r.sasl;
+	s->layer |= r.layer;
 	return whole(&h, taken, in, ret);
 }
 
@@ -138,6 +143,8 @@ static struct search *answered(struct ldap_state *s, uint32_t id)
 		*search = (struct search){ .id = id };
 	return search;
 }
+
+static bool is_part(uint8_t op) { return op == LDAP_ENTRY || op == LDAP_REFERENCE || op == LDAP_INTERMEDIATE; }
 
 /* An entry, a reference, or what comes before a result in another way. Its result ends the answer. */
 static void part(struct ldap_state *s, const struct ldap_head *h, struct message *m)
@@ -217,8 +224,6 @@ static enum parse_status result(struct ldap_state *s, const struct ldap_head *h,
 	return whole(h, taken, in, ret);
 }
 
-static bool is_part(uint8_t op) { return op == LDAP_ENTRY || op == LDAP_REFERENCE || op == LDAP_INTERMEDIATE; }
-
 static enum parse_status response(struct ldap_state *s, struct slice in, struct parse_result *ret)
 {
 	struct ldap_head h;
@@ -228,7 +233,7 @@ static enum parse_status response(struct ldap_state *s, struct slice in, struct 
 	case LDAP_SHORT: ret->need = in.len + 1; return PARSE_NEED_MORE;
 	case LDAP_OK: break;
 	}
-	if (h.id == 0 || abandons(s, h.id)) {
+	if (h.id == 0 || was_abandoned(s, h.id, !is_part(h.op))) {
 		begin(&ret->message, MESSAGE_ONEWAY, 0);
 		ret->message.flags |= MESSAGE_END;
 		return whole(&h, h.at, in, ret);
@@ -245,7 +250,7 @@ static enum parse_status ldap_parse(void *state, enum proto_side side, struct sl
 
 	if (!s->memory)
 		return PARSE_BAD;
-	if (s->sasl && in.ptr[0] == 0) { /* the length in front of what SASL has encrypted */
+	if (s->layer && in.len && in.ptr[0] == 0) { /* the length in front of what SASL has encrypted */
 		ret->consumed = in.len;
 		ret->skip = UINT64_MAX;
 		ret->apart = true;
@@ -302,6 +307,6 @@ const struct proto_ops proto_ldap = {
 	.resync_keep = RESYNC_KEEP,
 	.open = ldap_open,
 	.close = ldap_close,
-	/* Of a request its names and filter; of answers all heads in what a client reads at once. */
-	.want = { LDAP_READ_MAX, 65536 },
+	/* Of requests the names and filters of some that are read at once; of answers all heads in what a client reads. */
+	.want = { 4 * LDAP_READ_MAX, 65536 },
 };

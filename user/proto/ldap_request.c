@@ -193,27 +193,29 @@ static void read_bind(struct slice in, struct ldap_text *t, struct ldap_request 
 	if (!ldap_take(&in, LDAP_INTEGER, &version) || !ldap_take(&in, LDAP_STRING, &dn))
 		return;
 	add_dn(t, dn);
-	ret->sasl = ldap_take(&in, 0xa3, &sasl);
-	if (!ret->sasl)
+	if (!ldap_take(&in, 0xa3, &sasl)) {
 		add(t, SLICE_LIT(" simple"));
-	else if (ldap_take(&sasl, LDAP_STRING, &mechanism) && is_mechanism(mechanism)) {
-		add(t, SLICE_LIT(" "));
-		add(t, mechanism);
+		return;
 	}
+	if (!ldap_take(&sasl, LDAP_STRING, &mechanism) || !is_mechanism(mechanism))
+		return;
+	add(t, SLICE_LIT(" "));
+	add(t, mechanism);
+	ret->layer = slice_eq(mechanism, SLICE_LIT("GSSAPI")) || slice_eq(mechanism, SLICE_LIT("GSS-SPNEGO")) || slice_eq(mechanism, SLICE_LIT("DIGEST-MD5"));
 }
 
 static void read_search(struct slice in, struct ldap_text *t)
 {
 	static const char *const scopes[] = { " base ", " one ", " sub ", " subordinates " };
-	struct slice dn, scope, skipped;
+	struct slice dn, scope, aliases, size_limit, time_limit, types_only;
 
 	if (!ldap_take(&in, LDAP_STRING, &dn))
 		return;
 	add_dn(t, dn);
-	if (!ldap_take(&in, LDAP_ENUM, &scope) || scope.len != 1 || scope.ptr[0] > 3 || !ldap_take(&in, LDAP_ENUM, &skipped))
+	if (!ldap_take(&in, LDAP_ENUM, &scope) || scope.len != 1 || scope.ptr[0] > 3 || !ldap_take(&in, LDAP_ENUM, &aliases))
 		return;
 	add(t, slice_str(scopes[scope.ptr[0]]));
-	if (ldap_take(&in, LDAP_INTEGER, &skipped) && ldap_take(&in, LDAP_INTEGER, &skipped) && ldap_take(&in, LDAP_BOOLEAN, &skipped))
+	if (ldap_take(&in, LDAP_INTEGER, &size_limit) && ldap_take(&in, LDAP_INTEGER, &time_limit) && ldap_take(&in, LDAP_BOOLEAN, &types_only))
 		add_filter(t, in);
 }
 

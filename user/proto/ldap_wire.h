@@ -62,7 +62,8 @@ struct ldap_text {
 struct ldap_request {
 	const char *name;  /* of the operation */
 	bool shown;        /* there is a text */
-	bool start_tls, sasl;
+	bool start_tls;
+	bool layer;        /* by this mechanism of SASL what follows may be encrypted */
 	uint32_t abandoned; /* id */
 };
 
