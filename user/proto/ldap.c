@@ -140,7 +140,7 @@ static struct search *answered(struct ldap_state *s, uint32_t id)
 	struct search *search = search_of(s, id);
 
 	if (search->id != id)
-		*search = (struct search){ .id = id };
+		*search = (struct search){ .id = id, .losses = s->losses };
 	return search;
 }
 
@@ -189,7 +189,9 @@ static void search_done(struct ldap_state *s, uint32_t id, struct message *m)
 		return;
 	if (search->begun)
 		m->flags &= ~MESSAGE_BEGIN;
-	if (search->counted && search->losses == s->losses)
+	if (search->losses != s->losses)
+		m->flags |= MESSAGE_UNSURE; /* entries may have been among what was lost */
+	else if (search->counted)
 		message_add_int(m, ATTR_DB_RESPONSE_RETURNED_ROWS, search->entries);
 	*search = (struct search){ 0 };
 }
@@ -261,7 +263,6 @@ static enum parse_status ldap_parse(void *state, enum proto_side side, struct sl
 
 /* ---- loss ---- */
 
-/* Entries may have been among what was lost. */
 static void ldap_lost(void *state, enum proto_side side)
 {
 	struct ldap_state *s = state;
