@@ -46,6 +46,7 @@ servers() {
 		dnsmasq dnsmasq-base
 		tcpdump tcpdump
 		tshark tshark
+		slapd slapd
 	LIST
 	compgen -G '/usr/lib/jvm/*-17-*/bin/java' >/dev/null || missing+=(openjdk-17-jre-headless)
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
@@ -88,6 +89,7 @@ backends() {
 	$here/backends/ferretdb.sh >/dev/null || echo "e2e setup: no FerretDB: tests of MongoDB's protocol will skip" >&2
 	jars cassandra
 	jars kafka
+	jars zookeeper
 }
 
 [ "${SETUP:-1}" = 0 ] || install_packages

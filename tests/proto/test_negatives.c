@@ -168,7 +168,7 @@ static void refuses_common_bytes(void **state)
 {
 #define SAMPLE(what, text) { what, { (const uint8_t *)(text), sizeof(text) - 1 }, DETECT_MORE, NULL }
 #define SAMPLE_OF(own, what, text) { what, { (const uint8_t *)(text), sizeof(text) - 1 }, DETECT_MORE, own }
-	/* memcached's get is also Redis' inline GET. */
+	/* memcached's get is also Redis' inline GET. Any frame that says its length may be a response of Kafka's. */
 	static const struct { const char *what; struct slice bytes; int most; const char *own; } samples[] = {
 		SAMPLE_OF("tls", "TLS ClientHello", "\x16\x03\x01\x00\x7a\x01\x00\x00\x76\x03\x03 0123456789abcdef0123456789abcde\x20 0123456789abcdef0123456789abcde"
 		       "\x00\x04\x13\x01\x13\x02\x01\x00\x00\x29\x00\x00\x00\x10\x00\x0e\x00\x00\x0b" "example.org\x00\x2b\x00\x03\x02\x03\x04\x00\x0a\x00\x04\x00\x02\x00\x1d"),
@@ -191,6 +191,16 @@ static void refuses_common_bytes(void **state)
 		SAMPLE_OF("mongodb", "MongoDB ping", "\x24\0\0\0\1\0\0\0\0\0\0\0\xdd\7\0\0\0\0\0\0\0\x0f\0\0\0\x10ping\0\1\0\0\0"),
 		SAMPLE_OF("mqtt", "MQTT connect", "\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02" "id"),
 		SAMPLE_OF("amqp", "AMQP header", "AMQP\x00\x00\x09\x01"),
+		{ "ZooKeeper session", { (const uint8_t *)"\0\0\0\x2d\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x27\x10\0\0\0\0\0\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", sizeof("\0\0\0\x2d\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x27\x10\0\0\0\0\0\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0") - 1 }, DETECT_WEAK, "zookeeper" },
+		{ "ZooKeeper ping", { (const uint8_t *)"\0\0\0\x08\xff\xff\xff\xfe\0\0\0\x0b", sizeof("\0\0\0\x08\xff\xff\xff\xfe\0\0\0\x0b") - 1 }, DETECT_WEAK, "zookeeper" },
+		SAMPLE("ZooKeeper four-letter word", "ruok"),
+		{ "ZooKeeper quorum, follower", { (const uint8_t *)"\0\0\0\x0b\0\0\0\1\0\0\0\0\0\0\0\x14\0\0\0\0\0\0\0\1\0\1\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff", sizeof("\0\0\0\x0b\0\0\0\1\0\0\0\0\0\0\0\x14\0\0\0\0\0\0\0\1\0\1\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff") - 1 }, DETECT_WEAK, NULL },
+		{ "ZooKeeper quorum, inform", { (const uint8_t *)"\0\0\0\x08\0\0\0\1\0\0\0\x0b\0\0\0\0\xff\xff\xff\xff", sizeof("\0\0\0\x08\0\0\0\1\0\0\0\x0b\0\0\0\0\xff\xff\xff\xff") - 1 }, DETECT_WEAK, NULL },
+		SAMPLE("ZooKeeper election", "\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\0\0\0\1\0\0\0\x0e" "127.0.0.1:3888"),
+		SAMPLE_OF("ldap", "LDAP bind", "\x30\x0c\x02\x01\x01\x60\x07\x02\x01\x03\x04\x00\x80\x00"),
+		SAMPLE("SNMP", "\x30\x26\x02\x01\x01\x04\x06public\xa0\x19\x02\x01\x01\x02\x01\x00\x02\x01\x00\x30\x0e\x30\x0c\x06\x08\x2b\x06\x01\x02\x01\x01\x05\x00\x05\x00"),
+		SAMPLE("DER key", "\x30\x1b\x02\x01\x00\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00\x04\x07secrets"),
+		SAMPLE("DER signature", "\x30\x0a\x02\x03\x60\x61\x62\x02\x03\x63\x64\x65"),
 		SAMPLE("JSON lines", "{\"level\":\"info\",\"message\":\"GET / HTTP/1.1\"}\n"),
 		SAMPLE("log line", "127.0.0.1 - - [01/Jan/2026] \"GET / HTTP/1.1\" 200 5\n"),
 		SAMPLE("zeros", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),

@@ -15,10 +15,10 @@
 #include "proto/engine.h"
 
 enum { MS = 1000 * 1000, STEP_NS = MS / 10, SENT = 600, ROUNDS = 60, TEXT = 8192 };
-enum protocol { REDIS, HTTP, MEMCACHED, NUMBERED, MONGODB, PROTOCOLS }; /* NUMBERED: memcached's binary protocol, by a client that numbers its requests */
+enum protocol { REDIS, HTTP, MEMCACHED, NUMBERED, MONGODB, ZOOKEEPER, LDAP, PROTOCOLS }; /* NUMBERED: memcached's binary protocol, by a client that numbers its requests */
 enum style { ONE, JOINED, APART, MIXED, WINDOW, STYLES }; /* at a time; several, in one call; several, each in its own; either; never resting */
 
-static const char *const names[PROTOCOLS] = { "redis", "http", "memcached", "memcached binary", "mongodb" };
+static const char *const names[PROTOCOLS] = { "redis", "http", "memcached", "memcached binary", "mongodb", "zookeeper", "ldap" };
 
 struct fixture {
 	struct process_table *processes;
@@ -81,7 +81,8 @@ static void begin(struct fixture *f, enum protocol protocol, uint32_t seed, uint
 	assert_int_equal(proto_engine_new(&o, &h, &f->engine), 0);
 	proto_engine_conn_handler(f->engine, &bytes);
 	assert_int_equal(conn_table_new(&conns, &bytes, f->processes, &f->conns), 0);
-	struct record r = { .u.sock = { .sock = 1, .family = AF_INET, .type = SOCK_STREAM, .role = PLUMB_ROLE_CLIENT, .remote_port = protocol < MEMCACHED ? 6379 : protocol == MONGODB ? 27017 : 11211,
+	static const uint16_t ports[PROTOCOLS] = { 6379, 6379, 11211, 11211, 27017, 2181, 389 };
+	struct record r = { .u.sock = { .sock = 1, .family = AF_INET, .type = SOCK_STREAM, .role = PLUMB_ROLE_CLIENT, .remote_port = ports[protocol],
 					.offset = { f->offset[0], f->offset[1] } } };
 	feed(f, &r, PLUMB_REC_SOCK_OPEN, SLICE_NONE);
 }
@@ -150,6 +151,38 @@ static size_t mongodb_message(enum plumb_direction dir, int number, char *to, si
 	return n;
 }
 
+static size_t zookeeper_message(enum plumb_direction dir, int number, char *to, size_t room)
+{
+	static const char request[] = "\0\0\0\x14\0\0__\0\0\0\4\0\0\0\7/orders";
+	static const char answer[] = "\0\0\0\x5c\0\0__\0\0\0\1\0\0\0\7\0\0\0\0\0\0\0\4text";
+	size_t n = dir == PLUMB_EGRESS ? 4 + 0x14 : 4 + 0x5c;
+
+	assert_true(n <= room);
+	memset(to, 0, n);
+	memcpy(to, dir == PLUMB_EGRESS ? request : answer, dir == PLUMB_EGRESS ? n : sizeof(answer));
+	to[6] = (char)((number + 1) >> 8);
+	to[7] = (char)(number + 1);
+	return n;
+}
+
+/* A search, and its answer of two messages. */
+static size_t ldap_message(enum plumb_direction dir, int number, char *to, size_t room)
+{
+	static const char request[] = "\x30\x24\2\2__\x63\x1e\4\4dc=a\x0a\1\2\x0a\1\0\2\1\0\2\1\0\1\1\0\x87\5email\x30\0";
+	static const char answer[] = "\x30\x1d\2\2__\x64\x17\4\4dc=a\x30\x0f\x30\x0d\4\5email\x31\4\4\2me" "\x30\x0d\2\2__\x65\7\x0a\1\0\4\0\4\0";
+	size_t n = dir == PLUMB_EGRESS ? sizeof(request) - 1 : sizeof(answer) - 1;
+
+	assert_true(n <= room);
+	memcpy(to, dir == PLUMB_EGRESS ? request : answer, n);
+	for (size_t at = 4; at < n; at += 0x1f) {
+		to[at] = (char)((number + 1) >> 8);
+		to[at + 1] = (char)(number + 1);
+		if (dir == PLUMB_EGRESS)
+			break;
+	}
+	return n;
+}
+
 /* Its request or its answer of this number. */
 static size_t message(const struct fixture *f, enum plumb_direction dir, int number, char *to, size_t room)
 {
@@ -158,6 +191,10 @@ static size_t message(const struct fixture *f, enum plumb_direction dir, int num
 						{ "VALUE key 0 4\r\n%04d\r\nEND\r\n", "get %04d\r\n" } };
 	if (f->protocol == MONGODB)
 		return mongodb_message(dir, number, to, room);
+	if (f->protocol == ZOOKEEPER)
+		return zookeeper_message(dir, number, to, room);
+	if (f->protocol == LDAP)
+		return ldap_message(dir, number, to, room);
 	char binary[29] = { (char)(dir == PLUMB_EGRESS ? 0x80 : 0x81), [11] = 4, [14] = (char)(number >> 8), (char)number };
 
 	if (f->protocol == NUMBERED) {
@@ -226,6 +263,8 @@ static const struct {
 	{ { ONE, 0, 29000 }, { JOINED, 0, 29000 }, { APART, 0, 24500 }, { MIXED, 0, 26700 }, { WINDOW, 200, 2500 } },
 	{ { ONE, 0, 30500 }, { JOINED, 0, 31500 }, { APART, 0, 31000 }, { MIXED, 0, 31000 }, { WINDOW, 0, 28000 } },
 	{ { ONE, 0, 32000 }, { JOINED, 0, 32700 }, { APART, 0, 32000 }, { MIXED, 0, 32300 }, { WINDOW, 0, 32400 } },
+	{ { ONE, 0, 32500 }, { JOINED, 0, 33000 }, { APART, 0, 32500 }, { MIXED, 0, 32700 }, { WINDOW, 0, 32800 } },
+	{ { ONE, 0, 31000 }, { JOINED, 0, 31500 }, { APART, 0, 28700 }, { MIXED, 0, 30100 }, { WINDOW, 0, 28500 } },
 };
 
 static void pairs_are_right_or_marked(void **state)

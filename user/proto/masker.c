@@ -8,6 +8,7 @@
 #include "lib/map.h"
 #include "lib/slab.h"
 #include "proto/masker_way.h"
+#include "proto/zookeeper_wire.h"
 
 enum { PORT_DNS = 53, PORT_MDNS = 5353, PORT_LLMNR = 5355, PREFACE_BYTES = 16 };
 
@@ -159,6 +160,20 @@ static void maybe_http2(struct mask_conn *c, const struct plumb_rec_data *d, con
 	way_of(c, !d->direction)->state = MASK_LOST;
 }
 
+/* Servers of Kafka and of ZooKeeper read a size first, alone. What follows it tells them apart; until then both have kept it, and nothing else. */
+static void maybe_zookeeper(struct mask_conn *c, const struct plumb_rec_data *d, const uint8_t *p, size_t len)
+{
+	const struct mask_way *y = way_of(c, d->direction);
+	uint8_t first[ZOOKEEPER_CONNECT];
+
+	if (c->protocol != PLUMB_PROTO_KAFKA || y != &c->ways[0] || y->state || y->digits != ZOOKEEPER_SIZE || d->offset != y->next || len < sizeof(first) - ZOOKEEPER_SIZE)
+		return;
+	memcpy(first, y->word, ZOOKEEPER_SIZE);
+	memcpy(first + ZOOKEEPER_SIZE, p, sizeof(first) - ZOOKEEPER_SIZE);
+	if (maskers[PLUMB_PROTO_ZOOKEEPER]->opens(slice_make(first, sizeof(first))) == MASK_OPENS_SURELY)
+		c->protocol = PLUMB_PROTO_ZOOKEEPER;
+}
+
 static void stream(struct masker *m, const struct plumb_rec_data *d, uint8_t *p, size_t len)
 {
 	struct mask_conn *c = d->len ? conn_of(m, d->sock) : NULL;
@@ -174,6 +189,7 @@ static void stream(struct masker *m, const struct plumb_rec_data *d, uint8_t *p,
 		c->to_server = d->direction; /* who speaks first */
 	}
 	maybe_http2(c, d, p, len);
+	maybe_zookeeper(c, d, p, len);
 	struct mask_way *y = way_of(c, d->direction);
 	if (y->begun && d->offset < y->next) { /* seen before, or out of order: its place is past */
 		if (len)

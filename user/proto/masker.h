@@ -30,6 +30,8 @@
  *               become zero
  *   Kafka       lengths, numbers of elements, request keys and versions, the low three bytes of correlation ids, error codes, acknowledgements asked for, partitions up to
  *               2^16; of batches lengths, format, low attributes and number of records below 2^24; other numbers become zero
+ *   ZooKeeper   lengths, numbers of elements, the low three bytes of a request's number, what is asked, errors, `/` of paths, time-outs below 2^24; other numbers become zero
+ *   LDAP        tags and lengths, the low three bytes of message ids, result codes, scopes, flags; of the names of extensions those that are known; other numbers become zero
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

@@ -5,6 +5,7 @@
  */
 #include "proto/kafka_state.h"
 #include "proto/masker_way.h"
+#include "proto/zookeeper_wire.h"
 
 enum state { HEAD, FIELD, BATCH, REST };
 enum { RAW = 1, PENDING_MAX = 24, DUE = 30, BATCH_HEAD = 61, OLD_HEAD = 18, BATCH_LENGTH = 12, SIZE_ALONE_MAX = 1 << 20 };
@@ -289,6 +290,9 @@ static bool begins(struct slice in) { return kafka_detect(in, PROTO_TO_SERVER) >
 /* Brokers read the size first, alone: if it is that of something else, no head follows, and all is masked. */
 static enum mask_opens opens(struct slice in)
 {
+	/* What ZooKeeper's clients say first would be an old produce request of nobody. */
+	if (zookeeper_detect(in, PROTO_TO_SERVER) == DETECT_CERTAIN)
+		return MASK_OPENS_NOT;
 	bool size = in.len == KAFKA_SIZE_BYTES && load_be32(in.ptr) >= KAFKA_HEAD - KAFKA_SIZE_BYTES && load_be32(in.ptr) <= SIZE_ALONE_MAX;
 
 	return size || (in.len >= KAFKA_HEAD && kafka_detect(in, PROTO_TO_SERVER)) ? MASK_OPENS_SURELY : MASK_OPENS_NOT;

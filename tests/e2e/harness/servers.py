@@ -472,3 +472,78 @@ def start_dnsmasq(folder):
     return listening(Process("dnsmasq", [program, "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file", "--user=", "--log-facility=-", "--no-resolv", "--no-hosts", "--port", port,
                                          "--listen-address=127.0.0.1", "--bind-interfaces", "--local=/test/", "--host-record=shop.test,192.0.2.7,2001:db8::7",
                                          "--txt-record=shop.test,open", *records], folder), port)
+
+
+ZOOKEEPER_CONFIG = """
+dataDir={folder}/data
+clientPort={port}
+clientPortAddress=127.0.0.1
+tickTime=10000
+maxClientCnxns=0
+admin.enableServer=false
+extendedTypesEnabled=true
+"""
+
+
+def start_zookeeper(folder):
+    """One server alone; ready in a second or two. What it needs is fetched by setup.sh. Sessions may last minutes, so that clients need not ping."""
+    java, jars, port = need("java", "default-jre-headless"), BUILD / "e2e/zookeeper", free_port()
+    if not (jars / ".pom").exists():
+        pytest.skip("ZooKeeper was not fetched: run tests/e2e/setup.sh")
+    config = folder / "zoo.cfg"
+    config.write_text(ZOOKEEPER_CONFIG.format(folder=folder, port=port))
+    argv = [java, "-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dzookeeper.extendedTypesEnabled=true",
+            "-cp", f"{jars}/*", "org.apache.zookeeper.server.ZooKeeperServerMain", config]
+    process = Process("zookeeper", argv, folder, cwd=folder)
+    process.port = port
+    wait_until(lambda: _zookeeper_serves(port), "ZooKeeper that serves", alive=process)
+    return process
+
+
+def _zookeeper_serves(port):
+    """It listens before it does: then a session is refused, and this answered otherwise."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as s:
+            s.sendall(b"srvr")
+            return s.recv(100).startswith(b"Zookeeper version")
+    except OSError:
+        return False
+
+
+SLAPD_CONFIG = """
+include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+moduleload retcode
+{tls}database mdb
+suffix "dc=plumb,dc=test"
+rootdn "cn=admin,dc=plumb,dc=test"
+rootpw sesame
+maxsize 16777216
+dbnosync
+directory {folder}/data
+overlay retcode
+retcode-parent "ou=codes,dc=plumb,dc=test"
+retcode-item "cn=busy" 0x33
+retcode-item "cn=slow" 0x00 op=search sleeptime=1
+"""
+
+
+def start_slapd(folder, pair=None):
+    """A directory dc=plumb,dc=test with nothing in it. Its administrator is cn=admin, password sesame. What is below ou=codes answers as it is called. pair: certificate and key, for StartTLS."""
+    program, port = need("slapd", "slapd"), free_port()
+    (folder / "data").mkdir()
+    config = folder / "slapd.conf"
+    tls = f"TLSCertificateFile {pair[0]}\nTLSCertificateKeyFile {pair[1]}\n" if pair else ""
+    config.write_text(SLAPD_CONFIG.format(folder=folder, tls=tls))
+    user = []
+    if os.geteuid() == 0:
+        names = {p.pw_name for p in pwd.getpwall()}
+        name = "openldap" if "openldap" in names else "nobody"
+        _let_enter(folder)
+        for path in (folder, folder / "data", config, *(pair or ())):
+            os.chown(path, pwd.getpwnam(name).pw_uid, pwd.getpwnam(name).pw_gid)
+        user = ["-u", name]
+    return listening(Process("slapd", [program, "-h", f"ldap://127.0.0.1:{port}/", "-f", config, "-d", "0", *user], folder), port)
