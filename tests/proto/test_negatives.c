@@ -177,7 +177,7 @@ static void refuses_common_bytes(void **state)
 		SAMPLE_OF("http2", "HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"),
 		SAMPLE_OF("http2", "HTTP/2 settings", "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"),
 		SAMPLE("SSH banner", "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"),
-		SAMPLE("SMTP greeting", "220 mail.example.org ESMTP Postfix\r\n"),
+		SAMPLE_OF("smtp", "SMTP greeting", "220 mail.example.org ESMTP Postfix\r\n"),
 		SAMPLE("SMTP reply", "250 OK\r\n"),
 		SAMPLE("beanstalkd command", "put 0 0 60 5\r\nhello\r\n"),
 		SAMPLE_OF("nats", "NATS command", "PUB orders 5\r\nhello\r\n"),

@@ -115,6 +115,11 @@ static const struct talk talks[] = {
 	    "\0\0\0\x22\0$\0\1\0\0\0\2\0\2xxxxxxxxxxxxxxxxxxxxxxxx\0\0\0&\0\x0c\0\3\0\0\0\3\xff\xff\0\x0cxxxxxxxxxxxxxxxxxxxxxxxxxx"
 	    "\0\0\0\x10\0\x11\0\0\0\0\0\4\0\1x\0\3xxx\0\0\0\x0cxxxxxxxxxxxx"),
 	  S("\0\0\0I\0An\1\0\0\0\1\0\x0cxxxxxxxxxxxx\0\0\0\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\0") },
+	/* SMTP: the server speaks first. A login, a mail with a dot in its lines, a chunk. */
+	{ S("220 " C " ESMTP " C "\r\n250-" C "\r\n250 SIZE " N "\r\n334 " C "\r\n235 2.7.0 " C "\r\n550 5.1.1 <" C "@" C ">: " C "\r\n354 " C "\r\n250 " N "\r\n"),
+	  S("EHLO " C "\r\nAUTH PLAIN " C "\r\n" C "\r\n" N "\r\nMAIL FROM:<" C "@" C "> SIZE=" N "\r\nBDAT 12 LAST\r\n" C "RCPT TO:<" C ">\r\nDATA\r\n" C "\r\n." C "\r\n..\r\n.\r\n" C "\r\n"),
+	  S("220 cxxxxxxxxxxx ESMTP cxxxxxxxxxxx\r\n250-cxxxxxxxxxxx\r\n250 SIZE xxxxxxxxxxxxxxxx\r\n334 cxxxxxxxxxxx\r\n235 2.7.0 cxxxxxxxxxxx\r\n550 5.1.1 <cxxxxxxxxxxx@cxxxxxxxxxxx>: cx"),
+	  S("EHLO cxxxxxxxxxxx\r\nAUTH PLAIN cxxxxxxxxxxx\r\nxxxxxxxxxxxx\r\nxxxxxxxxxxxxxxxx\r\n") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };
@@ -140,6 +145,8 @@ static size_t told_by(struct slice first)
 {
 	if (slice_starts(first, SLICE_LIT("INFO {")))
 		return 6;
+	if (slice_starts(first, SLICE_LIT("220 ")))
+		return slice_find(first, '\n', 0) + 1;
 	if (slice_starts(first, SLICE_LIT("AMQP\0\0\x09\1")))
 		return 8;
 	if (first.len > 15 && first.ptr[12] == 0xdd && first.ptr[13] == 7)

@@ -2,9 +2,8 @@
 #include "proto/masker_dialog.h"
 
 enum state { LINE, VERB, ARGUMENTS, CODE, TEXT, CHUNK, BODY_LINE, BODY, BODY_DOT, BODY_DOT_CR };
-/* mask_conn.memory */
-enum { MEMORY_ROLE, MEMORY_BODY };
-/* MEMORY_ROLE: who way 0 is; MEMORY_BODY: the client sends a message */
+enum { MEMORY_ROLE, MEMORY_BODY }; /* mask_conn.memory: who way 0 is; the server is ready for a message */
+enum { WAY_ASKED };                /* mask_way.memory: the latest command announces one */
 enum { ROLE_UNKNOWN, ROLE_CLIENT, ROLE_SERVER };
 /* mask_way.type of a line: its first argument is a length; its digits may be an enhanced status code */
 enum { KIND_CHUNK = 1, KIND_ENHANCED = 2 };
@@ -44,6 +43,7 @@ static uint8_t line_end(const struct mask_dialog *d, struct mask_conn *c, struct
 
 	if (code && d->go_on && y->length == d->go_on)
 		c->memory[MEMORY_BODY] = 1;
+	y->memory[WAY_ASKED] = y->state == VERB && word_in(y, d->asks);
 	line_begin(y);
 	y->remain = chunk;
 	y->state = chunk ? CHUNK : LINE;
@@ -148,15 +148,15 @@ static void begin_state(struct mask_conn *c, struct mask_way *y, uint8_t b)
 		return;
 	}
 	y->state = is_letter(b) ? VERB : ARGUMENTS;
-	if (c->memory[MEMORY_BODY]) {
-		c->memory[MEMORY_BODY] = 0;
+	if (c->memory[MEMORY_BODY] && y->memory[WAY_ASKED]) {
+		c->memory[MEMORY_BODY] = y->memory[WAY_ASKED] = 0;
 		y->state = BODY_LINE;
 	}
 }
 
 static uint8_t one(const struct mask_dialog *d, struct mask_conn *c, struct mask_way *y, uint8_t b)
 {
-	if (y->state == LINE && (b != '\n' || c->memory[MEMORY_BODY]))
+	if (y->state == LINE && (b != '\n' || y->memory[WAY_ASKED]))
 		begin_state(c, y, b);
 	if (b == '\n' && y->state <= TEXT)
 		return line_end(d, c, y, y->state == CODE || y->state == TEXT);

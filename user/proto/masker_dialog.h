@@ -9,8 +9,9 @@ struct mask_dialog {
 	const char *const *verbs; /* lower case, NULL-terminated, as the other lists */
 	const char *const *words; /* of arguments and replies */
 	const char *const *chunk; /* verbs whose first argument is the length of what follows the line */
+	const char *const *asks;  /* and those that the client sends a message behind, one that ends with a dot, if the reply is go_on */
 	const char *marks;        /* bytes between words that stay */
-	unsigned go_on;           /* the code behind which the client sends a message that ends with a dot, 0 = none */
+	unsigned go_on;
 };
 
 void mask_dialog(const struct mask_dialog *d, struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);

@@ -51,7 +51,7 @@ struct smtp_state {
 	bool oneway : 1;         /* it answers nothing */
 	bool open : 1;           /* the answer under way waits for another reply */
 	bool final : 1;          /* it is the one to a message */
-	bool failed : 1;         /* of several replies to a message one was a refusal */
+	bool told : 1, failed : 1; /* of several replies to a message the first was seen, one was a refusal */
 	bool body_open : 1;
 };
 _Static_assert(sizeof(struct smtp_state) <= CONNECTION_PARSER_BYTES, "parser state too large");
@@ -90,8 +90,10 @@ static void number_take(struct smtp_state *s, const struct smtp_command *c)
 		s->rcpt_from = n == s->rcpt_to ? s->rcpt_from : n;
 		s->rcpt_to = n + 1;
 	}
-	if (c->verb == SMTP_DATA || (c->verb == SMTP_BDAT && c->last))
+	if (c->verb == SMTP_DATA || (c->verb == SMTP_BDAT && c->last)) {
+		s->mails_overlap |= s->data > s->answered;
 		s->data = n + 1;
+	}
 	if (c->verb == SMTP_LHLO)
 		s->lmtp = true;
 	s->starttls = c->verb == SMTP_STARTTLS;
@@ -243,9 +245,10 @@ static void outcome_add(struct smtp_state *s, const struct reply *r, struct mess
 	struct slice enhanced = smtp_enhanced(r->text);
 	bool failed = r->code >= 400;
 
-	if (s->failed && !failed)
-		return; /* what went wrong is the outcome */
-	s->failed |= failed;
+	if (s->failed || (s->told && !failed))
+		return; /* what went wrong first is the outcome of several */
+	s->failed = failed;
+	s->told = true;
 	message_add_int(m, ATTR_SMTP_RESPONSE_STATUS_CODE, (int64_t)r->code);
 	if (enhanced.len)
 		message_add_str(m, ATTR_SMTP_RESPONSE_ENHANCED_STATUS_CODE, enhanced);
@@ -271,7 +274,7 @@ static void answer_begin(struct smtp_state *s, const struct reply *r, struct mes
 	bool counted = !s->counted_not;
 
 	s->turn = s->spoken = true;
-	s->failed = false;
+	s->told = s->failed = false;
 	s->final = counted && n + 1 == s->data;
 	if (counted && n + 1 == s->mail) {
 		s->accepted = 0;
@@ -325,6 +328,8 @@ static void reply_end(struct smtp_state *s, unsigned code, struct message *m)
 		s->phase = PHASE_COMMAND;
 	if (s->final && s->accepted_known && s->accepted)
 		message_add_int(m, ATTR_SMTP_RECIPIENTS, s->accepted);
+	if (s->final)
+		s->accepted = 0;
 	m->flags |= MESSAGE_END;
 	if (code == CODE_READY && s->starttls) {
 		m->flags |= MESSAGE_SWITCH;

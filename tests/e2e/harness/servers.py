@@ -447,3 +447,68 @@ def start_mosquitto(folder):
     config.write_text(("user root\n" if os.geteuid() == 0 else "") + MOSQUITTO_CONFIG.format(port=port, folder=folder, plugin=plugins[0]))
     (folder / "security.json").write_text(_mosquitto_security())
     return listening(Process("mosquitto", [program, "-c", config], folder), port)
+
+
+POSTFIX_MAIN = """
+compatibility_level = 3.6
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+daemon_directory = {programs}
+command_directory = /usr/sbin
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = {folder}/queue/log
+maillog_file_prefixes = {folder}
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = mail.example
+mydestination =
+mynetworks = 127.0.0.0/8
+default_transport = discard
+local_transport = discard
+relay_transport = discard
+alias_maps =
+alias_database =
+biff = no
+message_size_limit = 1000000
+disable_vrfy_command = yes
+smtpd_peername_lookup = no
+smtpd_client_connection_count_limit = 0
+smtpd_error_sleep_time = 0
+smtpd_soft_error_limit = 100
+smtpd_hard_error_limit = 200
+smtpd_recipient_restrictions = check_recipient_access inline:{{ {{ refused.example = 550 5.1.1 no such user }}, {{ later.example = 450 4.2.0 later }} }}, permit_mynetworks, reject
+"""
+POSTFIX_MASTER = """
+127.0.0.1:{port} inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+proxymap unix - - n - - proxymap
+anvil unix - - n - 1 anvil
+discard unix - - n - - discard
+error unix - - n - - error
+retry unix - - n - - error
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+def start_postfix(folder):
+    """Takes mail for anybody and throws it away; refuses refused.example for good and later.example for now. Its programs change to users of their own, so it needs root."""
+    programs, program = "/usr/lib/postfix/sbin", find_program("postfix")
+    if not program or not os.path.exists(f"{programs}/master"):
+        pytest.skip("postfix is not installed (package postfix)")
+    if os.geteuid() != 0:
+        pytest.skip("postfix starts as root only")
+    _let_enter(folder)
+    config, port = folder / "etc", free_port()
+    for name in ("etc", "queue", "data"):
+        (folder / name).mkdir()
+    os.chown(folder / "data", pwd.getpwnam("postfix").pw_uid, -1)
+    (config / "main.cf").write_text(POSTFIX_MAIN.format(folder=folder, programs=programs))
+    (config / "master.cf").write_text(POSTFIX_MASTER.format(port=port))
+    subprocess.run([program, "-c", config, "check"], check=True, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return listening(Process("postfix", [f"{programs}/master", "-c", config, "-d"], folder), port)
