@@ -630,7 +630,7 @@ static void semconv_messaging(struct semconv *s)
 	put_server_socket(s, put_peer(s));
 }
 
-/* --- Dialogues of commands and replies (SMTP): there are no conventions --- */
+/* --- Dialogues of commands and replies (SMTP, FTP): there are no conventions --- */
 
 /* "local@domain" without whom it names: a person, mostly. */
 static struct slice mailbox_redacted(struct semconv *s, struct slice mailbox)
@@ -650,11 +650,14 @@ static struct slice mailbox_redacted(struct semconv *s, struct slice mailbox)
 
 static void semconv_dialog(struct semconv *s)
 {
-	struct slice target = in_str(s, ATTR_RAW_TARGET), command = in_str(s, ATTR_SMTP_COMMAND);
+	struct slice target = in_str(s, ATTR_RAW_TARGET), smtp = in_str(s, ATTR_SMTP_COMMAND), ftp = in_str(s, ATTR_FTP_COMMAND);
 
-	s->span->name = command.len ? command : slice_str(s->protocol);
-	put_str(s, ATTR_SMTP_MAILBOX, s->options->show_statements ? target : mailbox_redacted(s, target));
-	PASS(s, ATTR_SMTP_COMMAND, ATTR_SMTP_MESSAGE_SIZE, ATTR_SMTP_RECIPIENTS, ATTR_SMTP_AUTH_MECHANISM, ATTR_SMTP_RESPONSE_STATUS_CODE, ATTR_SMTP_RESPONSE_ENHANCED_STATUS_CODE);
+	s->span->name = smtp.len ? smtp : ftp.len ? ftp : slice_str(s->protocol);
+	if (ftp.len && target.len)
+		put_str(s, ATTR_FILE_PATH, redacted_path(s, target));
+	else
+		put_str(s, ATTR_SMTP_MAILBOX, s->options->show_statements ? target : mailbox_redacted(s, target));
+	PASS(s, ATTR_FTP_COMMAND, ATTR_FTP_RESPONSE_STATUS_CODE, ATTR_FTP_SECURITY_MECHANISM, ATTR_SMTP_COMMAND, ATTR_SMTP_MESSAGE_SIZE, ATTR_SMTP_RECIPIENTS, ATTR_SMTP_AUTH_MECHANISM, ATTR_SMTP_RESPONSE_STATUS_CODE, ATTR_SMTP_RESPONSE_ENHANCED_STATUS_CODE);
 	if (!s->options->show_statements)
 		s->in[ATTR_RAW_STATUS_MESSAGE] = NULL; /* replies name mailboxes and files without quotes */
 	put_error(s, exchange_error(s));

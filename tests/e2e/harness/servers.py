@@ -53,7 +53,6 @@ http {{
 
 
 RABBITMQ_CONFIG = """
-listeners.tcp.1 = 127.0.0.1:{port}
 heartbeat = 0
 # It reads as much at once as the larger of these has room for; of more than 256 KiB the middle is not captured, and where several channels send that is a loss.
 tcp_listen_options.recbuf = 65536
@@ -280,9 +279,12 @@ class Cassandra(Process):
 
 
 class Rabbitmq(Process):
-    """RabbitMQ with an epmd of its own, both on 127.0.0.1 only. Runs as the package's user, or as nobody. User guest, password guest. pids: its processes."""
+    """
+    RabbitMQ with an epmd of its own, both on 127.0.0.1 only. Runs as the package's user, or as nobody. User guest, password guest. pids: its processes. stomp: it speaks this
+    instead of AMQP.
+    """
 
-    def __init__(self, folder):
+    def __init__(self, folder, stomp=False):
         program, epmd = find_program("rabbitmq-server", "/usr/lib/rabbitmq/bin"), find_program("epmd")
         own = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # the one in PATH changes to another user and back
         program = own if os.path.exists(own) else program
@@ -298,8 +300,10 @@ class Rabbitmq(Process):
         self.epmd = Process("epmd", [epmd, "-address", "127.0.0.1", "-port", names_port], folder, user=user)
         wait_until(lambda: accepts(names_port), "listening epmd", alive=self.epmd)
         config, plugins = folder / "rabbitmq.conf", folder / "plugins"
-        config.write_text(RABBITMQ_CONFIG.format(port=self.port))
-        plugins.write_text("[].\n")
+        listens = f"listeners.tcp = none\nstomp.listeners.tcp.1 = 127.0.0.1:{self.port}\n" if stomp else f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
+        config.write_text(listens + RABBITMQ_CONFIG)
+        plugins.write_text("[rabbitmq_stomp].\n" if stomp else "[].\n")
+        self.hello = (b"STOMP\naccept-version:1.2\nhost:/\nlogin:guest\npasscode:guest\n\n\0", b"CON") if stomp else (b"AMQP\0\0\x09\x01", b"\1\0\0")
         env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "ERL_EPMD_PORT": str(names_port), "ERL_EPMD_ADDRESS": "127.0.0.1", "RABBITMQ_NODENAME": "plumb@localhost",
                "RABBITMQ_CONFIG_FILE": str(config), "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins), "RABBITMQ_MNESIA_BASE": str(folder), "RABBITMQ_LOG_BASE": str(folder), "RABBITMQ_LOGS": "-",
                "RABBITMQ_DIST_PORT": str(free_port()), "RABBITMQ_CONF_ENV_FILE": "/dev/null", "RABBITMQ_PID_FILE": str(folder / "pid"),
@@ -313,11 +317,11 @@ class Rabbitmq(Process):
         self.pids = descendants(self.pid)
 
     def _ready(self):
-        """Who speaks its protocol is greeted with a method frame on channel 0."""
+        """Who speaks its protocol is answered: in AMQP with a method frame on channel 0, in STOMP with CONNECTED."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=2) as s:
-                s.sendall(b"AMQP\0\0\x09\x01")
-                return s.recv(3) == b"\1\0\0"
+                s.sendall(self.hello[0])
+                return s.recv(3) == self.hello[1]
         except OSError:
             return False
 
