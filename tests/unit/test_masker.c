@@ -120,6 +120,17 @@ static const struct talk talks[] = {
 	  S("EHLO " C "\r\nAUTH PLAIN " C "\r\n" C "\r\n" N "\r\nMAIL FROM:<" C "@" C "> SIZE=" N "\r\nBDAT 12 LAST\r\n" C "RCPT TO:<" C ">\r\nDATA\r\n" C "\r\n." C "\r\n..\r\n.\r\n" C "\r\n"),
 	  S("220 cxxxxxxxxxxx ESMTP cxxxxxxxxxxx\r\n250-cxxxxxxxxxxx\r\n250 SIZE xxxxxxxxxxxxxxxx\r\n334 cxxxxxxxxxxx\r\n235 2.7.0 cxxxxxxxxxxx\r\n550 5.1.1 <cxxxxxxxxxxx@cxxxxxxxxxxx>: cx"),
 	  S("EHLO cxxxxxxxxxxx\r\nAUTH PLAIN cxxxxxxxxxxx\r\nxxxxxxxxxxxx\r\nxxxxxxxxxxxxxxxx\r\n") },
+	/* FTP: the server speaks first. A login, paths, a reply of several lines. */
+	{ S("220 (FTP " C ")\r\n331 " C "\r\n230 " N "\r\n211-" C "\r\n " C "\r\n" N "\r\n211 End " C "\r\n227 (127,0,0,1,4,1)\r\n550 /" C "/" C ": " C "\r\n"),
+	  S("USER " C "\r\nPASS " C " " N "\r\nCWD /" C "/" C "\r\nPORT 10,11,12,13,4,1\r\nSTOR " N "\r\n" C "\r\n" N "\r\nAUTH TLS\r\nAUTH " C "\r\n"),
+	  S("220 xFTP cxxxxxxxxxxxx\r\n331 cxxxxxxxxxxx\r\n230 4xxxxxxxxxxxxxxx\r\n211-cx"),
+	  S("USER cxxxxxxxxxxx\r\nPASS cxxxxxxxxxxx xxxxxxxxxxxxxxxx\r\nCWD /cxxxxxxxxxxx/cxxxxxxxxxxx\r\nPORT xxxxxxxxxxxxxxxxxxxx\r\nSTOR xxxxxxxxxxxxxxxx\r\n") },
+	/* STOMP: a login, ids that become others, bodies with a length and without. */
+	{ S("CONNECT\nlogin:" C "\npasscode:" C "\n" C ":" C "\n\n\0" "SUBSCRIBE\nid:" C "\ndestination:/queue/" C "\nack:client\n\n\0" "SEND\ncontent-length:12\nreceipt:" C "\n\n" C "\0" "\n"
+	    "SEND\ndestination:/topic/" C "\n\n" C "\0" "ACK\nid:" C "\n\n\0" "SEND\ncontent-length:" N "\n\n" C "\0" C),
+	  S("CONNECTED\nserver:RabbitMQ/" C "\nsession:" C "\n\n\0" "MESSAGE\nsubscription:" C "\nmessage-id:" C "\ncontent-length:12\n\n" C "\0" "ERROR\nmessage:Bad CONNECT " C "\n\n" C "\0" C "\n" C),
+	  S("CONNECT\nlogin:xxxxxxxxxxxx\npasscode:xxxxxxxxxxxx\nxxxxxxxxxxxx:xxxxxxxxxxxx\n\n\0" "SUBSCRIBE\nid:"),
+	  S("CONNECTED\nserver:RabbitMQ/cxxxxxxxxxxx\nsession:xxxxxxxxxxxx\n\n\0" "MESSAGE\nsubscription:") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };
@@ -147,6 +158,8 @@ static size_t told_by(struct slice first)
 		return 6;
 	if (slice_starts(first, SLICE_LIT("220 ")))
 		return slice_find(first, '\n', 0) + 1;
+	if (slice_starts(first, SLICE_LIT("CONNECT\n")))
+		return first.len > 80 ? 80 : first.len;
 	if (slice_starts(first, SLICE_LIT("AMQP\0\0\x09\1")))
 		return 8;
 	if (first.len > 15 && first.ptr[12] == 0xdd && first.ptr[13] == 7)

@@ -34,6 +34,7 @@
  *               dots that begin a line of a message
  *   STOMP       commands, names of headers, lengths of bodies, `/ :.` and known words of destinations and errors, how a subscription acknowledges; names of receipts,
  *               subscriptions and messages become others
+ *   FTP         (told by a greeting, or a command that nothing else has) commands, codes, security mechanisms, `/`, line ends
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

@@ -114,7 +114,7 @@ static enum parse_status command_take(struct smtp_state *s, const struct reply_t
 		return PARSE_BAD;
 	number_take(s, &c);
 	m->kind = MESSAGE_REQUEST;
-	m->flags |= MESSAGE_BEGIN | MESSAGE_END;
+	m->flags |= MESSAGE_BEGIN | MESSAGE_END | (c.verb == SMTP_QUIT ? MESSAGE_QUIET : 0u); /* some close at once */
 	attributes_add(&c, m);
 	ret->consumed = line->len;
 	s->in_line[PROTO_TO_SERVER] = line->cut;

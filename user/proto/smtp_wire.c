@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/smtp_wire.h"
 
-enum { VERB_MAX = 16, CHUNK_DIGITS = 19 };
+enum { VERB_MAX = 16, CHUNK_DIGITS = 19, LINES_MAX = 8, CODE_GO_ON = 354 };
 
 /* What follows the verb. */
 enum arguments { ANY, NOTHING, SOMETHING, PATH, CHUNK, MECHANISM };
@@ -150,46 +150,63 @@ bool smtp_greets(const struct reply *r)
 	return false;
 }
 
-/* Heads of what the verbs that are SMTP's alone look like; a bare word may be POP3's or FTP's. */
+static bool command_head(struct slice in)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		size_t n = strlen(verbs[i].name);
+		struct slice word = slice_make(verbs[i].name, in.len < n ? in.len : n);
+		if (slice_ieq(slice_head(in, n), word) && (in.len <= n || (in.ptr[n] <= ' ' && in.ptr[n])))
+			return true;
+	}
+	return false;
+}
+
+/* The surest of the first lines; a bare word may be POP3's or FTP's. */
 static int detect_command(struct slice in)
 {
 	struct reply_text line;
 	struct smtp_command c;
-	bool head = false;
+	int best = DETECT_MORE;
 
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		size_t n = strlen(verbs[i].name);
-		head |= in.len < n ? slice_ieq(in, slice_make(verbs[i].name, in.len)) : slice_ieq(slice_head(in, n), slice_make(verbs[i].name, n));
+	for (unsigned k = 0; k < LINES_MAX && in.len && best < DETECT_LIKELY; k++) {
+		enum reply_scan scan = command_head(in) ? reply_text_read(in, &line) : REPLY_BAD;
+		if (scan == REPLY_MORE)
+			return best;
+		if (scan == REPLY_BAD || line.cut || !smtp_command_read(line.text, &c) || !c.well_formed)
+			return k ? best : DETECT_NO;
+		best = DETECT_WEAK;
+		for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+			if (verbs[i].verb == c.verb && verbs[i].own)
+				best = DETECT_LIKELY;
+		in = slice_from(in, line.len);
 	}
-	if (!head)
-		return DETECT_NO;
-	switch (reply_text_read(in, &line)) {
-	case REPLY_BAD: return DETECT_NO;
-	case REPLY_MORE: return DETECT_MORE;
-	case REPLY_OK: break;
-	}
-	if (line.cut || !smtp_command_read(line.text, &c) || !c.well_formed)
-		return DETECT_NO;
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (verbs[i].verb == c.verb && verbs[i].own)
+	return best;
+}
+
+/* What the client says decides: that a code follows is common to several protocols, but not what it is about. */
+static int detect_reply(struct slice in)
+{
+	int best = DETECT_MORE;
+	struct reply r;
+
+	for (unsigned k = 0; k < LINES_MAX && in.len && best < DETECT_WEAK; k++) {
+		enum reply_scan scan = reply_read(in, &r);
+		if (in.ptr[0] < '2' || in.ptr[0] > '5' || scan == REPLY_BAD)
+			return k ? best : DETECT_NO;
+		if (scan == REPLY_MORE)
+			return best;
+		if (smtp_greets(&r))
 			return DETECT_LIKELY;
-	return DETECT_WEAK;
+		if (smtp_enhanced(r.text).len || r.code == CODE_GO_ON)
+			best = DETECT_WEAK;
+		in = slice_from(in, r.line.len);
+	}
+	return best;
 }
 
 int smtp_detect(struct slice in, enum proto_side side)
 {
-	struct reply r;
-
 	if (in.len == 0)
 		return DETECT_MORE;
-	if (side == PROTO_TO_SERVER)
-		return detect_command(in);
-	switch (reply_read(in, &r)) {
-	case REPLY_BAD: return DETECT_NO;
-	case REPLY_MORE: return in.ptr[0] >= '2' && in.ptr[0] <= '5' ? DETECT_MORE : DETECT_NO;
-	case REPLY_OK: break;
-	}
-	if (r.code < 200 || r.code >= 600)
-		return DETECT_NO;
-	return smtp_greets(&r) ? DETECT_LIKELY : DETECT_MORE; /* that a code follows is common to several protocols: what the client says decides */
+	return side == PROTO_TO_SERVER ? detect_command(in) : detect_reply(in);
 }

@@ -516,3 +516,43 @@ def start_postfix(folder):
     (config / "master.cf").write_text(POSTFIX_MASTER.format(port=port))
     subprocess.run([program, "-c", config, "check"], check=True, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return listening(Process("postfix", [f"{programs}/master", "-c", config, "-d"], folder), port)
+
+
+VSFTPD_CONFIG = """
+listen=YES
+listen_address=127.0.0.1
+listen_port={port}
+background=NO
+local_enable=NO
+anonymous_enable=YES
+anon_root={folder}/root
+anon_umask=022
+write_enable=YES
+anon_upload_enable=YES
+anon_mkdir_write_enable=YES
+anon_other_write_enable=YES
+no_anon_password=NO
+secure_chroot_dir={folder}/empty
+nopriv_user=nobody
+ftp_username=ftp
+seccomp_sandbox=NO
+pasv_enable=YES
+pasv_addr_resolve=NO
+{more}
+"""
+
+
+def start_vsftpd(folder, certificate=None, key=None):
+    """Takes anybody as anonymous, who may write in /in. Its processes change to users of their own, so it needs root."""
+    program, port = need("vsftpd", "vsftpd"), free_port()
+    if os.geteuid() != 0:
+        pytest.skip("vsftpd starts as root only")
+    _let_enter(folder)
+    for name in ("root", "root/in", "empty"):
+        (folder / name).mkdir()
+        (folder / name).chmod(0o755)
+    os.chown(folder / "root/in", pwd.getpwnam("ftp").pw_uid, -1)
+    more = f"ssl_enable=YES\nallow_anon_ssl=YES\nrsa_cert_file={certificate}\nrsa_private_key_file={key}\n" if certificate else ""
+    config = folder / "vsftpd.conf"
+    config.write_text(VSFTPD_CONFIG.format(folder=folder, port=port, more=more))
+    return listening(Process("vsftpd", [program, config], folder), port)
