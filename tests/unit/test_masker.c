@@ -123,14 +123,14 @@ static const struct talk talks[] = {
 	/* FTP: the server speaks first. A login, paths, a reply of several lines. */
 	{ S("220 (FTP " C ")\r\n331 " C "\r\n230 " N "\r\n211-" C "\r\n " C "\r\n" N "\r\n211 End " C "\r\n227 (127,0,0,1,4,1)\r\n550 /" C "/" C ": " C "\r\n"),
 	  S("USER " C "\r\nPASS " C " " N "\r\nCWD /" C "/" C "\r\nPORT 10,11,12,13,4,1\r\nSTOR " N "\r\n" C "\r\n" N "\r\nAUTH TLS\r\nAUTH " C "\r\n"),
-	  S("220 xFTP cxxxxxxxxxxxx\r\n331 cxxxxxxxxxxx\r\n230 4xxxxxxxxxxxxxxx\r\n211-cx"),
-	  S("USER cxxxxxxxxxxx\r\nPASS cxxxxxxxxxxx xxxxxxxxxxxxxxxx\r\nCWD /cxxxxxxxxxxx/cxxxxxxxxxxx\r\nPORT xxxxxxxxxxxxxxxxxxxx\r\nSTOR xxxxxxxxxxxxxxxx\r\n") },
+	  S("220 xxxx xxxxxxxxxxxxx\r\n331 xxxxxxxxxxxx\r\n230 xxxxxxxxxxxxxxxx\r\n211-xx"),
+	  S("USER xxxxxxxxxxxx\r\nPASS xxxxxxxxxxxx xxxxxxxxxxxxxxxx\r\nCWD /xxxxxxxxxxxx/xxxxxxxxxxxx\r\nPORT xxxxxxxxxxxxxxx\r\nSTOR xxxxxxxxxxxxxxxx\r\n") },
 	/* STOMP: a login, ids that become others, bodies with a length and without. */
 	{ S("CONNECT\nlogin:" C "\npasscode:" C "\n" C ":" C "\n\n\0" "SUBSCRIBE\nid:" C "\ndestination:/queue/" C "\nack:client\n\n\0" "SEND\ncontent-length:12\nreceipt:" C "\n\n" C "\0" "\n"
 	    "SEND\ndestination:/topic/" C "\n\n" C "\0" "ACK\nid:" C "\n\n\0" "SEND\ncontent-length:" N "\n\n" C "\0" C),
 	  S("CONNECTED\nserver:RabbitMQ/" C "\nsession:" C "\n\n\0" "MESSAGE\nsubscription:" C "\nmessage-id:" C "\ncontent-length:12\n\n" C "\0" "ERROR\nmessage:Bad CONNECT " C "\n\n" C "\0" C "\n" C),
-	  S("CONNECT\nlogin:xxxxxxxxxxxx\npasscode:xxxxxxxxxxxx\nxxxxxxxxxxxx:xxxxxxxxxxxx\n\n\0" "SUBSCRIBE\nid:"),
-	  S("CONNECTED\nserver:RabbitMQ/cxxxxxxxxxxx\nsession:xxxxxxxxxxxx\n\n\0" "MESSAGE\nsubscription:") },
+	  S("CONNECT\nlogin:xxxxxxxxxxxx\npasscode:xxxxxxxxxxxx\ncxxxxxxxxxxx:xxxxxxxxxxxx\n\n\0" "SUBSCRIBE\nid:"),
+	  S("CONNECTED\nserver:RabbitMQ/cAnxxxxxxxxx\nsession:xxxxxxxxxxxx\n\n\0" "MESSAGE\nsubscription:") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };

@@ -89,14 +89,14 @@ static uint8_t in_arguments(const struct mask_dialog *d, struct mask_way *y, uin
 	return in_words(d, y, b);
 }
 
-static uint8_t in_code(struct mask_way *y, uint8_t b)
+static uint8_t in_code(const struct mask_dialog *d, struct mask_way *y, uint8_t b)
 {
 	if (y->digits < 3 && is_digit(b)) {
 		y->length = y->length * 10 + (uint64_t)(b - '0');
 		y->digits++;
 		return b;
 	}
-	y->type = KIND_ENHANCED;
+	y->type = d->enhanced ? KIND_ENHANCED : 0;
 	y->state = TEXT;
 	y->digits = 0;
 	word_clear(y);
@@ -163,7 +163,7 @@ static uint8_t one(const struct mask_dialog *d, struct mask_conn *c, struct mask
 	switch (y->state) {
 	case VERB: return in_verb(d, y, b);
 	case ARGUMENTS: return in_arguments(d, y, b);
-	case CODE: return in_code(y, b);
+	case CODE: return in_code(d, y, b);
 	case TEXT: return in_text(d, y, b);
 	case CHUNK:
 		if (--y->remain == 0)

@@ -12,6 +12,7 @@ struct mask_dialog {
 	const char *const *asks;  /* and those that the client sends a message behind, one that ends with a dot, if the reply is go_on */
 	const char *marks;        /* bytes between words that stay */
 	unsigned go_on;
+	bool enhanced; /* replies may begin with a code as "5.1.1" (RFC 2034) */
 };
 
 void mask_dialog(const struct mask_dialog *d, struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n);

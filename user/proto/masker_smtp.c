@@ -12,7 +12,7 @@ static const char *const words[] = {
 };
 static const char *const chunk[] = { "bdat", NULL };
 static const char *const asks[] = { "data", NULL };
-static const struct mask_dialog dialog = { .verbs = verbs, .words = words, .chunk = chunk, .asks = asks, .marks = ":<>@.=", .go_on = 354 };
+static const struct mask_dialog dialog = { .verbs = verbs, .words = words, .chunk = chunk, .asks = asks, .marks = ":<>@.=", .go_on = 354, .enhanced = true };
 
 static void mask(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n) { mask_dialog(&dialog, c, y, p, n); }
 
