@@ -6,7 +6,7 @@
 enum { VERB_MAX = 12, TELNET = 0xf0, LINES_MAX = 8 };
 
 /* What follows the verb. */
-enum arguments { ANY, NOTHING, SOMETHING, WORD, PATH, MAYBE_PATH, MECHANISM };
+enum arguments { ANY, NOTHING, SOMETHING, LETTER, WORD, PATH, MAYBE_PATH, MECHANISM };
 /* Who else has the word: nobody; POP3, Redis and others, too; SMTP, too, where it says goodbye to whoever does not answer as expected */
 enum others { OWN, OTHERS, SMTP_TOO };
 
@@ -17,7 +17,7 @@ static const struct verb {
 } verbs[] = {
 	{ "USER", WORD, OWN }, { "PASS", ANY, OTHERS }, { "ACCT", SOMETHING, OTHERS }, { "CWD", PATH, OWN }, { "CDUP", NOTHING, OWN }, { "XCUP", NOTHING, OWN }, { "SMNT", PATH, OWN },
 	{ "QUIT", NOTHING, SMTP_TOO }, { "REIN", NOTHING, OWN }, { "PORT", WORD, OTHERS }, { "PASV", NOTHING, OWN }, { "EPRT", WORD, OWN }, { "EPSV", ANY, OWN }, { "LPRT", WORD, OWN },
-	{ "LPSV", NOTHING, OWN }, { "TYPE", SOMETHING, OTHERS }, { "STRU", WORD, OWN }, { "MODE", WORD, OTHERS }, { "RETR", PATH, OTHERS }, { "STOR", PATH, OWN }, { "STOU", MAYBE_PATH, OWN },
+	{ "LPSV", NOTHING, OWN }, { "TYPE", SOMETHING, OTHERS }, { "STRU", LETTER, OWN }, { "MODE", LETTER, OWN }, { "RETR", PATH, OTHERS }, { "STOR", PATH, OWN }, { "STOU", MAYBE_PATH, OWN },
 	{ "APPE", PATH, OWN }, { "ALLO", SOMETHING, OWN }, { "REST", WORD, OWN }, { "RNFR", PATH, OWN }, { "RNTO", PATH, OWN }, { "ABOR", NOTHING, OWN }, { "DELE", PATH, OTHERS },
 	{ "RMD", PATH, OWN }, { "XRMD", PATH, OWN }, { "MKD", PATH, OWN }, { "XMKD", PATH, OWN }, { "PWD", NOTHING, OWN }, { "XPWD", NOTHING, OWN }, { "LIST", MAYBE_PATH, OTHERS },
 	{ "NLST", MAYBE_PATH, OWN }, { "MLSD", MAYBE_PATH, OWN }, { "MLST", MAYBE_PATH, OWN }, { "SITE", ANY, OWN }, { "SYST", NOTHING, OWN }, { "STAT", MAYBE_PATH, OTHERS },
@@ -62,6 +62,7 @@ static bool arguments_read(const struct verb *v, struct slice args, struct ftp_c
 	case ANY: return true;
 	case NOTHING: return args.len == 0;
 	case SOMETHING: return args.len > 0;
+	case LETTER: return args.len == 1;
 	case WORD: return args.len > 0 && reply_word(args, &rest).len == args.len;
 	case PATH: c->path = args; return args.len > 0;
 	case MAYBE_PATH: c->path = path_of(args); return true;
@@ -145,8 +146,8 @@ static int detect_command(struct slice in)
 
 static int detect_reply(struct slice in)
 {
-	/* That SMTP does not have. A greeting is no more FTP's than SMTP's. */
-	static const uint16_t own[] = { 125, 150, 200, 202, 211, 213, 215, 226, 227, 229, 230, 234, 257, 331, 332, 350, 425, 426, 530 };
+	/* That neither SMTP nor NNTP has; a greeting is no more FTP's than SMTP's. */
+	static const uint16_t own[] = { 125, 150, 213, 226, 227, 229, 230, 234, 257, 331, 332, 350, 425, 426, 530 };
 	int best = DETECT_MORE;
 	struct reply r;
 
@@ -157,7 +158,7 @@ static int detect_reply(struct slice in)
 		if (scan == REPLY_MORE)
 			return best;
 		for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-			if (r.code == own[i])
+			if (r.code == own[i] || (r.code == 200 && slice_ieq(slice_head(r.text, 4), SLICE_LIT("NOOP"))))
 				best = DETECT_WEAK;
 		in = slice_from(in, r.line.len);
 	}
