@@ -260,18 +260,18 @@ static bool client_frame(struct stomp_state *s, const struct stomp_head *h, stru
 		return true;
 	}
 	s->settled = false;
-	if (h->command != STOMP_CONNECT)
-		ask(s, h, m);
 	if (h->command == STOMP_CONNECT) {
 		keyed(MESSAGE_REQUEST, own_key(s, PROTO_TO_SERVER), m);
 		s->connect = m->key;
 		s->connecting = true;
 		string_add(m, ATTR_MESSAGING_CLIENT_ID, h->client_id);
-	} else if (h->command == STOMP_SUBSCRIBE) {
-		subscribe(s, h);
-	} else if (h->command == STOMP_UNSUBSCRIBE) {
-		stomp_unsubscribe(s->memory, id_of(h->id, h->destination));
+	} else {
+		ask(s, h, m);
 	}
+	if (h->command == STOMP_SUBSCRIBE)
+		subscribe(s, h);
+	else if (h->command == STOMP_UNSUBSCRIBE)
+		stomp_unsubscribe(s->memory, id_of(h->id, h->destination));
 	operation_add(s, h, sent ? "send" : h->command == STOMP_ACK || h->command == STOMP_NACK ? "settle" : NULL, m);
 	destination_add(h, m);
 	if (sent)
