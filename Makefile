@@ -134,7 +134,7 @@ lint: setup-check ## static checks of user/: clang's warnings, cppcheck, clang-t
 check-layers: ## a folder includes only folders above it
 	$(Q)./tests/check-layers.sh
 
-new-proto: ## the skeleton of a protocol, NAME=stomp (docs/adding-a-protocol.md)
+new-proto: ## the skeleton of a protocol, NAME=xmpp (docs/adding-a-protocol.md)
 	$(Q)./tests/proto/new.sh $(NAME)
 
 fmt: ## clang-format over our sources

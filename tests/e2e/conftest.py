@@ -118,6 +118,16 @@ def rabbitmq(rabbitmq_of_session):
 
 
 @pytest.fixture(scope="session")
+def rabbitmq_stomp_of_session():
+    yield from session_server(lambda folder: servers.Rabbitmq(folder, stomp=True))
+
+
+@pytest.fixture
+def rabbitmq_stomp(rabbitmq_stomp_of_session):
+    return resting(rabbitmq_stomp_of_session)
+
+
+@pytest.fixture(scope="session")
 def kafka_of_session():
     yield from session_server(servers.Kafka)
 

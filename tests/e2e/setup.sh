@@ -47,7 +47,10 @@ servers() {
 		tcpdump tcpdump
 		tshark tshark
 		slapd slapd
+		vsftpd vsftpd
 	LIST
+	# A machine has one mail transport agent: another one stays, and the tests that need postfix skip.
+	PATH=$PATH:/usr/sbin command -v sendmail >/dev/null 2>&1 || missing+=(postfix)
 	compgen -G '/usr/lib/jvm/*-17-*/bin/java' >/dev/null || missing+=(openjdk-17-jre-headless)
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 }

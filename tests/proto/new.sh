@@ -17,7 +17,7 @@ die() {
 }
 
 case $name in
-"") die "name it: make new-proto NAME=stomp" ;;
+"") die "name it: make new-proto NAME=xmpp" ;;
 *[!a-z0-9_]* | [!a-z]*) die "'$name' is no symbol: lower case letters, digits and _, a letter first" ;;
 esac
 [ ${#name} -le 24 ] || die "'$name' is longer than 24 characters"

@@ -125,6 +125,22 @@ static const struct talk talks[] = {
 	  S("0'\x02\x01\x01" "a\x22\x0a\x01" "1\x04\x0f" "cn=cAnArY-4711z\x04\x0c" "cAnArY-4711z0\x1a\x02\x01\x02" "a\x15\x0a\x01\x0e\x04\x00\x04\x00\x87\x0c" "cAnArY-4711z01\x02\x04\x01nArd)\x04\x0f" "cn=cAnArY-4711z0\x16" "0\x14\x04\x02" "cn1\x0e\x04\x0c" "cAnArY-4711z0\x16\x02\x04\x01nArs\x0e\x04\x0c" "cAnArY-4711z0\x1f\x02\x04\x01nAre\x17\x0a\x01\x00\x04\x00\x04\x00\xa3\x0e\x04\x0c" "cAnArY-4711z0\x0c\x02\x01\x04i\x07\x0a\x01\x00\x04\x00\x04\x00" "04\x02\x01\x06x/\x0a\x01\x00\x04\x00\x04\x0c" "cAnArY-4711z\x8a\x0c" "cAnArY-4711z\x8b\x0c" "cAnArY-4711z0!\x02\x01\x00y\x1c\x80\x0c" "cAnArY-4711z\x81\x0c" "cAnArY-4711z"),
 	  S("0'\x02\x01\x01`\x22\x02\x01\x03\x04\x0fxxxxxxxxxxxxxxx\x80\x0cxxxxxxxxxxxx0!\x02\x01\x02`\x1c\x02\x01\x03\x04\x00\xa3\x15\x04\x05xxxxx\x04\x0cxxxxxxxxxxxx0\x81\x8c\x02\x04\x00nArc\x81\x83\x04\x0fxxxxxxxxxxxxxxx\x0a\x01\x02\x0a\x01\x00\x02\x02\x00\x00\x02\x01\x00\x01\x01\x00\xa0P\xa3\x12\x04\x02xx\x04\x0cxxxxxxxxxxxx\x87\x0cxxxxxxxxxxxx\xa4,\x04\x0cxxxxxxxxxxxx0\x1c\x80\x0cxxxxxxxxxxxx\x82\x0cxxxxxxxxxxxx0\x0e\x04\x0cxxxxxxxxxxxx0U\x02\x01\x04h7\x04\x0fxxxxxxxxxxxxxxx0$0\x22\x04\x02xx1\x1c\x04\x0cxxxxxxxxxxxx\x04\x0cxxxxxxxxxxxx\xa0\x17" "0\x15\x04\x05xxxxx\x04\x0cxxxxxxxxxxxx0\x14\x02\x01\x05J\x0fxxxxxxxxxxxxxxx00\x02\x01\x06w+\x80\x17" "1.3.6.1.4.1.4203.1.11.1\x81\x10xxxxxxxxxxxxxxxx0\x06\x02\x01\x08P\x01\x01" "0\x05\x02\x01\x09" "B\x00" "0\x0exxxxxxxxxxxxxx"),
 	  S("0'\x02\x01\x01" "a\x22\x0a\x01" "1\x04\x0fxxxxxxxxxxxxxxx\x04\x0cxxxxxxxxxxxx0\x1a\x02\x01\x02" "a\x15\x0a\x01\x0e\x04\x00\x04\x00\x87\x0cxxxxxxxxxxxx01\x02\x04\x00nArd)\x04\x0fxxxxxxxxxxxxxxx0\x16" "0\x14\x04\x02xx1\x0e\x04\x0cxxxxxxxxxxxx0\x16\x02\x04\x00nArs\x0e\x04\x0cxxxxxxxxxxxx0\x1f\x02\x04\x00nAre\x17\x0a\x01\x00\x04\x00\x04\x00\xa3\x0e\x04\x0cxxxxxxxxxxxx0\x0c\x02\x01\x04i\x07\x0a\x01\x00\x04\x00\x04\x00" "04\x02\x01\x06x/\x0a\x01\x00\x04\x00\x04\x0cxxxxxxxxxxxx\x8a\x0cxxxxxxxxxxxx\x8b\x0cxxxxxxxxxxxx0!\x02\x01\x00y\x1c\x80\x0cxxxxxxxxxxxx\x81\x0cxxxxxxxxxxxx") },
+	/* SMTP: the server speaks first. A login, a mail with a dot in its lines, a chunk. */
+	{ S("220 " C " ESMTP " C "\r\n250-" C "\r\n250 SIZE " N "\r\n334 " C "\r\n235 2.7.0 " C "\r\n550 5.1.1 <" C "@" C ">: " C "\r\n354 " C "\r\n250 " N "\r\n"),
+	  S("EHLO " C "\r\nAUTH PLAIN " C "\r\n" C "\r\n" N "\r\nMAIL FROM:<" C "@" C "> SIZE=" N "\r\nBDAT 12 LAST\r\n" C "RCPT TO:<" C ">\r\nDATA\r\n" C "\r\n." C "\r\n..\r\n.\r\n" C "\r\n"),
+	  S("220 cxxxxxxxxxxx ESMTP cxxxxxxxxxxx\r\n250-cxxxxxxxxxxx\r\n250 SIZE xxxxxxxxxxxxxxxx\r\n334 cxxxxxxxxxxx\r\n235 2.7.0 cxxxxxxxxxxx\r\n550 5.1.1 <cxxxxxxxxxxx@cxxxxxxxxxxx>: cx"),
+	  S("EHLO cxxxxxxxxxxx\r\nAUTH PLAIN cxxxxxxxxxxx\r\nxxxxxxxxxxxx\r\nxxxxxxxxxxxxxxxx\r\n") },
+	/* FTP: the server speaks first. A login, paths, a reply of several lines. */
+	{ S("220 (FTP " C ")\r\n331 " C "\r\n230 " N "\r\n211-" C "\r\n " C "\r\n" N "\r\n211 End " C "\r\n227 (127,0,0,1,4,1)\r\n550 /" C "/" C ": " C "\r\n"),
+	  S("USER " C "\r\nPASS " C " " N "\r\nCWD /" C "/" C "\r\nPORT 10,11,12,13,4,1\r\nSTOR " N "\r\n" C "\r\n" N "\r\nAUTH TLS\r\nAUTH " C "\r\n"),
+	  S("220 xxxx xxxxxxxxxxxxx\r\n331 xxxxxxxxxxxx\r\n230 xxxxxxxxxxxxxxxx\r\n211-xx"),
+	  S("USER xxxxxxxxxxxx\r\nPASS xxxxxxxxxxxx xxxxxxxxxxxxxxxx\r\nCWD /xxxxxxxxxxxx/xxxxxxxxxxxx\r\nPORT xxxxxxxxxxxxxxx\r\nSTOR xxxxxxxxxxxxxxxx\r\n") },
+	/* STOMP: a login, ids that become others, bodies with a length and without. */
+	{ S("CONNECT\nlogin:" C "\npasscode:" C "\n" C ":" C "\n\n\0" "SUBSCRIBE\nid:" C "\ndestination:/queue/" C "\nack:client\n\n\0" "SEND\ncontent-length:12\nreceipt:" C "\n\n" C "\0" "\n"
+	    "SEND\ndestination:/topic/" C "\n\n" C "\0" "ACK\nid:" C "\n\n\0" "SEND\ncontent-length:" N "\n\n" C "\0" C),
+	  S("CONNECTED\nserver:RabbitMQ/" C "\nsession:" C "\n\n\0" "MESSAGE\nsubscription:" C "\nmessage-id:" C "\ncontent-length:12\n\n" C "\0" "ERROR\nmessage:Bad CONNECT " C "\n\n" C "\0" C "\n" C),
+	  S("CONNECT\nlogin:xxxxxxxxxxxx\npasscode:xxxxxxxxxxxx\ncxxxxxxxxxxx:xxxxxxxxxxxx\n\n\0" "SUBSCRIBE\nid:"),
+	  S("CONNECTED\nserver:RabbitMQ/cAnxxxxxxxxx\nsession:xxxxxxxxxxxx\n\n\0" "MESSAGE\nsubscription:") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };
@@ -151,6 +167,10 @@ static size_t told_by(struct slice first)
 {
 	if (slice_starts(first, SLICE_LIT("INFO {")))
 		return 6;
+	if (slice_starts(first, SLICE_LIT("220 ")))
+		return slice_find(first, '\n', 0) + 1;
+	if (slice_starts(first, SLICE_LIT("CONNECT\n")))
+		return first.len > 80 ? 80 : first.len;
 	if (slice_starts(first, SLICE_LIT("AMQP\0\0\x09\1")))
 		return 8;
 	if (first.len > 15 && first.ptr[12] == 0xdd && first.ptr[13] == 7)

@@ -638,6 +638,45 @@ static void messaging_errors(void **state)
 	assert_slice(f->span.name, "send");
 }
 
+static void dialogues(void **state)
+{
+	static const struct { const char *mailbox, *want; } rows[] = {
+		{ "Smith@bar.com", "?@bar.com" }, { "postmaster", "?" }, { "\"a@b c\"@bar.com", "?@bar.com" }, { "@a,@b:joe@d", "?@d" }, { "joe@", "?@" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		begin(f, PLUMB_PROTO_SMTP, PLUMB_ROLE_CLIENT);
+		add_str(&f->x, ATTR_SMTP_COMMAND, "RCPT");
+		add_str(&f->x, ATTR_RAW_TARGET, rows[i].mailbox);
+		add_int(&f->x, ATTR_SMTP_RESPONSE_STATUS_CODE, 550);
+		add_str(&f->x, ATTR_RAW_STATUS_MESSAGE, "<Smith@bar.com>: no such user");
+		memcpy(f->x.error_type, "550", sizeof("550"));
+		f->x.flags |= EXCHANGE_ERROR;
+		build(f);
+		assert_slice(f->span.name, "RCPT");
+		assert_int_equal(f->span.kind, SPAN_CLIENT);
+		assert_attr(f, ATTR_SMTP_MAILBOX, rows[i].want);
+		assert_attr(f, ATTR_ERROR_TYPE, "550");
+		assert_attr(f, ATTR_NETWORK_PROTOCOL_NAME, "smtp");
+		assert_attr(f, ATTR_SERVER_ADDRESS, "10.0.0.2");
+		assert_int_equal(int_of(f, ATTR_SMTP_RESPONSE_STATUS_CODE), 550);
+		assert_int_equal(f->span.status_message.len, 0);
+	}
+	begin(f, PLUMB_PROTO_FTP, PLUMB_ROLE_SERVER);
+	add_str(&f->x, ATTR_FTP_COMMAND, "RETR");
+	add_str(&f->x, ATTR_RAW_TARGET, "in/a.txt?token=secret");
+	build(f);
+	assert_slice(f->span.name, "RETR");
+	assert_attr(f, ATTR_FILE_PATH, "in/a.txt?REDACTED");
+	assert_attr(f, ATTR_SMTP_MAILBOX, "");
+	assert_attr(f, ATTR_ERROR_TYPE, "");
+	assert_int_equal(f->span.status, SPAN_STATUS_UNSET);
+	begin(f, PLUMB_PROTO_FTP, PLUMB_ROLE_SERVER);
+	build(f);
+	assert_slice(f->span.name, "ftp");
+}
+
 static void addresses(void **state)
 {
 	struct fixture *f = *state;
@@ -881,6 +920,7 @@ int main(void)
 		cmocka_unit_test(messages),
 		cmocka_unit_test(messaging_kafka),
 		cmocka_unit_test(messaging_errors),
+		cmocka_unit_test(dialogues),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(huge_text_is_cut_and_counted),
 		cmocka_unit_test(queries),

@@ -58,6 +58,7 @@ static int print_protocols(void)
 #define families_WEBSOCKET "WEBSOCKET"
 #define families_NONE "-"
 #define families_TLS "TLS"
+#define families_DIALOG "DIALOG"
 #include "../../bpf/abi/protocols.def"
 #undef PROTOCOL
 #undef T

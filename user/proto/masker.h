@@ -32,6 +32,11 @@
  *               2^16; of batches lengths, format, low attributes and number of records below 2^24; other numbers become zero
  *   ZooKeeper   lengths, numbers of elements, the low three bytes of a request's number, what is asked, errors, `/` of paths, time-outs below 2^24; other numbers become zero
  *   LDAP        tags and lengths, the low three bytes of message ids, result codes, scopes, flags; of the names of extensions those that are known; other numbers become zero
+ *   SMTP        (told by EHLO, or a greeting that says SMTP) commands, codes, enhanced codes, `:<>@.=` and words of extensions, the length of a chunk (10 digits), line ends,
+ *               dots that begin a line of a message
+ *   STOMP       commands, names of headers, lengths of bodies, `/ :.` and known words of destinations and errors, how a subscription acknowledges; names of receipts,
+ *               subscriptions and messages become others
+ *   FTP         (told by a greeting, or a command that nothing else has) commands, codes, security mechanisms, `/`, line ends
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

@@ -631,6 +631,41 @@ static void semconv_messaging(struct semconv *s)
 	put_server_socket(s, put_peer(s));
 }
 
+/* --- Dialogues of commands and replies (SMTP, FTP): there are no conventions --- */
+
+/* "local@domain" without whom it names: a person, mostly. */
+static struct slice mailbox_redacted(struct semconv *s, struct slice mailbox)
+{
+	size_t at = mailbox.len;
+
+	while (at && mailbox.ptr[at - 1] != '@')
+		at--;
+	if (!mailbox.len)
+		return SLICE_NONE;
+	struct text t = text_begin(s->text);
+	text_add_byte(&t, '?');
+	if (at)
+		text_add(&t, slice_from(mailbox, at - 1));
+	return text_end(&t);
+}
+
+static void semconv_dialog(struct semconv *s)
+{
+	struct slice target = in_str(s, ATTR_RAW_TARGET), smtp = in_str(s, ATTR_SMTP_COMMAND), ftp = in_str(s, ATTR_FTP_COMMAND);
+
+	s->span->name = smtp.len ? smtp : ftp.len ? ftp : slice_str(s->protocol);
+	if (ftp.len && target.len)
+		put_str(s, ATTR_FILE_PATH, redacted_path(s, target));
+	else
+		put_str(s, ATTR_SMTP_MAILBOX, s->options->show_statements ? target : mailbox_redacted(s, target));
+	PASS(s, ATTR_FTP_COMMAND, ATTR_FTP_RESPONSE_STATUS_CODE, ATTR_FTP_SECURITY_MECHANISM, ATTR_SMTP_COMMAND, ATTR_SMTP_MESSAGE_SIZE, ATTR_SMTP_RECIPIENTS, ATTR_SMTP_AUTH_MECHANISM, ATTR_SMTP_RESPONSE_STATUS_CODE, ATTR_SMTP_RESPONSE_ENHANCED_STATUS_CODE);
+	if (!s->options->show_statements)
+		s->in[ATTR_RAW_STATUS_MESSAGE] = NULL; /* replies name mailboxes and files without quotes */
+	put_error(s, exchange_error(s));
+	put_str(s, ATTR_NETWORK_PROTOCOL_NAME, slice_str(s->protocol));
+	put_server_socket(s, put_peer(s));
+}
+
 void semconv_apply(struct semconv *s)
 {
 	s->span->kind = is_server(s) ? SPAN_SERVER : SPAN_CLIENT;
@@ -645,6 +680,7 @@ void semconv_apply(struct semconv *s)
 	case PROTO_FAMILY_MESSAGING: semconv_messaging(s); break;
 	case PROTO_FAMILY_WEBSOCKET: semconv_websocket(s); break;
 	case PROTO_FAMILY_TLS: semconv_tls(s); break;
+	case PROTO_FAMILY_DIALOG: semconv_dialog(s); break;
 	case PROTO_FAMILY_NONE:
 		s->span->name = slice_str(s->protocol);
 		put_error(s, exchange_error(s));

@@ -53,7 +53,6 @@ http {{
 
 
 RABBITMQ_CONFIG = """
-listeners.tcp.1 = 127.0.0.1:{port}
 heartbeat = 0
 # It reads as much at once as the larger of these has room for; of more than 256 KiB the middle is not captured, and where several channels send that is a loss.
 tcp_listen_options.recbuf = 65536
@@ -296,9 +295,12 @@ class Cassandra(Process):
 
 
 class Rabbitmq(Process):
-    """RabbitMQ with an epmd of its own, both on 127.0.0.1 only. Runs as the package's user, or as nobody. User guest, password guest. pids: its processes."""
+    """
+    RabbitMQ with an epmd of its own, both on 127.0.0.1 only. Runs as the package's user, or as nobody. User guest, password guest. pids: its processes. stomp: it speaks this
+    instead of AMQP.
+    """
 
-    def __init__(self, folder):
+    def __init__(self, folder, stomp=False):
         program, epmd = find_program("rabbitmq-server", "/usr/lib/rabbitmq/bin"), find_program("epmd")
         own = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # the one in PATH changes to another user and back
         program = own if os.path.exists(own) else program
@@ -314,8 +316,10 @@ class Rabbitmq(Process):
         self.epmd = Process("epmd", [epmd, "-address", "127.0.0.1", "-port", names_port], folder, user=user)
         wait_until(lambda: accepts(names_port), "listening epmd", alive=self.epmd)
         config, plugins = folder / "rabbitmq.conf", folder / "plugins"
-        config.write_text(RABBITMQ_CONFIG.format(port=self.port))
-        plugins.write_text("[].\n")
+        listens = f"listeners.tcp = none\nstomp.listeners.tcp.1 = 127.0.0.1:{self.port}\n" if stomp else f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
+        config.write_text(listens + RABBITMQ_CONFIG)
+        plugins.write_text("[rabbitmq_stomp].\n" if stomp else "[].\n")
+        self.hello = (b"STOMP\naccept-version:1.2\nhost:/\nlogin:guest\npasscode:guest\n\n\0", b"CON") if stomp else (b"AMQP\0\0\x09\x01", b"\1\0\0")
         env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "ERL_EPMD_PORT": str(names_port), "ERL_EPMD_ADDRESS": "127.0.0.1", "RABBITMQ_NODENAME": "plumb@localhost",
                "RABBITMQ_CONFIG_FILE": str(config), "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins), "RABBITMQ_MNESIA_BASE": str(folder), "RABBITMQ_LOG_BASE": str(folder), "RABBITMQ_LOGS": "-",
                "RABBITMQ_DIST_PORT": str(free_port()), "RABBITMQ_CONF_ENV_FILE": "/dev/null", "RABBITMQ_PID_FILE": str(folder / "pid"),
@@ -329,11 +333,11 @@ class Rabbitmq(Process):
         self.pids = descendants(self.pid)
 
     def _ready(self):
-        """Who speaks its protocol is greeted with a method frame on channel 0."""
+        """Who speaks its protocol is answered: in AMQP with a method frame on channel 0, in STOMP with CONNECTED."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=2) as s:
-                s.sendall(b"AMQP\0\0\x09\x01")
-                return s.recv(3) == b"\1\0\0"
+                s.sendall(self.hello[0])
+                return s.recv(3) == self.hello[1]
         except OSError:
             return False
 
@@ -547,3 +551,108 @@ def start_slapd(folder, pair=None):
             os.chown(path, pwd.getpwnam(name).pw_uid, pwd.getpwnam(name).pw_gid)
         user = ["-u", name]
     return listening(Process("slapd", [program, "-h", f"ldap://127.0.0.1:{port}/", "-f", config, "-d", "0", *user], folder), port)
+
+
+POSTFIX_MAIN = """
+compatibility_level = 3.6
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+daemon_directory = {programs}
+command_directory = /usr/sbin
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = {folder}/queue/log
+maillog_file_prefixes = {folder}
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = mail.example
+mydestination =
+mynetworks = 127.0.0.0/8
+default_transport = discard
+local_transport = discard
+relay_transport = discard
+alias_maps =
+alias_database =
+biff = no
+message_size_limit = 1000000
+disable_vrfy_command = yes
+smtpd_peername_lookup = no
+smtpd_client_connection_count_limit = 0
+smtpd_error_sleep_time = 0
+smtpd_soft_error_limit = 100
+smtpd_hard_error_limit = 200
+smtpd_recipient_restrictions = check_recipient_access inline:{{ {{ refused.example = 550 5.1.1 no such user }}, {{ later.example = 450 4.2.0 later }} }}, permit_mynetworks, reject
+"""
+POSTFIX_MASTER = """
+127.0.0.1:{port} inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+proxymap unix - - n - - proxymap
+anvil unix - - n - 1 anvil
+discard unix - - n - - discard
+error unix - - n - - error
+retry unix - - n - - error
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+def start_postfix(folder):
+    """Takes mail for anybody and throws it away; refuses refused.example for good and later.example for now. Its programs change to users of their own, so it needs root."""
+    programs, program = "/usr/lib/postfix/sbin", find_program("postfix")
+    if not program or not os.path.exists(f"{programs}/master"):
+        pytest.skip("postfix is not installed (package postfix)")
+    if os.geteuid() != 0:
+        pytest.skip("postfix starts as root only")
+    _let_enter(folder)
+    config, port = folder / "etc", free_port()
+    for name in ("etc", "queue", "data"):
+        (folder / name).mkdir()
+    os.chown(folder / "data", pwd.getpwnam("postfix").pw_uid, -1)
+    (config / "main.cf").write_text(POSTFIX_MAIN.format(folder=folder, programs=programs))
+    (config / "master.cf").write_text(POSTFIX_MASTER.format(port=port))
+    subprocess.run([program, "-c", config, "check"], check=True, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return listening(Process("postfix", [f"{programs}/master", "-c", config, "-d"], folder), port)
+
+
+VSFTPD_CONFIG = """
+listen=YES
+listen_address=127.0.0.1
+listen_port={port}
+background=NO
+local_enable=NO
+anonymous_enable=YES
+anon_root={folder}/root
+anon_umask=022
+write_enable=YES
+anon_upload_enable=YES
+anon_mkdir_write_enable=YES
+anon_other_write_enable=YES
+no_anon_password=NO
+secure_chroot_dir={folder}/empty
+nopriv_user=nobody
+ftp_username=ftp
+seccomp_sandbox=NO
+pasv_enable=YES
+pasv_addr_resolve=NO
+{more}
+"""
+
+
+def start_vsftpd(folder, certificate=None, key=None):
+    """Takes anybody as anonymous, who may write in /in. Its processes change to users of their own, so it needs root."""
+    program, port = need("vsftpd", "vsftpd"), free_port()
+    if os.geteuid() != 0:
+        pytest.skip("vsftpd starts as root only")
+    _let_enter(folder)
+    for name in ("root", "root/in", "empty"):
+        (folder / name).mkdir()
+        (folder / name).chmod(0o755)
+    os.chown(folder / "root/in", pwd.getpwnam("ftp").pw_uid, -1)
+    more = f"ssl_enable=YES\nallow_anon_ssl=YES\nrsa_cert_file={certificate}\nrsa_private_key_file={key}\n" if certificate else ""
+    config = folder / "vsftpd.conf"
+    config.write_text(VSFTPD_CONFIG.format(folder=folder, port=port, more=more))
+    return listening(Process("vsftpd", [program, config], folder), port)
