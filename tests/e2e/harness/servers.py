@@ -299,7 +299,7 @@ class Rabbitmq(Process):
         wait_until(lambda: accepts(names_port), "listening epmd", alive=self.epmd)
         config, plugins = folder / "rabbitmq.conf", folder / "plugins"
         config.write_text(RABBITMQ_CONFIG.format(port=self.port))
-        plugins.write_text("[].\n")
+        plugins.write_text("[rabbitmq_amqp1_0].\n")
         env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "ERL_EPMD_PORT": str(names_port), "ERL_EPMD_ADDRESS": "127.0.0.1", "RABBITMQ_NODENAME": "plumb@localhost",
                "RABBITMQ_CONFIG_FILE": str(config), "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins), "RABBITMQ_MNESIA_BASE": str(folder), "RABBITMQ_LOG_BASE": str(folder), "RABBITMQ_LOGS": "-",
                "RABBITMQ_DIST_PORT": str(free_port()), "RABBITMQ_CONF_ENV_FILE": "/dev/null", "RABBITMQ_PID_FILE": str(folder / "pid"),
