@@ -4,13 +4,17 @@ import json
 import sys
 import time
 
-from proton import ConnectionException, Delivery, Message, ProtonException
+from proton import ConnectionException, Delivery, Endpoint, Message
 from proton.reactor import AtMostOnce
-from proton.utils import BlockingConnection, LinkDetached, SendException
+from proton.utils import BlockingConnection, SendException
 
 assert sys.stdin.readline() == "go\n"
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 PORT = sys.argv[1]
+
+
+class Refused(Exception):
+    pass
 
 
 def timed(what, run):
@@ -20,11 +24,9 @@ def timed(what, run):
         run()
     except SendException as e:
         error = {Delivery.REJECTED: "rejected", Delivery.RELEASED: "released", Delivery.MODIFIED: "modified"}[e.state]
-    except LinkDetached as e:
-        error = e.condition or "detached"
     except ConnectionException as e:
         error = "connection"
-    except ProtonException as e:
+    except Refused as e:
         error = str(e)
     print(json.dumps({"what": what, "ns": time.perf_counter_ns() - start, "error": error}))
 
@@ -73,6 +75,20 @@ for i in range(2):
 assert sizes == [300_000, 0]
 conn.close()
 
-timed("no queue", lambda: connect().create_receiver("/amq/queue/plumb.none"))
-timed("no such address", lambda: connect().create_sender("/nonsense/plumb"))
+
+
+def refused(make):
+    conn = connect()
+    link = make(conn.container, conn.conn)
+    conn.wait(lambda: link.session.state & Endpoint.REMOTE_CLOSED)  # RabbitMQ ends the session
+    error = link.session.remote_condition.name
+    try:
+        conn.close()
+    except ConnectionException:
+        pass  # what RabbitMQ says of a session that both have ended depends on which comes first, that or the close
+    raise Refused(error)
+
+
+timed("no queue", lambda: refused(lambda container, c: container.create_receiver(c, "/amq/queue/plumb.none")))
+timed("no such address", lambda: refused(lambda container, c: container.create_sender(c, "/nonsense/plumb")))
 timed("wrong password", lambda: connect(password="secret"))
