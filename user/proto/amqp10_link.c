@@ -19,8 +19,17 @@ static void plan_session(struct amqp10_plan *plan, const struct amqp10_session *
 		if (amqp10_series_open(r) && (all || side != (enum proto_side)asker))
 			amqp10_plan_deliveries(plan, (enum proto_side)asker, s, r->first, r->newest);
 	}
-	if (all || side == PROTO_TO_CLIENT)
+	if (s->asked && (all || side == PROTO_TO_CLIENT))
 		amqp10_plan_add(plan, amqp10_key(PROTO_TO_SERVER, AMQP10_KEY_ATTACH, s, 0), amqp10_key(PROTO_TO_SERVER, AMQP10_KEY_ATTACH, s, UINT32_MAX));
+}
+
+/* And nothing of it is told again. */
+static void forget_session(struct amqp10_session *s, enum proto_side side, bool all)
+{
+	for (int asker = 0; asker < 2; asker++)
+		s->series[asker].any &= !(all || side != (enum proto_side)asker);
+	if (all || side == PROTO_TO_CLIENT)
+		s->asked = 0;
 }
 
 enum parse_status amqp10_begin(const struct amqp10_call *k)
@@ -75,12 +84,16 @@ static struct terminus terminus_read(const struct amqp10_value *v)
 }
 
 /* The client's request, or the server's answer. */
-static enum parse_status attach_event(const struct amqp10_call *k, const struct amqp10_session *s, struct amqp10_link *l, const struct terminus *t, bool refused)
+static enum parse_status attach_event(const struct amqp10_call *k, struct amqp10_session *s, struct amqp10_link *l, const struct terminus *t, bool refused)
 {
 	uint64_t key = amqp10_key(PROTO_TO_SERVER, AMQP10_KEY_ATTACH, s, l->name);
 	bool asks = k->side == PROTO_TO_SERVER;
 
 	l->refused = refused;
+	if (asks)
+		s->asked++;
+	else if (s->asked && !refused)
+		s->asked--;
 	struct message *m = amqp10_event(k, asks ? MESSAGE_REQUEST : MESSAGE_RESPONSE, key, MESSAGE_BEGIN | (refused ? 0 : MESSAGE_END));
 	amqp10_add_operation(k, m, "attach", NULL);
 	amqp10_add_destination(m, t->address, t->dynamic);
@@ -155,12 +168,13 @@ static enum parse_status own_event(const struct amqp10_call *k, const char *oper
 }
 
 /* The answer to its attach. */
-static enum parse_status refuse(const struct amqp10_call *k, const struct amqp10_session *s, const struct amqp10_link *l, const struct amqp10_value *error)
+static enum parse_status refuse(const struct amqp10_call *k, struct amqp10_session *s, const struct amqp10_link *l, const struct amqp10_value *error)
 {
 	struct message *m = amqp10_event(k, MESSAGE_RESPONSE, amqp10_key(PROTO_TO_SERVER, AMQP10_KEY_ATTACH, s, l->name), MESSAGE_END);
 
 	if (!amqp10_add_error(m, error))
 		amqp10_fail(m, SLICE_LIT("refused"));
+	s->asked -= s->asked > 0;
 	return amqp10_done(k);
 }
 
@@ -191,14 +205,17 @@ enum parse_status amqp10_end(const struct amqp10_call *k)
 {
 	struct amqp10_session *s = amqp10_session_find(k->c, k->side, k->f.channel);
 	const struct amqp10_value *error = &k->p->field[ERROR];
+	bool all = !amqp10_is_null(error);
 	struct amqp10_plan plan = { 0 };
 
 	if (s)
-		plan_session(&plan, s, k->side, !amqp10_is_null(error));
+		plan_session(&plan, s, k->side, all);
 	if (amqp10_plan_abort(k, &plan, error, "session_ended"))
 		return PARSE_MESSAGE;
-	if (s)
+	if (s) {
+		forget_session(s, k->side, all);
 		amqp10_session_leave(k->c, s, k->side);
+	}
 	return own_event(k, "end", error, SLICE_NONE, false);
 }
 

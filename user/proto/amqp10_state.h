@@ -44,7 +44,8 @@ struct amqp10_series {
 
 struct amqp10_session {
 	uint32_t serial;
-	bool begun; /* it was seen to begin */
+	uint32_t asked; /* attaches that are not answered yet */
+	bool begun;     /* it was seen to begin */
 	bool known[2];
 	uint16_t channel[2]; /* by the side that sends on it */
 	struct amqp10_series series[2];

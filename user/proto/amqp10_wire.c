@@ -61,23 +61,31 @@ static void value_body(struct amqp10_walk *w, struct amqp10_value *v)
 		v->data = slice_head(slice_from(w->in, at), (size_t)v->len);
 }
 
-bool amqp10_value_read(struct amqp10_walk *w, struct amqp10_value *ret)
+/* What it is by its descriptor; of one that is described several times the first. Returns the type behind it. */
+static const uint8_t *read_descriptors(struct amqp10_walk *w, const uint8_t *p, uint64_t *ret_descriptor)
 {
-	const uint8_t *p = take(w, 1);
+	struct amqp10_value d;
 
-	*ret = (struct amqp10_value){ 0 };
-	if (p && *p == DESCRIBED) {
-		struct amqp10_value d = { 0 };
+	while (p && *p == DESCRIBED) {
+		d = (struct amqp10_value){ 0 };
 		p = take(w, 1);
-		if (p && known(*p)) {
-			d.type = *p;
-			value_body(w, &d);
-			ret->descriptor = amqp10_number(&d) ? amqp10_number(&d) : UINT64_MAX; /* a symbol */
-		} else if (p) {
+		if (p && !known(*p))
 			w->bad = true;
-		}
+		if (!p || w->bad)
+			return NULL;
+		d.type = *p;
+		value_body(w, &d);
+		if (!*ret_descriptor)
+			*ret_descriptor = amqp10_number(&d) ? amqp10_number(&d) : UINT64_MAX; /* a symbol */
 		p = w->bad ? NULL : take(w, 1);
 	}
+	return p;
+}
+
+bool amqp10_value_read(struct amqp10_walk *w, struct amqp10_value *ret)
+{
+	*ret = (struct amqp10_value){ 0 };
+	const uint8_t *p = read_descriptors(w, take(w, 1), &ret->descriptor);
 	if (!p)
 		return !w->bad;
 	if (!known(*p)) {
