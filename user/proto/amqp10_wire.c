@@ -157,7 +157,7 @@ static const struct {
 	{ AMQP10_OUTCOME, 1 << PROTO_TO_CLIENT, "yn" },
 };
 
-static bool has_type(const struct amqp10_value *v, const char *types) { return strchr(types, v->type) != NULL; }
+static bool has_type(const struct amqp10_value *v, const char *types) { return memchr(types, v->type, strlen(types)) != NULL; }
 
 static bool fits(const struct amqp10_value *v, char what)
 {
@@ -331,6 +331,7 @@ static bool may_be_header(struct slice in)
 static bool may_be_frame(struct slice in, enum proto_side side, struct amqp10_performative *p)
 {
 	static const uint8_t descriptor[] = { 0, 0x53 };
+	enum { CODE = 2, LIST = 3, READABLE = LIST + 9 }; /* in the body */
 	struct amqp10_frame f;
 
 	if (in.len && in.ptr[0] > 1) /* no frame that begins what is seen has 32 MiB */
@@ -342,14 +343,18 @@ static bool may_be_frame(struct slice in, enum proto_side side, struct amqp10_pe
 		return false;
 	struct slice body = slice_head(slice_from(in, f.head), f.size - f.head);
 	size_t n = body.len < sizeof(descriptor) ? body.len : sizeof(descriptor);
-	return memcmp(body.ptr ? body.ptr : descriptor, descriptor, n) == 0 && (body.len < 4 || amqp10_performative_read(body, f.size - f.head, f.type, side, p));
+	if (memcmp(body.ptr ? body.ptr : descriptor, descriptor, n) != 0 || (body.len > CODE && !layout_of(body.ptr[CODE], f.type, side)))
+		return false;
+	if (body.len < READABLE && body.len < f.size - f.head)
+		return body.len <= LIST || memchr("\x45\xc0\xd0", body.ptr[LIST], 3);
+	return amqp10_performative_read(body, f.size - f.head, f.type, side, p);
 }
 
 bool amqp10_is_frame(struct slice in, enum proto_side side)
 {
-	struct amqp10_performative p;
+	struct amqp10_performative p = { .payload_at = SIZE_MAX - AMQP10_HEAD_BYTES };
 
-	return in.len >= AMQP10_HEAD_BYTES + 4 && may_be_frame(in, side, &p) && AMQP10_HEAD_BYTES + p.payload_at <= in.len;
+	return may_be_frame(in, side, &p) && AMQP10_HEAD_BYTES + p.payload_at <= in.len;
 }
 
 static bool is_empty(struct slice in)
