@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """AMQP 1.0 by its clients: what was sent, delivered, settled and refused has its spans at both ends, joined, without bodies or passwords."""
+import contextlib
+import socket
 from collections import Counter
 
 import pytest
 
 from harness.driver import go_driver, python_driver
-from harness.process import wait_until
+from harness.process import APPS, BUILD, accepts, free_port, wait_until
 from harness.plumb import Plumb, replay
 from harness.spans import CLIENT, SERVER, STATUS_ERROR, STATUS_UNSET, describe, parse
 from test_cli import raw
@@ -110,3 +112,71 @@ def test_by_go_amqp(start, plumb, rabbitmq):
             settled = s["messaging.operation.name"] == "send" or (s["messaging.operation.name"] == "deliver" and s["messaging.destination.name"] != GO_QUEUES[2])
             assert not settled or s["plumb.time_to_first_byte"] is not None, describe([s])
         assert len({s["messaging.message.id"] for s in end if s["messaging.operation.name"] == "send"}) == 2 + 34 + 33 and None not in {s["messaging.message.id"] for s in end if s["messaging.operation.name"] == "send"}
+
+
+PEER = Counter({
+    ("open", None, None): 1, **{("attach", a, None): 1 for a in ("reject", "release", "modify", "give", "leave")}, ("attach", "accept", None): 2, ("attach", "refuse", "amqp:not-allowed"): 2,
+    ("send", "accept", None): 7, ("send", "reject", "plumb:bad-taste"): 5, ("send", "release", "released"): 3, ("send", "modify", "modified"): 2,
+    ("deliver", "give", None): 7, ("deliver", "give", "plumb:no-room"): 1, ("deliver", "give", "released"): 2, ("deliver", "give", "modified"): 1,
+    ("send", "leave", None): 3, ("send", "leave", "amqp:resource-limit-exceeded"): 1, ("detach", "leave", "amqp:resource-limit-exceeded"): 1})
+
+
+def start_peer(start, port):
+    peer = start.process("peer", [BUILD / "venv/bin/python", "-u", APPS / "amqp10_peer.py", port])
+    wait_until(lambda: accepts(port), "listening peer", alive=peer)
+    peer.port, peer.pids = port, [peer.pid]
+    return peer
+
+
+def test_each_outcome_of_a_peer(start, plumb):
+    """Qpid Proton as a server: outcomes that RabbitMQ does not give, links that are refused or left, messages of several frames in both directions."""
+    peer = start_peer(start, free_port())
+    driver = go_driver(start.folder(), "amqp10peerdriver", peer.port)
+    client, server, steps = run(plumb, peer, driver, PEER, system="amqp")
+    assert Counter(s["error"] for s in steps if s["error"]) == {"plumb:bad-taste": 5, "amqp:not-allowed": 2, "amqp:resource-limit-exceeded": 1}
+    for end in (client, server):
+        assert sizes(end, "send") == {101: 5 + 5 + 3 + 2 + 4, 200_003: 2} and sizes(end, "deliver") == {30_011: 11}
+        codes = Counter(s["plumb.messaging.response_code"] for s in end if s["messaging.operation.name"] in ("send", "deliver"))
+        assert codes == {None: 7 + 7 + 4, "rejected": 6, "released": 5, "modified": 3}
+
+
+JOINED = Counter({("send", None, None): 7, ("send", "named", None): 6, ("deliver", None, None): 9, ("attach", "accept", None): 1, ("send", "accept", None): 11})
+
+
+def low_port():
+    """Free, and below those that clients are given: of a connection that was there before plumb the lower port is the server's."""
+    for port in range(23_001, 24_000):
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
+def test_on_a_connection_older_than_plumb(start, plumb):
+    """Where its links lead is not known, unless a message says so; what was delivered before, and is accepted now, has no span."""
+    peer = start_peer(start, low_port())
+    driver = python_driver(start.folder(), "amqp10_old_driver.py", peer.port)
+    wait_until(lambda: "ready" in driver.err.read_text(), "old connection", alive=driver)
+    client, server, _ = run(plumb, peer, driver, JOINED, system="amqp")
+    for end in (client, server):
+        for s in end:
+            assert (s["plumb.time_to_first_byte"] is None) == (s["messaging.message.id"] == "3"), describe([s])
+
+
+def test_a_redacted_recording_keeps_the_spans(start, folder, rabbitmq):
+    plain, masked = folder / "plain.plumb", folder / "masked.plumb"
+    recorder = [Plumb(start.folder(), command="record", output=None, pids=rabbitmq.pids, args=["-o", path, *more]) for path, more in ((plain, []), (masked, ["--redact"]))]
+    python_driver(start.folder(), "amqp10_driver.py", rabbitmq.port).go()
+    for r in recorder:
+        assert r.stop() == 0, r.tail()
+    truth = Counter()
+    for (operation, _, error), times in PROTON.items():
+        truth[operation, error] += times
+    for path in (plain, masked):
+        spans = parse(replay(path).stdout.decode())
+        assert Counter((s["messaging.operation.name"], s["error.type"]) for s in spans if s["messaging.operation.name"] != "close") == truth
+        assert all(s["plumb.incomplete"] is None and s["messaging.system"] == ("amqp" if s["error.type"] == "auth" else "rabbitmq") for s in spans)
+        assert sizes(spans, "send")[300_000] == 1
+    for secret in (b"secret", b"guest", b"plumb.ten"):
+        assert secret in raw(plain), f"{secret}: the test would not see it"
+        assert secret not in raw(masked), secret
