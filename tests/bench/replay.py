@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import amqp
+import amqp10
 import cassandra
 import dns
 import http2
@@ -87,7 +88,7 @@ def benchmark(folder):
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
     for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("mongodb", mongodb), ("cassandra", cassandra), ("nats", nats),
-                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka)):
+                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka), ("amqp10", amqp10)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)

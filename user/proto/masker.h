@@ -30,6 +30,8 @@
  *               become zero
  *   Kafka       lengths, numbers of elements, request keys and versions, the low three bytes of correlation ids, error codes, acknowledgements asked for, partitions up to
  *               2^16; of batches lengths, format, low attributes and number of records below 2^24; other numbers become zero
+ *   AMQP 1.0    heads of frames, types, sizes and counts of values, what they are described as; of performatives the handles, numbers of deliveries, channels and outcomes, conditions of errors
+ *               and names of systems as far as they are known words; other numbers become zero. Of a message in several frames the later ones: nothing
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.
