@@ -191,6 +191,8 @@ static void refuses_common_bytes(void **state)
 		SAMPLE_OF("mongodb", "MongoDB ping", "\x24\0\0\0\1\0\0\0\0\0\0\0\xdd\7\0\0\0\0\0\0\0\x0f\0\0\0\x10ping\0\1\0\0\0"),
 		SAMPLE_OF("mqtt", "MQTT connect", "\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02" "id"),
 		SAMPLE_OF("amqp", "AMQP header", "AMQP\x00\x00\x09\x01"),
+		SAMPLE_OF("amqp10", "AMQP 1.0 header", "AMQP\x03\x01\x00\x00"),
+		SAMPLE_OF("amqp10", "AMQP 1.0 flow", "\x00\x00\x00\x16\x02\x00\x00\x00\x00\x53\x13\xc0\x09\x06\x43\x52\x64\x43\x52\x64\x40\x40"),
 		SAMPLE("JSON lines", "{\"level\":\"info\",\"message\":\"GET / HTTP/1.1\"}\n"),
 		SAMPLE("log line", "127.0.0.1 - - [01/Jan/2026] \"GET / HTTP/1.1\" 200 5\n"),
 		SAMPLE("zeros", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),

@@ -144,6 +144,8 @@ static uint8_t type_byte(struct mask_way *y, uint8_t b)
 		y->digits++;
 	if (!(y->flags & PAYLOAD) && y->digits == MORE_FIELD + 1 && b == 0x41)
 		y->flags |= MORE;
+	if (keeps_number(y) && class > 4 && class < 0xa && !memchr("\x50\x52\x56\x60\x70", b, 5))
+		return give_up(y); /* no field that stays is of such a type */
 	type_known(y, class);
 	return b;
 }
