@@ -12,6 +12,7 @@ python_only=${1:+yes}
 install_packages() {
 	local missing=() command package
 	/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+	compgen -G '/usr/include/python3*/Python.h' >/dev/null || missing+=(python3-dev) # Qpid Proton is compiled
 	[ -n "$python_only" ] || servers
 	[ ${#missing[@]} -gt 0 ] || return 0
 	if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then

@@ -208,6 +208,8 @@ static void refuses_common_bytes(void **state)
 		SAMPLE("DER key", "\x30\x1b\x02\x01\x00\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00\x04\x07secrets"),
 		SAMPLE("DER signature", "\x30\x0a\x02\x03\x60\x61\x62\x02\x03\x63\x64\x65"),
 		SAMPLE_OF("stomp", "STOMP connect", "CONNECT\naccept-version:1.2\nhost:/\n\n"),
+		SAMPLE_OF("amqp10", "AMQP 1.0 header", "AMQP\x03\x01\x00\x00"),
+		SAMPLE_OF("amqp10", "AMQP 1.0 flow", "\x00\x00\x00\x16\x02\x00\x00\x00\x00\x53\x13\xc0\x09\x06\x43\x52\x64\x43\x52\x64\x40\x40"),
 		SAMPLE("JSON lines", "{\"level\":\"info\",\"message\":\"GET / HTTP/1.1\"}\n"),
 		SAMPLE("log line", "127.0.0.1 - - [01/Jan/2026] \"GET / HTTP/1.1\" 200 5\n"),
 		SAMPLE("zeros", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),

@@ -105,6 +105,19 @@ static const struct talk talks[] = {
 	  S("\1\0\0\0\0\0\x23" "\0\x0a\0\x0a" "\0\0" "\0\0\0\x0cxxxxxxxxxxxx\0\0\0\5xxxxx\0\0\0\0" "\xce" "\1\0\0\0\0\0\x0c" "\0\x0a\0\x1e" "\0\0\0\0\0\0\0\0" "\xce"
 	    "\1\0\1\0\0\0\x34" "\0\x3c\0\x3c" "\x0cxxxxxxxxxxxx\0\0\0\0\0\0\0\7\0\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\xce"
 	    "\1\0\1\0\0\0\x17" "\0\x14\0\x28" "\1\x94\x0cxxxxxxxxxxxx\0\x3c\0\x28" "\xce") },
+	/* AMQP 1.0: a login, a message with properties and its body, one in two frames; what the broker says of itself, and of an error. */
+	{ S("AMQP\3\1\0\0" "\0\0\0\x31\2\1\0\0\0\x53\x41\xc0\x24\3\xa3\5PLAIN\xa0\x0c" C "\xa1\x0c" C "AMQP\0\1\0\0"
+	    "\0\0\0\x69\2\0\0\1\0\x53\x14\xc0\x15\6\x43\x52\7\xa0\x0c" C "\x43\x42\x42" "\0\x53\x73\xc0\x18\2\xa1\x0c" C "\x80" "cAnArY-4" "\0\x53\x74\xc1\x14\2\xa1\x0c" C "\x71" "cAnA"
+	    "\0\x53\x75\xa0\x0c" C "\0\0\0\x2a\2\0\0\1\0\x53\x14\xc0\x09\6\x52\1\x52\x08\x40\x40\x40\x41" "\0\x53\x75\xb0\0\0\0\x18" C
+	    "\0\0\0\x25\2\0\0\1\0\x53\x14\xc0\x08\6\x52\1\x40\x40\x40\x40\x42" "\0\x53\x75\xb0" C "\0\0\0\x08\2\0\0\0" C),
+	  S("AMQP\3\1\0\0" "AMQP\0\1\0\0" "\0\0\0\x56\2\0\0\0\0\x53\x10\xc0\x49\x0a\xa1\x0c" C "\x40\x40\x40\x40\x40\x40\x40\x40\xc1\x30\4\xa3\7product\xa1\x08RabbitMQ\xa3\x0c" C "\xa1\x0c" C
+	    "\0\0\0\x32\2\0\0\1\0\x53\x17\xc0\x25\1\0\x53\x1d\xc0\x1f\2\xa3\x0e" "amqp:not-found\xa1\x0c" C),
+	  S("AMQP\3\1\0\0" "\0\0\0\x31\2\1\0\0\0\x53\x41\xc0\x24\3\xa3\5PLAIN\xa0\x0c" "xxxxxxxxxxxx" "\xa1\x0c" "xxxxxxxxxxxx" "AMQP\0\1\0\0"
+	    "\0\0\0\x69\2\0\0\1\0\x53\x14\xc0\x15\6\x43\x52\7\xa0\x0c" "xxxxxxxxxxxx" "\x43\x42\x42" "\0\x53\x73\xc0\x18\2\xa1\x0c" "xxxxxxxxxxxx" "\x80" "\0\0\0\0\0\0\0\0" "\0\x53\x74\xc1\x14\2\xa1\x0c" "xxxxxxxxxxxx" "\x71" "\0\0\0\0"
+	    "\0\x53\x75\xa0\x0c" "xxxxxxxxxxxx" "\0\0\0\x2a\2\0\0\1\0\x53\x14\xc0\x09\6\x52\1\x52\x08\x40\x40\x40\x41" "\0\x53\x75\xb0\0\0\0\x18" "xxxxxxxxxxxx"
+	    "\0\0\0\x25\2\0\0\1\0\x53\x14\xc0\x08\6\x52\1\x40\x40\x40\x40\x42" "xxxx" "xxxxxxxxxxxx" "\0\0\0\x08\2\0\0\0x"),
+	  S("AMQP\3\1\0\0" "AMQP\0\1\0\0" "\0\0\0\x56\2\0\0\0\0\x53\x10\xc0\x49\x0a\xa1\x0c" "xxxxxxxxxxxx" "\x40\x40\x40\x40\x40\x40\x40\x40\xc1\x30\4\xa3\7product\xa1\x08RabbitMQ\xa3\x0c" "xxxxxxxxxxxx" "\xa1\x0c" "xxxxxxxxxxxx"
+	    "\0\0\0\x32\2\0\0\1\0\x53\x17\xc0\x25\1\0\x53\x1d\xc0\x1f\2\xa3\x0e" "amqp:not-found\xa1\x0c" "xxxxxxxxxxxx") },
 	/* Kafka: a record with key, value and header; SASL in both ways; a group; what is behind a layout; a response that is cut. */
 	{ S("\0\0\0\xb2\0\0\0\7cAn\1\0\x0c" C "\xff\xff\0\1cAnA\0\0\0\1\0\x0c" C "\0\0\0\1\0\0\0\3\0\0\0vcAnArY-4\0\0\0jcAnA\2cAnAcAcAnAcAnArY-4cAnArY-4cAnArY-4cAcAnA\0\0\0\1p\0\0\0\x18" C "\x18" C "\2\x18" C "\x18" C
 	    "\0\0\0\x22\0$\0\1\0\0\0\2\0\2ab\0\0\0\x12user\0\1" C "\0\0\0&\0\x0c\0\3\0\0\0\3\xff\xff\0\x0c" C "cAnA\0\3m-1\xff\xffzzz"
@@ -172,6 +185,7 @@ static size_t told_by(struct slice first)
 	if (slice_starts(first, SLICE_LIT("CONNECT\n")))
 		return first.len > 80 ? 80 : first.len;
 	if (slice_starts(first, SLICE_LIT("AMQP\0\0\x09\1")))
+	if (slice_starts(first, SLICE_LIT("AMQP")))
 		return 8;
 	if (first.len > 15 && first.ptr[12] == 0xdd && first.ptr[13] == 7)
 		return 16;

@@ -9,6 +9,7 @@ struct candidate {
 	int sum;     /* of both */
 	bool both;   /* both directions were seen and fit */
 	bool port;   /* the server's port is the protocol's usual one */
+	bool lower;  /* it is the lower one of the two: whose connection was there before, and whose protocol looks the same in both directions, is told by nothing else */
 	bool more;   /* a direction is too short to tell */
 };
 
@@ -23,6 +24,11 @@ static enum proto_side side_of(uint8_t role, int dir)
 static uint16_t server_port(const struct connection *c, uint8_t role)
 {
 	return role == PLUMB_ROLE_SERVER ? c->local.port : c->remote.port;
+}
+
+static uint16_t client_port(const struct connection *c, uint8_t role)
+{
+	return role == PLUMB_ROLE_SERVER ? c->remote.port : c->local.port;
 }
 
 /* False if a direction contradicts. */
@@ -50,14 +56,16 @@ static bool score(const struct proto_ops *ops, const struct slice in[2], bool da
 	return true;
 }
 
-/* Strict before loose: the better signature, then agreement of both directions, then the port. */
+/* Strict before loose: the better signature, then agreement of both directions, then the port, and of two the lower one. */
 static bool better(const struct candidate *a, const struct candidate *b)
 {
 	if (a->score != b->score)
 		return a->score > b->score;
 	if (a->sum != b->sum)
 		return a->sum > b->sum;
-	return a->port && !b->port;
+	if (a->port != b->port)
+		return a->port;
+	return a->lower && !b->lower;
 }
 
 static bool enough(const struct candidate *k) { return k->score >= DETECT_LIKELY || (k->score >= DETECT_WEAK && (k->both || k->port)); }
@@ -76,6 +84,7 @@ enum detect_outcome detect(const struct connection *c, const bool *enabled, cons
 				continue;
 			struct candidate k = { .protocol = id, .role = role };
 			k.port = proto_port_hint(id) && proto_port_hint(id) == server_port(c, role);
+			k.lower = server_port(c, role) < client_port(c, role);
 			if (!score(ops, in, datagram, &k))
 				continue;
 			wait |= k.more || !enough(&k);

@@ -37,6 +37,8 @@
  *   STOMP       commands, names of headers, lengths of bodies, `/ :.` and known words of destinations and errors, how a subscription acknowledges; names of receipts,
  *               subscriptions and messages become others
  *   FTP         (told by a greeting, or a command that nothing else has) commands, codes, security mechanisms, `/`, line ends
+ *   AMQP 1.0    heads of frames, types, sizes and counts of values, what they are described as; of performatives the handles, numbers of deliveries, channels and outcomes, conditions of errors
+ *               and names of systems as far as they are known words; other numbers become zero. Of a message in several frames the later ones: nothing
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

@@ -320,6 +320,10 @@ class Rabbitmq(Process):
         config.write_text(listens + RABBITMQ_CONFIG)
         plugins.write_text("[rabbitmq_stomp].\n" if stomp else "[].\n")
         self.hello = (b"STOMP\naccept-version:1.2\nhost:/\nlogin:guest\npasscode:guest\n\n\0", b"CON") if stomp else (b"AMQP\0\0\x09\x01", b"\1\0\0")
+
+
+        config.write_text(RABBITMQ_CONFIG.format(port=self.port))
+        plugins.write_text("[rabbitmq_amqp1_0].\n")
         env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "ERL_EPMD_PORT": str(names_port), "ERL_EPMD_ADDRESS": "127.0.0.1", "RABBITMQ_NODENAME": "plumb@localhost",
                "RABBITMQ_CONFIG_FILE": str(config), "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins), "RABBITMQ_MNESIA_BASE": str(folder), "RABBITMQ_LOG_BASE": str(folder), "RABBITMQ_LOGS": "-",
                "RABBITMQ_DIST_PORT": str(free_port()), "RABBITMQ_CONF_ENV_FILE": "/dev/null", "RABBITMQ_PID_FILE": str(folder / "pid"),
