@@ -125,6 +125,21 @@ static void clickhouse_lost(void *state, enum proto_side side)
 	s->error = 0;
 }
 
+/* While a query is answered nothing comes but what it inserts. */
+static bool clickhouse_missing(void *state, enum proto_side side, uint64_t n, struct message *ret_message)
+{
+	struct clickhouse_state *s = state;
+
+	(void)n;
+	if (!s->memory || side == PROTO_TO_CLIENT || !s->busy || s->asking || s->way[PROTO_TO_CLIENT].lost || s->way[PROTO_TO_CLIENT].scanning)
+		return false;
+	s->way[side] = (struct clickhouse_way){ .scanning = true };
+	s->unsure = s->sent_unknown = true;
+	ret_message->kind = MESSAGE_ONEWAY;
+	ret_message->flags = MESSAGE_BEGIN | MESSAGE_END;
+	return true;
+}
+
 static size_t clickhouse_resync(void *state, enum proto_side side, struct slice in)
 {
 	struct clickhouse_state *s = state;
@@ -166,6 +181,7 @@ const struct proto_ops proto_clickhouse = {
 	.parse = clickhouse_parse,
 	.resync = clickhouse_resync,
 	.lost = clickhouse_lost,
+	.missing = clickhouse_missing,
 	.resync_keep = CLICKHOUSE_RESYNC_KEEP,
 	.open = clickhouse_open,
 	.close = clickhouse_close,

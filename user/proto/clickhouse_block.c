@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/clickhouse_block.h"
 
-enum { COLUMNS_MAX = 1 << 20, FRAME_LOOK = CLICKHOUSE_FRAME_HEAD + 48, FULL_FRAME = 65536, NAME_MAX_BYTES = 1 << 20 };
+enum { COLUMNS_MAX = 1 << 20, COUNTS = 24, /* bytes up to a block's first column, or more */
+	FRAME_LOOK = 8192, /* what cannot be compressed begins with many bytes that say how much it is */
+	 FULL_FRAME = 65536, NAME_MAX_BYTES = 1 << 20 };
 
 /* --- the beginning --- */
 
@@ -38,13 +40,15 @@ static void begin_compressed(struct clickhouse_block *b, struct clickhouse_curso
 		c->bad = true;
 		return;
 	}
-	size_t look = f.length < FRAME_LOOK ? f.length : FRAME_LOOK;
-	if (in.len < look) {
+	size_t behind, look;
+	struct slice plain = clickhouse_frame_begins(slice_head(in, f.length), &behind);
+	look = behind + COUNTS < f.length ? behind + COUNTS : f.length;
+	if (in.len < look && look < FRAME_LOOK) {
 		c->need = c->at + look;
 		return;
 	}
 	ret->empty = f.plain <= CLICKHOUSE_EMPTY_BLOCK_MAX;
-	ret->counted = ret->empty || read_counts(clickhouse_frame_begins(slice_head(in, look)), ret);
+	ret->counted = ret->empty || (look < FRAME_LOOK && read_counts(slice_head(plain, COUNTS), ret));
 	begin_frame(b, &f);
 }
 

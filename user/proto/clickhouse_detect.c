@@ -104,6 +104,7 @@ static int plain_block(struct slice in)
 static int compressed_block(struct slice in)
 {
 	struct clickhouse_frame f;
+	size_t behind;
 
 	if (in.len < CLICKHOUSE_FRAME_HEAD + 1 + CLICKHOUSE_EMPTY_BLOCK)
 		return in.len < CLICKHOUSE_FRAME_HEAD || clickhouse_frame(in, &f) ? DETECT_MORE : DETECT_NO;
@@ -111,7 +112,8 @@ static int compressed_block(struct slice in)
 		return DETECT_NO;
 	if (in.ptr[CLICKHOUSE_CHECKSUM] == ZSTD_METHOD)
 		return memcmp(in.ptr + CLICKHOUSE_FRAME_HEAD, zstd_magic, sizeof(zstd_magic)) == 0 ? DETECT_LIKELY : DETECT_NO;
-	return plain_block(clickhouse_frame_begins(in)) == DETECT_LIKELY ? DETECT_LIKELY : DETECT_NO;
+	struct slice plain = clickhouse_frame_begins(in, &behind);
+	return plain.len || behind < in.len ? (plain_block(plain) == DETECT_LIKELY ? DETECT_LIKELY : DETECT_NO) : DETECT_MORE;
 }
 
 static int data(struct clickhouse_cursor *c)

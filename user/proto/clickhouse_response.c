@@ -69,6 +69,12 @@ static enum parse_status parse_end(struct clickhouse_state *s, const struct clic
 
 /* --- errors --- */
 
+/* Behind an error a server may find that it does not want what the client has sent with its query. */
+static bool is_unasked(const struct clickhouse_state *s)
+{
+	return !s->busy && !s->begun && s->revision && !s->way[PROTO_TO_SERVER].lost;
+}
+
 static enum parse_status parse_exception(struct clickhouse_state *s, struct clickhouse_cursor *c, struct parse_result *ret)
 {
 	uint32_t code = clickhouse_u32(c);
@@ -86,6 +92,12 @@ static enum parse_status parse_exception(struct clickhouse_state *s, struct clic
 	s->error = STACK_TRACE;
 	if (cause)
 		return PARSE_SKIP;
+	s->aside = is_unasked(s);
+	if (s->aside) {
+		ret->message.kind = MESSAGE_ONEWAY;
+		ret->message.flags = MESSAGE_BEGIN | MESSAGE_END;
+		return PARSE_MESSAGE;
+	}
 	struct message *m = respond(s, ret);
 	int n = snprintf(s->number, sizeof(s->number), "%d", (int32_t)code);
 	m->flags |= MESSAGE_ERROR;
@@ -117,6 +129,8 @@ static enum parse_status parse_in_exception(struct clickhouse_state *s, struct s
 			return clickhouse_pass_bytes(ret, 1);
 		}
 		s->error = NO_ERROR;
+		if (s->aside)
+			return clickhouse_pass_bytes(ret, 1);
 		end_response(s, ret);
 		s->memory->wanted.len = 0;
 		ret->consumed = 1;

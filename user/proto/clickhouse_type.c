@@ -110,7 +110,8 @@ static struct clickhouse_node *add(struct reader *r, enum clickhouse_kind kind)
 	if (t->len == CLICKHOUSE_NODES)
 		return NULL;
 	t->nodes[t->len] = (struct clickhouse_node){ .kind = (uint8_t)kind };
-	t->dictionaries += kind == CLICKHOUSE_LOW_CARDINALITY;
+	if (kind == CLICKHOUSE_LOW_CARDINALITY)
+		t->dictionaries++;
 	return &t->nodes[t->len++];
 }
 

@@ -134,23 +134,24 @@ bool clickhouse_frame(struct slice in, struct clickhouse_frame *ret)
 	return true;
 }
 
-struct slice clickhouse_frame_begins(struct slice in)
+struct slice clickhouse_frame_begins(struct slice in, size_t *ret_behind)
 {
-	if (in.len <= CLICKHOUSE_FRAME_HEAD)
+	size_t at = CLICKHOUSE_FRAME_HEAD;
+
+	*ret_behind = at;
+	if (in.len <= at || in.ptr[CLICKHOUSE_CHECKSUM] == ZSTD)
 		return SLICE_NONE;
-	uint8_t method = in.ptr[CLICKHOUSE_CHECKSUM];
-	size_t literals = in.ptr[CLICKHOUSE_FRAME_HEAD] >> 4, at = CLICKHOUSE_FRAME_HEAD + 1;
-	if (method == NONE)
-		return slice_from(in, CLICKHOUSE_FRAME_HEAD);
-	if (method != LZ4)
-		return SLICE_NONE;
-	if (literals == 15) { /* goes on in bytes up to one that is not 255: more than a head is not wanted */
+	if (in.ptr[CLICKHOUSE_CHECKSUM] == NONE)
+		return slice_from(in, at);
+	size_t literals = in.ptr[at++] >> 4;
+	/* 15 goes on in bytes up to one that is not 255. */
+	for (uint8_t b = 255; literals >= 15 && b == 255; literals += b) {
+		*ret_behind = at + 1;
 		if (at == in.len)
 			return SLICE_NONE;
-		literals += in.ptr[at++];
-		if (literals == 15 + 255)
-			at++;
+		b = in.ptr[at++];
 	}
+	*ret_behind = at;
 	return slice_head(slice_from(in, at), literals);
 }
 

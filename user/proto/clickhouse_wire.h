@@ -119,8 +119,8 @@ struct clickhouse_frame {
 	uint32_t plain;
 };
 bool clickhouse_frame(struct slice in, struct clickhouse_frame *ret);
-/* The uncompressed bytes that a frame surely begins with: a view into `in`, maybe empty. */
-struct slice clickhouse_frame_begins(struct slice in);
+/* The uncompressed bytes that a frame surely begins with: a view into `in`, maybe empty, which begins, or would, *ret_behind the frame's beginning. */
+struct slice clickhouse_frame_begins(struct slice in, size_t *ret_behind);
 /* A block's information: 0 it is none, SIZE_MAX too few bytes, else its length. */
 size_t clickhouse_block_info(struct slice in);
 
