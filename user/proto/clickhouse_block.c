@@ -230,7 +230,7 @@ static bool read_type(struct clickhouse_block *b, struct clickhouse_cursor *c)
 	c->bad = type.bad;
 	if (!clickhouse_good(c))
 		return true;
-	if (!clickhouse_type_read(text, length > text.len, &b->type))
+	if (!clickhouse_type_read(text, length > text.len, &b->type) && b->rows)
 		return false;
 	c->at += type.at;
 	b->pass = length - text.len;

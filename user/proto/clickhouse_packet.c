@@ -14,6 +14,8 @@ static uint32_t revision_of(struct clickhouse_cursor *c)
 	return revision;
 }
 
+enum { NO_QUERY = 0, SECONDARY_QUERY = 2, TCP = 1, HTTP = 2, INTERFACES = 15, STAGES = 10 };
+
 /* --- settings --- */
 
 static bool is_setting(struct slice s)
@@ -26,28 +28,37 @@ static bool is_setting(struct slice s)
 	return true;
 }
 
-/* Could another setting follow, or the end of settings and what stands behind it? */
-static bool settings_go_on(struct clickhouse_cursor c)
+/* Does another setting follow, or the end of settings and what stands behind it? c->need: that has not come yet. */
+static void settings_go_on(struct clickhouse_cursor *c)
 {
-	struct slice next = clickhouse_string(&c, CLICKHOUSE_TABLE_MAX);
+	struct slice next = clickhouse_string(c, CLICKHOUSE_TABLE_MAX);
 
-	if (next.len || !clickhouse_good(&c))
-		return !c.bad && is_setting(next);
-	(void)clickhouse_number(&c, 10);
-	(void)clickhouse_bool(&c);
-	return !c.bad;
+	c->bad = c->bad || !is_setting(next);
+	if (next.len || !clickhouse_good(c))
+		return;
+	(void)clickhouse_number(c, STAGES);
+	(void)clickhouse_bool(c);
 }
 
 /* A number, or a text: which of them, only the setting's name tells, and what follows. */
 static void pass_binary_value(struct clickhouse_cursor *c)
 {
-	struct clickhouse_cursor number = *c;
+	struct clickhouse_cursor number = *c, text = *c, behind_number, behind_text;
 
 	(void)clickhouse_varint(&number);
-	if (number.need || (!number.bad && settings_go_on(number)))
+	(void)clickhouse_string(&text, CLICKHOUSE_PACKET_MAX);
+	behind_number = number;
+	behind_text = text;
+	settings_go_on(&behind_number);
+	settings_go_on(&behind_text);
+	if (clickhouse_good(&behind_number))
 		*c = number;
+	else if (clickhouse_good(&behind_text))
+		*c = text;
+	else if (behind_number.need || behind_text.need)
+		c->need = behind_number.bad || (behind_text.need && behind_text.need < behind_number.need) ? behind_text.need : behind_number.need;
 	else
-		(void)clickhouse_string(c, CLICKHOUSE_PACKET_MAX);
+		c->bad = true;
 }
 
 static void pass_settings(struct clickhouse_cursor *c, bool texts)
@@ -67,8 +78,6 @@ static void pass_settings(struct clickhouse_cursor *c, bool texts)
 }
 
 /* --- Query --- */
-
-enum { NO_QUERY = 0, SECONDARY_QUERY = 2, TCP = 1, HTTP = 2, INTERFACES = 15, STAGES = 10 };
 
 static void read_address(struct clickhouse_cursor *c)
 {
@@ -197,10 +206,10 @@ static enum fit fits(struct slice in, uint32_t level, size_t *ret_need, uint32_t
 	return c.bad ? FITS_NOT : c.need ? FITS_SO_FAR : FITS;
 }
 
-uint32_t clickhouse_guess_revision(struct slice in, size_t *ret_need)
+uint32_t clickhouse_guess_revision(struct slice in, uint32_t *ret_lowest, size_t *ret_need)
 {
 	size_t need;
-	uint32_t client, above = CLICKHOUSE_REVISION_MAX + 1;
+	uint32_t client, above = CLICKHOUSE_REVISION_MAX + 1, found = 0;
 
 	*ret_need = 0;
 	if (in.len && in.ptr[0] != CLICKHOUSE_QUERY)
@@ -208,15 +217,19 @@ uint32_t clickhouse_guess_revision(struct slice in, size_t *ret_need)
 	for (size_t i = 0; i < sizeof(levels) / sizeof(*levels); i++) {
 		enum fit f = fits(in, levels[i], &need, &client);
 
+		if (found && f != FITS)
+			break;
 		if (f == FITS) {
 			*ret_need = 0;
-			return client < above ? client : above - 1; /* the server's is below what does not fit */
+			*ret_lowest = levels[i];
+			if (!found)
+				found = client < above ? client : above - 1; /* the server's is below what does not fit */
 		}
 		if (f == FITS_SO_FAR && (!*ret_need || need < *ret_need))
 			*ret_need = need;
 		above = levels[i];
 	}
-	return 0;
+	return found;
 }
 
 /* --- Hello --- */

@@ -25,6 +25,8 @@ static void add_database(const struct clickhouse_state *s, struct message *m)
 static void begin_request(struct clickhouse_state *s, enum clickhouse_asked what, struct message *m)
 {
 	s->asked = (uint8_t)what;
+	s->stale = s->begun;
+	m->flags |= MESSAGE_BEGIN | (s->busy ? MESSAGE_FLUSH : 0);
 	s->busy = true;
 	s->begun = s->asking = s->inserts = s->result = s->is_told = s->parameters = false;
 	s->rows_unknown = s->sent_unknown = s->unsure = s->tail_lost = false;
@@ -34,7 +36,6 @@ static void begin_request(struct clickhouse_state *s, enum clickhouse_asked what
 	s->memory->block[PROTO_TO_CLIENT].phase = CLICKHOUSE_NO_BLOCK;
 	s->way[PROTO_TO_CLIENT].block = false;
 	clickhouse_is_fresh(s, PROTO_TO_CLIENT);
-	m->flags |= MESSAGE_BEGIN;
 }
 
 static enum parse_status whole_request(struct clickhouse_state *s, enum clickhouse_asked what, struct slice operation, const struct clickhouse_cursor *c, struct parse_result *ret)
@@ -65,7 +66,7 @@ static enum parse_status parse_hello(struct clickhouse_state *s, struct clickhou
 	if (!clickhouse_good(c))
 		return clickhouse_needs(ret, c);
 	s->client_revision = hello.revision;
-	s->revision = 0;
+	s->revision = s->lowest = 0;
 	s->compressed = s->addendum = false;
 	name_set(&s->memory->database, hello.database);
 	return whole_request(s, CLICKHOUSE_CONNECT, SLICE_LIT("CONNECT"), c, ret);
@@ -109,7 +110,7 @@ static enum parse_status parse_query(struct clickhouse_state *s, struct clickhou
 
 	if (!s->revision) {
 		size_t need;
-		s->revision = clickhouse_guess_revision(c->in, &need);
+		s->revision = clickhouse_guess_revision(c->in, &s->lowest, &need);
 		if (!s->revision) {
 			c->need = need;
 			return need ? clickhouse_needs(ret, c) : PARSE_BAD;
@@ -168,7 +169,7 @@ static enum parse_status parse_data(struct clickhouse_state *s, struct clickhous
 	ret->consumed = c->at;
 	s->way[PROTO_TO_SERVER].block = !head.empty || s->memory->block[PROTO_TO_SERVER].pass;
 	if (!s->asking) {
-		s->inserts = s->inserts || !head.empty;
+		s->inserts = true;
 		s->sent += head.counted ? head.rows : 0;
 		s->sent_unknown = s->sent_unknown || !head.counted;
 		return PARSE_SKIP;

@@ -181,7 +181,8 @@ static enum parse_status parse_hello(struct clickhouse_state *s, struct clickhou
 		s->revision = s->client_revision < hello.revision ? s->client_revision : hello.revision;
 	s->addendum = s->revision >= CLICKHOUSE_WITH_ADDENDUM;
 	end_response(s, ret);
-	clickhouse_is_fresh(s, PROTO_TO_SERVER);
+	if (s->revision || hello.revision < CLICKHOUSE_WITH_ADDENDUM) /* else the client may go on with what is no packet */
+		clickhouse_is_fresh(s, PROTO_TO_SERVER);
 	ret->consumed = c->at;
 	return PARSE_MESSAGE;
 }
@@ -239,6 +240,60 @@ static void read_tables(const struct clickhouse_state *s, struct clickhouse_curs
 	}
 }
 
+/* --- a revision that is not known for certain --- */
+
+/* What these revisions changed is told by what follows: the later ones first. */
+static const uint32_t changes[] = { CLICKHOUSE_WITH_AGGREGATION, CLICKHOUSE_WITH_TOTAL_BYTES, CLICKHOUSE_WITH_ELAPSED, CLICKHOUSE_WITH_WRITE_INFO };
+enum { CHANGES = sizeof(changes) / sizeof(*changes) };
+
+static bool counts(uint8_t packet) { return packet == CLICKHOUSE_PROGRESS || packet == CLICKHOUSE_PROFILE_INFO; }
+
+/* How surely the numbers that stand here are of this revision, by the packets in a row and the one behind them. */
+static int fits(struct clickhouse_state s, uint32_t revision, struct slice in)
+{
+	enum { SURE = 3 };
+	struct clickhouse_cursor c = { .in = in };
+	unsigned n = 0;
+
+	s.revision = revision;
+	for (; c.at < in.len && counts(in.ptr[c.at]); n++) {
+		if (clickhouse_u8(&c) == CLICKHOUSE_PROGRESS)
+			read_progress(&s, &c);
+		else
+			read_profile(&s, &c);
+		if (!clickhouse_good(&c))
+			return c.bad ? DETECT_NO : n >= SURE ? DETECT_WEAK : DETECT_MORE;
+	}
+	struct slice rest = slice_from(in, c.at);
+	if (!rest.len)
+		return n >= SURE ? DETECT_WEAK : DETECT_MORE;
+	if (rest.ptr[0] == CLICKHOUSE_END_OF_STREAM)
+		return rest.len == 1 ? DETECT_LIKELY : DETECT_NO;
+	return clickhouse_detect(rest, PROTO_TO_CLIENT);
+}
+
+/* The highest of the revisions that are possible which what follows speaks for. False: that has not come yet. */
+static bool settle_revision(struct clickhouse_state *s, struct slice in)
+{
+	uint32_t best = s->revision;
+	int score = fits(*s, best, in);
+
+	for (size_t i = 0; i < CHANGES; i++) {
+		int fit = changes[i] <= s->revision && changes[i] > s->lowest ? fits(*s, changes[i] - 1, in) : DETECT_NO;
+		if (fit <= score)
+			continue;
+		score = fit;
+		best = changes[i] - 1;
+	}
+	if (score < DETECT_WEAK)
+		return score == DETECT_NO;
+	s->revision = best;
+	for (size_t i = 1; i < CHANGES && in.ptr[0] == CLICKHOUSE_PROGRESS; i++)
+		if (best >= changes[i] && changes[i] > s->lowest)
+			s->lowest = changes[i];
+	return true;
+}
+
 /* A packet that is looked at whole, and does not end the response. False: it is none of them. */
 static bool read_small(struct clickhouse_state *s, uint8_t packet, struct clickhouse_cursor *c)
 {
@@ -282,6 +337,8 @@ static enum parse_status parse_packet(struct clickhouse_state *s, struct slice i
 	case CLICKHOUSE_PROFILE_EVENTS: return parse_data(s, packet, &c, ret);
 	default: break;
 	}
+	if (s->lowest && counts(packet) && !settle_revision(s, in))
+		return PARSE_NEED_MORE;
 	if (!read_small(s, packet, &c))
 		return PARSE_BAD;
 	return clickhouse_good(&c) ? pass_packet(s, c.at, ret) : clickhouse_needs(ret, &c);
@@ -295,9 +352,21 @@ static bool known_by_all(const struct clickhouse_state *s, uint8_t packet)
 	return packet == CLICKHOUSE_SERVER_HELLO || packet == CLICKHOUSE_EXCEPTION;
 }
 
+/* The client has asked again: what was said before is over. */
+static enum parse_status end_stale(struct clickhouse_state *s, struct parse_result *ret)
+{
+	s->stale = false;
+	ret->message.kind = MESSAGE_RESPONSE;
+	ret->message.flags = MESSAGE_END | MESSAGE_UNSURE;
+	return PARSE_MESSAGE;
+}
+
 enum parse_status clickhouse_parse_response(struct clickhouse_state *s, struct slice in, struct parse_result *ret)
 {
 	struct clickhouse_way *w = &s->way[PROTO_TO_CLIENT];
+
+	if (s->stale)
+		return end_stale(s, ret);
 
 	if (!s->revision && !s->error && !known_by_all(s, in.ptr[0]))
 		w->scanning = true;

@@ -41,12 +41,14 @@ struct clickhouse_state {
 	uint64_t written;     /* rows that the server says it wrote */
 	uint32_t client_revision;
 	uint32_t revision;    /* in use; 0 = not known */
+	uint32_t lowest;      /* it may be lower, down to this one; 0 = it is known */
 	char number[12];      /* an error's, as text */
 	uint8_t asked;        /* enum clickhouse_asked: what is not answered yet, or was last */
 	bool busy;            /* and it is not answered */
 	bool asking;          /* the request goes on */
 	bool tail_lost;       /* what goes on of it may have been lost */
 	bool begun;           /* the response has */
+	bool stale;           /* an older response has not ended, and never will */
 	bool compressed;
 	bool parameters;      /* behind a query's text come its parameters */
 	bool addendum;        /* the client says more of itself */

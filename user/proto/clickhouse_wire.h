@@ -138,10 +138,10 @@ struct clickhouse_query {
 /* c stands behind the packet's number. For the revision in use. */
 void clickhouse_read_query(struct clickhouse_cursor *c, uint32_t revision, size_t text_most, struct clickhouse_query *ret);
 /*
- * The revision in use, told by a query on a connection whose beginning was not seen: the highest of those that its fields fit. 0: this is no query, or more of it
+ * The revision in use, told by a query on a connection whose beginning was not seen: the highest of those that its fields fit, and the lowest. 0: this is no query, or more of it
  * is needed: *ret_need.
  */
-uint32_t clickhouse_guess_revision(struct slice in, size_t *ret_need);
+uint32_t clickhouse_guess_revision(struct slice in, uint32_t *ret_lowest, size_t *ret_need);
 
 struct clickhouse_hello {
 	uint32_t revision;
