@@ -79,7 +79,7 @@ _Static_assert(sizeof(struct way) <= sizeof(((struct mask_way *)0)->memory), "no
 
 /* mask_conn.memory */
 struct conn {
-	uint32_t client, revision; /* of the client, in use */
+	uint32_t revision; /* in use */
 	bool compressed, addendum;
 };
 _Static_assert(sizeof(struct conn) <= sizeof(((struct mask_conn *)0)->memory), "no room");
@@ -287,10 +287,11 @@ static void set_revision(struct mask_conn *c, struct mask_way *y, uint64_t revis
 	struct conn *conn = conn_of(c);
 
 	if (way_of(y)->packet == CLICKHOUSE_CLIENT_HELLO && is_client(c, y)) {
-		*conn = (struct conn){ .client = (uint32_t)revision };
-	} else if (way_of(y)->packet == CLICKHOUSE_SERVER_HELLO && !is_client(c, y)) {
-		conn->revision = (uint32_t)revision < conn->client ? (uint32_t)revision : conn->client;
-		conn->addendum = conn->revision >= CLICKHOUSE_WITH_ADDENDUM;
+		conn->revision = (uint32_t)revision; /* until the server says another one */
+		conn->addendum = revision >= CLICKHOUSE_WITH_ADDENDUM;
+	} else if (way_of(y)->packet == CLICKHOUSE_SERVER_HELLO && !is_client(c, y) && revision < conn->revision) {
+		conn->revision = (uint32_t)revision;
+		conn->addendum = conn->addendum && revision >= CLICKHOUSE_WITH_ADDENDUM;
 	}
 }
 
