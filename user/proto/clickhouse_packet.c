@@ -232,6 +232,14 @@ uint32_t clickhouse_guess_revision(struct slice in, uint32_t *ret_lowest, size_t
 	return found;
 }
 
+bool clickhouse_query_tells(uint32_t lowest, uint32_t highest)
+{
+	for (size_t i = 0; lowest && i < sizeof(levels) / sizeof(*levels); i++)
+		if (levels[i] > lowest && levels[i] <= highest)
+			return true;
+	return false;
+}
+
 /* --- Hello --- */
 
 void clickhouse_read_client_hello(struct clickhouse_cursor *c, struct clickhouse_hello *ret)

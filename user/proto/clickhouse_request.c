@@ -104,18 +104,26 @@ static void add_trace(struct clickhouse_state *s, const struct clickhouse_query 
 		message_add_str(m, ATTR_RAW_TRACESTATE, q->trace_state);
 }
 
+/* Of a connection that was joined each query narrows down what the revision may be. False: not yet, or this is none. */
+static bool guess_revision(struct clickhouse_state *s, struct clickhouse_cursor *c)
+{
+	uint32_t lowest, highest = clickhouse_guess_revision(c->in, &lowest, &c->need);
+
+	c->bad = !highest && !c->need;
+	if (!highest)
+		return false;
+	bool fits = s->revision && highest >= s->lowest && lowest <= s->revision;
+	s->revision = fits && s->revision < highest ? s->revision : highest;
+	s->lowest = fits && s->lowest > lowest ? s->lowest : lowest;
+	return true;
+}
+
 static enum parse_status parse_query(struct clickhouse_state *s, struct clickhouse_cursor *c, struct parse_result *ret)
 {
 	struct clickhouse_query q;
 
-	if (!s->revision) {
-		size_t need;
-		s->revision = clickhouse_guess_revision(c->in, &s->lowest, &need);
-		if (!s->revision) {
-			c->need = need;
-			return need ? clickhouse_needs(ret, c) : PARSE_BAD;
-		}
-	}
+	if ((!s->revision || clickhouse_query_tells(s->lowest, s->revision)) && !guess_revision(s, c))
+		return clickhouse_needs(ret, c);
 	clickhouse_read_query(c, s->revision, CLICKHOUSE_TEXT, &q);
 	if (!clickhouse_good(c))
 		return clickhouse_needs(ret, c);
@@ -221,7 +229,8 @@ static enum parse_status parse_addendum(struct clickhouse_state *s, struct slice
 	return PARSE_MESSAGE;
 }
 
-static enum parse_status parse_cancel(const struct clickhouse_cursor *c, struct parse_result *ret)
+/* What answers nothing and is not answered. */
+static enum parse_status parse_oneway(const struct clickhouse_cursor *c, struct parse_result *ret)
 {
 	ret->message.kind = MESSAGE_ONEWAY;
 	ret->message.flags = MESSAGE_BEGIN | MESSAGE_END;
@@ -242,8 +251,13 @@ static enum parse_status parse_packet(struct clickhouse_state *s, struct slice i
 	case CLICKHOUSE_QUERY: return parse_query(s, &c, ret);
 	case CLICKHOUSE_CLIENT_DATA:
 	case CLICKHOUSE_SCALAR: return s->revision ? parse_data(s, &c, ret) : PARSE_BAD;
-	case CLICKHOUSE_CANCEL: return parse_cancel(&c, ret);
-	case CLICKHOUSE_PING: return whole_request(s, CLICKHOUSE_ASKED_PING, SLICE_LIT("PING"), &c, ret);
+	case CLICKHOUSE_CANCEL: return parse_oneway(&c, ret);
+	case CLICKHOUSE_PING:
+		if (s->early) {
+			s->early--;
+			return parse_oneway(&c, ret);
+		}
+		return whole_request(s, CLICKHOUSE_ASKED_PING, SLICE_LIT("PING"), &c, ret);
 	case CLICKHOUSE_TABLES_STATUS_REQUEST: return parse_tables(s, &c, ret);
 	case CLICKHOUSE_IGNORED_PART_UUIDS:
 		clickhouse_pass(&c, 16 * clickhouse_number(&c, CLICKHOUSE_PACKET_MAX / 16));

@@ -311,6 +311,16 @@ static bool read_small(struct clickhouse_state *s, uint8_t packet, struct clickh
 	}
 }
 
+/* Where a connection was joined, pings and their answers waited until something told what they are: which ping it was for is not known any more. */
+static enum parse_status parse_early(struct clickhouse_state *s, struct parse_result *ret)
+{
+	s->early++;
+	ret->message.kind = MESSAGE_ONEWAY;
+	ret->message.flags = MESSAGE_BEGIN | MESSAGE_END;
+	ret->consumed = 1;
+	return PARSE_MESSAGE;
+}
+
 static enum parse_status parse_tables(struct clickhouse_state *s, struct clickhouse_cursor *c, struct parse_result *ret)
 {
 	read_tables(s, c);
@@ -328,6 +338,9 @@ static enum parse_status parse_packet(struct clickhouse_state *s, struct slice i
 	case CLICKHOUSE_SERVER_HELLO: return parse_hello(s, &c, ret);
 	case CLICKHOUSE_EXCEPTION: return parse_exception(s, &c, ret);
 	case CLICKHOUSE_PONG:
+		if (!s->busy && !s->revision && s->early < UINT8_MAX)
+			return parse_early(s, ret);
+		return parse_end(s, &c, ret);
 	case CLICKHOUSE_END_OF_STREAM: return parse_end(s, &c, ret);
 	case CLICKHOUSE_TABLES_STATUS: return parse_tables(s, &c, ret);
 	case CLICKHOUSE_DATA:
@@ -348,7 +361,7 @@ static enum parse_status parse_packet(struct clickhouse_state *s, struct slice i
 static bool known_by_all(const struct clickhouse_state *s, uint8_t packet)
 {
 	if (packet == CLICKHOUSE_PONG)
-		return s->busy && s->asked == CLICKHOUSE_ASKED_PING;
+		return !s->busy || s->asked == CLICKHOUSE_ASKED_PING;
 	return packet == CLICKHOUSE_SERVER_HELLO || packet == CLICKHOUSE_EXCEPTION;
 }
 

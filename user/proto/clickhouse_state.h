@@ -58,6 +58,7 @@ struct clickhouse_state {
 	bool rows_unknown, sent_unknown;
 	bool unsure;          /* something of the exchange was stepped over */
 	bool aside;           /* the exception answers nothing */
+	uint8_t early;        /* pings whose answers were seen first, where the connection was joined */
 	uint8_t error;        /* enum clickhouse_error: in an Exception */
 };
 _Static_assert(sizeof(struct clickhouse_state) <= CONNECTION_PARSER_BYTES, "parser state too large");

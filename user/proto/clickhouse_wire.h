@@ -142,6 +142,8 @@ void clickhouse_read_query(struct clickhouse_cursor *c, uint32_t revision, size_
  * is needed: *ret_need.
  */
 uint32_t clickhouse_guess_revision(struct slice in, uint32_t *ret_lowest, size_t *ret_need);
+/* May queries still tell which of these revisions it is? lowest = 0: it is known. */
+bool clickhouse_query_tells(uint32_t lowest, uint32_t highest);
 
 struct clickhouse_hello {
 	uint32_t revision;
