@@ -8,6 +8,7 @@ import sys
 
 import amqp
 import cassandra
+import clickhouse
 import dns
 import http2
 import kafka
@@ -87,7 +88,7 @@ def benchmark(folder):
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
     for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("mongodb", mongodb), ("cassandra", cassandra), ("nats", nats),
-                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka)):
+                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka), ("clickhouse", clickhouse)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)

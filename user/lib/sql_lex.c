@@ -248,9 +248,9 @@ static enum sql_token_kind lex_word(struct sql_lex *l)
 		l->open = true;
 		return SQL_LITERAL;
 	}
-	bool escape = slice_ieq(word, SLICE_LIT("e"));
-	if (escape || slice_ieq(word, SLICE_LIT("b")) || slice_ieq(word, SLICE_LIT("x")) || slice_ieq(word, SLICE_LIT("n"))) {
-		skip_string(l, escape || l->dialect == SQL_MYSQL || l->dialect == SQL_CLICKHOUSE);
+	bool escape = slice_ieq(word, SLICE_LIT("e")), national = slice_ieq(word, SLICE_LIT("n"));
+	if (escape || national || slice_ieq(word, SLICE_LIT("b")) || slice_ieq(word, SLICE_LIT("x"))) {
+		skip_string(l, escape || l->dialect == SQL_MYSQL || (national && l->dialect == SQL_CLICKHOUSE));
 		return SQL_LITERAL;
 	}
 	return SQL_WORD; /* date'2026-11-23': the string is the next token */

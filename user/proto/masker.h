@@ -30,6 +30,9 @@
  *               become zero
  *   Kafka       lengths, numbers of elements, request keys and versions, the low three bytes of correlation ids, error codes, acknowledgements asked for, partitions up to
  *               2^16; of batches lengths, format, low attributes and number of records below 2^24; other numbers become zero
+ *   ClickHouse  (told by the client's Hello) packets, lengths, revisions, marks, the first keyword of statements, error numbers below 2^16, sizes of frames, numbers of columns and rows, types and
+ *               lengths of values where columns are walked (of plain types, in arrays, dictionaries, with NULL; fewer than 2^24 rows); other numbers become zero. Behind another column,
+ *               or settings of servers before revision 54429, nothing until a record begins with what is known
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.
