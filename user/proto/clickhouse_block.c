@@ -216,7 +216,7 @@ static bool begin_values(struct clickhouse_block *b)
 	b->phase = b->rows ? CLICKHOUSE_VALUES : CLICKHOUSE_COLUMN;
 	if (!b->rows)
 		return true;
-	b->pass = 8u * b->type.dictionaries;
+	b->pass = (uint64_t)8 * b->type.dictionaries;
 	return push(b, 0, b->rows);
 }
 

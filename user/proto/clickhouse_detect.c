@@ -186,7 +186,7 @@ int clickhouse_detect(struct slice in, enum proto_side side)
 	in = behind_short_ones(in, side);
 	int score = begins(in, side);
 
-	if (score != DETECT_NO || side == PROTO_TO_SERVER)
+	if (!in.len || score != DETECT_NO || side == PROTO_TO_SERVER)
 		return score;
 	/* Joined within an answer: numbers first, then something that is known. */
 	if (in.ptr[0] != CLICKHOUSE_PROGRESS && in.ptr[0] != CLICKHOUSE_PROFILE_INFO && in.ptr[0] != CLICKHOUSE_TABLE_COLUMNS)

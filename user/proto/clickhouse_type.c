@@ -144,7 +144,7 @@ static bool first_number(struct reader *r, uint64_t *ret)
 
 static bool add_sized(struct reader *r, bool decimal)
 {
-	enum { FIXED_STRING_MAX = 1 << 24 };
+	enum { FIXED_STRING_MAX = (1 << 24) - 1 };
 	struct reader number = *r;
 	uint64_t n;
 
