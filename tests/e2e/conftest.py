@@ -137,6 +137,16 @@ def kafka(kafka_of_session):
     return resting(kafka_of_session)
 
 
+@pytest.fixture(scope="session")
+def clickhouse_of_session():
+    yield from session_server(servers.Clickhouse)
+
+
+@pytest.fixture
+def clickhouse(clickhouse_of_session):
+    return resting(clickhouse_of_session)
+
+
 @pytest.fixture
 def plumb(folder):
     """plumb(pids=…, args=…): a Plumb that is attached; ended after the test if the test has not done so with finish()."""

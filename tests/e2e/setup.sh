@@ -49,6 +49,7 @@ servers() {
 		tshark tshark
 		slapd slapd
 		vsftpd vsftpd
+		clickhouse-server clickhouse-server
 	LIST
 	# A machine has one mail transport agent: another one stays, and the tests that need postfix skip.
 	PATH=$PATH:/usr/sbin command -v sendmail >/dev/null 2>&1 || missing+=(postfix)

@@ -15,7 +15,7 @@ enum { SQL_MAX = 2048 };
 struct reading {
 	struct slice in;
 	size_t at;
-	bool mysql, cql, backslash; /* '\' escapes in plain strings */
+	bool mysql, cql, clickhouse, backslash; /* '\' escapes in plain strings */
 	bool secret[SQL_MAX];
 };
 
@@ -53,7 +53,7 @@ static void comment(struct reading *r)
 	size_t depth = 0;
 
 	do {
-		if (look(r, 0) == '/' && look(r, 1) == '*' && (depth == 0 || (!r->mysql && !r->cql))) {
+		if (look(r, 0) == '/' && look(r, 1) == '*' && (depth == 0 || (!r->mysql && !r->cql && !r->clickhouse))) {
 			depth++;
 			pass(r, 2, true);
 		} else if (look(r, 0) == '*' && look(r, 1) == '/') {
@@ -81,21 +81,37 @@ static bool dollar_quote(struct reading *r)
 	return true;
 }
 
+/* Quotes of typographers, which close by others. */
+static bool curly(const struct reading *r, size_t n)
+{
+	return r->clickhouse && look(r, n) == 0xe2 && look(r, n + 1) == 0x80 && (look(r, n + 2) == 0x98 || look(r, n + 2) == 0x9c);
+}
+
+static void curly_quoted(struct reading *r)
+{
+	const uint8_t close[] = { 0xe2, 0x80, (uint8_t)(look(r, 2) + 1) };
+
+	pass(r, 3, true);
+	while (r->at < r->in.len && !slice_starts(slice_from(r->in, r->at), slice_make(close, sizeof(close))))
+		pass(r, 1, true);
+	pass(r, 3, true);
+}
+
 static void word(struct reading *r)
 {
 	size_t n = 0;
 
-	while (letter(look(r, n)) || digit(look(r, n)) || look(r, n) == '$')
+	while ((letter(look(r, n)) || digit(look(r, n)) || look(r, n) == '$') && !curly(r, n))
 		n++;
 	uint8_t first = ascii_lower(look(r, 0));
-	if (!r->mysql && n == 1 && first == 'u' && look(r, 1) == '&' && (look(r, 2) == '\'' || look(r, 2) == '"')) {
+	if (!r->mysql && !r->clickhouse && n == 1 && first == 'u' && look(r, 1) == '&' && (look(r, 2) == '\'' || look(r, 2) == '"')) {
 		pass(r, 2, false);
 		string(r, false, look(r, 0) == '\'');
 		return;
 	}
 	bool prefix = n == 1 && look(r, 1) == '\'';
 	pass(r, n, false);
-	if (prefix && !r->mysql && (first == 'e' || first == 'b' || first == 'x'))
+	if (prefix && !r->mysql && ((first == 'e' && !r->clickhouse) || first == 'b' || first == 'x'))
 		string(r, first == 'e', true);
 }
 
@@ -106,13 +122,15 @@ static void read_sql(struct reading *r)
 
 		if (c == '/' && look(r, 1) == '*') {
 			comment(r);
-		} else if ((c == '-' && look(r, 1) == '-' && (!r->mysql || r->in.len - r->at == 2 || look(r, 2) <= ' ' || look(r, 2) == 0x7f)) || (r->mysql && c == '#') || (r->cql && c == '/' && look(r, 1) == '/')) {
+		} else if ((c == '-' && look(r, 1) == '-' && (!r->mysql || r->in.len - r->at == 2 || look(r, 2) <= ' ' || look(r, 2) == 0x7f)) || ((r->mysql || r->clickhouse) && c == '#') || (r->cql && c == '/' && look(r, 1) == '/')) {
 			while (r->at < r->in.len && look(r, 0) != '\n' && (r->mysql || look(r, 0) != '\r'))
 				pass(r, 1, true);
 		} else if (c == '\'' || (c == '"' && r->mysql)) {
 			string(r, r->backslash, true);
-		} else if (c == '"' || (c == '`' && r->mysql)) {
-			string(r, false, false);
+		} else if (c == '"' || (c == '`' && (r->mysql || r->clickhouse))) {
+			string(r, r->clickhouse, false);
+		} else if (curly(r, 0)) {
+			curly_quoted(r);
 		} else if (c == '$' && !r->mysql && dollar_quote(r)) {
 			continue;
 		} else if (letter(c)) {
@@ -134,7 +152,7 @@ static void check(struct slice sql, enum sql_dialect dialect, bool backslash, st
 {
 	static struct reading r;
 
-	r = (struct reading){ .in = sql, .mysql = dialect == SQL_MYSQL, .cql = dialect == SQL_CQL, .backslash = backslash };
+	r = (struct reading){ .in = sql, .mysql = dialect == SQL_MYSQL, .cql = dialect == SQL_CQL, .clickhouse = dialect == SQL_CLICKHOUSE, .backslash = backslash };
 	read_sql(&r);
 	REQUIRE(!fuzz_leaks(text, sql, r.secret));
 	REQUIRE(!fuzz_leaks(slice_make(d->summary, d->summary_len), sql, r.secret));
@@ -147,7 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct statement_cache cache;
 	struct slice in = slice_make(data, size);
 	uint8_t choice = fuzz_byte(&in);
-	enum sql_dialect dialect = choice & 1 ? SQL_MYSQL : choice & 4 ? SQL_CQL : SQL_ANSI;
+	enum sql_dialect dialect = choice & 1 ? SQL_MYSQL : choice & 4 ? SQL_CQL : choice & 8 ? SQL_CLICKHOUSE : SQL_ANSI;
 	size_t cap = choice & 2 ? choice : SQL_MAX + 2;
 	struct sql_description d = { 0 };
 
@@ -161,7 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	REQUIRE(n <= cap && !memchr(out, 0, n));
 	sql_describe(sql, dialect, &d);
 	REQUIRE(d.summary_len <= SQL_SUMMARY_MAX);
-	check(sql, dialect, dialect == SQL_MYSQL, slice_make(out, n), &d);
+	check(sql, dialect, dialect == SQL_MYSQL || dialect == SQL_CLICKHOUSE, slice_make(out, n), &d);
 	if (dialect == SQL_ANSI)
 		check(sql, dialect, true, slice_make(out, n), &d);
 

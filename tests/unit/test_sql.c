@@ -167,6 +167,18 @@ static const struct redact_case redact_cases[] = {
 	{ "INSERT INTO t (a) VALUES ($$Z'J$$)", "INSERT INTO t (a) VALUES (?)", SQL_CQL },
 	{ "UPDATE t USING TTL 78 SET m = m + {'Z': 'J'}, l[7] = 8", "UPDATE t USING TTL ? SET m = m + {?: ?}, l[?] = ?", SQL_CQL },
 	{ "CREATE ROLE me WITH PASSWORD = 'Z' AND LOGIN = true", "CREATE ROLE me WITH PASSWORD = ? AND LOGIN = true", SQL_CQL },
+	/* ClickHouse: escapes in all quotes, two kinds of names, comments of three kinds, quotes of typographers, data behind a format. */
+	{ "SELECT 'Z\\'J', \"a\\\"b 'c\", `d\\`e 'f` FROM t", "SELECT ?, \"a\\\"b 'c\", `d\\`e 'f` FROM t", SQL_CLICKHOUSE },
+	{ "SELECT a --it's Z\n, b # it's J\n, c #!it's Z\n, d /* Z /* J */ FROM t", "SELECT a , b , c , d FROM t", SQL_CLICKHOUSE },
+	{ "SELECT \xe2\x80\x98Z' J\xe2\x80\x99, a\xe2\x80\x9cZ\" J\xe2\x80\x9d FROM t", "SELECT ?, a? FROM t", SQL_CLICKHOUSE },
+	{ "SELECT \xe2\x80\x98Z", "SELECT ?", SQL_CLICKHOUSE },
+	{ "SELECT $x$Z'J$x$, x'78', 1e7, {id:UInt32} FROM db.t FINAL PREWHERE a IN (7, 8) FORMAT JSON", "SELECT ?, ?, ?, {id:UInt32} FROM db.t FINAL PREWHERE a IN (?) FORMAT JSON", SQL_CLICKHOUSE },
+	{ "SELECT x'7\\' 'Z", "SELECT ?", SQL_CLICKHOUSE },
+	{ "INSERT INTO t (a, b) VALUES (7, 'Z'), (8, 'J')", "INSERT INTO t (a, b) VALUES (?)", SQL_CLICKHOUSE },
+	{ "INSERT INTO t FORMAT CSV\n7,Z;J", "INSERT INTO t FORMAT CSV ?", SQL_CLICKHOUSE },
+	{ "INSERT INTO t FORMAT Values (7, 'Z')", "INSERT INTO t FORMAT Values ?", SQL_CLICKHOUSE },
+	{ "SET a = 'Z', b = J", "SET a = ?", SQL_CLICKHOUSE },
+	{ "CREATE USER me IDENTIFIED WITH sha256_password BY 'Z'", "CREATE USER me IDENTIFIED WITH sha256_password BY ?", SQL_CLICKHOUSE },
 };
 
 enum { REDACT_CASES = sizeof(redact_cases) / sizeof(redact_cases[0]) };
@@ -348,6 +360,26 @@ static void sums_up_cql(void **state)
 	}
 }
 
+static void clickhouse_is_summed_up(void **state)
+{
+	static const struct summary_case cases[] = {
+		{ "SELECT a FROM t ARRAY JOIN b AS c LEFT ARRAY JOIN d GLOBAL ANY LEFT JOIN u USING id", "SELECT t u", "SELECT", "" },
+		{ "INSERT INTO db.t (a) VALUES", "INSERT db.t", "INSERT", "db.t" },
+		{ "CREATE TABLE IF NOT EXISTS db.t (a UInt8) ENGINE = MergeTree ORDER BY a", "CREATE TABLE db.t", "CREATE", "db.t" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct summary_case *c = &cases[i];
+		struct sql_description d;
+
+		sql_describe(at_fence(c->sql, strlen(c->sql)), SQL_CLICKHOUSE, &d);
+		assert_text(d.summary, d.summary_len, c->summary, c->sql);
+		assert_text((const char *)d.operation.ptr, d.operation.len, c->operation, c->sql);
+		assert_text((const char *)d.collection.ptr, d.collection.len, c->collection, c->sql);
+	}
+}
+
 static void summary_holds_whole_names_only(void **state)
 {
 	char sql[4096];
@@ -399,7 +431,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(redacts),
 		cmocka_unit_test(no_prefix_shows_a_value),
-		cmocka_unit_test(sums_up), cmocka_unit_test(sums_up_cql),
+		cmocka_unit_test(sums_up), cmocka_unit_test(sums_up_cql), cmocka_unit_test(clickhouse_is_summed_up),
 		cmocka_unit_test(summary_holds_whole_names_only),
 		cmocka_unit_test(cuts_between_characters),
 		cmocka_unit_test(big_lists_fit_a_small_room),

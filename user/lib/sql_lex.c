@@ -56,7 +56,7 @@ static void skip_block_comment(struct sql_lex *l)
 static bool line_comment_starts(const struct sql_lex *l)
 {
 	if (peek(l, 0) == '#')
-		return l->dialect == SQL_MYSQL;
+		return l->dialect == SQL_MYSQL || l->dialect == SQL_CLICKHOUSE;
 	if (peek(l, 0) == '/' && peek(l, 1) == '/')
 		return l->dialect == SQL_CQL;
 	if (peek(l, 0) != '-' || peek(l, 1) != '-')
@@ -124,6 +124,10 @@ static bool skip_name(struct sql_lex *l)
 	uint8_t quote = peek(l, 0);
 
 	for (l->at++; l->at < l->in.len && peek(l, 0); l->at++) {
+		if (l->dialect == SQL_CLICKHOUSE && peek(l, 0) == '\\' && peek(l, 1)) {
+			l->at++;
+			continue;
+		}
 		if (peek(l, 0) != quote)
 			continue;
 		l->at++;
@@ -203,12 +207,31 @@ static enum sql_token_kind lex_dollar(struct sql_lex *l)
 	}
 }
 
+/* ‘ or “ is here: what it opens, the same one to the right closes. */
+static bool curly_opens(const struct sql_lex *l)
+{
+	return l->dialect == SQL_CLICKHOUSE && peek(l, 0) == 0xe2 && peek(l, 1) == 0x80 && (peek(l, 2) == 0x98 || peek(l, 2) == 0x9c);
+}
+
+static void skip_curly(struct sql_lex *l)
+{
+	uint8_t close = (uint8_t)(peek(l, 2) + 1);
+
+	for (l->at += 3; l->at < l->in.len; l->at++) {
+		if (peek(l, 0) != 0xe2 || peek(l, 1) != 0x80 || peek(l, 2) != close)
+			continue;
+		l->at += 3;
+		return;
+	}
+	l->open = true;
+}
+
 /* What a quote right behind the word makes of both: E'', B'', X'', N'', U&'', U&"", Oracle's q''. */
 static enum sql_token_kind lex_word(struct sql_lex *l)
 {
 	size_t start = l->at;
 
-	while (l->at < l->in.len && is_word(peek(l, 0)))
+	while (l->at < l->in.len && is_word(peek(l, 0)) && !curly_opens(l))
 		l->at++;
 	struct slice word = slice_make(l->in.ptr + start, l->at - start);
 	if (l->dialect == SQL_ANSI && slice_ieq(word, SLICE_LIT("u")) && peek(l, 0) == '&' && (peek(l, 1) == '\'' || peek(l, 1) == '"')) {
@@ -225,9 +248,9 @@ static enum sql_token_kind lex_word(struct sql_lex *l)
 		l->open = true;
 		return SQL_LITERAL;
 	}
-	bool escape = slice_ieq(word, SLICE_LIT("e"));
-	if (escape || slice_ieq(word, SLICE_LIT("b")) || slice_ieq(word, SLICE_LIT("x")) || slice_ieq(word, SLICE_LIT("n"))) {
-		skip_string(l, escape || l->dialect == SQL_MYSQL);
+	bool escape = slice_ieq(word, SLICE_LIT("e")), national = slice_ieq(word, SLICE_LIT("n"));
+	if (escape || national || slice_ieq(word, SLICE_LIT("b")) || slice_ieq(word, SLICE_LIT("x"))) {
+		skip_string(l, escape || l->dialect == SQL_MYSQL || (national && l->dialect == SQL_CLICKHOUSE));
 		return SQL_LITERAL;
 	}
 	return SQL_WORD; /* date'2026-11-23': the string is the next token */
@@ -287,15 +310,19 @@ static bool skip_cql_literal(struct sql_lex *l)
 static enum sql_token_kind lex_token(struct sql_lex *l)
 {
 	uint8_t c = peek(l, 0);
-	bool mysql = l->dialect == SQL_MYSQL;
+	bool mysql = l->dialect == SQL_MYSQL, clickhouse = l->dialect == SQL_CLICKHOUSE;
 
+	if (curly_opens(l)) {
+		skip_curly(l);
+		return SQL_LITERAL;
+	}
 	if (l->dialect == SQL_CQL && skip_cql_literal(l))
 		return SQL_LITERAL;
 	if (c == '\'' || (mysql && c == '"')) {
-		skip_string(l, mysql);
+		skip_string(l, mysql || clickhouse);
 		return SQL_LITERAL;
 	}
-	if (c == '"' || (mysql && c == '`'))
+	if (c == '"' || ((mysql || clickhouse) && c == '`'))
 		return skip_name(l) ? SQL_QUOTED : SQL_LITERAL;
 	if (c == '$' && !mysql)
 		return lex_dollar(l);

@@ -4,7 +4,7 @@
  * token. When it is in doubt where a literal ends, the literal takes everything that is left: what looks like a token never is part of a value.
  *
  * Follows PostgreSQL 15 documentation, chapter 4.1 (lexical structure) and MySQL 8.0 reference manual, chapter 9.1 (literals), 9.7 (comments). CQL: Apache Cassandra
- * 4.1 documentation, The Cassandra Query Language, definitions.
+ * 4.1 documentation, The Cassandra Query Language, definitions. ClickHouse: clickhouse.com/docs/sql-reference/syntax.
  */
 #ifndef PLUMB_LIB_SQL_LEX_H
 #define PLUMB_LIB_SQL_LEX_H
@@ -15,6 +15,7 @@ enum sql_dialect {
 	SQL_ANSI,  /* PostgreSQL, SQLite, Oracle: "name", $tag$text$tag$, nested comments, E'' */
 	SQL_MYSQL, /* MySQL, MariaDB: "text", `name`, backslash escapes, # comments */
 	SQL_CQL,   /* Cassandra: "name", $$text$$, // comments, UUIDs and durations without quotes */
+	SQL_CLICKHOUSE, /* "name", `name`, backslash escapes in all quotes, $tag$text$tag$, # comments, ‘text’ and “name” */
 };
 
 enum sql_token_kind {

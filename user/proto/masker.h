@@ -39,6 +39,9 @@
  *   FTP         (told by a greeting, or a command that nothing else has) commands, codes, security mechanisms, `/`, line ends
  *   AMQP 1.0    heads of frames, types, sizes and counts of values, what they are described as; of performatives the handles, numbers of deliveries, channels and outcomes, conditions of errors
  *               and names of systems as far as they are known words; other numbers become zero. Of a message in several frames the later ones: nothing
+ *   ClickHouse  (told by the client's Hello) packets, lengths, revisions, marks, the first keyword of statements, error numbers below 2^16, sizes of frames, numbers of columns and rows, types and
+ *               lengths of values where columns are walked (of plain types, in arrays, dictionaries, with NULL; fewer than 2^24 rows); other numbers become zero. Behind another column,
+ *               or settings of servers before revision 54429, nothing until a record begins with what is known
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

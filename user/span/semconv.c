@@ -456,6 +456,7 @@ static bool sql_dialect_of(enum proto_statement kind, enum sql_dialect *ret_dial
 	case PROTO_STATEMENT_ANSI: *ret_dialect = SQL_ANSI; return true;
 	case PROTO_STATEMENT_MYSQL: *ret_dialect = SQL_MYSQL; return true;
 	case PROTO_STATEMENT_CQL: *ret_dialect = SQL_CQL; return true;
+	case PROTO_STATEMENT_CLICKHOUSE: *ret_dialect = SQL_CLICKHOUSE; return true;
 	default: return false;
 	}
 }

@@ -28,6 +28,9 @@ enum clause {
 	CLAUSE_EXECUTE,   /* a name may follow */
 	CLAUSE_NAME,      /* its arguments may follow */
 	CLAUSE_ARGUMENTS, /* up to their closing parenthesis */
+	CLAUSE_INSERT,    /* ClickHouse's: a FORMAT may follow, and data in it */
+	CLAUSE_FORMAT,    /* its name is to come */
+	CLAUSE_DATA,      /* up to the end */
 };
 
 /* One level of parentheses. */
@@ -40,6 +43,7 @@ struct level {
 };
 
 struct redactor {
+	enum sql_dialect dialect;
 	char *out;
 	size_t cap, len;
 	bool full;
@@ -175,6 +179,8 @@ static void redact_punct(struct redactor *r, struct slice s)
 /* Is the token part of a value, whatever it reads like? */
 static bool is_hidden(struct redactor *r, struct slice s)
 {
+	if (r->clause == CLAUSE_DATA)
+		return true;
 	if (r->clause == CLAUSE_VALUE)
 		return s.ptr[0] != ';';
 	if (r->clause != CLAUSE_ARGUMENTS)
@@ -196,7 +202,7 @@ static enum clause next_clause(const struct redactor *r, enum sql_token_kind kin
 {
 	struct slice word = kind == SQL_WORD ? s : SLICE_NONE;
 
-	if (s.ptr[0] == ';')
+	if (s.ptr[0] == ';' && r->clause != CLAUSE_FORMAT)
 		return CLAUSE_START;
 	switch (r->clause) {
 	case CLAUSE_START:
@@ -206,6 +212,8 @@ static enum clause next_clause(const struct redactor *r, enum sql_token_kind kin
 			return CLAUSE_ALTER;
 		if (slice_ieq(word, SLICE_LIT("create")))
 			return CLAUSE_CREATE;
+		if (r->dialect == SQL_CLICKHOUSE && slice_ieq(word, SLICE_LIT("insert")))
+			return CLAUSE_INSERT;
 		return slice_ieq(word, SLICE_LIT("execute")) ? CLAUSE_EXECUTE : CLAUSE_OTHER;
 	case CLAUSE_CREATE:
 		if (slice_ieq(word, SLICE_LIT("or")) || slice_ieq(word, SLICE_LIT("replace")))
@@ -223,8 +231,13 @@ static enum clause next_clause(const struct redactor *r, enum sql_token_kind kin
 		return kind == SQL_WORD || kind == SQL_QUOTED ? CLAUSE_NAME : CLAUSE_OTHER;
 	case CLAUSE_NAME:
 		return s.ptr[0] == '(' ? CLAUSE_ARGUMENTS : CLAUSE_OTHER;
+	case CLAUSE_INSERT:
+		return slice_ieq(word, SLICE_LIT("format")) ? CLAUSE_FORMAT : CLAUSE_INSERT;
+	case CLAUSE_FORMAT:
+		return CLAUSE_DATA;
 	case CLAUSE_VALUE:
 	case CLAUSE_ARGUMENTS:
+	case CLAUSE_DATA:
 		break;
 	}
 	return r->clause;
@@ -232,7 +245,7 @@ static enum clause next_clause(const struct redactor *r, enum sql_token_kind kin
 
 size_t sql_redact(struct slice sql, enum sql_dialect dialect, char *out, size_t cap)
 {
-	struct redactor r = { .out = out, .cap = cap };
+	struct redactor r = { .dialect = dialect, .out = out, .cap = cap };
 	struct sql_lex l;
 
 	sql_lex_init(&l, sql, dialect);

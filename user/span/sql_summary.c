@@ -216,6 +216,8 @@ static bool clause_word(struct walk *w, struct slice word)
 		return true;
 	}
 	if (slice_ieq(word, SLICE_LIT("join")) && (w->in_from & bit(w->depth))) {
+		if (w->lex.dialect == SQL_CLICKHOUSE && slice_ieq(w->previous, SLICE_LIT("array")))
+			return true; /* with a column */
 		w->expect = EXPECT_SOURCE;
 		return true;
 	}

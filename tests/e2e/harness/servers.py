@@ -660,3 +660,31 @@ def start_vsftpd(folder, certificate=None, key=None):
     config = folder / "vsftpd.conf"
     config.write_text(VSFTPD_CONFIG.format(folder=folder, port=port, more=more))
     return listening(Process("vsftpd", [program, config], folder), port)
+
+
+CLICKHOUSE_CONFIG = """<yandex>
+<logger><level>warning</level><console>1</console></logger>
+<tcp_port>{port}</tcp_port><listen_host>127.0.0.1</listen_host>
+<path>{folder}/data/</path><tmp_path>{folder}/tmp/</tmp_path><user_files_path>{folder}/files/</user_files_path><format_schema_path>{folder}/formats/</format_schema_path>
+<users_config>{folder}/users.xml</users_config><default_profile>default</default_profile><default_database>default</default_database>
+<mark_cache_size>16777216</mark_cache_size><uncompressed_cache_size>0</uncompressed_cache_size><mlock_executable>false</mlock_executable>
+</yandex>
+"""
+CLICKHOUSE_USERS = """<yandex>
+<profiles><default><max_threads>2</max_threads><log_queries>0</log_queries></default></profiles>
+<users><plumb><password>sesame</password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></plumb></users>
+<quotas><default></default></quotas>
+</yandex>
+"""
+
+
+class Clickhouse(Process):
+    """ClickHouse 18.16, as Debian has it. User plumb with password sesame."""
+
+    def __init__(self, folder):
+        program = need("clickhouse-server", "clickhouse-server")
+        self.port = free_port()
+        (folder / "config.xml").write_text(CLICKHOUSE_CONFIG.format(port=self.port, folder=folder))
+        (folder / "users.xml").write_text(CLICKHOUSE_USERS)
+        super().__init__("clickhouse", [program, f"--config-file={folder}/config.xml"], folder, cwd=folder)
+        listening(self, self.port)
