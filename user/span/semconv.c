@@ -537,7 +537,7 @@ static void rpc_method(struct semconv *s, struct slice status)
 
 	if (!method.len)
 		method = grpc_method(path);
-	bool unknown = path.len && (!method.len || slice_eq(status, SLICE_LIT("UNIMPLEMENTED")));
+	bool unknown = (path.len && (!method.len || slice_eq(status, SLICE_LIT("UNIMPLEMENTED")))) || slice_eq(exchange_error(s), SLICE_LIT("UNKNOWN_METHOD"));
 	put_str(s, ATTR_RPC_METHOD, unknown ? SLICE_LIT("_OTHER") : method);
 	if (unknown)
 		put_str(s, ATTR_RPC_METHOD_ORIGINAL, method);
