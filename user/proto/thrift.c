@@ -12,7 +12,8 @@
  * A oneway is over when it is sent. Some clients (Go's) send it as a call: if a later call was answered before it, and no call of that method ever was on this connection, silence
  * is no failure of it (`due`).
  *
- * An exception that the method declares is a field of the result other than 0; what its type is called is not told.
+ * An exception that the method declares is a field of the result other than 0; what its type is called is not told. What exceptions say is not shown: it is the
+ * service's own text, with values in it.
  */
 #include "proto/memory.h"
 #include "proto/thrift_wire.h"
@@ -203,18 +204,13 @@ static void failed(struct message *m, const char *type)
 	memcpy(m->error_type, type, strlen(type) + 1);
 }
 
-/* What the walk has found out, with the event of these bytes. */
-static void found(const struct thrift_walk *w, enum proto_side side, bool end, struct message *m)
+/* What the walk has found out of a response. */
+static void found(const struct thrift_walk *w, struct message *m)
 {
-	if (side == PROTO_TO_SERVER)
-		return;
-	if (w->exception) {
-		add_text(m, ATTR_RAW_STATUS_MESSAGE, w->text);
-		if (end)
-			failed(m, thrift_exception_name(w->code));
-	} else if (end && w->first_known && w->first != 0) {
+	if (w->exception)
+		failed(m, thrift_exception_name(w->code));
+	else if (w->first_known && w->first != 0)
 		failed(m, "declared_exception");
-	}
 }
 
 /* The message ends with these bytes, or with its frame. */
@@ -243,7 +239,8 @@ static enum parse_status walk(struct thrift_state *s, enum proto_side side, stru
 	bool over = walked == THRIFT_DONE || (c->framed && (walked == THRIFT_BROKEN || (walked == THRIFT_MORE && body.len == c->rest) ||
 							    (walked == THRIFT_PASS && w->skip >= rest)));
 	identify(c, side, m);
-	found(w, side, over, m);
+	if (over && side == PROTO_TO_CLIENT)
+		found(w, m);
 	if (over)
 		return end(s, side, head + at, rest, ret);
 	if (walked == THRIFT_BROKEN && head + at == 0)
@@ -325,14 +322,28 @@ static enum parse_status thrift_parse(void *state, enum proto_side side, struct 
 
 /* ---- where messages begin ---- */
 
+/*
+ * Any four bytes before a message may look like its frame's length. Where nothing tells, the message is taken for one without: it ends with its struct, and what
+ * comes behind tells more.
+ */
+static bool frame_fits(struct slice in, enum proto_side side, const struct thrift_head *h)
+{
+	struct thrift_head next;
+	size_t whole = h->len + h->rest;
+
+	return h->header || in.len == whole || (in.len > whole && thrift_message_fits(slice_from(in, whole), side, &next) != THRIFT_BAD);
+}
+
 static size_t thrift_resync(void *state, enum proto_side side, struct slice in)
 {
 	const struct thrift_state *s = state;
 	struct thrift_head h;
 
 	for (size_t at = 0; at < in.len; at++) {
-		if (thrift_message_fits(slice_from(in, at), side, &h) == THRIFT_OK && (!s->way || s->way == way_of(&h)))
-			return at;
+		struct slice rest = slice_from(in, at);
+		if (thrift_message_fits(rest, side, &h) != THRIFT_OK || (s->way && s->way != way_of(&h)))
+			continue;
+		return at + (!s->way && h.framed && !frame_fits(rest, side, &h) ? 4 : 0);
 	}
 	return in.len;
 }
@@ -345,6 +356,26 @@ static void thrift_lost(void *state, enum proto_side side)
 	c->unfinished |= c->walking;
 	c->walking = false;
 	s->told = true;
+}
+
+/*
+ * Of a write without frames only the head was captured, and the rest of it was a string and as many bytes as structs have to end: then they have
+ * ended.
+ */
+static bool thrift_missing(void *state, enum proto_side side, uint64_t n, struct message *ret_message)
+{
+	struct thrift_state *s = state;
+	struct current *c = &s->current[side];
+	unsigned ends;
+
+	if (!c->walking || c->framed || !thrift_only_ends(&s->memory->walk[side], &ends) || n != ends)
+		return false;
+	c->walking = false;
+	identify(c, side, ret_message);
+	ret_message->flags = MESSAGE_END;
+	if (side == PROTO_TO_CLIENT)
+		found(&s->memory->walk[side], ret_message);
+	return true;
 }
 
 static void *thrift_open(struct proto_memory *budget)
@@ -372,6 +403,7 @@ const struct proto_ops proto_thrift = {
 	.parse = thrift_parse,
 	.resync = thrift_resync,
 	.lost = thrift_lost,
+	.missing = thrift_missing,
 	.resync_keep = THRIFT_RESYNC_KEEP,
 	.open = thrift_open,
 	.close = thrift_close,

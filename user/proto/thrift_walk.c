@@ -47,10 +47,10 @@ void thrift_walk_begin(struct thrift_walk *w, uint8_t protocol, bool exception)
 	w->protocol = protocol;
 	w->depth = w->pending = 0;
 	w->exception = exception;
+	w->partial = false;
 	w->id = w->first = 0;
 	w->first_known = w->code_known = false;
 	w->code = 0;
-	w->text = SLICE_NONE;
 	(void)push(w, KIND_STRUCT, 0, 0, 0);
 }
 
@@ -145,21 +145,12 @@ static enum thrift_walked code_take(struct thrift_walk *w, struct slice rest)
 
 static enum thrift_walked text_take(struct thrift_walk *w, struct slice in, size_t *at)
 {
-	size_t from = *at;
 	uint32_t len;
-	enum thrift_walked got = size_take(w, in, &from, &len);
+	enum thrift_walked got = size_take(w, in, at, &len);
 
-	if (got != THRIFT_DONE)
-		return got;
-	if (w->exception && w->depth == 1 && w->id == 1) {
-		size_t look = len < THRIFT_TEXT_MAX ? len : THRIFT_TEXT_MAX;
-		if (in.len - from < look)
-			return THRIFT_MORE;
-		w->text = slice_make(in.ptr + from, look);
-	}
-	*at = from;
-	w->skip = len;
-	return THRIFT_DONE;
+	if (got == THRIFT_DONE)
+		w->skip = len;
+	return got;
 }
 
 /* Lists and sets: type and count, in compact in one byte if there are few. */
@@ -265,7 +256,7 @@ static void element_next(struct thrift_walk *w)
 
 enum thrift_walked thrift_walk(struct thrift_walk *w, struct slice in, bool until, size_t *ret_at)
 {
-	w->text = SLICE_NONE;
+	w->partial = false;
 	for (;;) {
 		if (w->skip > in.len - *ret_at) {
 			w->skip -= in.len - *ret_at;
@@ -283,9 +274,26 @@ enum thrift_walked thrift_walk(struct thrift_walk *w, struct slice in, bool unti
 			got = field_take(w, in, ret_at);
 		else
 			element_next(w);
+		if (got == THRIFT_MORE)
+			w->partial = *ret_at < in.len;
 		if (got != THRIFT_DONE)
 			return got;
 	}
+}
+
+bool thrift_only_ends(const struct thrift_walk *w, unsigned *ret_ends)
+{
+	unsigned ends = 0;
+
+	if (w->pending || w->partial)
+		return false;
+	for (unsigned i = 0; i < w->depth; i++) {
+		if (w->level[i].kind != KIND_STRUCT && w->level[i].left)
+			return false;
+		ends += w->level[i].kind == KIND_STRUCT;
+	}
+	*ret_ends = ends;
+	return true;
 }
 
 const char *thrift_exception_name(int32_t code)

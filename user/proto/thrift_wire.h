@@ -13,7 +13,6 @@ enum {
 	THRIFT_HEADER_MAX = 4096,         /* of THeader's head: what is longer is passed over */
 	THRIFT_FRAME_MAX = 256 << 20,     /* libraries refuse more than 16 MB unless told otherwise */
 	THRIFT_DEPTH = 64,                /* of structs and containers in each other, as every library has it */
-	THRIFT_TEXT_MAX = 256,            /* bytes of an exception's message that are shown */
 	THRIFT_RESYNC_KEEP = 600,
 };
 
@@ -59,12 +58,12 @@ struct thrift_walk {
 	uint8_t protocol;
 	uint8_t depth;     /* 0: at the end */
 	uint8_t pending;   /* type of the value that comes next; 0 = none */
+	bool partial;      /* a part of what comes next was seen */
 	bool exception;    /* the struct is a TApplicationException */
 	int16_t id;        /* of the field of the top struct */
 	bool first_known, code_known;
 	int16_t first;     /* id of its first field */
 	int32_t code;      /* type of the exception */
-	struct slice text; /* message of the exception; a view of the input of this call */
 	struct thrift_level level[THRIFT_DEPTH];
 };
 
@@ -76,6 +75,8 @@ void thrift_walk_begin(struct thrift_walk *w, uint8_t protocol, bool exception);
  * (DONE) when what is to be known of a response is known.
  */
 enum thrift_walked thrift_walk(struct thrift_walk *w, struct slice in, bool until, size_t *ret_at);
+/* Is nothing begun but structs? *ret_ends: how many bytes end them all, if nothing else comes. */
+bool thrift_only_ends(const struct thrift_walk *w, unsigned *ret_ends);
 
 const char *thrift_exception_name(int32_t code);
 

@@ -14,9 +14,7 @@ service = sys.argv[3] + ":" if len(sys.argv) > 3 else ""
 socket = TSocket("127.0.0.1", int(sys.argv[1]))
 socket.open()
 protocol = protocol_factory.getProtocol(transport_factory.getTransport(socket))
-if sys.argv[2] == "header":
-    protocol.trans.set_header(b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-c = Client(protocol)
+c = Client(protocol, {b"traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"} if sys.argv[2] == "header" else None)
 
 
 def step(what, name, *args, expect=None, error=""):

@@ -84,11 +84,13 @@ def read_struct(p):
 
 
 class Client:
-    def __init__(self, protocol):
-        self.protocol, self.seqid = protocol, 0
+    def __init__(self, protocol, headers=None):
+        self.protocol, self.seqid, self.headers = protocol, 0, headers or {}
 
     def send(self, name, *args, oneway=False):
         p = self.protocol
+        for key, value in self.headers.items():
+            p.trans.set_header(key, value)
         p.writeMessageBegin(name, TMessageType.ONEWAY if oneway else TMessageType.CALL, self.seqid)
         write_struct(p, [(i + 1, INT if isinstance(a, int) else TEXT, a) for i, a in enumerate(args)])
         p.writeMessageEnd()
