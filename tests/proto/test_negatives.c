@@ -191,6 +191,7 @@ static void refuses_common_bytes(void **state)
 		SAMPLE_OF("mongodb", "MongoDB ping", "\x24\0\0\0\1\0\0\0\0\0\0\0\xdd\7\0\0\0\0\0\0\0\x0f\0\0\0\x10ping\0\1\0\0\0"),
 		SAMPLE_OF("mqtt", "MQTT connect", "\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02" "id"),
 		SAMPLE_OF("amqp", "AMQP header", "AMQP\x00\x00\x09\x01"),
+		SAMPLE_OF("thrift", "Thrift call", "\x80\x01\x00\x01\x00\x00\x00\x04ping\x00\x00\x00\x00\x00"),
 		SAMPLE("JSON lines", "{\"level\":\"info\",\"message\":\"GET / HTTP/1.1\"}\n"),
 		SAMPLE("log line", "127.0.0.1 - - [01/Jan/2026] \"GET / HTTP/1.1\" 200 5\n"),
 		SAMPLE("zeros", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),

@@ -115,6 +115,22 @@ static const struct talk talks[] = {
 	    "\0\0\0\x22\0$\0\1\0\0\0\2\0\2xxxxxxxxxxxxxxxxxxxxxxxx\0\0\0&\0\x0c\0\3\0\0\0\3\xff\xff\0\x0cxxxxxxxxxxxxxxxxxxxxxxxxxx"
 	    "\0\0\0\x10\0\x11\0\0\0\0\0\4\0\1x\0\3xxx\0\0\0\x0cxxxxxxxxxxxx"),
 	  S("\0\0\0I\0An\1\0\0\0\1\0\x0cxxxxxxxxxxxx\0\0\0\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\0") },
+	/* Thrift: framed, with the service's name; texts in lists, structs and maps, numbers of all sizes; an exception. */
+	{ S("\0\0\0\x8e\x80\1\0\1\0\0\0\x0f" C ":ab" "\0\0\0\7" "\x0b\0\1\0\0\0\x0c" C "\x0f\0\2\x0b\0\0\0\2\0\0\0\x0c" C "\0\0\0\x0c" C
+	    "\x0a\0\3" "cAnArY-4" "\x0d\0\4\x0b\x0c\0\0\0\1\0\0\0\x0c" C "\x08\0\1" "cAnA\0" "\4\0\5" "cAnArY-4" "\0"
+	    "\0\0\0\x11\x80\1\0\4\0\0\0\4" "note" "\0\0\0\x08\0" C),
+	  S("\0\0\0\x29\x80\1\0\3\0\0\0\2" "ab" "\0\0\0\7" "\x0b\0\1\0\0\0\x0c" C "\x08\0\2\0\0\0\6\0" C),
+	  S("\0\0\0\x8e\x80\1\0\1\0\0\0\x0fxxxxxxxxxxxx:xx" "\0\0\0\7" "\x0b\0\1\0\0\0\x0cxxxxxxxxxxxx" "\x0f\0\2\x0b\0\0\0\2\0\0\0\x0cxxxxxxxxxxxx\0\0\0\x0cxxxxxxxxxxxx"
+	    "\x0a\0\3\0\0\0\0\0\0\0\0" "\x0d\0\4\x0b\x0c\0\0\0\1\0\0\0\x0cxxxxxxxxxxxx\x08\0\1\0\0\0\0\0" "\4\0\5\0\0\0\0\0\0\0\0\0"
+	    "\0\0\0\x11\x80\1\0\4\0\0\0\4xxxx\0\0\0\x08\0"),
+	  S("\0\0\0\x29\x80\1\0\3\0\0\0\2xx\0\0\0\7" "\x0b\0\1\0\0\0\x0cxxxxxxxxxxxx\x08\0\2\0\0\0\6\0") },
+	/* Compact and without frames. */
+	{ S("\x82\x21\7\x0c" C "\x18\x0c" C "\x16\xaa\x55" "\x19\x28\x0c" C "\x0c" C "\x1b\1\x85\x0c" C "\x0e" "\x1c\x18\x0c" C "\0" "\x17" "cAnArY-4" "\x11" "\0"
+	    "\x82\x81\x08\4note\0" C),
+	  S("\x82\x61\7\2ab" "\x18\x0c" C "\x15\x0c\0" C),
+	  S("\x82\x21\7\x0cxxxxxxxxxxxx\x18\x0cxxxxxxxxxxxx\x16\x80\0\x19\x28\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\x1b\1\x85\x0cxxxxxxxxxxxx\0\x1c\x18\x0cxxxxxxxxxxxx\0"
+	    "\x17\0\0\0\0\0\0\0\0\x11\0" "\x82\x81\x08\4xxxx\0"),
+	  S("\x82\x61\7\2xx\x18\x0cxxxxxxxxxxxx\x15\x0c\0") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };

@@ -337,7 +337,9 @@ static void semconv_http(struct semconv *s)
 		struct slice client = forwarded_for(in_str(s, ATTR_RAW_FORWARDED_FOR));
 		put_str(s, ATTR_CLIENT_ADDRESS, client.len ? client : peer);
 	}
-	put_str(s, ATTR_NETWORK_PROTOCOL_NAME, SLICE_LIT("http"));
+	/* "http2" is a version of HTTP, FastCGI is not. */
+	bool fastcgi = slice_eq(slice_str(s->protocol), SLICE_LIT("fastcgi"));
+	put_str(s, ATTR_NETWORK_PROTOCOL_NAME, fastcgi ? SLICE_LIT("fastcgi") : SLICE_LIT("http"));
 	PASS(s, ATTR_NETWORK_PROTOCOL_VERSION, ATTR_HTTP_REQUEST_BODY_SIZE, ATTR_HTTP_RESPONSE_BODY_SIZE);
 }
 
