@@ -131,6 +131,13 @@ static const struct talk talks[] = {
 	  S("\x82\x21\7\x0cxxxxxxxxxxxx\x18\x0cxxxxxxxxxxxx\x16\x80\0\x19\x28\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\x1b\1\x85\x0cxxxxxxxxxxxx\0\x1c\x18\x0cxxxxxxxxxxxx\0"
 	    "\x17\0\0\0\0\0\0\0\0\x11\0" "\x82\x81\x08\4xxxx\0"),
 	  S("\x82\x61\7\2xx\x18\x0cxxxxxxxxxxxx\x15\x0c\0") },
+	/* FastCGI: parameters cut into records, padding, a body; what is said on the side, a head, a body. */
+	{ S("\1\1\0\1\0\x08\0\0\0\1\0\0\0\0\0\0" "\1\4\0\1\0\x14\3\0" "\x0e\4REQUEST_METHODcAnA" "qqq"
+	    "\1\4\0\1\0\x2c\0\0" "\x0b\x0c" "REQUEST_URI" C "\x0c\x0c" C "cAnAr" "\1\4\0\1\0\7\0\0" "Y-4711z" "\1\4\0\1\0\0\0\0" "\1\5\0\1\0\x0c\0\0" C "\1\5\0\1\0\0\0\0"),
+	  S("\1\7\0\1\0\x0c\1\0" C "q" "\1\6\0\1\0\x42\0\0" "Status: 404 " C "\r\n" C ": " C "\r\n\r\ncAnArY-471" "\1\3\0\1\0\x08\0\0\0\0\0\0\0\0\0\0"),
+	  S("\1\1\0\1\0\x08\0\0\0\1\0\0\0\0\0\0" "\1\4\0\1\0\x14\3\0" "\x0e\4REQUEST_METHODxxxx" "xxx"
+	    "\1\4\0\1\0\x2c\0\0" "\x0b\x0c" "REQUEST_URIxxxxxxxxxxxx\x0c\x0c" "cxxxxxxxxxxxxxxxx" "\1\4\0\1\0\7\0\0" "xxxxxxx" "\1\4\0\1\0\0\0\0" "\1\5\0\1\0\x0c\0\0xxxxxxxxxxxx"),
+	  S("\1\7\0\1\0\x0c\1\0xxxxxxxxxxxxx\1\6\0\1\0\x42\0\0" "Status: 404xxxxxxxxxxxxx\r\ncxxxxxxxxxxx:xxxxxxxxxxxxx\r\n\r\nxxxxxxxxxx" "\1\3\0\1\0\x08\0\0") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };
@@ -150,13 +157,21 @@ static void no_canary(const uint8_t *p, size_t n)
 }
 
 /*
- * MySQL is told by the first five bytes of a connection, NATS by six, AMQP by eight, Kafka by fourteen, MongoDB by its first header: fewer, and all is masked.
+ * MySQL is told by the first five bytes of a connection, NATS by six, AMQP by eight, Kafka by fourteen, MongoDB by its first header,
+ * Thrift by the two of compact or the eight of a frame, FastCGI by more than may be a
+ * request of Kafka's: fewer, and all is masked.
  */
 static size_t told_by(struct slice first)
 {
 	if (slice_starts(first, SLICE_LIT("INFO {")))
 		return 6;
 	if (slice_starts(first, SLICE_LIT("AMQP\0\0\x09\1")))
+		return 8;
+	if (first.ptr[0] == 0x82)
+		return 2;
+	if (first.ptr[0] == 1 && first.ptr[1] == 1)
+		return 64;
+	if (first.len > 4 && first.ptr[4] == 0x80)
 		return 8;
 	if (first.len > 15 && first.ptr[12] == 0xdd && first.ptr[13] == 7)
 		return 16;

@@ -286,12 +286,15 @@ static enum parse_status fastcgi_parse(void *state, enum proto_side side, struct
 		c->padding = c->record.padding;
 		head = FASTCGI_HEAD;
 		ret->need = 0;
+		if (c->record.type == FASTCGI_BEGIN)
+			return request_begin(s, c, in.ptr + head, head, ret);
+		if (c->record.type == FASTCGI_END)
+			return response_end(s, c, in.ptr + head, head, ret);
 	}
 	struct slice content = slice_head(slice_from(in, head), c->content);
 	switch ((enum fastcgi_type)c->record.type) {
-	case FASTCGI_BEGIN: return request_begin(s, c, content.ptr, head, ret);
 	case FASTCGI_ABORT: return aborted(s, c, head, ret);
-	case FASTCGI_END: return response_end(s, c, content.ptr, head, ret);
+	case FASTCGI_BEGIN: case FASTCGI_END: return PARSE_BAD; /* never in parts */
 	case FASTCGI_PARAMS: return params(s, c, content, head, ret);
 	case FASTCGI_STDIN: case FASTCGI_DATA: return input(s, c, head, ret);
 	case FASTCGI_STDOUT: return output(s, c, content, head, ret);

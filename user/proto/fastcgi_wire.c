@@ -49,12 +49,12 @@ static bool line_fits(struct slice content)
 	return false;
 }
 
-/* The body of a record of known layout. */
+/* The body of a record of known layout. What PHP-FPM sends in the last three bytes of an end, which are reserved, is anything. */
 static bool body_fits(uint8_t type, const uint8_t *body)
 {
 	if (type == FASTCGI_BEGIN)
 		return body[0] == 0 && body[1] >= 1 && body[1] <= ROLES && body[2] <= 1 && zeros(body + 3, 5);
-	return body[4] < PROTOCOL_STATUSES && zeros(body + 5, 3);
+	return body[4] < PROTOCOL_STATUSES;
 }
 
 bool fastcgi_surely(struct slice in, enum proto_side side)

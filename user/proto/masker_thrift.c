@@ -445,9 +445,14 @@ static bool begins(struct slice in) { return thrift_detect(in, PROTO_TO_SERVER) 
 
 static enum mask_opens opens(struct slice in)
 {
-	int score = thrift_detect(in, PROTO_TO_SERVER);
+	bool framed = in.len > 4 && load_be32(in.ptr) <= THRIFT_FRAME_MAX;
+	struct slice head = slice_from(in, framed ? 4 : 0);
 
-	return score == DETECT_CERTAIN ? MASK_OPENS_SURELY : score >= DETECT_LIKELY ? MASK_OPENS_MAYBE : MASK_OPENS_NOT;
+	/* Nothing else begins so, and if it lies, nothing stays. */
+	if ((head.len >= 4 && load_be32(head.ptr) >> 8 == 0x800100) || (head.len >= 2 && (load_be16(head.ptr) == 0x8221 || load_be16(head.ptr) == 0x8281)) ||
+	    (framed && head.len >= 2 && load_be16(head.ptr) == 0x0fff))
+		return MASK_OPENS_SURELY;
+	return thrift_detect(in, PROTO_TO_SERVER) >= DETECT_LIKELY ? MASK_OPENS_MAYBE : MASK_OPENS_NOT;
 }
 
 const struct mask_ops mask_thrift = { .opens = opens, .begins = begins, .mask = mask, .hole = hole, .ends_with_body = true };
