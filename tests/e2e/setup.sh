@@ -43,6 +43,7 @@ servers() {
 		mvn maven
 		nats-server nats-server
 		mosquitto mosquitto
+		php-fpm8.2 php-fpm
 	LIST
 	compgen -G '/usr/lib/jvm/*-17-*/bin/java' >/dev/null || missing+=(openjdk-17-jre-headless)
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
