@@ -68,7 +68,7 @@ def test_calls(start, plumb, client, server, way):
         assert {(s.trace_id, s.parent_id) for s in ends[0]} == {TRACE}
 
 
-@pytest.mark.parametrize("client, server, way", [("python", "python", "old"), ("python", "python", "buffered"), ("go", "go", "compact")])
+@pytest.mark.parametrize("client, server, way", [("python", "python", "old"), ("python", "python", "buffered"), ("python", "python", "zlib"), ("python", "go", "zlib"), ("go", "go", "compact")])
 def test_one_library_at_both_ends(start, plumb, client, server, way):
     run(start, plumb, client, server, way)
 

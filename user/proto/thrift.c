@@ -2,7 +2,8 @@
 /*
  * Apache Thrift: binary (strict and old) and compact protocol, unframed, framed or in THeader's frames. Heads are thrift_wire.c, structs thrift_walk.c.
  *
- * The rest of a frame is skipped. Without one the struct is walked field by field to its end; strings and lists of numbers are skipped, so only what is
+ * The rest of a frame is skipped; of one that THeader has compressed by zlib so much is inflated that its head is known. By other transforms: exchanges without names,
+ * plumb.incomplete says so. Without one the struct is walked field by field to its end; strings and lists of numbers are skipped, so only what is
  * between them is needed. If some of that was not captured, the message's end is not known, and the next message is looked for.
  *
  * The key is the sequence id. Many clients send the same one each time: of exchanges with one key the oldest is answered first, which is right where the server
@@ -16,6 +17,7 @@
  * service's own text, with values in it.
  */
 #include "proto/memory.h"
+#include "proto/thrift_inflate.h"
 #include "proto/thrift_wire.h"
 
 enum { DUES = 8, METHODS = 128 };
@@ -37,6 +39,7 @@ struct current {
 struct thrift_memory {
 	struct proto_memory *budget;
 	struct thrift_walk walk[2];
+	struct thrift_inflate *inflate; /* NULL before it is needed */
 	uint8_t name[THRIFT_NAME_MAX];
 };
 
@@ -271,6 +274,29 @@ static enum parse_status end_unfinished(struct current *c, enum proto_side side,
 
 static uint8_t way_of(const struct thrift_head *h) { return (uint8_t)(h->header ? 8 : 1 + h->protocol + (h->framed ? 3 : 0)); }
 
+/* Of a compressed payload the first bytes, as far as they are wanted: its head, and of a response what came of it. False: they are not there yet. */
+static bool unpack(struct thrift_state *s, enum proto_side side, struct slice in, struct thrift_head *h, size_t *ret_need)
+{
+	struct thrift_memory *memory = s->memory;
+	struct thrift_walk *w = &memory->walk[side];
+	size_t want = h->rest < THRIFT_PACKED ? h->rest : THRIFT_PACKED, at;
+
+	*ret_need = h->len + want;
+	if (in.len < *ret_need)
+		return false;
+	if (!memory->inflate)
+		memory->inflate = proto_memory_get(memory->budget, sizeof(*memory->inflate));
+	if (!memory->inflate)
+		return true;
+	struct slice plain = thrift_inflate(memory->inflate, slice_make(in.ptr + h->len, want));
+	if (!thrift_payload_read(plain, h, &at))
+		return true;
+	thrift_walk_begin(w, h->protocol, h->type == THRIFT_EXCEPTION);
+	if (side == PROTO_TO_CLIENT)
+		(void)thrift_walk(w, plain, true, &at);
+	return true;
+}
+
 static enum parse_status begin(struct thrift_state *s, enum proto_side side, struct slice in, const struct thrift_head *h, struct parse_result *ret)
 {
 	struct current *c = &s->current[side];
@@ -287,7 +313,9 @@ static enum parse_status begin(struct thrift_state *s, enum proto_side side, str
 	else
 		due_answered(s, h);
 	head_attrs(s, h, m);
-	if (h->framed && (side == PROTO_TO_SERVER || h->opaque))
+	if (h->zlib && !h->opaque && side == PROTO_TO_CLIENT)
+		found(&s->memory->walk[side], m);
+	if (h->framed && (side == PROTO_TO_SERVER || h->opaque || h->zlib))
 		return end(s, side, h->len, h->rest, ret);
 	c->walking = true;
 	thrift_walk_begin(&s->memory->walk[side], h->protocol, h->type == THRIFT_EXCEPTION);
@@ -309,6 +337,8 @@ static enum parse_status thrift_parse(void *state, enum proto_side side, struct 
 	case THRIFT_SHORT: return PARSE_NEED_MORE;
 	case THRIFT_OK: break;
 	}
+	if (h.zlib && !unpack(s, side, in, &h, &ret->need))
+		return PARSE_NEED_MORE;
 	if (!thrift_type_fits(&h, side))
 		return PARSE_BAD;
 	if (side == PROTO_TO_SERVER && s->told && !s->overlaps)
@@ -391,8 +421,11 @@ static void thrift_close(void *external)
 {
 	struct thrift_memory *m = external;
 
-	if (m)
-		proto_memory_put(m->budget, m);
+	if (!m)
+		return;
+	struct proto_memory *budget = m->budget;
+	proto_memory_put(budget, m->inflate);
+	proto_memory_put(budget, m);
 }
 
 const struct proto_ops proto_thrift = {

@@ -5,7 +5,6 @@
 enum { KIND_STRUCT, KIND_LIST, KIND_MAP };
 enum { BOOL = 2, BYTE = 3, DOUBLE = 4, I16 = 6, I32 = 8, I64 = 10, STRING = 11, STRUCT = 12, MAP = 13, SET = 14, LIST = 15, UUID = 16 };
 enum { C_TRUE = 1, C_FALSE = 2, C_BYTE = 3, C_I16 = 4, C_I32 = 5, C_I64 = 6, C_DOUBLE = 7, C_STRING = 8, C_LIST = 9, C_SET = 10, C_MAP = 11, C_STRUCT = 12, C_UUID = 13 };
-enum { INT_BYTES = 10 }; /* of the longest number */
 
 /* What a value is, in both protocols. */
 enum shape { NO_SHAPE, FIXED, NUMBER, TEXT, IS_STRUCT, IS_LIST, IS_MAP };

@@ -2,10 +2,12 @@
 /* Heads of messages: see thrift_wire.h. */
 #include "proto/thrift_wire.h"
 
+#include "proto/thrift_inflate.h"
+
 enum {
 	STRICT = 0x80, COMPACT_ID = 0x82, COMPACT_VERSION = 1,
 	HEADER_MAGIC = 0x0fff, HEADER_HEAD = 14, /* of THeader: length, magic, flags, sequence number, words of the header */
-	TRANSFORMS_MAX = 8, INFO_KEYVALUE = 1, PAIRS_MAX = 64,
+	TRANSFORMS_MAX = 8, TRANSFORM_ZLIB = 1, INFO_KEYVALUE = 1, PAIRS_MAX = 64,
 	BELIEVED_MIN = 2, /* bytes of a name that alone tell */
 };
 
@@ -191,9 +193,11 @@ static bool header_read(struct slice in, struct thrift_head *h)
 
 	if (!varint_take(in, &at, &protocol) || !varint_take(in, &at, &transforms) || protocol > 2 || transforms > TRANSFORMS_MAX)
 		return false;
-	for (uint64_t i = 0; i < transforms; i++)
+	for (uint64_t i = 0; i < transforms; i++) {
 		if (!varint_take(in, &at, &n))
 			return false;
+		h->zlib = transforms == 1 && n == TRANSFORM_ZLIB;
+	}
 	h->opaque = transforms > 0;
 	if (varint_take(in, &at, &n) && n == INFO_KEYVALUE)
 		pairs_read(in, &at, h);
@@ -220,6 +224,21 @@ static enum thrift_scan header_head(struct slice in, uint32_t frame, struct thri
 	if (!header_read(slice_head(slice_from(in, HEADER_HEAD), size), h))
 		return THRIFT_BAD;
 	return h->opaque ? THRIFT_OK : message_head(in, *ret_end, h, ret_end, ret_need);
+}
+
+bool thrift_payload_read(struct slice plain, struct thrift_head *h, size_t *ret_end)
+{
+	struct thrift_head inner = { 0 };
+	size_t need;
+
+	if (message_head(plain, 0, &inner, ret_end, &need) != THRIFT_OK)
+		return false;
+	h->protocol = inner.protocol;
+	h->type = inner.type;
+	h->key = inner.key;
+	h->name = inner.name;
+	h->opaque = false;
+	return true;
 }
 
 /* ---- frames ---- */
@@ -310,15 +329,36 @@ static enum thrift_scan struct_fits(struct slice in, const struct thrift_head *h
 	return w.first_known && (w.first < -1024 || w.first > 1024) ? THRIFT_BAD : THRIFT_OK;
 }
 
+/* Compressed, and who sent it is told in there. */
+static enum thrift_scan inflated_fits(struct slice packed, struct thrift_head *h)
+{
+	struct thrift_inflate f;
+	size_t at;
+
+	packed = slice_head(packed, h->rest < THRIFT_PACKED ? h->rest : THRIFT_PACKED);
+	if (packed.len < 2)
+		return THRIFT_SHORT;
+	if (thrift_payload_read(thrift_inflate(&f, packed), h, &at)) {
+		bool plausible = name_plausible(h->name);
+		h->name = SLICE_NONE; /* it was in memory of this call */
+		return plausible ? THRIFT_OK : THRIFT_BAD;
+	}
+	return packed.len < h->rest && packed.len < THRIFT_PACKED ? THRIFT_SHORT : THRIFT_BAD;
+}
+
 enum thrift_scan thrift_message_fits(struct slice in, enum proto_side side, struct thrift_head *ret)
 {
 	size_t need;
 	enum thrift_scan scan = thrift_head_read(in, ret, &need);
 
+	if (scan == THRIFT_OK && ret->zlib)
+		scan = inflated_fits(slice_from(in, ret->len), ret);
 	if (scan == THRIFT_BAD || !thrift_type_fits(ret, side))
 		return THRIFT_BAD;
 	if (scan != THRIFT_OK || ret->opaque)
 		return scan;
+	if (ret->zlib)
+		return THRIFT_OK;
 	if (!name_plausible(ret->name))
 		return THRIFT_BAD;
 	return struct_fits(slice_from(in, ret->len), ret);
@@ -334,5 +374,5 @@ int thrift_detect(struct slice in, enum proto_side side)
 	case THRIFT_OK: break;
 	}
 	bool surely = h.protocol == THRIFT_BINARY || h.header || (h.framed && h.protocol == THRIFT_COMPACT);
-	return h.opaque ? DETECT_LIKELY : surely ? DETECT_CERTAIN : h.name.len >= BELIEVED_MIN ? DETECT_LIKELY : DETECT_WEAK;
+	return h.opaque ? DETECT_WEAK : surely ? DETECT_CERTAIN : h.name.len >= BELIEVED_MIN ? DETECT_LIKELY : DETECT_WEAK;
 }

@@ -25,7 +25,8 @@ struct thrift_head {
 	uint8_t type;     /* enum thrift_type; 0 = not known */
 	bool framed;
 	bool header;      /* framed, with a header of THeader's */
-	bool opaque;      /* what THeader's payload is cannot be read: compressed, or behind a long header */
+	bool opaque;      /* what THeader's payload is cannot be read as it is: compressed, or behind a long header */
+	bool zlib;        /* and why: that alone */
 	uint32_t key;     /* sequence id; of an opaque one THeader's */
 	uint32_t rest;    /* framed: bytes of the frame behind the head */
 	size_t len;       /* of the head, with the frame's length */
@@ -35,6 +36,8 @@ struct thrift_head {
 
 /* SHORT: *ret_need bytes are needed to go on. */
 enum thrift_scan thrift_head_read(struct slice in, struct thrift_head *ret, size_t *ret_need);
+/* Behind the frame: what the inflated payload begins with. *ret_end: its struct. False: not known. */
+bool thrift_payload_read(struct slice plain, struct thrift_head *h, size_t *ret_end);
 /* Is this sent to that side? An unknown type is to both. */
 bool thrift_type_fits(const struct thrift_head *h, enum proto_side side);
 /* Stricter: is the name one that an IDL file allows, and does a struct follow, as far as it is at hand? */

@@ -13,8 +13,16 @@ from thrift.protocol.TBinaryProtocol import TBinaryProtocolFactory
 from thrift.protocol.TCompactProtocol import TCompactProtocolFactory
 from thrift.protocol.THeaderProtocol import THeaderProtocolFactory
 from thrift.Thrift import TApplicationException, TException, TMessageType, TType
-from thrift.transport.THeaderTransport import THeaderClientType, THeaderSubprotocolID
+from thrift.transport.THeaderTransport import THeaderClientType, THeaderSubprotocolID, THeaderTransformID
 from thrift.transport.TTransport import TBufferedTransportFactory, TFramedTransportFactory
+
+
+class Compressing(THeaderProtocolFactory):
+    def getProtocol(self, trans):
+        protocol = super().getProtocol(trans)
+        protocol.trans.add_transform(THeaderTransformID.ZLIB)
+        return protocol
+
 
 # name: transport, protocol
 WAYS = {
@@ -23,6 +31,7 @@ WAYS = {
     "compact": (TFramedTransportFactory(), TCompactProtocolFactory()),
     "buffered-compact": (TBufferedTransportFactory(), TCompactProtocolFactory()),
     "old": (TBufferedTransportFactory(), TBinaryProtocolFactory(strictRead=False, strictWrite=False)),
+    "zlib": (TBufferedTransportFactory(), Compressing(allowed_client_types=(THeaderClientType.HEADERS,))),
     "header": (TBufferedTransportFactory(), THeaderProtocolFactory(allowed_client_types=(THeaderClientType.HEADERS,), default_protocol=THeaderSubprotocolID.COMPACT)),
 }
 INT, TEXT, LIST = TType.I32, TType.STRING, TType.LIST

@@ -3,6 +3,7 @@ module plumb.test/apps
 go 1.19
 
 require (
+	github.com/apache/thrift v0.18.1
 	github.com/bradfitz/gomemcache v0.0.0-20260422231931-4d751bb6e37c
 	github.com/eclipse/paho.mqtt.golang v1.4.2
 	github.com/go-sql-driver/mysql v1.7.1
@@ -20,7 +21,6 @@ require (
 )
 
 require (
-	github.com/apache/thrift v0.18.1 // indirect
 	github.com/golang/protobuf v1.5.3 // indirect
 	github.com/golang/snappy v0.0.3 // indirect
 	github.com/hailocab/go-hostpool v0.0.0-20160125115350-e80d13ce29ed // indirect

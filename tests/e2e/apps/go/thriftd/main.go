@@ -50,9 +50,11 @@ func (m method) Process(ctx context.Context, seq int32, in, out thrift.TProtocol
 // processor is what Thrift's compiler makes of a service.
 type processor map[string]thrift.TProcessorFunction
 
-func (p processor) ProcessorMap() map[string]thrift.TProcessorFunction                 { return p }
-func (p processor) AddToProcessorMap(name string, f thrift.TProcessorFunction)         { p[name] = f }
-func (p processor) add(name string, run func(args []interface{}) (interface{}, error)) { p[name] = method{name, run} }
+func (p processor) ProcessorMap() map[string]thrift.TProcessorFunction         { return p }
+func (p processor) AddToProcessorMap(name string, f thrift.TProcessorFunction) { p[name] = f }
+func (p processor) add(name string, run func(args []interface{}) (interface{}, error)) {
+	p[name] = method{name, run}
+}
 
 func (p processor) Process(ctx context.Context, in, out thrift.TProtocol) (bool, thrift.TException) {
 	name, _, seq, err := in.ReadMessageBegin(ctx)

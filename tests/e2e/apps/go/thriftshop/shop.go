@@ -24,6 +24,8 @@ func Factories(way string) (thrift.TTransportFactory, thrift.TProtocolFactory) {
 		return framed, thrift.NewTCompactProtocolFactoryConf(nil)
 	case "buffered-compact":
 		return buffered, thrift.NewTCompactProtocolFactoryConf(nil)
+	case "zlib": // of what comes
+		return thrift.NewTHeaderTransportFactoryConf(buffered, nil), thrift.NewTHeaderProtocolFactoryConf(nil)
 	case "header":
 		c := &thrift.TConfiguration{THeaderProtocolID: &compact}
 		return thrift.NewTHeaderTransportFactoryConf(buffered, c), thrift.NewTHeaderProtocolFactoryConf(c)
