@@ -9,6 +9,7 @@ import sys
 import amqp
 import cassandra
 import dns
+import fastcgi
 import http2
 import kafka
 import loads
@@ -88,7 +89,7 @@ def benchmark(folder):
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
     for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("mongodb", mongodb), ("cassandra", cassandra), ("nats", nats),
-                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka), ("thrift", thrift)):
+                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka), ("thrift", thrift), ("fastcgi", fastcgi)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)
