@@ -19,10 +19,10 @@ def of_fastcgi(spans):
     return [s for s in spans if s["network.protocol.name"] == "fastcgi"]
 
 
-@pytest.mark.parametrize("keep", [False, True], ids=["close", "keep"])
-def test_php_fpm_behind_nginx(start, plumb, keep):
-    fpm = start(servers.start_php_fpm)
-    nginx = start(servers.start_nginx_of_php, fpm.port, keep)
+@pytest.mark.parametrize("keep, unix", [(False, False), (True, False), (False, True), (True, True)], ids=["close", "keep", "unix", "unix-keep"])
+def test_php_fpm_behind_nginx(start, plumb, keep, unix):
+    fpm = start(servers.start_php_fpm, unix)
+    nginx = start(servers.start_nginx_of_php, fpm.listen, keep)
     plan = plan_23()
     driver = http_driver(start.folder(), nginx, 1, plan)
     p = plumb(pids=[*fpm.pids, *nginx.pids, driver.pid])
@@ -44,7 +44,7 @@ def test_php_fpm_behind_nginx(start, plumb, keep):
             size = {"big": 200_003, "items": 17, "slow": 6, "chunks": 40}.get(path.split("/")[1])
             if size and s["http.request.method"] not in ("HEAD", "DELETE"):
                 assert s["http.response.body.size"] == size, describe([s])
-        assert chain[3]["client.address"] == "127.0.0.1"
+        assert chain[3]["client.address"] == "127.0.0.1" and chain[2]["network.transport"] == ("unix" if unix else None)
     # nginx lies between them and who measured.
     for r in results:
         for s in (ends[2][r["path"]], ends[3][r["path"]]):
@@ -107,7 +107,7 @@ def test_a_connection_older_than_plumb(start, plumb):
 
 def test_a_redacted_recording_keeps_the_spans(start, folder):
     fpm = start(servers.start_php_fpm)
-    nginx = start(servers.start_nginx_of_php, fpm.port, False)
+    nginx = start(servers.start_nginx_of_php, fpm.listen, False)
     plan = plan_23()
     driver = http_driver(start.folder(), nginx, 1, plan)
     plain, masked = folder / "plain.plumb", folder / "masked.plumb"

@@ -135,7 +135,8 @@ daemonize = no
 [www]
 user = nobody
 group = nogroup
-listen = 127.0.0.1:{port}
+listen = {listen}
+listen.mode = 0666
 pm = static
 pm.max_children = {workers}
 catch_workers_output = no
@@ -156,7 +157,7 @@ http {{
 	uwsgi_temp_path {folder}/uwsgi;
 	scgi_temp_path {folder}/scgi;
 	upstream php {{
-		server 127.0.0.1:{fpm};
+		server {fpm};
 		keepalive {keepalive};
 	}}
 	server {{
@@ -172,26 +173,31 @@ http {{
 """
 
 
-def start_php_fpm(folder, workers=4):
+def start_php_fpm(folder, unix=False, workers=4):
+    """listen: where, as nginx has it."""
     program, port = find_program("php-fpm8.2") or need("php-fpm", "php-fpm"), free_port()
-    config = folder / "fpm.conf"
-    config.write_text(PHP_FPM_CONFIG.format(port=port, workers=workers))
+    config, path = folder / "fpm.conf", folder / "fpm.sock"
+    listen = str(path) if unix else f"127.0.0.1:{port}"
+    config.write_text(PHP_FPM_CONFIG.format(listen=listen, workers=workers))
+    folder.chmod(0o755)
     for parent in (APPS, *APPS.parents):  # its workers, who are nobody, must read the script
         if not parent.stat().st_mode & 0o001:
             pytest.skip(f"nobody may enter {parent}, so PHP-FPM cannot read {APPS / 'fpm.php'}")
-    process = listening(Process("php-fpm", [program, "-n", "-F", "-y", config], folder), port)
+    process = Process("php-fpm", [program, "-n", "-F", "-y", config], folder)
+    process.listen = f"unix:{path}" if unix else listen
+    wait_until(path.exists if unix else lambda: accepts(port), "listening php-fpm", alive=process)
     wait_until(lambda: len(descendants(process.pid)) == workers + 1, "PHP-FPM's workers", alive=process)
     process.pids = descendants(process.pid)
     return process
 
 
-def start_nginx_of_php(folder, fpm_port, keep):
+def start_nginx_of_php(folder, fpm, keep):
     """nginx in front of PHP-FPM; keep: its connections to there live on."""
     program, port = need("nginx", "nginx-light"), free_port()
     folder.chmod(0o755)
     config = folder / "nginx.conf"
     user = "user nobody nogroup;\n" if os.geteuid() == 0 else ""
-    config.write_text(user + FASTCGI_NGINX_CONFIG.format(folder=folder, port=port, fpm=fpm_port, script=APPS / "fpm.php", keep="on" if keep else "off", keepalive=4))
+    config.write_text(user + FASTCGI_NGINX_CONFIG.format(folder=folder, port=port, fpm=fpm, script=APPS / "fpm.php", keep="on" if keep else "off", keepalive=4))
     process = listening(Process("nginx", [program, "-p", folder, "-c", config], folder), port)
     wait_until(lambda: len(descendants(process.pid)) == 3, "nginx' workers", alive=process)
     process.pids = descendants(process.pid)
