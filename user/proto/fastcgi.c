@@ -237,9 +237,9 @@ static enum parse_status response_end(struct fastcgi_state *s, struct current *c
 		m->flags |= MESSAGE_ERROR;
 		memcpy(m->error_type, error, strlen(error) + 1);
 	}
-	m->flags |= MESSAGE_END;
+	m->flags |= MESSAGE_END | (t->unsure ? MESSAGE_UNSURE : 0);
 	if (t->request_open) /* the rest of what was sent nobody reads */
-		m->flags = MESSAGE_ABORT | (m->flags & MESSAGE_ERROR);
+		m->flags = MESSAGE_ABORT | (m->flags & (MESSAGE_ERROR | MESSAGE_UNSURE));
 	t->id = 0;
 	return pass(c, head, FASTCGI_BODY, 0, ret);
 }

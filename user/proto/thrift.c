@@ -6,9 +6,8 @@
  * plumb.incomplete says so. Without one the struct is walked field by field to its end; strings and lists of numbers are skipped, so only what is
  * between them is needed. If some of that was not captured, the message's end is not known, and the next message is looked for.
  *
- * The key is the sequence id. Many clients send the same one each time: of exchanges with one key the oldest is answered first, which is right where the server
- * answers in order, and nothing else could be told by the client itself. After a loss a client that waits for its answers begins afresh with its next
- * request; of one that does not, and whose ids are all the same, no answer is sure any more.
+ * The key is the sequence id, unless it is 0, as many clients (Python's, C++'s) send it each time: these are answered in order, and could not tell otherwise. After a loss a client
+ * that waits for its answers begins afresh with its next request; of one that does not, and sends another id over and over, no answer is sure any more.
  *
  * A oneway is over when it is sent. Some clients (Go's) send it as a call: if a later call was answered before it, and no call of that method ever was on this connection, silence
  * is no failure of it (`due`).
@@ -174,19 +173,19 @@ static void head_attrs(struct thrift_state *s, const struct thrift_head *h, stru
 static void identify(const struct current *c, enum proto_side side, struct message *m)
 {
 	m->kind = side == PROTO_TO_SERVER ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
-	m->keyed = true;
+	m->keyed = c->key != 0;
 	m->key = c->key;
 }
 
 static void request_begin(struct thrift_state *s, const struct thrift_head *h, struct message *m)
 {
-	if (s->told && !s->overlaps) {
+	if (h->key && s->told && !s->overlaps) {
 		m->flags |= MESSAGE_FLUSH;
 		s->dues = 0;
 	}
-	s->unsure |= s->told && s->overlaps && s->twins;
+	s->unsure |= h->key && s->told && s->overlaps && s->twins;
 	s->told = false;
-	if (s->unsure)
+	if (s->unsure && h->key)
 		m->flags |= MESSAGE_UNSURE;
 	if (h->type == THRIFT_ONEWAY) {
 		m->flags |= MESSAGE_NO_RESPONSE;
@@ -196,6 +195,8 @@ static void request_begin(struct thrift_state *s, const struct thrift_head *h, s
 		m->flags |= MESSAGE_QUIET; /* whether it is answered is told in there */
 		return;
 	}
+	if (h->key == 0)
+		return;
 	if (silent(s, method_hash(h->name)))
 		m->flags |= MESSAGE_QUIET;
 	due_add(s, h);
@@ -342,7 +343,7 @@ static enum parse_status thrift_parse(void *state, enum proto_side side, struct 
 	if (!thrift_type_fits(&h, side))
 		return PARSE_BAD;
 	if (side == PROTO_TO_SERVER && s->told && !s->overlaps)
-		s->current[0].unfinished = s->current[1].unfinished = false; /* it is flushed */
+		s->current[0].unfinished = s->current[1].unfinished = false; /* it is over without that */
 	if (c->unfinished)
 		return end_unfinished(c, side, ret);
 	if (side == PROTO_TO_CLIENT && oneway_supposed(s, h.key, &ret->message))
@@ -383,7 +384,7 @@ static void thrift_lost(void *state, enum proto_side side)
 	struct thrift_state *s = state;
 	struct current *c = &s->current[side];
 
-	c->unfinished |= c->walking;
+	c->unfinished |= c->walking && c->key;
 	c->walking = false;
 	s->told = true;
 }
