@@ -30,7 +30,8 @@
  *               become zero
  *   Kafka       lengths, numbers of elements, request keys and versions, the low three bytes of correlation ids, error codes, acknowledgements asked for, partitions up to
  *               2^16; of batches lengths, format, low attributes and number of records below 2^24; other numbers become zero
- *   Thrift      (nothing of what is compressed) lengths, types and ids of fields, numbers of elements, sequence ids, colons of names, numbers of exceptions; of THeader's headers nothing
+ *   Thrift      (nothing of what is compressed) lengths, types and ids of fields, numbers of elements, sequence ids, colons of names, numbers of exceptions; of THeader's headers three bytes of
+ *               the sequence number
  *   FastCGI     heads of records, roles and statuses, lengths of parameters, names of those that are read, methods, `/?&=` of targets; of a response's head known names,
  *               line ends and the status
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros

@@ -358,12 +358,12 @@ static uint8_t in_version(struct mask_way *y, uint8_t b)
 	return b == (y->part == 1 ? 1 : 0) ? b : lose(y);
 }
 
-/* Flags, sequence number, words of the header. */
+/* Flags, sequence number, words of the header: of eight bytes in a row the last five. */
 static uint8_t in_header(struct mask_way *y, uint8_t b)
 {
 	y->number = (y->number << 8 | b) & 0xffff;
 	if (++y->part < 8)
-		return b;
+		return y->part > 3 ? b : 0;
 	y->length = y->number * 4;
 	if (y->length == 0 || y->length > THRIFT_HEADER_MAX)
 		return go(y, REST, b);
