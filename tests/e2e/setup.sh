@@ -50,6 +50,7 @@ servers() {
 		slapd slapd
 		vsftpd vsftpd
 		clickhouse-server clickhouse-server
+		php-fpm8.2 php-fpm
 	LIST
 	# A machine has one mail transport agent: another one stays, and the tests that need postfix skip.
 	PATH=$PATH:/usr/sbin command -v sendmail >/dev/null 2>&1 || missing+=(postfix)

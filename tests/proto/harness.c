@@ -180,11 +180,11 @@ static void check_event(struct run *r, const struct message *e)
 /* A line of its own, as what is for several is; what it ends is not unfinished. */
 static void take_abort(struct run *r, enum proto_side side, const struct message *e, uint64_t end)
 {
-	bool range = e->flags & MESSAGE_RANGE, abort = e->flags & MESSAGE_ABORT;
+	bool range = e->flags & MESSAGE_RANGE, abort = e->flags & MESSAGE_ABORT, quiet = e->flags == (MESSAGE_RANGE | MESSAGE_QUIET);
 
-	if (!e->keyed || (e->flags & (MESSAGE_BEGIN | MESSAGE_END)) != (abort ? 0 : MESSAGE_BEGIN | MESSAGE_END))
+	if (!e->keyed || (e->flags & (MESSAGE_BEGIN | MESSAGE_END)) != (abort || quiet ? 0 : MESSAGE_BEGIN | MESSAGE_END))
 		run_fail(r, "ABORT or RANGE with flags %#x", e->flags);
-	for (size_t i = 0; i < r->nmsg; i++) {
+	for (size_t i = 0; i < r->nmsg && !quiet; i++) {
 		struct logical *m = &r->msg[i];
 		bool meant = m->key == e->key || (range && m->key >= e->first && m->key <= e->key);
 		if (m->lost || m->ended || !m->keyed || !meant || (!abort && m->kind != MESSAGE_RESPONSE))

@@ -163,6 +163,29 @@ static const struct talk talks[] = {
 	  S("\x00\x0c" C "\x12\x12\xc4\xa9\x03\x0c" C "\x0c" C "c\x01\x0c" C "\x0c" C "cAnArY-4\x01\x00" C "cAnA\x82\x15\x00\x00\x00p\x11\x01\x00" C C "cAnA\x82\x15\x00\x00\x00\x84\x03\x00\x00" C "\x05\x01\x00" C "cAnA\x82\x15\x00\x00\x00P\x00\x00\x00" C "\x0a\x00\x01\x00\x02\xff\xff\xff\xff\x00\x01\x01\x0c" C "\x0dTuple(String)\x00\x0c" C),
 	  S("\x00\x0cxxxxxxxxxxxx\x00\x00\xc4\xa9\x03\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\x01\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\xc4\xa9\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x01 cxxxxxxxxxxx xxxxxxxxxxxxxxxxxxx\x00\x02\x00xxxxxxxxxxxxxxxx\x82\x15\x00\x00\x00P\x00\x00\x00xxxxxxxxxxxx"),
 	  S("\x00\x0cxxxxxxxxxxxx\x00\x00\xc4\xa9\x03\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\x00\x01\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00xxxxxxxxxxxxxxxx\x82\x15\x00\x00\x00p\x11\x01\x00xxxxxxxxxxxxxxxxxxxxxxxxxxxx\x82\x15\x00\x00\x00\x84\x03\x00\x00xxxxxxxxxxxx\x05\x01\x00xxxxxxxxxxxxxxxx\x82\x15\x00\x00\x00P\x00\x00\x00xxxxxxxxxxxx\x0a\x00\x01\x00\x02\xff\xff\xff\xff\x00\x01\x01\x0cxxxxxxxxxxxx\x0dxxxxxxxxxxxxxxxxxxxxxxxxxxx") },
+	/* Thrift: framed, with the service's name; texts in lists, structs and maps, numbers of all sizes; an exception. */
+	{ S("\0\0\0\x8e\x80\1\0\1\0\0\0\x0f" C ":ab" "\0\0\0\7" "\x0b\0\1\0\0\0\x0c" C "\x0f\0\2\x0b\0\0\0\2\0\0\0\x0c" C "\0\0\0\x0c" C
+	    "\x0a\0\3" "cAnArY-4" "\x0d\0\4\x0b\x0c\0\0\0\1\0\0\0\x0c" C "\x08\0\1" "cAnA\0" "\4\0\5" "cAnArY-4" "\0"
+	    "\0\0\0\x11\x80\1\0\4\0\0\0\4" "note" "\0\0\0\x08\0" C),
+	  S("\0\0\0\x29\x80\1\0\3\0\0\0\2" "ab" "\0\0\0\7" "\x0b\0\1\0\0\0\x0c" C "\x08\0\2\0\0\0\6\0" C),
+	  S("\0\0\0\x8e\x80\1\0\1\0\0\0\x0fxxxxxxxxxxxx:xx" "\0\0\0\7" "\x0b\0\1\0\0\0\x0cxxxxxxxxxxxx" "\x0f\0\2\x0b\0\0\0\2\0\0\0\x0cxxxxxxxxxxxx\0\0\0\x0cxxxxxxxxxxxx"
+	    "\x0a\0\3\0\0\0\0\0\0\0\0" "\x0d\0\4\x0b\x0c\0\0\0\1\0\0\0\x0cxxxxxxxxxxxx\x08\0\1\0\0\0\0\0" "\4\0\5\0\0\0\0\0\0\0\0\0"
+	    "\0\0\0\x11\x80\1\0\4\0\0\0\4xxxx\0\0\0\x08\0"),
+	  S("\0\0\0\x29\x80\1\0\3\0\0\0\2xx\0\0\0\7" "\x0b\0\1\0\0\0\x0cxxxxxxxxxxxx\x08\0\2\0\0\0\6\0") },
+	/* Compact and without frames. */
+	{ S("\x82\x21\7\x0c" C "\x18\x0c" C "\x16\xaa\x55" "\x19\x28\x0c" C "\x0c" C "\x1b\1\x85\x0c" C "\x0e" "\x1c\x18\x0c" C "\0" "\x17" "cAnArY-4" "\x11" "\0"
+	    "\x82\x81\x08\4note\0" C),
+	  S("\x82\x61\7\2ab" "\x18\x0c" C "\x15\x0c\0" C),
+	  S("\x82\x21\7\x0cxxxxxxxxxxxx\x18\x0cxxxxxxxxxxxx\x16\x80\0\x19\x28\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\x1b\1\x85\x0cxxxxxxxxxxxx\0\x1c\x18\x0cxxxxxxxxxxxx\0"
+	    "\x17\0\0\0\0\0\0\0\0\x11\0" "\x82\x81\x08\4xxxx\0"),
+	  S("\x82\x61\7\2xx\x18\x0cxxxxxxxxxxxx\x15\x0c\0") },
+	/* FastCGI: parameters cut into records, padding, a body; what is said on the side, a head, a body. */
+	{ S("\1\1\0\1\0\x08\0\0\0\1\0\0\0\0\0\0" "\1\4\0\1\0\x14\3\0" "\x0e\4REQUEST_METHODcAnA" "qqq"
+	    "\1\4\0\1\0\x2c\0\0" "\x0b\x0c" "REQUEST_URI" C "\x0c\x0c" C "cAnAr" "\1\4\0\1\0\7\0\0" "Y-4711z" "\1\4\0\1\0\0\0\0" "\1\5\0\1\0\x0c\0\0" C "\1\5\0\1\0\0\0\0"),
+	  S("\1\7\0\1\0\x0c\1\0" C "q" "\1\6\0\1\0\x42\0\0" "Status: 404 " C "\r\n" C ": " C "\r\n\r\ncAnArY-471" "\1\3\0\1\0\x08\0\0\0\0\0\0\0\0\0\0"),
+	  S("\1\1\0\1\0\x08\0\0\0\1\0\0\0\0\0\0" "\1\4\0\1\0\x14\3\0" "\x0e\4REQUEST_METHODxxxx" "xxx"
+	    "\1\4\0\1\0\x2c\0\0" "\x0b\x0c" "REQUEST_URIxxxxxxxxxxxx\x0c\x0c" "cxxxxxxxxxxxxxxxx" "\1\4\0\1\0\7\0\0" "xxxxxxx" "\1\4\0\1\0\0\0\0" "\1\5\0\1\0\x0c\0\0xxxxxxxxxxxx"),
+	  S("\1\7\0\1\0\x0c\1\0xxxxxxxxxxxxx\1\6\0\1\0\x42\0\0" "Status: 404xxxxxxxxxxxxx\r\ncxxxxxxxxxxx:xxxxxxxxxxxxx\r\n\r\nxxxxxxxxxx" "\1\3\0\1\0\x08\0\0") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };
@@ -185,6 +208,9 @@ static void no_canary(const uint8_t *p, size_t n)
  * MySQL is told by the first five bytes of a connection, NATS by six, AMQP by eight, Kafka by fourteen, MongoDB by its first header, ZooKeeper by its first request up to the password, LDAP by
  * seven: fewer, and all is masked.
  * MySQL is told by the first five bytes of a connection, NATS by six, AMQP by eight, Kafka by fourteen, MongoDB by its first header, ClickHouse by its Hello: fewer, and all is masked.
+ * MySQL is told by the first five bytes of a connection, NATS by six, AMQP by eight, Kafka by fourteen, MongoDB by its first header,
+ * Thrift by the two of compact or the eight of a frame, FastCGI by more than may be a
+ * request of Kafka's: fewer, and all is masked.
  */
 static size_t told_by(struct slice first)
 {
@@ -198,6 +224,12 @@ static size_t told_by(struct slice first)
 		return 8;
 	if (slice_starts(first, SLICE_LIT("\0\x0c" C "\x14\x0a"))) /* ClickHouse's Hello */
 		return 58;
+	if (first.ptr[0] == 0x82)
+		return 2;
+	if (first.ptr[0] == 1 && first.ptr[1] == 1)
+		return 64;
+	if (first.len > 4 && first.ptr[4] == 0x80)
+		return 8;
 	if (first.len > 15 && first.ptr[12] == 0xdd && first.ptr[13] == 7)
 		return 16;
 	if (slice_starts(first, SLICE_LIT("\x30\x27\2\1\1\x60")))

@@ -130,6 +130,23 @@ static void http_server(void **state)
 		assert_true(attr_info[f->span.attrs[i].id].name[0] != '\0');
 }
 
+static void fastcgi_server(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, PLUMB_PROTO_FASTCGI, PLUMB_ROLE_SERVER);
+	add_str(&f->x, ATTR_HTTP_REQUEST_METHOD, "GET");
+	add_str(&f->x, ATTR_RAW_TARGET, "/orders/7919/items?token=s3cret");
+	add_str(&f->x, ATTR_RAW_FORWARDED_FOR, "203.0.113.7");
+	add_int(&f->x, ATTR_HTTP_RESPONSE_STATUS_CODE, 500);
+	build(f);
+	assert_slice(f->span.name, "GET /orders/{id}/items");
+	assert_attr(f, ATTR_URL_QUERY, "token=REDACTED");
+	assert_attr(f, ATTR_NETWORK_PROTOCOL_NAME, "fastcgi");
+	assert_attr(f, ATTR_CLIENT_ADDRESS, "203.0.113.7");
+	assert_attr(f, ATTR_ERROR_TYPE, "500");
+}
+
 static void http_client(void **state)
 {
 	struct fixture *f = *state;
@@ -407,6 +424,26 @@ static void grpc(void **state)
 	assert_int_equal(int_of(f, ATTR_RPC_REQUEST_MESSAGES), 1);
 	assert_attr(f, ATTR_HTTP_REQUEST_METHOD, "");
 	assert_attr(f, ATTR_URL_PATH, "");
+}
+
+/* Of a protocol of its own: the method that the server does not know is no name. */
+static void thrift(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int unknown = 0; unknown < 2; unknown++) {
+		begin(f, PLUMB_PROTO_THRIFT, PLUMB_ROLE_SERVER);
+		add_str(&f->x, ATTR_RPC_SYSTEM_NAME, "thrift");
+		add_str(&f->x, ATTR_RPC_METHOD, "Shop/buy");
+		if (unknown)
+			memcpy(f->x.error_type, "UNKNOWN_METHOD", sizeof("UNKNOWN_METHOD"));
+		build(f);
+		assert_int_equal(f->span.family, PROTO_FAMILY_RPC);
+		assert_slice(f->span.name, unknown ? "thrift" : "Shop/buy");
+		assert_attr(f, ATTR_RPC_METHOD, unknown ? "_OTHER" : "Shop/buy");
+		assert_attr(f, ATTR_RPC_METHOD_ORIGINAL, unknown ? "Shop/buy" : "");
+		assert_attr(f, ATTR_ERROR_TYPE, unknown ? "UNKNOWN_METHOD" : "");
+	}
 }
 
 /* The client's fault is none of the server; a method that nobody knows is no name. */
@@ -911,7 +948,7 @@ int main(void)
 		cmocka_unit_test(quoted_values_cannot_break_out),
 		cmocka_unit_test(database_names),
 		cmocka_unit_test(unknown_operations_are_one),
-		cmocka_unit_test(grpc),
+		cmocka_unit_test(fastcgi_server), cmocka_unit_test(grpc), cmocka_unit_test(thrift),
 		cmocka_unit_test(grpc_errors),
 		cmocka_unit_test(http2_odd_requests),
 		cmocka_unit_test(dns),

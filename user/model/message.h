@@ -54,7 +54,8 @@ enum message_kind {
 #define MESSAGE_QUIET 2048u
 /*
  * Of a keyed protocol, with the BEGIN and END of a response, or with ABORT: it is for each open request whose key lies in first..key, and for
- * nobody if there is none (an AMQP acknowledgement of several). The parser sees to it that no key is covered over and over.
+ * nobody if there is none (an AMQP acknowledgement of several). The parser sees to it that no key is covered over and over. With QUIET alone it ends nothing: these
+ * requests may be such that are answered in some cases only.
  */
 #define MESSAGE_RANGE 4096u
 

@@ -174,6 +174,24 @@ static void maybe_zookeeper(struct mask_conn *c, const struct plumb_rec_data *d,
 		c->protocol = PLUMB_PROTO_ZOOKEEPER;
 }
 
+/*
+ * A reader that takes a length alone, and then what is behind it: it was taken for Kafka's, whose requests go on with a zero. What stayed of it is a length in Thrift, too, and
+ * if what follows lies, Thrift's masker masks all.
+ */
+static void maybe_thrift(struct mask_conn *c, const struct plumb_rec_data *d, const uint8_t *p, size_t len)
+{
+	struct mask_way *y = way_of(c, d->direction);
+
+	if (!c->length_alone || len == 0)
+		return;
+	c->length_alone = false;
+	if (d->direction != c->to_server || y->next != d->offset || (p[0] != 0x80 && p[0] != 0x82 && p[0] != 0x0f))
+		return;
+	c->protocol = PLUMB_PROTO_THRIFT;
+	*y = (struct mask_way){ .next = y->next, .begun = true };
+	mask_thrift.mask(c, y, c->length, sizeof(c->length));
+}
+
 static void stream(struct masker *m, const struct plumb_rec_data *d, uint8_t *p, size_t len)
 {
 	struct mask_conn *c = d->len ? conn_of(m, d->sock) : NULL;
@@ -187,6 +205,11 @@ static void stream(struct masker *m, const struct plumb_rec_data *d, uint8_t *p,
 		bool first = !c->ways[0].begun && !c->ways[1].begun;
 		c->protocol = first ? protocol_by(slice_make(p, len)) : maskers[PLUMB_PROTO_HTTP1]->begins(slice_make(p, len)) ? PLUMB_PROTO_HTTP1 : PLUMB_PROTO_NONE;
 		c->to_server = d->direction; /* who speaks first */
+		c->length_alone = c->protocol == PLUMB_PROTO_KAFKA && first && len == sizeof(c->length) && d->len == len;
+		if (c->length_alone)
+			memcpy(c->length, p, len);
+	} else {
+		maybe_thrift(c, d, p, len);
 	}
 	maybe_http2(c, d, p, len);
 	maybe_zookeeper(c, d, p, len);

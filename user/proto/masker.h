@@ -42,6 +42,10 @@
  *   ClickHouse  (told by the client's Hello) packets, lengths, revisions, marks, the first keyword of statements, error numbers below 2^16, sizes of frames, numbers of columns and rows, types and
  *               lengths of values where columns are walked (of plain types, in arrays, dictionaries, with NULL; fewer than 2^24 rows); other numbers become zero. Behind another column,
  *               or settings of servers before revision 54429, nothing until a record begins with what is known
+ *   Thrift      (nothing of what is compressed) lengths, types and ids of fields, numbers of elements, sequence ids, colons of names, numbers of exceptions; of THeader's headers three bytes of
+ *               the sequence number
+ *   FastCGI     heads of records, roles and statuses, lengths of parameters, names of those that are read, methods, `/?&=` of targets; of a response's head known names,
+ *               line ends and the status
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

@@ -386,6 +386,10 @@ static void settle(struct pairing *p, struct exchange *x, const struct message *
 {
 	if (x->state & RESPONSE_ENDED)
 		return;
+	if (m->flags & MESSAGE_QUIET) {
+		x->state |= QUIET;
+		return;
+	}
 	if (m->flags & MESSAGE_ABORT && x->state & QUIET && !(x->state & RESPONSE_BEGUN)) { /* as good as answered when it was asked */
 		if (!x->request.end_ns)
 			x->request.end_ns = at->end_ns;

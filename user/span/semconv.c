@@ -337,7 +337,9 @@ static void semconv_http(struct semconv *s)
 		struct slice client = forwarded_for(in_str(s, ATTR_RAW_FORWARDED_FOR));
 		put_str(s, ATTR_CLIENT_ADDRESS, client.len ? client : peer);
 	}
-	put_str(s, ATTR_NETWORK_PROTOCOL_NAME, SLICE_LIT("http"));
+	/* "http2" is a version of HTTP, FastCGI is not. */
+	bool fastcgi = slice_eq(slice_str(s->protocol), SLICE_LIT("fastcgi"));
+	put_str(s, ATTR_NETWORK_PROTOCOL_NAME, fastcgi ? SLICE_LIT("fastcgi") : SLICE_LIT("http"));
 	PASS(s, ATTR_NETWORK_PROTOCOL_VERSION, ATTR_HTTP_REQUEST_BODY_SIZE, ATTR_HTTP_RESPONSE_BODY_SIZE);
 }
 
@@ -539,7 +541,7 @@ static void rpc_method(struct semconv *s, struct slice status)
 
 	if (!method.len)
 		method = grpc_method(path);
-	bool unknown = path.len && (!method.len || slice_eq(status, SLICE_LIT("UNIMPLEMENTED")));
+	bool unknown = (path.len && (!method.len || slice_eq(status, SLICE_LIT("UNIMPLEMENTED")))) || slice_eq(exchange_error(s), SLICE_LIT("UNKNOWN_METHOD"));
 	put_str(s, ATTR_RPC_METHOD, unknown ? SLICE_LIT("_OTHER") : method);
 	if (unknown)
 		put_str(s, ATTR_RPC_METHOD_ORIGINAL, method);

@@ -76,9 +76,9 @@ def http_driver(folder, server, connections, plan, rate=0):
     return d
 
 
-def python_driver(folder, app, port):
-    return Driver(folder, app.replace(".", "-"), [BUILD / "venv/bin/python", "-u", APPS / app, port])
+def python_driver(folder, app, port, *args):
+    return Driver(folder, app.replace(".", "-"), [BUILD / "venv/bin/python", "-u", APPS / app, port, *args])
 
 
-def go_driver(folder, app, port):
-    return Driver(folder, app, [go_program(app), port])
+def go_driver(folder, app, port, *args):
+    return Driver(folder, app, [go_program(app), port, *args])

@@ -5,6 +5,7 @@ go 1.19
 require (
 	github.com/Azure/go-amqp v1.0.5
 	github.com/ClickHouse/clickhouse-go/v2 v2.3.0
+	github.com/apache/thrift v0.18.1
 	github.com/bradfitz/gomemcache v0.0.0-20260422231931-4d751bb6e37c
 	github.com/eclipse/paho.mqtt.golang v1.4.2
 	github.com/go-ldap/ldap/v3 v3.4.5
