@@ -195,7 +195,7 @@ static void http_status(struct semconv *s)
 	struct slice error = exchange_error(s);
 	uint64_t number;
 
-	if (slice_u64(error, &number))
+	if (slice_u64(error, &number) && !s->in[ATTR_RPC_SYSTEM_NAME])
 		error = SLICE_NONE; /* a status that the parser took for a failure: which ones are is decided here */
 	if (in_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, &status)) {
 		put_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, status);
@@ -310,6 +310,26 @@ static void http_url_full(struct semconv *s, const struct url *u, struct slice s
 	put_str(s, ATTR_URL_FULL, text_end(&t));
 }
 
+/* Server-sent events: how many, and how long until the first one was whole. */
+static void http_events(struct semconv *s)
+{
+	int64_t first = 0;
+
+	PASS(s, ATTR_SSE_EVENTS);
+	if (in_int(s, ATTR_RAW_FIRST_EVENT_NS, &first) && s->x->request.end_ns && (uint64_t)first >= s->x->request.end_ns)
+		put_int(s, ATTR_SSE_FIRST_EVENT, first - (int64_t)s->x->request.end_ns);
+}
+
+/* https://opentelemetry.io/docs/specs/semconv/graphql/graphql-spans/ */
+static void http_graphql(struct semconv *s)
+{
+	struct slice type = in_str(s, ATTR_GRAPHQL_OPERATION_TYPE), operation = in_str(s, ATTR_GRAPHQL_OPERATION_NAME);
+
+	PASS(s, ATTR_GRAPHQL_OPERATION_TYPE, ATTR_GRAPHQL_OPERATION_NAME);
+	if (type.len || operation.len)
+		s->span->name = join2(s, type, operation);
+}
+
 static void semconv_http(struct semconv *s)
 {
 	struct slice method = http_method(s), scheme = in_str(s, ATTR_URL_SCHEME);
@@ -339,6 +359,8 @@ static void semconv_http(struct semconv *s)
 	}
 	put_str(s, ATTR_NETWORK_PROTOCOL_NAME, SLICE_LIT("http"));
 	PASS(s, ATTR_NETWORK_PROTOCOL_VERSION, ATTR_HTTP_REQUEST_BODY_SIZE, ATTR_HTTP_RESPONSE_BODY_SIZE);
+	http_events(s);
+	http_graphql(s);
 }
 
 /* --- WebSocket: no conventions; as HTTP has it what was asked for, without what HTTP's metrics would take for a request --- */
@@ -591,6 +613,32 @@ static void semconv_rpc(struct semconv *s)
 	PASS(s, ATTR_NETWORK_PROTOCOL_VERSION, ATTR_USER_AGENT_ORIGINAL);
 }
 
+/* --- JSON-RPC: https://opentelemetry.io/docs/specs/semconv/rpc/json-rpc/, MCP: …/gen-ai/mcp/; and what HTTP has --- */
+
+static void jsonrpc_name(struct semconv *s, struct slice method, bool unknown)
+{
+	struct slice mcp = in_str(s, ATTR_MCP_METHOD_NAME), tool = in_str(s, ATTR_GEN_AI_TOOL_NAME);
+
+	if (unknown || !method.len)
+		s->span->name = in_str(s, ATTR_RPC_SYSTEM_NAME);
+	else
+		s->span->name = mcp.len ? join2(s, mcp, tool.len ? tool : in_str(s, ATTR_GEN_AI_PROMPT_NAME)) : method;
+}
+
+static void semconv_jsonrpc(struct semconv *s)
+{
+	struct slice method = in_str(s, ATTR_RPC_METHOD);
+	bool unknown = slice_eq(in_str(s, ATTR_RPC_RESPONSE_STATUS_CODE), SLICE_LIT("-32601")); /* anybody can call any method */
+
+	semconv_http(s);
+	jsonrpc_name(s, method, unknown);
+	put_str(s, ATTR_RPC_METHOD, unknown ? SLICE_LIT("_OTHER") : method);
+	if (unknown)
+		put_str(s, ATTR_RPC_METHOD_ORIGINAL, method);
+	PASS(s, ATTR_RPC_SYSTEM_NAME, ATTR_RPC_RESPONSE_STATUS_CODE, ATTR_JSONRPC_PROTOCOL_VERSION, ATTR_JSONRPC_REQUEST_ID, ATTR_RPC_BATCH_SIZE, ATTR_RPC_BATCH_ERRORS,
+	     ATTR_MCP_METHOD_NAME, ATTR_MCP_PROTOCOL_VERSION, ATTR_GEN_AI_OPERATION_NAME, ATTR_GEN_AI_TOOL_NAME, ATTR_GEN_AI_PROMPT_NAME);
+}
+
 /* --- Messaging: https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/ --- */
 
 /*
@@ -640,7 +688,12 @@ void semconv_apply(struct semconv *s)
 	case PROTO_FAMILY_HTTP: semconv_http(s); break;
 	case PROTO_FAMILY_DB: semconv_db(s); break;
 	case PROTO_FAMILY_DNS: semconv_dns(s); break;
-	case PROTO_FAMILY_RPC: semconv_rpc(s); break;
+	case PROTO_FAMILY_RPC:
+		if (slice_eq(in_str(s, ATTR_RPC_SYSTEM_NAME), SLICE_LIT("jsonrpc")))
+			semconv_jsonrpc(s);
+		else
+			semconv_rpc(s);
+		break;
 	case PROTO_FAMILY_MESSAGING: semconv_messaging(s); break;
 	case PROTO_FAMILY_WEBSOCKET: semconv_websocket(s); break;
 	case PROTO_FAMILY_TLS: semconv_tls(s); break;

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is spoken inside HTTP, as far as heads tell it: shared by http1.c and http2.c, which know nothing else of it. What bodies tell is http_content.h.
+ */
+#ifndef PLUMB_PROTO_HTTP_APP_H
+#define PLUMB_PROTO_HTTP_APP_H
+
+#include "model/message.h"
+
+/* What a request turned out to be, and how its response is read. */
+enum http_app {
+	HTTP_APP_NONE,
+	HTTP_APP_JSONRPC,
+	HTTP_APP_MCP,     /* JSON-RPC of the Model Context Protocol */
+	HTTP_APP_GRAPHQL,
+	HTTP_APP_SEARCH,  /* a path as Elasticsearch and OpenSearch have them: the response says whether it is one of them */
+	HTTP_APP_AWS,     /* an API of AWS in JSON */
+	HTTP_APP_COUNT
+};
+
+enum http_type { HTTP_TYPE_OTHER, HTTP_TYPE_JSON, HTTP_TYPE_EVENTS, HTTP_TYPE_GRAPHQL, HTTP_TYPE_FORM, HTTP_TYPE_XML, HTTP_TYPE_GRPC_WEB, HTTP_TYPE_GRPC_WEB_TEXT };
+enum http_coding { HTTP_CODING_NONE, HTTP_CODING_ZLIB, HTTP_CODING_OTHER };
+
+#define HTTP_SIGN_POST 1u
+#define HTTP_SIGN_MCP 2u     /* a header of MCP */
+#define HTTP_SIGN_SEARCH 4u  /* a path with a name that begins with _ */
+#define HTTP_SIGN_GRAPHQL 8u /* a path that has the word in it */
+#define HTTP_SIGN_AWS 16u    /* signed as AWS wants it */
+#define HTTP_SIGN_TARGET 32u /* X-Amz-Target */
+#define HTTP_SIGN_ELASTIC 64u /* the response names the product */
+
+/* What the head of a message says of its content; zero at its start. */
+struct http_head {
+	uint8_t type, coding; /* enum http_type, enum http_coding */
+	uint8_t signs;
+};
+
+/* The request line's part of it. */
+void http_app_target(struct http_head *h, struct slice method, struct slice target);
+/* A field, its name in lower case and without blanks. Attributes that it tells go into m. */
+void http_app_field(struct http_head *h, bool request, struct slice name, struct slice value, struct message *m);
+
+#endif
