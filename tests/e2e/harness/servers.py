@@ -103,6 +103,10 @@ def start_python(folder, *args, app="httpd.py", env=None):
     return listening(Process(app.replace(".", "-"), argv, folder, env={**os.environ, **(env or {})}), port)
 
 
+def start_app(folder):
+    return start_python(folder, app="appd.py")
+
+
 def start_node(folder, *args, app="httpd.js"):
     port = free_port()
     return listening(Process(app.replace(".", "-"), [need("node", "nodejs"), APPS / app, port, *args], folder), port)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is spoken inside HTTP/1.1: JSON-RPC, GraphQL, server-sent events. Each exchange has its span at both ends, with its name, its error, and nothing of its body."""
+from collections import Counter
+
+import pytest
+
+from harness import servers
+from harness.driver import go_driver, python_driver
+from harness.spans import CLIENT, SERVER, STATUS_ERROR, describe
+from harness.truth import TOLERANCE_NS, sample
+
+pytestmark = pytest.mark.live
+
+# Name, error, method, GraphQL's type and name, calls in a batch, events: how often.
+PYTHON = {
+    ("add", None, "add", None, None, None, None): 23 + 1 + 5 + 7, ("fail", "-32000", "fail", None, None, None, None): 6 + 1,
+    ("jsonrpc", "-32601", "_OTHER", None, None, None, None): 3, ("slow", None, "slow", None, None, None, None): 1, ("big", None, "big", None, None, None, None): 1,
+    ("add", None, "add", None, None, 11, None): 1, ("jsonrpc", "-32000", None, None, None, 3, None): 1,
+    ("POST /orders", None, None, None, None, None, None): 13,
+    ("query Hero", None, None, "query", "Hero", None, None): 11, ("mutation Rename", None, None, "mutation", "Rename", None, None): 5,
+    ("query", None, None, "query", None, None, None): 2, ("query Broken", "graphql_error", None, "query", "Broken", None, None): 2,
+    ("query Wrong", "BAD_USER_INPUT", None, "query", "Wrong", None, None): 2,
+    **{("GET /events", None, None, None, None, None, n): 1 for n in (7, 101, 3)},
+}
+GO = {
+    ("add", None, "add", None, None, None, None): 4 * 29, ("fail", "-32000", "fail", None, None, None, None): 4, ("jsonrpc", "-32601", "_OTHER", None, None, None, None): 4,
+    ("query Hero", None, None, "query", "Hero", None, None): 28, ("query Broken", "graphql_error", None, "query", "Broken", None, None): 4,
+    **{("GET /events", None, None, None, None, None, n): 1 for n in (7, 101, 3)},
+}
+
+
+def said(span):
+    name = span.name
+    if span.kind == CLIENT and name in ("GET", "POST"):
+        name += " " + span.path.split("?")[0]
+    return (name, span["error.type"], span["rpc.method"], span["graphql.operation.type"], span["graphql.operation.name"], span["plumb.rpc.batch.size"], span["plumb.sse.events"])
+
+
+def check(spans, truth, steps):
+    for kind in (SERVER, CLIENT):
+        mine = [s for s in spans if s.kind == kind]
+        got, want = Counter(map(said, mine)), Counter(truth)
+        assert got == want, f"missing: {sample(want - got)}\ntoo much: {sample(got - want)}"
+        for s in mine:
+            assert (s.status == STATUS_ERROR) == (s["error.type"] is not None)
+            assert s["plumb.incomplete"] is None, describe([s])
+            if s["rpc.system.name"]:
+                assert (s["rpc.system.name"], s["jsonrpc.protocol.version"], s["http.request.method"]) == ("jsonrpc", "2.0", "POST")
+                assert s["rpc.response.status_code"] == s["error.type"]
+        for step in steps:
+            s = next(s for s in mine if s["plumb.sse.events"] == step["n"])
+            # What the server has sent may lie in its socket for a while.
+            late = step["first_ns"] - s["plumb.sse.time_to_first_event"]
+            assert -TOLERANCE_NS < late and (kind == SERVER or late < 10 * TOLERANCE_NS), (step, describe([s]))
+            assert s["plumb.sse.time_to_first_event"] >= s["plumb.time_to_first_byte"]
+    client = {s.span_id: s for s in spans if s.kind == CLIENT}
+    for s in spans:
+        if s.kind == SERVER:
+            assert s.parent_id in client and s["jsonrpc.request.id"] == client[s.parent_id]["jsonrpc.request.id"]
+    assert "secret" not in str([s.raw for s in spans])
+
+
+@pytest.mark.parametrize("make, app, truth", [(python_driver, "app_driver.py", PYTHON), (go_driver, "appdriver", GO)], ids=["python", "go"])
+def test_named_by_what_is_spoken(start, plumb, make, app, truth):
+    server = start(servers.start_app)
+    driver = make(start.folder(), app, server.port)
+    p = plumb(pids=[server.pid, driver.pid])
+    steps = driver.go()
+    p.wait_spans(2 * sum(truth.values()))
+    check(p.finish(), truth, steps)
