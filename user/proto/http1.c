@@ -297,7 +297,7 @@ static bool take_header(struct http1_side *s, enum proto_side side, struct slice
 	if (kind == HEADER_OTHER)
 		return true;
 	if (kind == HEADER_APP) {
-		http_app_field(&s->head, side == PROTO_TO_SERVER, name, http1_trim(slice_head(slice_from(line, colon + 1), VALUE_MAX)), m);
+		http_app_field(&s->head, name, http1_trim(slice_head(slice_from(line, colon + 1), VALUE_MAX)));
 		return true;
 	}
 	if (kind == HEADER_ATTR) {

@@ -20,7 +20,7 @@ enum {
 	FAILURES_MAX = 16,   /* then the peer's blocks are left alone: a table is filled at some cost */
 };
 
-enum field { FIELD_OTHER, FIELD_TEXT, FIELD_STATUS, FIELD_LENGTH, FIELD_TYPE, FIELD_GRPC_STATUS, FIELD_GRPC_MESSAGE, FIELD_GRPC_TIMEOUT };
+enum field { FIELD_OTHER, FIELD_TEXT, FIELD_STATUS, FIELD_LENGTH, FIELD_TYPE, FIELD_GRPC_STATUS, FIELD_GRPC_MESSAGE, FIELD_GRPC_TIMEOUT, FIELD_APP };
 
 #define NAME(s) { (const uint8_t *)(s), sizeof(s) - 1 }
 static const struct known {
@@ -46,6 +46,9 @@ static const struct known {
 	{ NAME("x-forwarded-for"), ATTR_RAW_FORWARDED_FOR, FIELD_TEXT, 0 },
 	{ NAME("content-length"), 0, FIELD_LENGTH, 0 },
 	{ NAME("content-type"), 0, FIELD_TYPE, 0 },
+	{ NAME("content-encoding"), 0, FIELD_APP, 0 },
+	{ NAME("mcp-session-id"), 0, FIELD_APP, 0 },
+	{ NAME("mcp-protocol-version"), 0, FIELD_APP, 0 },
 	{ NAME("grpc-status"), 0, FIELD_GRPC_STATUS, 0 },
 	{ NAME("grpc-message"), ATTR_RAW_STATUS_MESSAGE, FIELD_GRPC_MESSAGE, 0 },
 	{ NAME("grpc-timeout"), 0, FIELD_GRPC_TIMEOUT, 0 },
@@ -128,6 +131,7 @@ void http2_block_clear(struct http2_block *b)
 	b->flags = b->nfields = b->text_len = 0;
 	b->length = b->grpc_status = b->grpc_timeout_ns = 0;
 	b->status = 0;
+	b->head = (struct http_head){ 0 };
 }
 
 struct slice http2_block_value(const struct http2_block *b, enum attr_id id)
@@ -219,7 +223,11 @@ static void take(struct http2_block *b, struct proto_memory *memory, const struc
 			b->flags |= HTTP2_HAS_LENGTH;
 		}
 		break;
-	case FIELD_TYPE: b->flags |= grpc_is_content_type(value) ? HTTP2_HAS_GRPC : 0; break;
+	case FIELD_TYPE:
+		b->flags |= grpc_is_content_type(value) ? HTTP2_HAS_GRPC : 0;
+		http_app_field(&b->head, k->name, value);
+		break;
+	case FIELD_APP: http_app_field(&b->head, k->name, value); break;
 	case FIELD_GRPC_STATUS:
 		if (value.len <= GRPC_STATUS_DIGITS && slice_u64(value, &n)) {
 			b->grpc_status = n;

@@ -52,13 +52,12 @@ static uint8_t content_coding(struct slice value)
 	return !value.len || slice_ieq(value, SLICE_LIT("identity")) ? HTTP_CODING_NONE : HTTP_CODING_OTHER;
 }
 
-void http_app_field(struct http_head *h, bool request, struct slice name, struct slice value, struct message *m)
+void http_app_field(struct http_head *h, struct slice name, struct slice value)
 {
-	(void)m;
 	if (slice_ieq(name, SLICE_LIT("content-type")))
 		h->type = content_type(value);
 	else if (slice_ieq(name, SLICE_LIT("content-encoding")))
 		h->coding = content_coding(value);
-	else if (request && (slice_ieq(name, SLICE_LIT("mcp-session-id")) || slice_ieq(name, SLICE_LIT("mcp-protocol-version"))))
+	else if (slice_ieq(name, SLICE_LIT("mcp-session-id")) || slice_ieq(name, SLICE_LIT("mcp-protocol-version")))
 		h->signs |= HTTP_SIGN_MCP;
 }

@@ -37,7 +37,7 @@ struct http_head {
 
 /* The request line's part of it. */
 void http_app_target(struct http_head *h, struct slice method, struct slice target);
-/* A field, its name in lower case and without blanks. Attributes that it tells go into m. */
-void http_app_field(struct http_head *h, bool request, struct slice name, struct slice value, struct message *m);
+/* A field, of which neither name nor value have blanks around them. */
+void http_app_field(struct http_head *h, struct slice name, struct slice value);
 
 #endif
