@@ -68,3 +68,34 @@ def test_named_by_what_is_spoken(start, plumb, make, app, truth):
     steps = driver.go()
     p.wait_spans(2 * sum(truth.values()))
     check(p.finish(), truth, steps)
+
+
+# Of MCP: name, error, what is called, how often. The rest (its streams, the end of its session) is HTTP.
+MCP = {
+    ("initialize", None, None): 1, ("notifications/initialized", None, None): 1, ("tools/list", None, None): 1, ("tools/call add", None, "add"): 23, ("tools/call slow", None, "slow"): 1,
+    ("tools/call fail", "tool_error", "fail"): 3, ("prompts/get greet", None, "greet"): 5, ("prompts/get nobody", "0", "nobody"): 2, ("ping", None, None): 1,
+}
+
+
+@pytest.mark.parametrize("way", ["events", "json"])
+def test_mcp(start, plumb, way):
+    server = start(servers.start_mcp, way)
+    driver = python_driver(start.folder(), "mcp_driver.py", server.port)
+    p = plumb(pids=[server.pid, driver.pid])
+    driver.go()
+    p.wait_spans(2 * sum(MCP.values()) + 2)
+    spans = p.finish()
+    for kind in (SERVER, CLIENT):
+        mine = [s for s in spans if s.kind == kind and s["mcp.method.name"]]
+        got, want = Counter((s.name, s["error.type"], s["gen_ai.tool.name"] or s["gen_ai.prompt.name"]) for s in mine), Counter(MCP)
+        assert got == want, f"missing: {sample(want - got)}\ntoo much: {sample(got - want)}"
+        for s in mine:
+            assert s["rpc.method"] == s["mcp.method.name"] == s.name.split()[0] and s["rpc.system.name"] == "jsonrpc"
+            assert (s["gen_ai.operation.name"] == "execute_tool") == (s["gen_ai.tool.name"] is not None)
+            assert (s["jsonrpc.request.id"] is None) == s.name.startswith("notifications/")
+            if way == "events" and s["jsonrpc.request.id"]:
+                assert s["plumb.sse.events"] >= 1 and s["plumb.sse.time_to_first_event"] >= 0, describe([s])
+        slow = next(s for s in mine if s.name == "tools/call slow")
+        assert slow.duration_ns >= 103_000_000
+        assert all(s["mcp.protocol.version"] for s in mine if s.name == "initialize")
+    assert "secret" not in str([s.raw for s in spans])

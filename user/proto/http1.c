@@ -912,9 +912,11 @@ static bool http1_finish(void *state, enum proto_side side, struct message *ret_
 		return false;
 	ret_message->kind = side == PROTO_TO_SERVER ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
 	ret_message->flags = MESSAGE_END;
+	bool over = s->content && http_content_over(st->conn->content[side]);
 	if (s->content)
 		end_content(st, side, ret_message);
-	if (phase != PHASE_UNTIL_CLOSE && (phase != PHASE_BODY || s->length != UINT64_MAX)) {
+	over = over || phase == PHASE_UNTIL_CLOSE || (phase == PHASE_BODY && s->length == UINT64_MAX);
+	if (!over) {
 		ret_message->flags |= MESSAGE_ERROR;
 		memcpy(ret_message->error_type, incomplete, sizeof(incomplete));
 	}

@@ -190,6 +190,11 @@ void http_content_gap(struct http_content *c)
 
 bool http_content_done(const struct http_content *c) { return c->done; }
 
+bool http_content_over(const struct http_content *c)
+{
+	return c->reader == READER_EVENTS && !c->gap && !c->sse.has_data && (c->sse.over || (c->calls && c->json.calls));
+}
+
 enum http_app http_content_end(struct http_content *c, struct message *m)
 {
 	/* None where there are bytes: it was blanked in a recording, or is something else. */

@@ -24,6 +24,8 @@ size_t http_content_feed(struct http_content *c, struct slice in, uint64_t time_
 void http_content_gap(struct http_content *c);
 /* What comes is not wanted. */
 bool http_content_done(const struct http_content *c);
+/* Whether events have said themselves that they are over: clients do not wait for what HTTP says of it. */
+bool http_content_over(const struct http_content *c);
 /* The message is over. Attributes and errors go into m, as views into c. Returns what the request is; of a response what it was begun with. */
 enum http_app http_content_end(struct http_content *c, struct message *m);
 

@@ -4,6 +4,8 @@
 enum state { LINE, NAME, BLANK, DATA, REST }; /* start of a line; its name; behind the colon of data; its value; of no use */
 
 static const uint8_t field[] = { 'd', 'a', 't', 'a' };
+static const uint8_t mark[] = { '[', 'D', 'O', 'N', 'E', ']' };
+enum { NO_MARK = 0xff };
 
 static void give(const struct sse *s, struct slice data, bool last)
 {
@@ -22,6 +24,8 @@ static void end_line(struct sse *s)
 	if (s->state == LINE && s->has_data) {
 		s->events++;
 		s->has_data = false;
+		s->over = s->mark_len == sizeof(mark);
+		s->mark_len = 0;
 		give(s, SLICE_NONE, true);
 	} else if (s->state == DATA || s->state == BLANK || (s->state == NAME && s->name_len == sizeof(field))) {
 		s->has_data = true;
@@ -43,6 +47,14 @@ static void name_byte(struct sse *s, uint8_t c)
 	}
 }
 
+static void data_bytes(struct sse *s, struct slice data)
+{
+	bool like = s->mark_len <= sizeof(mark) && data.len <= sizeof(mark) - s->mark_len && memcmp(mark + s->mark_len, data.ptr, data.len) == 0;
+
+	s->mark_len = like ? (uint8_t)(s->mark_len + data.len) : NO_MARK;
+	give(s, data, false);
+}
+
 /* The end of the run of bytes from `at` on that cannot end a line. */
 static size_t run_end(struct slice in, size_t at)
 {
@@ -54,19 +66,19 @@ static size_t run_end(struct slice in, size_t at)
 
 size_t sse_feed(struct sse *s, struct slice in, bool pause)
 {
-	static const uint8_t mark[] = { 0xef, 0xbb, 0xbf };
+	static const uint8_t order[] = { 0xef, 0xbb, 0xbf };
 	size_t at = 0;
 
 	while (at < in.len) {
 		uint8_t c = in.ptr[at];
 		if (pause && at && ends_event(s, c))
 			return at;
-		if (s->bytes < sizeof(mark) && c == mark[s->bytes]) {
+		if (s->bytes < sizeof(order) && c == order[s->bytes]) {
 			s->bytes++;
 			at++;
 			continue;
 		}
-		s->bytes = sizeof(mark);
+		s->bytes = sizeof(order);
 		bool after_cr = s->cr;
 		s->cr = c == '\r';
 		if (c == '\r' || c == '\n') {
@@ -83,7 +95,7 @@ size_t sse_feed(struct sse *s, struct slice in, bool pause)
 		if (s->state == DATA || s->state == REST) {
 			size_t end = run_end(in, at);
 			if (s->state == DATA)
-				give(s, slice_make(in.ptr + at, end - at), false);
+				data_bytes(s, slice_make(in.ptr + at, end - at));
 			at = end;
 			continue;
 		}

@@ -15,7 +15,9 @@ struct sse {
 	uint64_t bytes;   /* at the start: for the byte order mark */
 	uint8_t name_len; /* of the field's name so far, as long as it may be "data" */
 	uint8_t state;
+	uint8_t mark_len; /* bytes of the data under way that are those of "[DONE]" */
 	bool has_data;    /* the event under way */
+	bool over;        /* the last event was the one that model APIs end with: its data is "[DONE]" */
 	bool cr;          /* the last byte was a carriage return */
 };
 

@@ -107,6 +107,10 @@ def start_app(folder):
     return start_python(folder, app="appd.py")
 
 
+def start_mcp(folder, way):
+    return start_python(folder, way, app="mcpd.py")
+
+
 def start_node(folder, *args, app="httpd.js"):
     port = free_port()
     return listening(Process(app.replace(".", "-"), [need("node", "nodejs"), APPS / app, port, *args], folder), port)
