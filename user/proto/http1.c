@@ -182,19 +182,34 @@ static enum known_header header_kind(struct slice name, unsigned *ret_index)
 	case 2: attr = is_attr(name, AT_B3, ret_index); break;
 	case 4: attr = is_attr(name, AT_HOST, ret_index); break;
 	case 7: return slice_ieq(name, SLICE_LIT("upgrade")) ? HEADER_UPGRADE : HEADER_OTHER;
-	case 10: attr = is_attr(name, last == 't' ? AT_AGENT : AT_TRACESTATE, ret_index); break;
-	case 11: attr = is_attr(name, last == 't' ? AT_TRACEPARENT : AT_B3_SPAN, ret_index); break;
+	case 10:
+		if (first == 's' || first == 'x')
+			return HEADER_APP; /* soapaction, x-amz-id-2 */
+		attr = is_attr(name, last == 't' ? AT_AGENT : AT_TRACESTATE, ret_index);
+		break;
+	case 11:
+		if (last == 's')
+			return HEADER_APP; /* grpc-status */
+		attr = is_attr(name, last == 't' ? AT_TRACEPARENT : AT_B3_SPAN, ret_index);
+		break;
 	case 12:
-		if (first == 'c')
-			return HEADER_APP; /* content-type */
+		if (first == 'c' || name.ptr[2] == 'a' || name.ptr[2] == 'A')
+			return HEADER_APP; /* content-type, x-amz-target */
 		attr = is_attr(name, ascii_lower(name.ptr[5]) == 't' ? AT_B3_TRACE : AT_B3_SAMPLED, ret_index);
 		break;
-	case 13: attr = is_attr(name, AT_UBER, ret_index); break;
+	case 13:
+		if (first == 'a')
+			return HEADER_APP; /* authorization */
+		attr = is_attr(name, AT_UBER, ret_index);
+		break;
 	case 14: return slice_ieq(name, SLICE_LIT("content-length")) ? HEADER_LENGTH : first == 'm' ? HEADER_APP : HEADER_OTHER; /* mcp-session-id */
 	case 15: attr = is_attr(name, AT_FORWARDED, ret_index); break;
-	case 16: return first == 'c' ? HEADER_APP : HEADER_OTHER; /* content-encoding */
+	case 16: return first == 'c' || first == 'x' ? HEADER_APP : HEADER_OTHER; /* content-encoding, x-amz-request-id */
 	case 20: return first == 'm' ? HEADER_APP : HEADER_OTHER; /* mcp-protocol-version */
-	case 17: return slice_ieq(name, SLICE_LIT("transfer-encoding")) ? HEADER_CODING : HEADER_OTHER;
+	case 17:
+		if (first == 'x')
+			return HEADER_APP; /* x-elastic-product */
+		return slice_ieq(name, SLICE_LIT("transfer-encoding")) ? HEADER_CODING : HEADER_OTHER;
 	}
 	return attr ? HEADER_ATTR : HEADER_OTHER;
 }
@@ -277,6 +292,15 @@ static size_t name_len(struct slice line)
 	return 0;
 }
 
+static void take_app_field(struct http1_side *s, struct slice name, struct slice value, struct message *m)
+{
+	struct http_app_attr attrs[HTTP_APP_ATTRS];
+	size_t n = http_app_field(&s->head, name, value, attrs);
+
+	for (size_t i = 0; i < n; i++)
+		message_add_str(m, (enum attr_id)attrs[i].id, attrs[i].value);
+}
+
 /* One header line, or the head of one longer than EARLY_BYTES. False if it is none. */
 static bool take_header(struct http1_side *s, enum proto_side side, struct slice line, bool whole, struct message *m)
 {
@@ -297,7 +321,7 @@ static bool take_header(struct http1_side *s, enum proto_side side, struct slice
 	if (kind == HEADER_OTHER)
 		return true;
 	if (kind == HEADER_APP) {
-		http_app_field(&s->head, name, http1_trim(slice_head(slice_from(line, colon + 1), VALUE_MAX)));
+		take_app_field(s, name, http1_trim(slice_head(slice_from(line, colon + 1), VALUE_MAX)), m);
 		return true;
 	}
 	if (kind == HEADER_ATTR) {
@@ -463,6 +487,7 @@ static void end_response_head(struct http1_state *st, struct http1_side *s, stru
 
 static void end_head(struct http1_state *st, enum proto_side side, struct parse_result *ret)
 {
+	http_app_head(&st->side[side].head, side == PROTO_TO_SERVER, &ret->message);
 	if (side == PROTO_TO_SERVER)
 		end_request_head(st, &st->side[side], ret);
 	else

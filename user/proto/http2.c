@@ -192,6 +192,18 @@ static void add_fields(const struct http2_block *b, struct message *m)
 		message_add_str(m, (enum attr_id)b->field[i].id, slice_make(b->text + b->field[i].at, b->field[i].len));
 }
 
+/* Of a response only what servers alone say. */
+static void add_response_fields(const struct http2_block *b, struct message *m)
+{
+	static const enum attr_id ids[] = { ATTR_AWS_REQUEST_ID, ATTR_AWS_EXTENDED_REQUEST_ID };
+
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		struct slice value = http2_block_value(b, ids[i]);
+		if (value.len)
+			message_add_str(m, ids[i], value);
+	}
+}
+
 static void add_request(const struct http2_block *b, struct http2_stream *s, struct message *m)
 {
 	/* CONNECT to a place has no path (RFC 9113, 8.5); where it has one, it is for another protocol (RFC 8441). */
@@ -289,6 +301,7 @@ static enum parse_status take_request(struct http2_conn *c, enum proto_side dir,
 	keyed(m, PROTO_TO_SERVER, id, MESSAGE_BEGIN);
 	begin_message(c, s, PROTO_TO_SERVER, dir);
 	add_request(b, s, m);
+	http_app_head(&b->head, true, m);
 	look_at_request(c, s, b, end);
 	if (end) {
 		add_no_body(b, ATTR_HTTP_REQUEST_BODY_SIZE, m);
@@ -336,6 +349,8 @@ static enum parse_status take_response(struct http2_conn *c, uint32_t id, bool e
 	if (b->flags & HTTP2_HAS_STATUS)
 		message_add_int(m, ATTR_HTTP_RESPONSE_STATUS_CODE, b->status);
 	add_grpc_status(w, m);
+	add_response_fields(b, m);
+	http_app_head(&b->head, false, m);
 	add_unknown(m, b);
 	if (end) {
 		add_no_body(b, ATTR_HTTP_RESPONSE_BODY_SIZE, m);

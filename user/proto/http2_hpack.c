@@ -49,6 +49,15 @@ static const struct known {
 	{ NAME("content-encoding"), 0, FIELD_APP, 0 },
 	{ NAME("mcp-session-id"), 0, FIELD_APP, 0 },
 	{ NAME("mcp-protocol-version"), 0, FIELD_APP, 0 },
+	{ NAME("x-amz-target"), 0, FIELD_APP, 0 },
+	{ NAME("x-amz-request-id"), 0, FIELD_APP, 0 },
+	{ NAME("x-amzn-requestid"), 0, FIELD_APP, 0 },
+	{ NAME("x-amzn-request-id"), 0, FIELD_APP, 0 },
+	{ NAME("x-amz-id-2"), 0, FIELD_APP, 0 },
+	{ NAME("x-amz-copy-source"), 0, FIELD_APP, 0 },
+	{ NAME("authorization"), 0, FIELD_APP, 0 },
+	{ NAME("x-elastic-product"), 0, FIELD_APP, 0 },
+	{ NAME("soapaction"), 0, FIELD_APP, 0 },
 	{ NAME("grpc-status"), 0, FIELD_GRPC_STATUS, 0 },
 	{ NAME("grpc-message"), ATTR_RAW_STATUS_MESSAGE, FIELD_GRPC_MESSAGE, 0 },
 	{ NAME("grpc-timeout"), 0, FIELD_GRPC_TIMEOUT, 0 },
@@ -195,6 +204,15 @@ static void keep_message(struct http2_block *b, struct proto_memory *memory, uin
 		b->field[before].len = (uint16_t)grpc_unescape(b->text + b->field[before].at, b->field[before].len);
 }
 
+static void keep_app(struct http2_block *b, struct proto_memory *memory, struct slice name, struct slice value)
+{
+	struct http_app_attr attrs[HTTP_APP_ATTRS];
+	size_t n = http_app_field(&b->head, name, slice_head(value, HTTP2_VALUE_MAX), attrs);
+
+	for (size_t i = 0; i < n; i++)
+		keep_text(b, memory, attrs[i].id, attrs[i].value);
+}
+
 static void take_text(struct http2_block *b, struct proto_memory *memory, const struct known *k, struct slice value)
 {
 	if (k->flag == HTTP2_HAS_METHOD && !(b->flags & HTTP2_HAS_METHOD)) {
@@ -225,9 +243,9 @@ static void take(struct http2_block *b, struct proto_memory *memory, const struc
 		break;
 	case FIELD_TYPE:
 		b->flags |= grpc_is_content_type(value) ? HTTP2_HAS_GRPC : 0;
-		http_app_field(&b->head, k->name, value);
+		keep_app(b, memory, k->name, value);
 		break;
-	case FIELD_APP: http_app_field(&b->head, k->name, value); break;
+	case FIELD_APP: keep_app(b, memory, k->name, value); break;
 	case FIELD_GRPC_STATUS:
 		if (value.len <= GRPC_STATUS_DIGITS && slice_u64(value, &n)) {
 			b->grpc_status = n;

@@ -33,11 +33,23 @@ enum http_coding { HTTP_CODING_NONE, HTTP_CODING_ZLIB, HTTP_CODING_OTHER };
 struct http_head {
 	uint8_t type, coding; /* enum http_type, enum http_coding */
 	uint8_t signs;
+	uint8_t grpc; /* 1 + grpc-status, of gRPC-Web; 0 = none */
 };
 
 /* The request line's part of it. */
 void http_app_target(struct http_head *h, struct slice method, struct slice target);
-/* A field, of which neither name nor value have blanks around them. */
-void http_app_field(struct http_head *h, struct slice name, struct slice value);
+enum { HTTP_APP_ATTRS = 2 };
+
+struct http_app_attr {
+	uint16_t id;
+	struct slice value;
+};
+
+/* grpc-status of a head or a body to attributes and error. code: 1 + the status. */
+void http_app_grpc(unsigned code, struct message *m);
+/* The head is over: what else it says. */
+void http_app_head(const struct http_head *h, bool request, struct message *m);
+/* A field, of which neither name nor value have blanks around them. Returns how many attributes it gives, as views into the value. */
+size_t http_app_field(struct http_head *h, struct slice name, struct slice value, struct http_app_attr ret_attrs[HTTP_APP_ATTRS]);
 
 #endif

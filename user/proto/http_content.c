@@ -3,6 +3,8 @@
 
 #include <zlib.h>
 
+#include "proto/grpc_web.h"
+#include "proto/http_form.h"
 #include "proto/http_json.h"
 #include "proto/sse.h"
 
@@ -10,10 +12,11 @@ enum {
 	REQUEST_MAX = 8192,       /* bytes that are read, behind the coding */
 	RESPONSE_MAX = 8192,
 	PACKED_EVENTS_MAX = 1 << 20, /* of events in a coding: few bytes become many */
+	GRPC_WEB_MAX = 1 << 24,      /* its trailers are what comes last */
 	PLAIN_BYTES = 2048,
 };
 
-enum reader { READER_JSON, READER_DOCUMENT, READER_EVENTS };
+enum reader { READER_JSON, READER_DOCUMENT, READER_EVENTS, READER_FORM, READER_GRPC_WEB };
 
 struct http_content {
 	struct proto_memory *memory; /* not owned */
@@ -23,20 +26,28 @@ struct http_content {
 	uint8_t reader;   /* enum reader */
 	bool packed, done, gap, any;
 	bool calls;       /* the events' data are answers */
-	struct sse sse;
+	union {
+		struct sse sse;
+		struct http_form form;
+		struct grpc_web web;
+	};
 	struct http_json json;
 };
 
+static bool is_grpc_web(const struct http_head *h) { return h->type == HTTP_TYPE_GRPC_WEB || h->type == HTTP_TYPE_GRPC_WEB_TEXT; }
+
 bool http_content_of_request(const struct http_head *h)
 {
-	return h->signs & HTTP_SIGN_POST && (h->type == HTTP_TYPE_JSON || h->type == HTTP_TYPE_GRAPHQL) && h->coding != HTTP_CODING_OTHER;
+	if (!(h->signs & HTTP_SIGN_POST) || h->coding == HTTP_CODING_OTHER)
+		return false;
+	return h->type == HTTP_TYPE_JSON || h->type == HTTP_TYPE_GRAPHQL || is_grpc_web(h) || (h->type == HTTP_TYPE_FORM && h->signs & HTTP_SIGN_AWS);
 }
 
 bool http_content_of_response(const struct http_head *h, enum http_app app)
 {
 	if (h->coding == HTTP_CODING_OTHER)
 		return false;
-	return h->type == HTTP_TYPE_EVENTS || (h->type == HTTP_TYPE_JSON && app != HTTP_APP_NONE && !(h->signs & HTTP_SIGN_ELASTIC));
+	return h->type == HTTP_TYPE_EVENTS || is_grpc_web(h) || (h->type == HTTP_TYPE_JSON && app != HTTP_APP_NONE && !(h->signs & HTTP_SIGN_ELASTIC));
 }
 
 static voidpf take(voidpf memory, uInt items, uInt size)
@@ -78,10 +89,31 @@ static bool begin(struct http_content **content, struct proto_memory *memory, co
 	return false;
 }
 
+static enum reader reader_of(const struct http_head *h)
+{
+	switch ((enum http_type)h->type) {
+	case HTTP_TYPE_EVENTS: return READER_EVENTS;
+	case HTTP_TYPE_GRAPHQL: return READER_DOCUMENT;
+	case HTTP_TYPE_FORM: return READER_FORM;
+	case HTTP_TYPE_GRPC_WEB:
+	case HTTP_TYPE_GRPC_WEB_TEXT: return READER_GRPC_WEB;
+	case HTTP_TYPE_JSON:
+	case HTTP_TYPE_OTHER:
+	case HTTP_TYPE_XML: break;
+	}
+	return READER_JSON;
+}
+
 bool http_content_begin_request(struct http_content **c, struct proto_memory *memory, const struct http_head *h)
 {
-	if (!begin(c, memory, h, h->type == HTTP_TYPE_GRAPHQL ? READER_DOCUMENT : READER_JSON, REQUEST_MAX))
+	enum reader reader = reader_of(h);
+
+	if (!begin(c, memory, h, reader, reader == READER_GRPC_WEB ? GRPC_WEB_MAX : REQUEST_MAX))
 		return false;
+	if (reader == READER_FORM)
+		(*c)->form = (struct http_form){ 0 };
+	if (reader == READER_GRPC_WEB)
+		(*c)->web = (struct grpc_web){ .text = h->type == HTTP_TYPE_GRPC_WEB_TEXT };
 	http_json_request(&(*c)->json, h);
 	return true;
 }
@@ -98,14 +130,17 @@ static void on_event_data(void *ctx, struct slice data, bool last)
 
 bool http_content_begin_response(struct http_content **c, struct proto_memory *memory, const struct http_head *h, enum http_app app)
 {
-	bool events = h->type == HTTP_TYPE_EVENTS;
-	uint64_t max = !events ? RESPONSE_MAX : h->coding ? PACKED_EVENTS_MAX : UINT64_MAX;
+	enum reader reader = reader_of(h);
+	uint64_t max = reader == READER_GRPC_WEB ? GRPC_WEB_MAX : reader != READER_EVENTS ? RESPONSE_MAX : h->coding ? PACKED_EVENTS_MAX : UINT64_MAX;
 
-	if (!begin(c, memory, h, events ? READER_EVENTS : READER_JSON, max))
+	if (!begin(c, memory, h, reader, max))
 		return false;
 	http_json_response(&(*c)->json, app);
 	(*c)->calls = app == HTTP_APP_JSONRPC || app == HTTP_APP_MCP;
-	(*c)->sse = (struct sse){ .data = (*c)->calls ? on_event_data : NULL, .ctx = *c };
+	if (reader == READER_GRPC_WEB)
+		(*c)->web = (struct grpc_web){ .text = h->type == HTTP_TYPE_GRPC_WEB_TEXT };
+	else
+		(*c)->sse = (struct sse){ .data = (*c)->calls ? on_event_data : NULL, .ctx = *c };
 	return true;
 }
 
@@ -131,6 +166,8 @@ static size_t feed_plain(struct http_content *c, struct slice in, uint64_t time_
 	case READER_DOCUMENT:
 		graphql_feed(&c->json.graphql, in);
 		break;
+	case READER_FORM: http_form_feed(&c->form, in); break;
+	case READER_GRPC_WEB: grpc_web_feed(&c->web, in); break;
 	case READER_EVENTS:
 		n = sse_feed(&c->sse, in, may_pause && !c->first_event_ns);
 		if (c->sse.events && !c->first_event_ns)
@@ -177,7 +214,7 @@ size_t http_content_feed(struct http_content *c, struct slice in, uint64_t time_
 		n = feed_plain(c, in, time_ns, true);
 	if (c->left == 0) {
 		c->done = true;
-		c->gap |= c->reader == READER_EVENTS;
+		c->gap = true;
 		n = in.len;
 	}
 	return n;
@@ -195,6 +232,22 @@ bool http_content_over(const struct http_content *c)
 	return c->reader == READER_EVENTS && !c->gap && !c->sse.has_data && (c->sse.over || (c->calls && c->json.calls));
 }
 
+static void end_form(struct http_content *c, struct message *m)
+{
+	if (c->form.action.len)
+		message_add_str(m, ATTR_RAW_AWS_ACTION, http_text_view(&c->form.action));
+	if (c->form.queue.len)
+		message_add_str(m, ATTR_RAW_AWS_QUEUE, http_text_view(&c->form.queue));
+}
+
+static void end_grpc_web(struct http_content *c, struct message *m)
+{
+	if (!c->gap && !c->web.odd)
+		message_add_int(m, c->json.response ? ATTR_RPC_RESPONSE_MESSAGES : ATTR_RPC_REQUEST_MESSAGES, c->web.messages);
+	if (c->json.response)
+		http_app_grpc(c->web.status, m);
+}
+
 enum http_app http_content_end(struct http_content *c, struct message *m)
 {
 	/* None where there are bytes: it was blanked in a recording, or is something else. */
@@ -202,5 +255,12 @@ enum http_app http_content_end(struct http_content *c, struct message *m)
 		message_add_int(m, ATTR_SSE_EVENTS, c->sse.events > INT64_MAX ? INT64_MAX : (int64_t)c->sse.events);
 	if (c->first_event_ns)
 		message_add_int(m, ATTR_RAW_FIRST_EVENT_NS, (int64_t)c->first_event_ns);
+	switch ((enum reader)c->reader) {
+	case READER_FORM: end_form(c, m); return HTTP_APP_NONE;
+	case READER_GRPC_WEB: end_grpc_web(c, m); return HTTP_APP_NONE;
+	case READER_JSON:
+	case READER_DOCUMENT:
+	case READER_EVENTS: break;
+	}
 	return http_json_end(&c->json, m);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The content of one HTTP message, looked into as it passes: what the head says makes the choice, and no more than a fixed number of bytes of it is
- * read, in any pieces. gzip and deflate (RFC 9110, 8.4.1) are undone within the memory of parsers; br and zstd are not read.
+ * read, in any pieces (of events all, as they are counted). gzip and deflate (RFC 9110, 8.4.1) are undone within the memory of parsers; br and zstd are not read.
  */
 #ifndef PLUMB_PROTO_HTTP_CONTENT_H
 #define PLUMB_PROTO_HTTP_CONTENT_H

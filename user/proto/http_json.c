@@ -10,42 +10,37 @@ static const struct json_wanted request_nodes[] = {
 };
 
 /* Nodes of a response. */
-enum { R_VERSION = 1, R_ERROR, R_CODE, R_RESULT, R_TOOL_ERROR, R_PROTOCOL, R_ERRORS, R_ERRORS_ITEM, R_EXTENSIONS, R_EXTENSION_CODE, R_TOOK, R_SHARDS, R_INDEX, R_CLUSTER,
-	R_MESSAGES, R_MESSAGE, RESPONSE_NODES };
+enum { R_VERSION = 1, R_ERROR, R_CODE, R_RESULT, R_TOOL_ERROR, R_PROTOCOL, R_ERRORS, R_ERRORS_ITEM, R_EXTENSIONS, R_EXTENSION_CODE, R_MESSAGES, R_MESSAGE,
+	R_SEARCH_FIRST, R_TOOK = R_SEARCH_FIRST, R_COUNT, R_SHARDS, R_INDEX, R_ID, R_ITEMS, R_CLUSTER, R_NODES, R_NODE_COUNT, R_STATUS, R_CAUSE, RESPONSE_NODES };
 
 static const struct json_wanted response_nodes[] = {
 	{ ROOT, "jsonrpc" }, { ROOT, "error" }, { R_ERROR, "code" }, { ROOT, "result" }, { R_RESULT, "isError" }, { R_RESULT, "protocolVersion" },
-	{ ROOT, "errors" }, { R_ERRORS, "*" }, { R_ERRORS_ITEM, "extensions" }, { R_EXTENSIONS, "code" }, { ROOT, "took" }, { ROOT, "_shards" }, { ROOT, "_index" },
-	{ ROOT, "cluster_name" }, { ROOT, "Messages" }, { R_MESSAGES, "*" },
+	{ ROOT, "errors" }, { R_ERRORS, "*" }, { R_ERRORS_ITEM, "extensions" }, { R_EXTENSIONS, "code" }, { ROOT, "Messages" }, { R_MESSAGES, "*" },
+	{ ROOT, "took" }, { ROOT, "count" }, { ROOT, "_shards" }, { ROOT, "_index" }, { ROOT, "_id" }, { ROOT, "items" }, { ROOT, "cluster_name" }, { ROOT, "_nodes" },
+	{ ROOT, "number_of_nodes" }, { ROOT, "status" }, { R_ERROR, "root_cause" },
 };
+
+/* What kind each of Elasticsearch's members is. */
+static const uint8_t search_kinds[] = { JSON_NUMBER, JSON_NUMBER, JSON_OBJECT, JSON_STRING, JSON_STRING, JSON_ARRAY, JSON_STRING, JSON_OBJECT, JSON_NUMBER, JSON_NUMBER, JSON_ARRAY };
+_Static_assert(sizeof(search_kinds) == RESPONSE_NODES - R_SEARCH_FIRST, "members of search");
 
 _Static_assert(sizeof(request_nodes) / sizeof(request_nodes[0]) == REQUEST_NODES - 1, "nodes of requests");
 _Static_assert(sizeof(response_nodes) / sizeof(response_nodes[0]) == RESPONSE_NODES - 1, "nodes of responses");
-
-static struct slice view(const struct http_text *t) { return slice_make(t->bytes, t->len); }
-
-static void add(struct http_text *t, struct slice s)
-{
-	s = slice_head(s, sizeof(t->bytes) - t->len);
-	if (s.len)
-		memcpy(t->bytes + t->len, s.ptr, s.len);
-	t->len = (uint8_t)(t->len + s.len);
-}
 
 /* The first value of a name counts. */
 static void add_first(struct http_json *j, struct http_text *t, struct slice s)
 {
 	if (j->calls == 0)
-		add(t, s);
+		http_text_add(t, s);
 }
 
 static void add_method(struct http_json *j, struct slice s, bool last)
 {
 	if (j->calls == 0) {
-		add(&j->method, s);
+		http_text_add(&j->method, s);
 		return;
 	}
-	struct slice first = view(&j->method), rest = slice_from(first, j->same);
+	struct slice first = http_text_view(&j->method), rest = slice_from(first, j->same);
 	struct slice here = slice_head(s, HTTP_TEXT_MAX - j->same);
 	j->mixed |= !slice_eq(here, slice_head(rest, here.len)) || (last && j->same + here.len != first.len);
 	j->same = (uint8_t)(j->same + here.len);
@@ -83,7 +78,7 @@ static void in_request(void *ctx, uint8_t node, enum json_kind kind, struct slic
 			add_first(j, &j->id, text);
 		break;
 	case NAME:
-		if (string)
+		if (string && j->app != HTTP_APP_AWS)
 			add_first(j, &j->target, text);
 		break;
 	case PROTOCOL:
@@ -98,11 +93,11 @@ static void in_request(void *ctx, uint8_t node, enum json_kind kind, struct slic
 		break;
 	case OPERATION:
 		if (string)
-			add(&j->operation, text);
+			http_text_add(&j->operation, text);
 		break;
 	case QUEUE:
-		if (string)
-			add(&j->target, text);
+		if (string && j->app == HTTP_APP_AWS)
+			http_text_add(&j->target, text);
 		break;
 	case ENTRY: j->elements += last; break;
 	default: break;
@@ -132,26 +127,25 @@ static void in_response(void *ctx, uint8_t node, enum json_kind kind, struct sli
 	case R_ERROR: j->has_error |= kind != JSON_NULL; break;
 	case R_CODE:
 		if (number && j->failed == 0)
-			add(&j->code, text);
+			http_text_add(&j->code, text);
 		break;
 	case R_RESULT: j->has_result = true; break;
 	case R_TOOL_ERROR: j->tool_error |= kind == JSON_TRUE; break;
 	case R_PROTOCOL:
 		if (string)
-			add(&j->protocol, text);
+			http_text_add(&j->protocol, text);
 		break;
 	case R_ERRORS_ITEM: j->has_errors = true; break;
 	case R_EXTENSION_CODE:
 		if (string && j->elements == 0)
-			add(&j->code, text);
+			http_text_add(&j->code, text);
 		j->elements += last && string;
 		break;
-	case R_TOOK: j->search |= number ? 1 : 0; break;
-	case R_SHARDS: j->search |= kind == JSON_OBJECT ? 2 : 0; break;
-	case R_INDEX: j->search |= string ? 4 : 0; break;
-	case R_CLUSTER: j->search |= string ? 8 : 0; break;
 	case R_MESSAGE: j->elements += last; break;
-	default: break;
+	default:
+		if (node >= R_SEARCH_FIRST && kind == search_kinds[node - R_SEARCH_FIRST])
+			j->search |= (uint16_t)(1u << (node - R_SEARCH_FIRST));
+		break;
 	}
 }
 
@@ -187,12 +181,12 @@ static void fail(struct message *m, struct slice error)
 
 static bool is_mcp(const struct http_json *j)
 {
-	return j->signs & HTTP_SIGN_MCP || (slice_eq(view(&j->method), SLICE_LIT("initialize")) && j->protocol.len);
+	return j->signs & HTTP_SIGN_MCP || (slice_eq(http_text_view(&j->method), SLICE_LIT("initialize")) && j->protocol.len);
 }
 
 static void add_mcp(const struct http_json *j, struct message *m)
 {
-	struct slice method = view(&j->method), target = view(&j->target);
+	struct slice method = http_text_view(&j->method), target = http_text_view(&j->target);
 	bool tool = slice_eq(method, SLICE_LIT("tools/call"));
 
 	message_add_str(m, ATTR_MCP_METHOD_NAME, method);
@@ -201,7 +195,7 @@ static void add_mcp(const struct http_json *j, struct message *m)
 	if (target.len && (tool || slice_eq(method, SLICE_LIT("prompts/get"))))
 		message_add_str(m, tool ? ATTR_GEN_AI_TOOL_NAME : ATTR_GEN_AI_PROMPT_NAME, target);
 	if (j->protocol.len)
-		message_add_str(m, ATTR_MCP_PROTOCOL_VERSION, view(&j->protocol));
+		message_add_str(m, ATTR_MCP_PROTOCOL_VERSION, http_text_view(&j->protocol));
 }
 
 static enum http_app end_rpc_request(struct http_json *j, struct message *m)
@@ -210,12 +204,12 @@ static enum http_app end_rpc_request(struct http_json *j, struct message *m)
 
 	message_add_str(m, ATTR_RPC_SYSTEM_NAME, SLICE_LIT("jsonrpc"));
 	if (!j->mixed)
-		message_add_str(m, ATTR_RPC_METHOD, view(&j->method));
-	message_add_str(m, ATTR_JSONRPC_PROTOCOL_VERSION, view(&j->version));
+		message_add_str(m, ATTR_RPC_METHOD, http_text_view(&j->method));
+	message_add_str(m, ATTR_JSONRPC_PROTOCOL_VERSION, http_text_view(&j->version));
 	if (j->read.batch)
 		message_add_int(m, ATTR_RPC_BATCH_SIZE, j->calls);
 	else if (j->id.len)
-		message_add_str(m, ATTR_JSONRPC_REQUEST_ID, view(&j->id));
+		message_add_str(m, ATTR_JSONRPC_REQUEST_ID, http_text_view(&j->id));
 	if (mcp && !j->read.batch)
 		add_mcp(j, m);
 	return mcp ? HTTP_APP_MCP : HTTP_APP_JSONRPC;
@@ -226,11 +220,11 @@ static void end_rpc_response(const struct http_json *j, struct message *m)
 	if (j->read.batch && j->failed)
 		message_add_int(m, ATTR_RPC_BATCH_ERRORS, j->failed);
 	if (j->app == HTTP_APP_MCP && j->protocol.len)
-		message_add_str(m, ATTR_MCP_PROTOCOL_VERSION, view(&j->protocol));
+		message_add_str(m, ATTR_MCP_PROTOCOL_VERSION, http_text_view(&j->protocol));
 	if (j->failed) {
 		if (j->code.len)
-			message_add_str(m, ATTR_RPC_RESPONSE_STATUS_CODE, view(&j->code));
-		fail(m, j->code.len ? view(&j->code) : SLICE_LIT("_OTHER"));
+			message_add_str(m, ATTR_RPC_RESPONSE_STATUS_CODE, http_text_view(&j->code));
+		fail(m, j->code.len ? http_text_view(&j->code) : SLICE_LIT("_OTHER"));
 	} else if (j->app == HTTP_APP_MCP && j->tool_error) {
 		fail(m, SLICE_LIT("tool_error"));
 	}
@@ -250,7 +244,7 @@ static bool is_graphql(const struct http_json *j)
 
 static enum http_app end_graphql_request(const struct http_json *j, struct message *m)
 {
-	struct slice name = view(&j->operation);
+	struct slice name = http_text_view(&j->operation);
 	struct slice type = graphql_type_name(graphql_type_of(&j->graphql, name));
 
 	if (!name.len && j->graphql.operations)
@@ -278,18 +272,37 @@ static bool is_code(struct slice s)
 static void end_graphql_response(const struct http_json *j, struct message *m)
 {
 	if (j->has_errors)
-		fail(m, is_code(view(&j->code)) ? view(&j->code) : SLICE_LIT("graphql_error"));
+		fail(m, is_code(http_text_view(&j->code)) ? http_text_view(&j->code) : SLICE_LIT("graphql_error"));
+}
+
+/* AWS's JSON. */
+
+static void end_aws_request(const struct http_json *j, struct message *m)
+{
+	if (j->target.len)
+		message_add_str(m, ATTR_RAW_AWS_QUEUE, http_text_view(&j->target));
+	if (j->elements)
+		message_add_int(m, ATTR_MESSAGING_BATCH_MESSAGE_COUNT, j->elements);
+}
+
+/* One member may stand in anybody's JSON. */
+static void end_search_response(const struct http_json *j, struct message *m)
+{
+	if (j->search & (j->search - 1u))
+		message_add_str(m, ATTR_DB_SYSTEM_NAME, SLICE_LIT("elasticsearch"));
 }
 
 enum http_app http_json_end(struct http_json *j, struct message *m)
 {
 	if (!j->response) {
+		if (j->app == HTTP_APP_AWS) {
+			end_aws_request(j, m);
+			return HTTP_APP_AWS;
+		}
 		if (j->calls == 0)
 			end_call(j); /* cut */
 		if (j->calls)
 			return end_rpc_request(j, m);
-		if (j->app == HTTP_APP_AWS)
-			return HTTP_APP_AWS;
 		return is_graphql(j) ? end_graphql_request(j, m) : HTTP_APP_NONE;
 	}
 	end_answer(j);
@@ -297,8 +310,11 @@ enum http_app http_json_end(struct http_json *j, struct message *m)
 	case HTTP_APP_JSONRPC:
 	case HTTP_APP_MCP: end_rpc_response(j, m); break;
 	case HTTP_APP_GRAPHQL: end_graphql_response(j, m); break;
-	case HTTP_APP_SEARCH:
+	case HTTP_APP_SEARCH: end_search_response(j, m); break;
 	case HTTP_APP_AWS:
+		if (j->elements)
+			message_add_int(m, ATTR_MESSAGING_BATCH_MESSAGE_COUNT, j->elements);
+		break;
 	case HTTP_APP_NONE:
 	case HTTP_APP_COUNT: break;
 	}

@@ -10,14 +10,7 @@
 #include "lib/json_read.h"
 #include "proto/graphql.h"
 #include "proto/http_app.h"
-
-enum { HTTP_TEXT_MAX = 127 };
-
-/* A name, cut. */
-struct http_text {
-	uint8_t len;
-	uint8_t bytes[HTTP_TEXT_MAX];
-};
+#include "proto/http_text.h"
 
 struct http_json {
 	struct json_read read;
@@ -29,7 +22,7 @@ struct http_json {
 	bool mixed;       /* the calls of a batch have different methods */
 	bool has_errors;  /* GraphQL's */
 	bool tool_error;
-	uint8_t search;   /* members that such a response has */
+	uint16_t search;  /* members that such a response has, one bit each */
 	uint32_t calls, failed, elements;
 	uint8_t same;     /* bytes of the method that are those of the first call */
 	struct http_text version, method, id, target, protocol, code, operation;
