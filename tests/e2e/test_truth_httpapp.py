@@ -99,3 +99,74 @@ def test_mcp(start, plumb, way):
         assert slow.duration_ns >= 103_000_000
         assert all(s["mcp.protocol.version"] for s in mine if s.name == "initialize")
     assert "secret" not in str([s.raw for s in spans])
+
+
+# Of AWS's APIs: name, error, bucket or queue: how often.
+AWS_PYTHON = {
+    ("S3.CreateBucket", None, "photos"): 1, ("S3.PutObject", None, "photos"): 11, ("S3.GetObject", None, "photos"): 7, ("S3.GetObject", "404", "photos"): 3,
+    ("S3.HeadObject", None, "photos"): 1, ("S3.CopyObject", None, "photos"): 1, ("S3.ListObjectsV2", None, "photos"): 1, ("S3.ListBuckets", None, None): 1,
+    ("S3.PutObjectTagging", None, "photos"): 1, ("S3.CreateMultipartUpload", None, "photos"): 1, ("S3.UploadPart", None, "photos"): 2,
+    ("S3.CompleteMultipartUpload", None, "photos"): 1, ("S3.DeleteObjects", None, "photos"): 1, ("S3.DeleteObject", None, "photos"): 1,
+    ("SQS.CreateQueue", None, None): 1, ("SQS.SendMessage", None, "orders"): 13, ("SQS.SendMessageBatch", None, "orders"): 1, ("SQS.ReceiveMessage", None, "orders"): 1,
+    ("SQS.DeleteMessage", None, "orders"): 3, ("SQS.SendMessage", "400", "orders-none"): 1,
+}
+AWS_GO = {
+    ("S3.CreateBucket", None, "photos"): 1, ("S3.PutObject", None, "photos"): 17, ("S3.GetObject", None, "photos"): 13, ("S3.GetObject", "404", "photos"): 1,
+    ("S3.ListObjectsV2", None, "photos"): 1, ("S3.DeleteObject", None, "photos"): 1, ("SQS.CreateQueue", None, None): 1, ("SQS.SendMessage", None, "letters"): 11,
+    ("SQS.ReceiveMessage", None, "letters"): 1, ("SQS.DeleteMessage", None, "letters"): 2, ("SQS.SendMessageBatch", None, "letters"): 1,
+}
+
+
+@pytest.mark.parametrize("make, app, region, truth", [(python_driver, "aws_driver.py", "eu-west-1", AWS_PYTHON), (go_driver, "awsdriver", "us-east-1", AWS_GO)], ids=["python", "go"])
+def test_aws(start, plumb, make, app, region, truth):
+    server = start(servers.start_moto)
+    driver = make(start.folder(), app, server.port)
+    p = plumb(pids=[server.pid, driver.pid])
+    driver.go()
+    p.wait_spans(2 * sum(truth.values()))
+    spans = p.finish()
+    for kind in (SERVER, CLIENT):
+        mine = [s for s in spans if s.kind == kind]
+        want = Counter()
+        for (name, error, what), n in truth.items():
+            want[name, error if kind == CLIENT else None, what] += n
+        got = Counter((s.name, s["error.type"], s["aws.s3.bucket"] or s["messaging.destination.name"]) for s in mine)
+        assert got == want, f"missing: {sample(want - got)}\ntoo much: {sample(got - want)}"
+        for s in mine:
+            assert (s["rpc.system.name"], s["rpc.service"] + "." + s["rpc.method"], s["cloud.region"]) == ("aws-api", s.name, region)
+            assert s["aws.request_id"], describe([s])
+        keys = {s["aws.s3.key"] for s in mine if s.name == "S3.PutObject"}
+        assert len(keys) == sum(n for (name, _, _), n in truth.items() if name == "S3.PutObject")
+        assert {s["aws.s3.part_number"] for s in mine if s.name == "S3.UploadPart"} in ({1, 2}, set())
+        batch = next(s for s in mine if s.name == "SQS.SendMessageBatch")
+        assert (batch["messaging.system"], batch["messaging.operation.type"]) == ("aws_sqs", "send") and batch["messaging.batch.message_count"] in (5, None)
+    assert "secret" not in str([s.raw for s in spans]).lower()
+
+
+SEARCH_PYTHON = {
+    ("info", None, None): 1, ("indices.create", None, "shop"): 1, ("indices.exists", None, "shop"): 1, ("index", None, "shop"): 13, ("bulk", None, None): 1,
+    ("search", None, "shop"): 12, ("get", None, "shop"): 5, ("count", None, "shop"): 1, ("search", "404", "none"): 3, ("delete", None, "shop"): 1,
+    ("cluster.health", None, None): 1, ("indices.delete", None, "shop"): 1,
+}
+SEARCH_GO = {("info", None, None): 1, ("index", None, "shop"): 23, ("search", None, "shop"): 23, ("bulk", None, None): 1, ("search", "404", "none"): 5}
+
+
+@pytest.mark.parametrize("make, app, truth", [(python_driver, "search_driver.py", SEARCH_PYTHON), (go_driver, "searchdriver", SEARCH_GO)], ids=["python", "go"])
+def test_elasticsearch(start, plumb, make, app, truth):
+    server = start(servers.start_search)
+    driver = make(start.folder(), app, server.port)
+    p = plumb(pids=[server.pid, driver.pid])
+    driver.go()
+    p.wait_spans(2 * sum(truth.values()))
+    spans = p.finish()
+    for kind in (SERVER, CLIENT):
+        mine = [s for s in spans if s.kind == kind]
+        want = Counter()
+        for (name, error, index), n in truth.items():
+            want[name, error if kind == CLIENT else None, index] += n
+        got = Counter((s.name, s["error.type"], s["db.collection.name"]) for s in mine)
+        assert got == want, f"missing: {sample(want - got)}\ntoo much: {sample(got - want)}"
+        for s in mine:
+            assert (s["db.system.name"], s["db.operation.name"]) == ("elasticsearch", s.name) and s["http.request.method"]
+            assert s["db.response.status_code"] == ("404" if s["db.collection.name"] == "none" else None)
+    assert "secret" not in str([s.raw for s in spans])
