@@ -3,6 +3,8 @@
 
 #include "proto/grpc.h"
 
+enum { METHOD_MAX = 128, SCOPE_MAX = 64 };
+
 /* Whether `word`, in lower case, stands somewhere in s, in whatever case. */
 static bool contains(struct slice s, struct slice word)
 {
@@ -104,7 +106,7 @@ static size_t authorization(struct http_head *h, struct slice value, struct http
 
 	if (slice_starts(value, SLICE_LIT("AWS "))) {
 		h->signs |= HTTP_SIGN_AWS;
-		ret[0] = (struct http_app_attr){ ATTR_RAW_AWS_SERVICE, SLICE_LIT("s3") };
+		ret[0] = (struct http_app_attr){ ATTR_RPC_SERVICE, SLICE_LIT("s3") };
 		return 1;
 	}
 	if (!slice_starts(value, SLICE_LIT("AWS4-")))
@@ -120,8 +122,8 @@ static size_t authorization(struct http_head *h, struct slice value, struct http
 	if (!service.len || !slice_starts(scope, SLICE_LIT("aws4_request")))
 		return 0;
 	h->signs |= HTTP_SIGN_AWS;
-	ret[0] = (struct http_app_attr){ ATTR_RAW_AWS_SERVICE, slice_head(service, 64) };
-	ret[1] = (struct http_app_attr){ ATTR_CLOUD_REGION, slice_head(region, 64) };
+	ret[0] = (struct http_app_attr){ ATTR_RPC_SERVICE, slice_head(service, SCOPE_MAX) };
+	ret[1] = (struct http_app_attr){ ATTR_CLOUD_REGION, slice_head(region, SCOPE_MAX) };
 	return 2;
 }
 
@@ -129,6 +131,23 @@ static size_t one(struct http_app_attr ret[HTTP_APP_ATTRS], enum attr_id id, str
 {
 	ret[0] = (struct http_app_attr){ (uint16_t)id, value };
 	return 1;
+}
+
+/* The name of what is called: of "http://example.com/Stock#GetPrice" what stands behind the last mark. */
+static size_t soap_method(struct slice action, struct http_app_attr ret[HTTP_APP_ATTRS])
+{
+	while (action.len && strchr("\"/ ", action.ptr[action.len - 1]))
+		action.len--;
+	for (size_t i = action.len; i > 0; i--)
+		if (strchr("/#:\"?", action.ptr[i - 1])) {
+			action = slice_from(action, i);
+			break;
+		}
+	if (!action.len)
+		return 0;
+	ret[0] = (struct http_app_attr){ ATTR_RPC_SYSTEM_NAME, SLICE_LIT("soap") };
+	ret[1] = (struct http_app_attr){ ATTR_RPC_METHOD, slice_head(action, METHOD_MAX) };
+	return 2;
 }
 
 /* SOAP 1.2 (RFC 3902): the action is a parameter of the type. */
@@ -141,7 +160,7 @@ static size_t soap_action(struct slice type, struct http_app_attr ret[HTTP_APP_A
 	for (size_t at = 20; at < type.len; at++)
 		if (slice_ieq(slice_head(slice_from(type, at), word.len), word)) {
 			type = slice_from(type, at + word.len);
-			return one(ret, ATTR_RAW_SOAP_ACTION, slice_head(type, slice_find(type, ';', 0)));
+			return soap_method(slice_head(type, slice_find(type, ';', 0)), ret);
 		}
 	return 0;
 }
@@ -166,7 +185,6 @@ size_t http_app_field(struct http_head *h, struct slice name, struct slice value
 		{ { (const uint8_t *)"x-amz-target", 12 }, ATTR_RAW_AWS_TARGET }, { { (const uint8_t *)"x-amz-request-id", 16 }, ATTR_AWS_REQUEST_ID },
 		{ { (const uint8_t *)"x-amzn-requestid", 16 }, ATTR_AWS_REQUEST_ID }, { { (const uint8_t *)"x-amzn-request-id", 17 }, ATTR_AWS_REQUEST_ID },
 		{ { (const uint8_t *)"x-amz-id-2", 10 }, ATTR_AWS_EXTENDED_REQUEST_ID }, { { (const uint8_t *)"x-amz-copy-source", 17 }, ATTR_AWS_S3_COPY_SOURCE },
-		{ { (const uint8_t *)"soapaction", 10 }, ATTR_RAW_SOAP_ACTION },
 	};
 
 	if (slice_ieq(name, SLICE_LIT("content-type"))) {
@@ -178,6 +196,8 @@ size_t http_app_field(struct http_head *h, struct slice name, struct slice value
 			h->signs |= plain[i].id == ATTR_RAW_AWS_TARGET ? HTTP_SIGN_TARGET : 0;
 			return one(ret, plain[i].id, value);
 		}
+	if (slice_ieq(name, SLICE_LIT("soapaction")))
+		return soap_method(value, ret);
 	if (slice_ieq(name, SLICE_LIT("authorization")))
 		return authorization(h, value, ret);
 	if (slice_ieq(name, SLICE_LIT("content-encoding")))

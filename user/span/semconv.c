@@ -645,22 +645,9 @@ static void semconv_jsonrpc(struct semconv *s)
 
 static void semconv_soap(struct semconv *s)
 {
-	struct slice action = in_str(s, ATTR_RAW_SOAP_ACTION), method = action;
-
-	/* "http://example.com/Stock#GetPrice": what stands behind the last mark. */
-	while (method.len && (method.ptr[method.len - 1] == '"' || method.ptr[method.len - 1] == '/'))
-		method.len--;
-	for (size_t i = method.len; i > 0; i--)
-		if (strchr("/#:\"", method.ptr[i - 1])) {
-			method = slice_from(method, i);
-			break;
-		}
-	method = slice_head(method, NAME_MAX);
 	semconv_http(s);
-	put_str(s, ATTR_RPC_SYSTEM_NAME, SLICE_LIT("soap"));
-	put_str(s, ATTR_RPC_METHOD, method);
-	if (method.len)
-		s->span->name = method;
+	PASS(s, ATTR_RPC_SYSTEM_NAME, ATTR_RPC_METHOD);
+	s->span->name = in_str(s, ATTR_RPC_METHOD);
 }
 
 /* --- AWS: https://opentelemetry.io/docs/specs/semconv/cloud-providers/aws-sdk/, …/object-stores/s3/, …/messaging/sqs/; and what HTTP has --- */
@@ -746,7 +733,7 @@ static void semconv_search(struct semconv *s)
 /* What is spoken inside HTTP, where that says more than HTTP does; the span's family follows. False: nothing that is known. */
 static bool semconv_inside_http(struct semconv *s)
 {
-	struct slice service = in_str(s, ATTR_RAW_AWS_SERVICE), region = in_str(s, ATTR_CLOUD_REGION), target = in_str(s, ATTR_RAW_TARGET);
+	struct slice service = in_str(s, ATTR_RPC_SERVICE), region = in_str(s, ATTR_CLOUD_REGION), target = in_str(s, ATTR_RAW_TARGET);
 	size_t query = slice_find(target, '?', 0);
 
 	if (!service.len && query != SIZE_MAX)
@@ -759,10 +746,10 @@ static bool semconv_inside_http(struct semconv *s)
 		semconv_aws(s, service, region);
 	} else if (slice_eq(in_str(s, ATTR_RPC_SYSTEM_NAME), SLICE_LIT("jsonrpc"))) {
 		semconv_jsonrpc(s);
+	} else if (slice_eq(in_str(s, ATTR_RPC_SYSTEM_NAME), SLICE_LIT("soap"))) {
+		semconv_soap(s);
 	} else if (s->in[ATTR_RPC_SYSTEM_NAME]) {
 		semconv_rpc(s);
-	} else if (in_str(s, ATTR_RAW_SOAP_ACTION).len > 2) { /* "" says nothing */
-		semconv_soap(s);
 	} else {
 		s->span->family = PROTO_FAMILY_HTTP;
 		return false;
