@@ -295,7 +295,7 @@ static size_t name_len(struct slice line)
 static void take_app_field(struct http1_side *s, struct slice name, struct slice value, struct message *m)
 {
 	struct http_app_attr attrs[HTTP_APP_ATTRS];
-	size_t n = http_app_field(&s->head, name, value, attrs);
+	size_t n = http_app_field(&s->head, http_app_name(name), value, attrs);
 
 	for (size_t i = 0; i < n; i++)
 		message_add_str(m, (enum attr_id)attrs[i].id, attrs[i].value);
@@ -386,6 +386,8 @@ static bool look_into(struct http1_state *st, enum proto_side side, uint64_t len
 	bool request = side == PROTO_TO_SERVER;
 
 	s->content = false;
+	if (s->head.type == HTTP_TYPE_OTHER) /* nothing of it is of interest: most of what there is */
+		return false;
 	if (!(request ? http_content_of_request(&s->head) : http_content_of_response(&s->head, app_of(s))) || !st->conn->memory)
 		return false;
 	s->content = request ? http_content_begin_request(c, st->conn->memory, &s->head) : http_content_begin_response(c, st->conn->memory, &s->head, app_of(s));
@@ -428,7 +430,8 @@ static void end_request_head(struct http1_state *st, struct http1_side *s, struc
 	if (body && s->length && look_into(st, PROTO_TO_SERVER, s->length))
 		return;
 	m->flags |= MESSAGE_END;
-	end_content(st, PROTO_TO_SERVER, m);
+	if (s->head.signs & HTTP_SIGN_SEARCH)
+		tell_kind(st, HTTP_APP_SEARCH);
 	if (!body || s->length == 0)
 		return;
 	m->flags |= MESSAGE_END_AFTER_SKIP;
@@ -487,7 +490,10 @@ static void end_response_head(struct http1_state *st, struct http1_side *s, stru
 
 static void end_head(struct http1_state *st, enum proto_side side, struct parse_result *ret)
 {
-	http_app_head(&st->side[side].head, side == PROTO_TO_SERVER, &ret->message);
+	const struct http_head *h = &st->side[side].head;
+
+	if (h->type || h->signs || h->grpc)
+		http_app_head(h, side == PROTO_TO_SERVER, &ret->message);
 	if (side == PROTO_TO_SERVER)
 		end_request_head(st, &st->side[side], ret);
 	else

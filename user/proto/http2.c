@@ -82,7 +82,8 @@ static void fail(struct message *m, struct slice error)
 {
 	error = slice_head(error, MESSAGE_ERROR_TYPE_LEN - 1);
 	m->flags |= MESSAGE_ERROR;
-	memcpy(m->error_type, error.ptr, error.len);
+	if (error.len)
+		memcpy(m->error_type, error.ptr, error.len);
 	m->error_type[error.len] = 0;
 }
 
@@ -263,12 +264,13 @@ static void begin_content(struct http2_conn *c, struct http2_stream *s, enum pro
 		http_content_begin_response(&s->content[what], c->memory, h, (enum http_app)s->app);
 }
 
-static void look_at_request(struct http2_conn *c, struct http2_stream *s, struct http2_block *b, bool end)
+static void look_at_request(struct http2_conn *c, struct http2_stream *s, struct http2_block *b, bool end, struct message *m)
 {
+	http_app_head(&b->head, true, m);
 	http_app_target(&b->head, http2_block_value(b, ATTR_HTTP_REQUEST_METHOD), http2_block_value(b, ATTR_RAW_TARGET));
 	if (b->head.signs & HTTP_SIGN_SEARCH)
 		s->app = HTTP_APP_SEARCH;
-	if (!end && !(b->flags & HTTP2_HAS_GRPC))
+	if (!end)
 		begin_content(c, s, PROTO_TO_SERVER, &b->head);
 }
 
@@ -301,8 +303,8 @@ static enum parse_status take_request(struct http2_conn *c, enum proto_side dir,
 	keyed(m, PROTO_TO_SERVER, id, MESSAGE_BEGIN);
 	begin_message(c, s, PROTO_TO_SERVER, dir);
 	add_request(b, s, m);
-	http_app_head(&b->head, true, m);
-	look_at_request(c, s, b, end);
+	if (!(b->flags & HTTP2_HAS_GRPC))
+		look_at_request(c, s, b, end, m);
 	if (end) {
 		add_no_body(b, ATTR_HTTP_REQUEST_BODY_SIZE, m);
 		end_message(c, s, PROTO_TO_SERVER, dir, m);

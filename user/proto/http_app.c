@@ -16,41 +16,52 @@ static bool contains(struct slice s, struct slice word)
 
 void http_app_target(struct http_head *h, struct slice method, struct slice target)
 {
-	struct slice path = slice_head(target, slice_find(target, '?', 0));
+	bool post = method.len == 4 && memcmp(method.ptr, "POST", 4) == 0;
+	size_t at = slice_find(target, '_', 0);
 
-	for (size_t at = slice_find(path, '_', 0); at != SIZE_MAX && !(h->signs & HTTP_SIGN_SEARCH); at = slice_find(path, '_', at + 1))
+	if (!post && at == SIZE_MAX)
+		return;
+	struct slice path = slice_head(target, slice_find(target, '?', 0));
+	for (; at < path.len && !(h->signs & HTTP_SIGN_SEARCH); at = slice_find(path, '_', at + 1))
 		if (at && path.ptr[at - 1] == '/')
 			h->signs |= HTTP_SIGN_SEARCH;
-	if (!slice_eq(method, SLICE_LIT("POST")))
+	if (!post)
 		return;
 	h->signs |= HTTP_SIGN_POST;
 	if (contains(path, SLICE_LIT("graphql")))
 		h->signs |= HTTP_SIGN_GRAPHQL;
 }
 
-/* RFC 9110, 8.3: the type without its parameters. */
+/* RFC 9110, 8.3: the type without its parameters. Most of what is served leaves here at its first bytes. */
 static uint8_t content_type(struct slice value)
 {
+	static const struct slice application = { (const uint8_t *)"application/", 12 };
+	uint8_t first = value.len > application.len ? ascii_lower(value.ptr[0]) : 0;
 	size_t end = 0;
 
+	if ((first != 't' || ascii_lower(value.ptr[5]) != 'e') && first != 'a')
+		return HTTP_TYPE_OTHER;
 	while (end < value.len && value.ptr[end] != ';' && value.ptr[end] != ' ' && value.ptr[end] != ',')
 		end++;
 	value = slice_head(value, end);
-	if (slice_ieq(value, SLICE_LIT("text/event-stream")))
-		return HTTP_TYPE_EVENTS;
-	if (slice_ieq(value, SLICE_LIT("application/json")))
-		return HTTP_TYPE_JSON;
-	if (!slice_ieq(slice_head(value, 12), SLICE_LIT("application/")))
+	if (first == 't')
+		return slice_ieq(value, SLICE_LIT("text/event-stream")) ? HTTP_TYPE_EVENTS : HTTP_TYPE_OTHER;
+	if (!slice_ieq(slice_head(value, application.len), application))
 		return HTTP_TYPE_OTHER;
-	value = slice_from(value, 12);
+	value = slice_from(value, application.len);
+	if (slice_ieq(value, SLICE_LIT("json")))
+		return HTTP_TYPE_JSON;
+	if (slice_ieq(slice_head(value, 4), SLICE_LIT("grpc"))) {
+		if (slice_ieq(slice_head(value, 13), SLICE_LIT("grpc-web-text")))
+			return HTTP_TYPE_GRPC_WEB_TEXT;
+		return slice_ieq(slice_head(value, 8), SLICE_LIT("grpc-web")) ? HTTP_TYPE_GRPC_WEB : HTTP_TYPE_OTHER;
+	}
+	if (slice_ieq(value, SLICE_LIT("soap+xml")))
+		return HTTP_TYPE_XML;
 	if (slice_ieq(value, SLICE_LIT("graphql")))
 		return HTTP_TYPE_GRAPHQL;
 	if (slice_ieq(value, SLICE_LIT("x-www-form-urlencoded")))
 		return HTTP_TYPE_FORM;
-	if (slice_ieq(slice_head(value, 13), SLICE_LIT("grpc-web-text")))
-		return HTTP_TYPE_GRPC_WEB_TEXT;
-	if (slice_ieq(slice_head(value, 8), SLICE_LIT("grpc-web")))
-		return HTTP_TYPE_GRPC_WEB;
 	/* One text and not several: …+json, json-rpc, x-amz-json-1.0. */
 	return contains(value, SLICE_LIT("json")) && !contains(value, SLICE_LIT("ndjson")) && !contains(value, SLICE_LIT("stream")) ? HTTP_TYPE_JSON : HTTP_TYPE_OTHER;
 }
@@ -155,9 +166,7 @@ static size_t soap_action(struct slice type, struct http_app_attr ret[HTTP_APP_A
 {
 	static const struct slice word = { (const uint8_t *)"action=", 7 };
 
-	if (!slice_ieq(slice_head(type, 20), SLICE_LIT("application/soap+xml")))
-		return 0;
-	for (size_t at = 20; at < type.len; at++)
+	for (size_t at = 0; at < type.len; at++)
 		if (slice_ieq(slice_head(slice_from(type, at), word.len), word)) {
 			type = slice_from(type, at + word.len);
 			return soap_method(slice_head(type, slice_find(type, ';', 0)), ret);
@@ -179,34 +188,46 @@ static void grpc_status(struct http_head *h, struct slice value)
 		h->grpc = (uint8_t)(code + 1);
 }
 
-size_t http_app_field(struct http_head *h, struct slice name, struct slice value, struct http_app_attr ret[HTTP_APP_ATTRS])
+enum http_field http_app_name(struct slice name)
 {
-	static const struct { struct slice name; enum attr_id id; } plain[] = {
-		{ { (const uint8_t *)"x-amz-target", 12 }, ATTR_RAW_AWS_TARGET }, { { (const uint8_t *)"x-amz-request-id", 16 }, ATTR_AWS_REQUEST_ID },
-		{ { (const uint8_t *)"x-amzn-requestid", 16 }, ATTR_AWS_REQUEST_ID }, { { (const uint8_t *)"x-amzn-request-id", 17 }, ATTR_AWS_REQUEST_ID },
-		{ { (const uint8_t *)"x-amz-id-2", 10 }, ATTR_AWS_EXTENDED_REQUEST_ID }, { { (const uint8_t *)"x-amz-copy-source", 17 }, ATTR_AWS_S3_COPY_SOURCE },
+	static const struct { struct slice name; uint8_t field; } names[] = {
+		{ { (const uint8_t *)"content-type", 12 }, HTTP_FIELD_TYPE }, { { (const uint8_t *)"content-encoding", 16 }, HTTP_FIELD_CODING },
+		{ { (const uint8_t *)"authorization", 13 }, HTTP_FIELD_AUTHORIZATION }, { { (const uint8_t *)"mcp-session-id", 14 }, HTTP_FIELD_MCP },
+		{ { (const uint8_t *)"mcp-protocol-version", 20 }, HTTP_FIELD_MCP }, { { (const uint8_t *)"x-amz-target", 12 }, HTTP_FIELD_TARGET },
+		{ { (const uint8_t *)"x-amz-request-id", 16 }, HTTP_FIELD_REQUEST_ID }, { { (const uint8_t *)"x-amzn-requestid", 16 }, HTTP_FIELD_REQUEST_ID },
+		{ { (const uint8_t *)"x-amzn-request-id", 17 }, HTTP_FIELD_REQUEST_ID }, { { (const uint8_t *)"x-amz-id-2", 10 }, HTTP_FIELD_EXTENDED_ID },
+		{ { (const uint8_t *)"x-amz-copy-source", 17 }, HTTP_FIELD_COPY_SOURCE }, { { (const uint8_t *)"x-elastic-product", 17 }, HTTP_FIELD_ELASTIC },
+		{ { (const uint8_t *)"soapaction", 10 }, HTTP_FIELD_SOAP }, { { (const uint8_t *)"grpc-status", 11 }, HTTP_FIELD_GRPC_STATUS },
 	};
 
-	if (slice_ieq(name, SLICE_LIT("content-type"))) {
+	/* As everybody writes it. */
+	if (name.len == 12 && (memcmp(name.ptr, "Content-Type", 12) == 0 || memcmp(name.ptr, "content-type", 12) == 0))
+		return HTTP_FIELD_TYPE;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (slice_ieq(name, names[i].name))
+			return (enum http_field)names[i].field;
+	return HTTP_FIELD_OTHER;
+}
+
+size_t http_app_field(struct http_head *h, enum http_field field, struct slice value, struct http_app_attr ret[HTTP_APP_ATTRS])
+{
+	switch (field) {
+	case HTTP_FIELD_TYPE:
 		h->type = content_type(value);
-		return soap_action(value, ret);
+		return h->type == HTTP_TYPE_XML ? soap_action(value, ret) : 0;
+	case HTTP_FIELD_CODING: h->coding = content_coding(value); break;
+	case HTTP_FIELD_MCP: h->signs |= HTTP_SIGN_MCP; break;
+	case HTTP_FIELD_AUTHORIZATION: return authorization(h, value, ret);
+	case HTTP_FIELD_TARGET:
+		h->signs |= HTTP_SIGN_TARGET;
+		return one(ret, ATTR_RAW_AWS_TARGET, value);
+	case HTTP_FIELD_REQUEST_ID: return one(ret, ATTR_AWS_REQUEST_ID, value);
+	case HTTP_FIELD_EXTENDED_ID: return one(ret, ATTR_AWS_EXTENDED_REQUEST_ID, value);
+	case HTTP_FIELD_COPY_SOURCE: return one(ret, ATTR_AWS_S3_COPY_SOURCE, value);
+	case HTTP_FIELD_ELASTIC: elastic_product(h, value); break;
+	case HTTP_FIELD_SOAP: return soap_method(value, ret);
+	case HTTP_FIELD_GRPC_STATUS: grpc_status(h, value); break;
+	case HTTP_FIELD_OTHER: break;
 	}
-	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
-		if (slice_ieq(name, plain[i].name)) {
-			h->signs |= plain[i].id == ATTR_RAW_AWS_TARGET ? HTTP_SIGN_TARGET : 0;
-			return one(ret, plain[i].id, value);
-		}
-	if (slice_ieq(name, SLICE_LIT("soapaction")))
-		return soap_method(value, ret);
-	if (slice_ieq(name, SLICE_LIT("authorization")))
-		return authorization(h, value, ret);
-	if (slice_ieq(name, SLICE_LIT("content-encoding")))
-		h->coding = content_coding(value);
-	else if (slice_ieq(name, SLICE_LIT("mcp-session-id")) || slice_ieq(name, SLICE_LIT("mcp-protocol-version")))
-		h->signs |= HTTP_SIGN_MCP;
-	else if (slice_ieq(name, SLICE_LIT("x-elastic-product")))
-		elastic_product(h, value);
-	else if (slice_ieq(name, SLICE_LIT("grpc-status")))
-		grpc_status(h, value);
 	return 0;
 }

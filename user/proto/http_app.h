@@ -49,7 +49,13 @@ struct http_app_attr {
 void http_app_grpc(unsigned code, struct message *m);
 /* The head is over: what else it says. */
 void http_app_head(const struct http_head *h, bool request, struct message *m);
-/* A field, of which neither name nor value have blanks around them. Returns how many attributes it gives, as views into the value. */
-size_t http_app_field(struct http_head *h, struct slice name, struct slice value, struct http_app_attr ret_attrs[HTTP_APP_ATTRS]);
+/* Fields that say something of the content. */
+enum http_field { HTTP_FIELD_OTHER, HTTP_FIELD_TYPE, HTTP_FIELD_CODING, HTTP_FIELD_MCP, HTTP_FIELD_AUTHORIZATION, HTTP_FIELD_TARGET, HTTP_FIELD_REQUEST_ID, HTTP_FIELD_EXTENDED_ID,
+	HTTP_FIELD_COPY_SOURCE, HTTP_FIELD_ELASTIC, HTTP_FIELD_SOAP, HTTP_FIELD_GRPC_STATUS };
+
+/* By the name, in any case. */
+enum http_field http_app_name(struct slice name);
+/* The value of a field, without blanks around it. Returns how many attributes it gives, as views into the value. */
+size_t http_app_field(struct http_head *h, enum http_field field, struct slice value, struct http_app_attr ret_attrs[HTTP_APP_ATTRS]);
 
 #endif

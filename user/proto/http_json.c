@@ -42,7 +42,7 @@ static void add_method(struct http_json *j, struct slice s, bool last)
 	}
 	struct slice first = http_text_view(&j->method), rest = slice_from(first, j->same);
 	struct slice here = slice_head(s, HTTP_TEXT_MAX - j->same);
-	j->mixed |= !slice_eq(here, slice_head(rest, here.len)) || (last && j->same + here.len != first.len);
+	j->mixed |= !slice_starts(rest, here) || (last && j->same + here.len != first.len);
 	j->same = (uint8_t)(j->same + here.len);
 }
 

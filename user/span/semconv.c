@@ -317,6 +317,8 @@ static void http_events(struct semconv *s)
 {
 	int64_t first = 0;
 
+	if (!s->in[ATTR_SSE_EVENTS] && !s->in[ATTR_RAW_FIRST_EVENT_NS])
+		return;
 	PASS(s, ATTR_SSE_EVENTS);
 	if (in_int(s, ATTR_RAW_FIRST_EVENT_NS, &first) && s->x->request.end_ns && (uint64_t)first >= s->x->request.end_ns)
 		put_int(s, ATTR_SSE_FIRST_EVENT, first - (int64_t)s->x->request.end_ns);
@@ -327,6 +329,8 @@ static void http_graphql(struct semconv *s)
 {
 	struct slice type = in_str(s, ATTR_GRAPHQL_OPERATION_TYPE), operation = in_str(s, ATTR_GRAPHQL_OPERATION_NAME);
 
+	if (!s->in[ATTR_GRAPHQL_OPERATION_TYPE] && !s->in[ATTR_GRAPHQL_OPERATION_NAME])
+		return;
 	PASS(s, ATTR_GRAPHQL_OPERATION_TYPE, ATTR_GRAPHQL_OPERATION_NAME);
 	if (type.len || operation.len)
 		s->span->name = join2(s, type, operation);
