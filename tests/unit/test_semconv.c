@@ -237,6 +237,147 @@ static void http_odd_requests(void **state)
 	assert_attr(f, ATTR_CLIENT_ADDRESS, "10.0.0.1");
 }
 
+static void request(struct fixture *f, uint8_t role, const char *method, const char *target, const char *host)
+{
+	begin(f, PLUMB_PROTO_HTTP1, role);
+	add_str(&f->x, ATTR_HTTP_REQUEST_METHOD, method);
+	add_str(&f->x, ATTR_RAW_TARGET, target);
+	add_str(&f->x, ATTR_RAW_HOST, host);
+	add_int(&f->x, ATTR_HTTP_RESPONSE_STATUS_CODE, 200);
+}
+
+static void s3(struct fixture *f, const char *method, const char *target, const char *host, const char *name, const char *bucket, const char *key)
+{
+	request(f, PLUMB_ROLE_CLIENT, method, target, host);
+	add_str(&f->x, ATTR_RPC_SERVICE, "s3");
+	build(f);
+	assert_slice(f->span.name, name);
+	assert_attr(f, ATTR_RPC_SYSTEM_NAME, "aws-api");
+	assert_attr(f, ATTR_AWS_S3_BUCKET, bucket);
+	assert_attr(f, ATTR_AWS_S3_KEY, key);
+	assert_int_equal(f->span.family, PROTO_FAMILY_RPC);
+}
+
+static void aws_calls(void **state)
+{
+	struct fixture *f = *state;
+
+	s3(f, "GET", "/", "s3.eu-west-1.amazonaws.com", "S3.ListBuckets", "", "");
+	s3(f, "GET", "/?list-type=2&prefix=a", "my.photos.s3.eu-west-1.amazonaws.com", "S3.ListObjectsV2", "my.photos", "");
+	s3(f, "GET", "/photos/?location", "minio:9000", "S3.GetBucketLocation", "photos", "");
+	s3(f, "PUT", "/photos?policy", "minio:9000", "S3.PutBucketPolicy", "photos", "");
+	s3(f, "DELETE", "/photos?lifecycle", "minio:9000", "S3.DeleteBucketLifecycle", "photos", "");
+	s3(f, "PUT", "/a/b.jpg?partNumber=3&uploadId=u", "photos.s3.amazonaws.com", "S3.UploadPart", "photos", "a/b.jpg");
+	assert_int_equal(int_of(f, ATTR_AWS_S3_PART_NUMBER), 3);
+	assert_attr(f, ATTR_AWS_S3_UPLOAD_ID, "u");
+	s3(f, "POST", "/photos/a?uploads", "minio:9000", "S3.CreateMultipartUpload", "photos", "a");
+	s3(f, "GET", "/photos/a?tagging", "minio:9000", "S3.GetObjectTagging", "photos", "a");
+	s3(f, "PATCH", "/photos/a", "minio:9000", "PATCH", "photos", "a");
+
+	/* What is signed in its URL. */
+	request(f, PLUMB_ROLE_SERVER, "GET", "/photos/a?X-Amz-Credential=AKIAEXAMPLE%2F20250101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Signature=secret", "minio:9000");
+	build(f);
+	assert_slice(f->span.name, "S3.GetObject");
+	assert_attr(f, ATTR_CLOUD_REGION, "us-east-1");
+	request(f, PLUMB_ROLE_SERVER, "GET", "/photos/a?X-Amz-Credential=a%2Fs3%2Faws4_request", "minio:9000");
+	build(f);
+	assert_slice(f->span.name, "GET /photos/a");
+
+	request(f, PLUMB_ROLE_CLIENT, "POST", "/", "sqs");
+	add_str(&f->x, ATTR_RPC_SERVICE, "sqs");
+	add_str(&f->x, ATTR_RAW_AWS_ACTION, "SendMessage");
+	add_str(&f->x, ATTR_RAW_AWS_QUEUE, "https%3A%2F%2Fsqs.us-east-1.amazonaws.com%2F123456789012%2Forders");
+	build(f);
+	assert_slice(f->span.name, "SQS.SendMessage");
+	assert_attr(f, ATTR_MESSAGING_DESTINATION_NAME, "orders");
+	assert_attr(f, ATTR_MESSAGING_OPERATION_TYPE, "send");
+
+	request(f, PLUMB_ROLE_CLIENT, "POST", "/", "dynamodb");
+	add_str(&f->x, ATTR_RPC_SERVICE, "dynamodb");
+	add_str(&f->x, ATTR_RAW_AWS_TARGET, "DynamoDB_20120810.GetItem");
+	build(f);
+	assert_slice(f->span.name, "DynamoDB.GetItem");
+}
+
+static void search(struct fixture *f, const char *method, const char *target, const char *name, const char *index)
+{
+	request(f, PLUMB_ROLE_CLIENT, method, target, "es:9200");
+	add_str(&f->x, ATTR_DB_SYSTEM_NAME, "elasticsearch");
+	build(f);
+	assert_slice(f->span.name, name);
+	assert_attr(f, ATTR_DB_COLLECTION_NAME, index);
+	assert_int_equal(f->span.family, PROTO_FAMILY_DB);
+}
+
+static void search_endpoints(void **state)
+{
+	struct fixture *f = *state;
+
+	search(f, "GET", "/", "info", "");
+	search(f, "HEAD", "/shop", "indices.exists", "shop");
+	search(f, "POST", "/a,b*/_search?size=1", "search", "a,b*");
+	search(f, "POST", "/_search", "search", "");
+	search(f, "DELETE", "/_search/scroll", "clear_scroll", "");
+	search(f, "PUT", "/shop/_doc/1", "index", "shop");
+	search(f, "GET", "/shop/_doc/1", "get", "shop");
+	search(f, "GET", "/_cat/indices/shop", "cat.indices", "");
+	search(f, "PUT", "/_index_template/t", "indices.put_index_template", "");
+	search(f, "POST", "/shop/_searches", "POST", "shop");
+
+	request(f, PLUMB_ROLE_CLIENT, "POST", "/shop/_count", "os:9200");
+	add_str(&f->x, ATTR_DB_SYSTEM_NAME, "elasticsearch");
+	add_str(&f->x, ATTR_USER_AGENT_ORIGINAL, "opensearch-py/2.4.0 (Python 3.11)");
+	f->x.attrs[3].num = 404;
+	build(f);
+	assert_attr(f, ATTR_DB_SYSTEM_NAME, "opensearch");
+	assert_attr(f, ATTR_DB_RESPONSE_STATUS_CODE, "404");
+	assert_attr(f, ATTR_ERROR_TYPE, "404");
+}
+
+static void calls_inside_http(void **state)
+{
+	struct fixture *f = *state;
+
+	request(f, PLUMB_ROLE_SERVER, "POST", "/mcp", "a");
+	add_str(&f->x, ATTR_RPC_SYSTEM_NAME, "jsonrpc");
+	add_str(&f->x, ATTR_RPC_METHOD, "tools/call");
+	add_str(&f->x, ATTR_MCP_METHOD_NAME, "tools/call");
+	add_str(&f->x, ATTR_GEN_AI_TOOL_NAME, "weather");
+	add_int(&f->x, ATTR_SSE_EVENTS, 3);
+	add_int(&f->x, ATTR_RAW_FIRST_EVENT_NS, 4500);
+	f->x.flags |= EXCHANGE_ERROR;
+	memcpy(f->x.error_type, "1001", 5);
+	build(f);
+	assert_slice(f->span.name, "tools/call weather");
+	assert_attr(f, ATTR_ERROR_TYPE, "1001");
+	assert_attr(f, ATTR_HTTP_ROUTE, "/mcp");
+	assert_int_equal(int_of(f, ATTR_SSE_FIRST_EVENT), 2500);
+	assert_int_equal(f->span.family, PROTO_FAMILY_RPC);
+
+	request(f, PLUMB_ROLE_SERVER, "POST", "/rpc", "a");
+	add_str(&f->x, ATTR_RPC_SYSTEM_NAME, "jsonrpc");
+	add_str(&f->x, ATTR_RPC_METHOD, "invented");
+	add_str(&f->x, ATTR_RPC_RESPONSE_STATUS_CODE, "-32601");
+	build(f);
+	assert_slice(f->span.name, "jsonrpc");
+	assert_attr(f, ATTR_RPC_METHOD, "_OTHER");
+	assert_attr(f, ATTR_RPC_METHOD_ORIGINAL, "invented");
+
+	request(f, PLUMB_ROLE_SERVER, "POST", "/graphql", "a");
+	add_str(&f->x, ATTR_GRAPHQL_OPERATION_TYPE, "query");
+	add_str(&f->x, ATTR_GRAPHQL_OPERATION_NAME, "Hero");
+	build(f);
+	assert_slice(f->span.name, "query Hero");
+	assert_int_equal(f->span.family, PROTO_FAMILY_HTTP);
+
+	request(f, PLUMB_ROLE_CLIENT, "POST", "/stock", "a");
+	add_str(&f->x, ATTR_RPC_SYSTEM_NAME, "soap");
+	add_str(&f->x, ATTR_RPC_METHOD, "GetPrice");
+	build(f);
+	assert_slice(f->span.name, "GetPrice");
+	assert_attr(f, ATTR_URL_FULL, "http://a/stock");
+}
+
 static void nothing_sensitive_passes(void **state)
 {
 	struct fixture *f = *state;
@@ -942,6 +1083,9 @@ int main(void)
 		cmocka_unit_test(http_client),
 		cmocka_unit_test(http_status_is_an_error_by_kind),
 		cmocka_unit_test(http_odd_requests),
+		cmocka_unit_test(aws_calls),
+		cmocka_unit_test(search_endpoints),
+		cmocka_unit_test(calls_inside_http),
 		cmocka_unit_test(nothing_sensitive_passes),
 		cmocka_unit_test(database_sql),
 		cmocka_unit_test(statements_are_not_mixed_up),

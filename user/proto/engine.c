@@ -317,6 +317,7 @@ static bool parse_one(struct proto_engine *e, struct connection *c, enum plumb_d
 	r->consumed = 0;
 	r->skip = 0;
 	r->need = 0;
+	r->want = 0;
 	r->apart = false;
 	r->message.kind = MESSAGE_REQUEST;
 	r->message.flags = 0;
@@ -327,6 +328,10 @@ static bool parse_one(struct proto_engine *e, struct connection *c, enum plumb_d
 	r->message.error_type[0] = 0;
 	enum parse_status status = ops->parse(c->parser, side_of(c, dir), rest, r);
 
+	if (r->want > pr->want) {
+		pr->want = r->want;
+		ask_policy(e, c);
+	}
 	*idle = r->consumed ? 0 : *idle + 1;
 	if (r->consumed > rest.len || (status != PARSE_NEED_MORE && *idle > IDLE_CALLS_MAX))
 		status = PARSE_BAD;

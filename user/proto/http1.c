@@ -4,13 +4,14 @@
  *
  * A header block that comes in one piece gives one event. One that is longer than EARLY_BYTES, or not all captured, is given as
  * it comes, so that a request with a hole in its headers is still a request. Bodies are skipped: by Content-Length with the same
- * event, by chunks, or until the stream ends. Bounds: targets and header values are cut at VALUE_MAX bytes; header lines and
+ * event, by chunks, or until the stream ends; but those that the head says something of interest is in (http_content.h) are looked into first. Bounds: targets and header values are cut at VALUE_MAX bytes; header lines and
  * blocks may be of any length, but a framing header's line, a status line and a chunk's size line have at most EARLY_BYTES.
  * Obsolete line folding counts for framing headers only.
  */
 #include "proto/http1.h"
 
 #include "model/record.h"
+#include "proto/http_content.h"
 
 enum {
 	EARLY_BYTES = 3072,
@@ -20,6 +21,7 @@ enum {
 	RUNS_MAX = 32,
 	HEAD_WANTED = 16384,   /* of each call to the server: nginx's and Node's usual limits of a header line */
 	REPLY_WANTED = 4096,
+	EVENTS_WANTED = 65536, /* where server-sent events are counted */
 };
 
 enum phase {
@@ -29,6 +31,8 @@ enum phase {
 	PHASE_LINE_SKIP, /* rest of a header line longer than EARLY_BYTES */
 	PHASE_CHUNK_SIZE,
 	PHASE_CHUNK_END,
+	PHASE_CHUNK_DATA, /* of a body that is looked into */
+	PHASE_BODY,       /* the same, without chunks */
 	PHASE_TRAILERS,
 	PHASE_TRAILER_SKIP,
 	PHASE_UNTIL_CLOSE,
@@ -43,8 +47,10 @@ enum phase {
 #define FRAME_H2C 32u        /* Upgrade names HTTP/2 */
 #define FRAME_WEBSOCKET 64u  /* Upgrade names WebSocket */
 
-enum known_header { HEADER_OTHER, HEADER_LENGTH, HEADER_CODING, HEADER_UPGRADE, HEADER_ATTR };
-enum request_kind { KIND_NORMAL, KIND_HEAD, KIND_CONNECT };
+enum known_header { HEADER_OTHER, HEADER_LENGTH, HEADER_CODING, HEADER_UPGRADE, HEADER_ATTR, HEADER_APP };
+enum request_kind { KIND_NORMAL, KIND_HEAD, KIND_CONNECT, KIND_APP = KIND_CONNECT }; /* KIND_APP + enum http_app */
+enum { KIND_BITS = 4, KIND_MASK = 15, ONE = 1 << KIND_BITS };
+_Static_assert(KIND_APP + HTTP_APP_COUNT <= ONE, "kinds");
 
 struct http1_side {
 	uint8_t phase;    /* enum phase */
@@ -53,19 +59,28 @@ struct http1_side {
 	uint8_t kind;     /* enum request_kind of the request being read */
 	uint16_t status;
 	bool unsure;      /* what comes may not be a message's start: after loss, or a body of unknown length */
+	bool content;     /* the body is looked into, or was and has not said what it is */
+	struct http_head head;
 	uint32_t seen;    /* bit by index in header_attrs: only the first of a name counts */
 	uint32_t scan;    /* bytes of the input known to hold no end */
-	uint64_t length;  /* Content-Length */
+	uint64_t length;  /* Content-Length; of what is looked into the bytes of the body, or chunk, that come; UINT64_MAX = until the stream ends */
 	uint64_t body;    /* bytes of chunks so far */
 };
 
+/* What http1_open() gives. */
+struct http1_conn {
+	struct proto_memory *memory;      /* not owned; NULL: bodies are not looked into */
+	struct http_content *content[2];  /* by side; kept for the next message */
+};
+
 /*
- * Methods of the requests whose responses are due, run-length encoded, as only HEAD and CONNECT matter:
+ * Methods of the requests whose responses are due, run-length encoded, as only HEAD, CONNECT and what is read of the response matter:
  * 10,000 pipelined GETs are one run.
  */
 struct http1_state {
+	struct http1_conn *conn;
 	struct http1_side side[2];
-	uint32_t run[RUNS_MAX]; /* length << 2 | kind */
+	uint32_t run[RUNS_MAX]; /* length << KIND_BITS | kind */
 	uint8_t first, runs;
 	bool kinds_lost; /* a kind did not fit; until no response is due any more */
 };
@@ -77,14 +92,14 @@ static void push_request(struct http1_state *s, enum request_kind kind)
 	uint32_t *last = s->runs ? &s->run[(s->first + s->runs - 1u) % RUNS_MAX] : NULL;
 
 	/* Out of runs: the count stays right and the kind is lost, so that a response may be taken for two or two for one. */
-	bool same = last && (*last & 3u) == (uint32_t)kind;
+	bool same = last && (*last & KIND_MASK) == (uint32_t)kind;
 	s->kinds_lost = s->runs && (s->kinds_lost || (!same && s->runs == RUNS_MAX));
 	if (same || s->runs == RUNS_MAX) {
-		if (*last < UINT32_MAX - 4)
-			*last += 4;
+		if (*last < UINT32_MAX - ONE)
+			*last += ONE;
 		return;
 	}
-	s->run[(s->first + s->runs) % RUNS_MAX] = 4u | (uint32_t)kind;
+	s->run[(s->first + s->runs) % RUNS_MAX] = (uint32_t)ONE | (uint32_t)kind;
 	s->runs++;
 }
 
@@ -93,9 +108,9 @@ static enum request_kind pop_request(struct http1_state *s)
 	if (s->runs == 0)
 		return KIND_NORMAL;
 	uint32_t *run = &s->run[s->first];
-	enum request_kind kind = (enum request_kind)(*run & 3u);
-	*run -= 4;
-	if (*run < 4) {
+	enum request_kind kind = (enum request_kind)(*run & KIND_MASK);
+	*run -= ONE;
+	if (*run < ONE) {
 		s->first = (uint8_t)((s->first + 1u) % RUNS_MAX);
 		s->runs--;
 	}
@@ -107,11 +122,35 @@ static void keep_newest_request(struct http1_state *s)
 {
 	if (s->runs == 0)
 		return;
-	uint32_t kind = s->run[(s->first + s->runs - 1u) % RUNS_MAX] & 3u;
-	s->run[0] = 4u | kind;
+	uint32_t kind = s->run[(s->first + s->runs - 1u) % RUNS_MAX] & KIND_MASK;
+	s->run[0] = (uint32_t)ONE | kind;
 	s->first = 0;
 	s->runs = 1;
 }
+
+/* What the newest request is has turned out behind its head. Where its response has come before, or there is no run left, nobody needs to know. */
+static void tell_kind(struct http1_state *s, enum http_app app)
+{
+	uint32_t kind = KIND_APP + (uint32_t)app;
+	uint32_t *last = s->runs ? &s->run[(s->first + s->runs - 1u) % RUNS_MAX] : NULL;
+
+	if (!last || app == HTTP_APP_NONE || (*last & KIND_MASK) != KIND_NORMAL)
+		return;
+	uint32_t *before = s->runs > 1 ? &s->run[(s->first + s->runs - 2u) % RUNS_MAX] : NULL;
+	if (*last >> KIND_BITS > 1) {
+		if (s->runs == RUNS_MAX)
+			return;
+		*last -= ONE;
+		s->run[(s->first + s->runs++) % RUNS_MAX] = (uint32_t)ONE | kind;
+	} else if (before && (*before & KIND_MASK) == kind && *before < UINT32_MAX - ONE) {
+		*before += ONE;
+		s->runs--;
+	} else {
+		*last = (uint32_t)ONE | kind;
+	}
+}
+
+static enum http_app app_of(const struct http1_side *s) { return s->kind > KIND_APP ? (enum http_app)(s->kind - KIND_APP) : HTTP_APP_NONE; }
 
 static const struct { struct slice name; enum attr_id id; } header_attrs[] = {
 	{ { (const uint8_t *)"host", 4 }, ATTR_RAW_HOST },
@@ -136,20 +175,41 @@ static bool is_attr(struct slice name, unsigned index, unsigned *ret_index)
 /* By length first: most headers of real traffic leave here without a comparison. */
 static enum known_header header_kind(struct slice name, unsigned *ret_index)
 {
-	uint8_t last = ascii_lower(name.ptr[name.len - 1]);
+	uint8_t first = ascii_lower(name.ptr[0]), last = ascii_lower(name.ptr[name.len - 1]);
 	bool attr = false;
 
 	switch (name.len) {
 	case 2: attr = is_attr(name, AT_B3, ret_index); break;
 	case 4: attr = is_attr(name, AT_HOST, ret_index); break;
 	case 7: return slice_ieq(name, SLICE_LIT("upgrade")) ? HEADER_UPGRADE : HEADER_OTHER;
-	case 10: attr = is_attr(name, last == 't' ? AT_AGENT : AT_TRACESTATE, ret_index); break;
-	case 11: attr = is_attr(name, last == 't' ? AT_TRACEPARENT : AT_B3_SPAN, ret_index); break;
-	case 12: attr = is_attr(name, ascii_lower(name.ptr[5]) == 't' ? AT_B3_TRACE : AT_B3_SAMPLED, ret_index); break;
-	case 13: attr = is_attr(name, AT_UBER, ret_index); break;
-	case 14: return slice_ieq(name, SLICE_LIT("content-length")) ? HEADER_LENGTH : HEADER_OTHER;
+	case 10:
+		if (first == 's' || first == 'x')
+			return HEADER_APP; /* soapaction, x-amz-id-2 */
+		attr = is_attr(name, last == 't' ? AT_AGENT : AT_TRACESTATE, ret_index);
+		break;
+	case 11:
+		if (last == 's')
+			return HEADER_APP; /* grpc-status */
+		attr = is_attr(name, last == 't' ? AT_TRACEPARENT : AT_B3_SPAN, ret_index);
+		break;
+	case 12:
+		if (first == 'c' || name.ptr[2] == 'a' || name.ptr[2] == 'A')
+			return HEADER_APP; /* content-type, x-amz-target */
+		attr = is_attr(name, ascii_lower(name.ptr[5]) == 't' ? AT_B3_TRACE : AT_B3_SAMPLED, ret_index);
+		break;
+	case 13:
+		if (first == 'a')
+			return HEADER_APP; /* authorization */
+		attr = is_attr(name, AT_UBER, ret_index);
+		break;
+	case 14: return slice_ieq(name, SLICE_LIT("content-length")) ? HEADER_LENGTH : first == 'm' ? HEADER_APP : HEADER_OTHER; /* mcp-session-id */
 	case 15: attr = is_attr(name, AT_FORWARDED, ret_index); break;
-	case 17: return slice_ieq(name, SLICE_LIT("transfer-encoding")) ? HEADER_CODING : HEADER_OTHER;
+	case 16: return first == 'c' || first == 'x' ? HEADER_APP : HEADER_OTHER; /* content-encoding, x-amz-request-id */
+	case 20: return first == 'm' ? HEADER_APP : HEADER_OTHER; /* mcp-protocol-version */
+	case 17:
+		if (first == 'x')
+			return HEADER_APP; /* x-elastic-product */
+		return slice_ieq(name, SLICE_LIT("transfer-encoding")) ? HEADER_CODING : HEADER_OTHER;
 	}
 	return attr ? HEADER_ATTR : HEADER_OTHER;
 }
@@ -232,6 +292,15 @@ static size_t name_len(struct slice line)
 	return 0;
 }
 
+static void take_app_field(struct http1_side *s, struct slice name, struct slice value, struct message *m)
+{
+	struct http_app_attr attrs[HTTP_APP_ATTRS];
+	size_t n = http_app_field(&s->head, http_app_name(name), value, attrs);
+
+	for (size_t i = 0; i < n; i++)
+		message_add_str(m, (enum attr_id)attrs[i].id, attrs[i].value);
+}
+
 /* One header line, or the head of one longer than EARLY_BYTES. False if it is none. */
 static bool take_header(struct http1_side *s, enum proto_side side, struct slice line, bool whole, struct message *m)
 {
@@ -251,6 +320,10 @@ static bool take_header(struct http1_side *s, enum proto_side side, struct slice
 	s->folding = HEADER_OTHER;
 	if (kind == HEADER_OTHER)
 		return true;
+	if (kind == HEADER_APP) {
+		take_app_field(s, name, http1_trim(slice_head(slice_from(line, colon + 1), VALUE_MAX)), m);
+		return true;
+	}
 	if (kind == HEADER_ATTR) {
 		if (side == PROTO_TO_CLIENT || (s->seen & 1u << index))
 			return true;
@@ -305,22 +378,61 @@ static void begin_chunks(struct http1_side *s)
 	s->body = 0;
 }
 
+/* Whether this body is looked into: then its end is not the head's to tell. */
+static bool look_into(struct http1_state *st, enum proto_side side, uint64_t length)
+{
+	struct http1_side *s = &st->side[side];
+	struct http_content **c = &st->conn->content[side];
+	bool request = side == PROTO_TO_SERVER;
+
+	s->content = false;
+	if (s->head.type == HTTP_TYPE_OTHER) /* nothing of it is of interest: most of what there is */
+		return false;
+	if (!(request ? http_content_of_request(&s->head) : http_content_of_response(&s->head, app_of(s))) || !st->conn->memory)
+		return false;
+	s->content = request ? http_content_begin_request(c, st->conn->memory, &s->head) : http_content_begin_response(c, st->conn->memory, &s->head, app_of(s));
+	if (!s->content)
+		return false;
+	s->length = length;
+	s->phase = PHASE_BODY;
+	return true;
+}
+
+/* All that will be looked at has been. */
+static void end_content(struct http1_state *st, enum proto_side side, struct message *m)
+{
+	struct http1_side *s = &st->side[side];
+	enum http_app app = HTTP_APP_NONE;
+
+	if (s->content)
+		app = http_content_end(st->conn->content[side], m);
+	s->content = false;
+	if (side != PROTO_TO_SERVER)
+		return;
+	tell_kind(st, app == HTTP_APP_NONE && s->head.signs & HTTP_SIGN_SEARCH ? HTTP_APP_SEARCH : app);
+}
+
 /* RFC 9112 6.3 for requests. What it forbids (a coding that does not end in chunked, lengths that differ) has no known end. */
-static void end_request_head(struct http1_side *s, struct parse_result *ret)
+static void end_request_head(struct http1_state *st, struct http1_side *s, struct parse_result *ret)
 {
 	struct message *m = &ret->message;
 
 	s->phase = PHASE_START;
 	if (s->frame & FRAME_CHUNKED) {
+		look_into(st, PROTO_TO_SERVER, 0);
 		begin_chunks(s);
 		return;
 	}
-	m->flags |= MESSAGE_END;
 	s->unsure = s->frame & (FRAME_CODING | FRAME_BAD_LENGTH);
-	if (s->unsure || !(s->frame & FRAME_LENGTH))
+	bool body = !s->unsure && s->frame & FRAME_LENGTH;
+	if (body)
+		message_add_int(m, ATTR_HTTP_REQUEST_BODY_SIZE, (int64_t)s->length);
+	if (body && s->length && look_into(st, PROTO_TO_SERVER, s->length))
 		return;
-	message_add_int(m, ATTR_HTTP_REQUEST_BODY_SIZE, (int64_t)s->length);
-	if (s->length == 0)
+	m->flags |= MESSAGE_END;
+	if (s->head.signs & HTTP_SIGN_SEARCH)
+		tell_kind(st, HTTP_APP_SEARCH);
+	if (!body || s->length == 0)
 		return;
 	m->flags |= MESSAGE_END_AFTER_SKIP;
 	ret->skip = s->length;
@@ -349,18 +461,25 @@ static void end_response_head(struct http1_state *st, struct http1_side *s, stru
 			m->flags |= MESSAGE_INTERIM; /* the answer comes there, in stream 1 (RFC 7540, 3.2) */
 		return;
 	}
+	if (s->head.type == HTTP_TYPE_EVENTS)
+		ret->want = EVENTS_WANTED;
 	if (s->kind == KIND_CONNECT && s->status < 300) {
 		switch_protocol(st, MESSAGE_NEXT_ANY, m);
 	} else if (s->kind == KIND_HEAD || s->status == 204 || s->status == 304) {
 		m->flags |= MESSAGE_END;
 	} else if (s->frame & FRAME_CHUNKED) {
+		look_into(st, PROTO_TO_CLIENT, 0);
 		begin_chunks(s);
 	} else if ((s->frame & (FRAME_CODING | FRAME_BAD_LENGTH)) || !(s->frame & FRAME_LENGTH)) {
 		m->flags |= MESSAGE_UNTIL_CLOSE;
+		if (!(s->frame & FRAME_CODING) && look_into(st, PROTO_TO_CLIENT, UINT64_MAX))
+			return;
 		ret->skip = UINT64_MAX;
 		s->phase = PHASE_UNTIL_CLOSE;
 	} else {
 		message_add_int(m, ATTR_HTTP_RESPONSE_BODY_SIZE, (int64_t)s->length);
+		if (s->length && look_into(st, PROTO_TO_CLIENT, s->length))
+			return;
 		m->flags |= MESSAGE_END;
 		if (s->length) {
 			m->flags |= MESSAGE_END_AFTER_SKIP;
@@ -371,8 +490,12 @@ static void end_response_head(struct http1_state *st, struct http1_side *s, stru
 
 static void end_head(struct http1_state *st, enum proto_side side, struct parse_result *ret)
 {
+	const struct http_head *h = &st->side[side].head;
+
+	if (h->type || h->signs || h->grpc)
+		http_app_head(h, side == PROTO_TO_SERVER, &ret->message);
 	if (side == PROTO_TO_SERVER)
-		end_request_head(&st->side[side], ret);
+		end_request_head(st, &st->side[side], ret);
 	else
 		end_response_head(st, &st->side[side], ret);
 }
@@ -423,6 +546,7 @@ static bool take_target(struct http1_side *s, struct slice method, struct slice 
 	message_add_str(m, ATTR_HTTP_REQUEST_METHOD, method);
 	message_add_str(m, ATTR_RAW_TARGET, target);
 	s->kind = (uint8_t)method_kind(method);
+	http_app_target(&s->head, method, target);
 	return true;
 }
 
@@ -505,6 +629,7 @@ static enum parse_status long_request_line(struct http1_state *st, struct slice 
 	struct http1_side *s = &st->side[PROTO_TO_SERVER];
 	size_t method = method_len(in);
 
+	s->head = (struct http_head){ 0 };
 	if (method == 0 || method == SIZE_MAX || !take_target(s, slice_head(in, method), slice_from(in, method + 1), &ret->message))
 		return PARSE_BAD;
 	begin_message(st, PROTO_TO_SERVER, &ret->message);
@@ -538,6 +663,7 @@ static enum parse_status parse_start(struct http1_state *st, enum proto_side sid
 	s->scan = 0;
 	s->frame = 0;
 	s->seen = 0;
+	s->head = (struct http_head){ 0 };
 	s->folding = HEADER_OTHER;
 	struct slice line = http1_line(in, 0, lf);
 	if (!(side == PROTO_TO_SERVER ? take_request_line(s, line, m) : take_status_line(s, line, m)))
@@ -635,20 +761,22 @@ bool http1_chunk_size(struct slice line, uint64_t *ret_bytes)
 	return true;
 }
 
-static enum parse_status end_chunked(struct http1_side *s, enum proto_side side, size_t at, struct parse_result *ret)
+static enum parse_status end_chunked(struct http1_state *st, enum proto_side side, size_t at, struct parse_result *ret)
 {
+	struct http1_side *s = &st->side[side];
 	bool request = side == PROTO_TO_SERVER;
 
 	ret->message.kind = request ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
 	ret->message.flags = MESSAGE_END;
 	if (s->body <= INT64_MAX)
 		message_add_int(&ret->message, request ? ATTR_HTTP_REQUEST_BODY_SIZE : ATTR_HTTP_RESPONSE_BODY_SIZE, (int64_t)s->body);
+	end_content(st, side, &ret->message);
 	s->phase = PHASE_START;
 	s->scan = 0;
 	return consumed(ret, PARSE_MESSAGE, at);
 }
 
-enum chunk_step { STEP_ON, STEP_MORE, STEP_BAD, STEP_SKIP, STEP_END };
+enum chunk_step { STEP_ON, STEP_MORE, STEP_BAD, STEP_SKIP, STEP_LOOK, STEP_END };
 
 /* The line break behind a chunk's data. */
 static enum chunk_step chunk_end(struct http1_side *s, struct slice in, size_t *at)
@@ -664,7 +792,7 @@ static enum chunk_step chunk_end(struct http1_side *s, struct slice in, size_t *
 	return STEP_ON;
 }
 
-static enum chunk_step chunk_line(struct http1_side *s, struct slice line, size_t room, uint64_t *ret_data)
+static enum chunk_step chunk_line(struct http1_side *s, struct slice line, bool looks, size_t room, uint64_t *ret_data)
 {
 	*ret_data = 0;
 	if (s->phase == PHASE_TRAILERS)
@@ -677,12 +805,19 @@ static enum chunk_step chunk_line(struct http1_side *s, struct slice line, size_
 	}
 	s->phase = PHASE_CHUNK_END;
 	s->body = *ret_data > UINT64_MAX - s->body ? UINT64_MAX : s->body + *ret_data;
+	if (looks) {
+		s->phase = PHASE_CHUNK_DATA;
+		s->length = *ret_data;
+		return STEP_LOOK;
+	}
 	return *ret_data > room ? STEP_SKIP : STEP_ON;
 }
 
 /* RFC 9112 7.1: as many chunks as the input holds in one call. Trailers end the body and are not read. */
-static enum parse_status parse_chunks(struct http1_side *s, enum proto_side side, struct slice in, struct parse_result *ret)
+static enum parse_status parse_chunks(struct http1_state *st, enum proto_side side, struct slice in, struct parse_result *ret)
 {
+	struct http1_side *s = &st->side[side];
+	bool looks = s->content && !http_content_done(st->conn->content[side]);
 	enum chunk_step step = STEP_ON;
 	uint64_t data = 0;
 	size_t at = 0;
@@ -698,14 +833,14 @@ static enum parse_status parse_chunks(struct http1_side *s, enum proto_side side
 			break;
 		}
 		s->scan = 0;
-		step = chunk_line(s, http1_line(in, at, lf), in.len - lf - 1, &data);
+		step = chunk_line(s, http1_line(in, at, lf), looks, in.len - lf - 1, &data);
 		if (step != STEP_BAD)
 			at = lf + 1;
 		if (step == STEP_ON)
 			at += (size_t)data;
 	}
 	if (step == STEP_END)
-		return end_chunked(s, side, at, ret);
+		return end_chunked(st, side, at, ret);
 	if (step == STEP_SKIP)
 		ret->skip = data;
 	if (at) {
@@ -721,6 +856,37 @@ static enum parse_status parse_chunks(struct http1_side *s, enum proto_side side
 	s->phase = PHASE_TRAILER_SKIP;
 	s->scan = 0;
 	return consumed(ret, PARSE_SKIP, in.len);
+}
+
+/* Bytes of a body, or chunk, that is looked into. */
+static enum parse_status parse_content(struct http1_state *st, enum proto_side side, struct slice in, struct parse_result *ret)
+{
+	struct http1_side *s = &st->side[side];
+	struct http_content *c = st->conn->content[side];
+	struct message *m = &ret->message;
+
+	m->kind = side == PROTO_TO_SERVER ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
+	in = slice_head(in, s->length < SIZE_MAX ? (size_t)s->length : SIZE_MAX);
+	ret->consumed = http_content_done(c) ? in.len : http_content_feed(c, in, ret->time_ns);
+	if (s->length == UINT64_MAX) {
+		if (http_content_done(c))
+			ret->skip = UINT64_MAX;
+		return PARSE_SKIP;
+	}
+	s->length -= ret->consumed;
+	bool over = http_content_done(c) || s->length == 0;
+	if (s->phase == PHASE_CHUNK_DATA) {
+		ret->skip = over ? s->length : 0;
+		s->phase = over ? PHASE_CHUNK_END : PHASE_CHUNK_DATA;
+		return PARSE_SKIP;
+	}
+	if (!over)
+		return PARSE_SKIP;
+	end_content(st, side, m);
+	s->phase = PHASE_START;
+	ret->skip = s->length;
+	m->flags |= MESSAGE_END | (ret->skip ? MESSAGE_END_AFTER_SKIP : 0);
+	return PARSE_MESSAGE;
 }
 
 static enum parse_status http1_parse(void *state, enum proto_side side, struct slice in, struct parse_result *ret)
@@ -741,7 +907,10 @@ static enum parse_status http1_parse(void *state, enum proto_side side, struct s
 	case PHASE_CHUNK_SIZE:
 	case PHASE_CHUNK_END:
 	case PHASE_TRAILERS:
-		return parse_chunks(s, side, in, ret);
+		return parse_chunks(st, side, in, ret);
+	case PHASE_CHUNK_DATA:
+	case PHASE_BODY:
+		return parse_content(st, side, in, ret);
 	case PHASE_UNTIL_CLOSE:
 	case PHASE_SWITCHED:
 		break;
@@ -774,12 +943,65 @@ static bool http1_finish(void *state, enum proto_side side, struct message *ret_
 		return false;
 	ret_message->kind = side == PROTO_TO_SERVER ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
 	ret_message->flags = MESSAGE_END;
-	if (phase != PHASE_UNTIL_CLOSE) {
+	bool over = s->content && http_content_over(st->conn->content[side]);
+	if (s->content)
+		end_content(st, side, ret_message);
+	over = over || phase == PHASE_UNTIL_CLOSE || (phase == PHASE_BODY && s->length == UINT64_MAX);
+	if (!over) {
 		ret_message->flags |= MESSAGE_ERROR;
 		memcpy(ret_message->error_type, incomplete, sizeof(incomplete));
 	}
 	s->phase = PHASE_START;
 	return true;
+}
+
+/* What is looked into was not captured: what it would have said is not known, and its length tells where the message goes on. */
+static bool http1_missing(void *state, enum proto_side side, uint64_t n, struct message *ret_message)
+{
+	struct http1_state *st = state;
+	struct http1_side *s = &st->side[side];
+
+	if ((s->phase != PHASE_BODY && s->phase != PHASE_CHUNK_DATA) || n > s->length)
+		return false;
+	http_content_gap(st->conn->content[side]);
+	ret_message->kind = side == PROTO_TO_SERVER ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
+	if (s->length == UINT64_MAX)
+		return true;
+	s->length -= n;
+	if (s->length)
+		return true;
+	if (s->phase == PHASE_CHUNK_DATA) {
+		s->phase = PHASE_CHUNK_END;
+		return true;
+	}
+	ret_message->flags = MESSAGE_END;
+	end_content(st, side, ret_message);
+	s->phase = PHASE_START;
+	return true;
+}
+
+/* Without memory nothing is looked into, and all else goes on. */
+static const struct http1_conn poor;
+
+static void *http1_open(struct proto_memory *memory)
+{
+	struct http1_conn *c = proto_memory_get(memory, sizeof(*c));
+
+	if (!c)
+		return (void *)(uintptr_t)&poor;
+	*c = (struct http1_conn){ .memory = memory };
+	return c;
+}
+
+static void http1_close(void *external)
+{
+	struct http1_conn *c = external;
+
+	if (c == &poor)
+		return;
+	http_content_free(c->content[0]);
+	http_content_free(c->content[1]);
+	proto_memory_put(c->memory, c);
 }
 
 const struct proto_ops proto_http1 = {
@@ -791,5 +1013,8 @@ const struct proto_ops proto_http1 = {
 	.resync = http1_resync,
 	.resync_keep = HTTP1_METHOD_MAX,
 	.finish = http1_finish,
+	.missing = http1_missing,
+	.open = http1_open,
+	.close = http1_close,
 	.want = { HEAD_WANTED, REPLY_WANTED },
 };

@@ -2,8 +2,8 @@
 /*
  * HTTP/2: RFC 9113 (frames, streams), RFC 9110 (semantics), RFC 8441 (extended CONNECT). Frames to messages, whose key is the stream.
  *
- * A header block is read when all its frames are there. Of DATA the length is enough, except that of gRPC: the prefixes of its messages
- * are counted. As frames begin anywhere in an I/O, all of each is asked for. What a message's bytes were lost of, it says itself
+ * A header block is read when all its frames are there. Of DATA the length is enough, except that of gRPC, the prefixes of whose messages
+ * are counted, and of what http_content.h looks into. As frames begin anywhere in an I/O, all of each is asked for. What a message's bytes were lost of, it says itself
  * (MESSAGE_UNSURE): only the streams that were open then are concerned.
  */
 #include "proto/http2.h"
@@ -29,7 +29,7 @@ struct http2_way {
 	uint16_t losses;
 	bool begun;           /* something was parsed */
 	bool too_long;        /* the rest of a block longer than BLOCK_MAX passes by */
-	/* The DATA frame of gRPC under way. */
+	/* The DATA frame under way whose payload is looked at. */
 	bool end_stream;
 	uint32_t stream, left, pad; /* left: of its payload; 0 of both = none */
 	char status[STATUS_TEXT];   /* text of a status code without a name */
@@ -40,6 +40,7 @@ struct http2_conn {
 	nghttp2_mem mem;
 	struct http2_way way[2];
 	struct http2_streams streams;
+	struct http_content *spent; /* of the message that ended last: its event points there; then the next one's */
 	uint32_t newest;  /* of the client's streams that were seen to begin */
 	uint32_t evicted; /* of them the newest that had to give way: what comes of those up to it, and is not known, is theirs */
 };
@@ -81,7 +82,8 @@ static void fail(struct message *m, struct slice error)
 {
 	error = slice_head(error, MESSAGE_ERROR_TYPE_LEN - 1);
 	m->flags |= MESSAGE_ERROR;
-	memcpy(m->error_type, error.ptr, error.len);
+	if (error.len)
+		memcpy(m->error_type, error.ptr, error.len);
 	m->error_type[error.len] = 0;
 }
 
@@ -107,6 +109,33 @@ static void add_count(const struct http2_stream *s, enum proto_side what, struct
 		message_add_int(m, what == PROTO_TO_SERVER ? ATTR_RPC_REQUEST_MESSAGES : ATTR_RPC_RESPONSE_MESSAGES, g->messages);
 }
 
+/* What was looked into is over, or will not be seen to its end. */
+static void leave_content(struct http2_conn *c, struct http2_stream *s, enum proto_side what)
+{
+	if (!s->content[what])
+		return;
+	http_content_free(c->spent);
+	c->spent = s->content[what];
+	s->content[what] = NULL;
+}
+
+static void end_content(struct http2_conn *c, struct http2_stream *s, enum proto_side what, struct message *m)
+{
+	enum http_app app = s->content[what] ? http_content_end(s->content[what], m) : HTTP_APP_NONE;
+
+	leave_content(c, s, what);
+	if (what == PROTO_TO_SERVER && app != HTTP_APP_NONE)
+		s->app = (uint8_t)app;
+}
+
+/* The stream is over. */
+static void reset(struct http2_conn *c, struct http2_stream *s)
+{
+	s->flags |= HTTP2_RESET;
+	leave_content(c, s, PROTO_TO_SERVER);
+	leave_content(c, s, PROTO_TO_CLIENT);
+}
+
 /* The message `what` of this stream ends with the event m. */
 static void end_message(struct http2_conn *c, struct http2_stream *s, enum proto_side what, enum proto_side dir, struct message *m)
 {
@@ -120,6 +149,10 @@ static void end_message(struct http2_conn *c, struct http2_stream *s, enum proto
 		message_add_int(m, what == PROTO_TO_SERVER ? ATTR_HTTP_REQUEST_BODY_SIZE : ATTR_HTTP_RESPONSE_BODY_SIZE, (int64_t)s->body[what]);
 	if (!lost)
 		add_count(s, what, m);
+	if (lost)
+		leave_content(c, s, what);
+	else
+		end_content(c, s, what, m);
 	/* The end of the request may be what was lost. */
 	if (what == PROTO_TO_CLIENT && (s->flags & HTTP2_BEGUN << PROTO_TO_SERVER) && !(s->flags & HTTP2_ENDED << PROTO_TO_SERVER) && (s->id & 1) &&
 	    lost_since(c, s, PROTO_TO_SERVER, PROTO_TO_SERVER))
@@ -147,7 +180,7 @@ static bool reserve(struct http2_conn *c, uint32_t id, struct parse_result *ret)
 	struct http2_stream *old = oldest ? http2_stream_get(&c->streams, oldest) : NULL;
 	if (!old)
 		return true;
-	old->flags |= HTTP2_RESET;
+	reset(c, old);
 	if (oldest & 1 && oldest > c->evicted)
 		c->evicted = oldest;
 	keyed(&ret->message, PROTO_TO_SERVER, oldest, MESSAGE_ABORT | MESSAGE_UNSURE);
@@ -158,6 +191,18 @@ static void add_fields(const struct http2_block *b, struct message *m)
 {
 	for (uint32_t i = 0; i < b->nfields; i++)
 		message_add_str(m, (enum attr_id)b->field[i].id, slice_make(b->text + b->field[i].at, b->field[i].len));
+}
+
+/* Of a response only what servers alone say. */
+static void add_response_fields(const struct http2_block *b, struct message *m)
+{
+	static const enum attr_id ids[] = { ATTR_AWS_REQUEST_ID, ATTR_AWS_EXTENDED_REQUEST_ID };
+
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		struct slice value = http2_block_value(b, ids[i]);
+		if (value.len)
+			message_add_str(m, ids[i], value);
+	}
 }
 
 static void add_request(const struct http2_block *b, struct http2_stream *s, struct message *m)
@@ -203,11 +248,37 @@ static void add_no_body(const struct http2_block *b, enum attr_id id, struct mes
 		message_add_int(m, id, 0);
 }
 
+/* Bodies that are looked into. */
+
+static void begin_content(struct http2_conn *c, struct http2_stream *s, enum proto_side what, const struct http_head *h)
+{
+	bool request = what == PROTO_TO_SERVER;
+
+	if (!(request ? http_content_of_request(h) : http_content_of_response(h, (enum http_app)s->app)))
+		return;
+	s->content[what] = c->spent;
+	c->spent = NULL;
+	if (request)
+		http_content_begin_request(&s->content[what], c->memory, h);
+	else
+		http_content_begin_response(&s->content[what], c->memory, h, (enum http_app)s->app);
+}
+
+static void look_at_request(struct http2_conn *c, struct http2_stream *s, struct http2_block *b, bool end, struct message *m)
+{
+	http_app_head(&b->head, true, m);
+	http_app_target(&b->head, http2_block_value(b, ATTR_HTTP_REQUEST_METHOD), http2_block_value(b, ATTR_RAW_TARGET));
+	if (b->head.signs & HTTP_SIGN_SEARCH)
+		s->app = HTTP_APP_SEARCH;
+	if (!end)
+		begin_content(c, s, PROTO_TO_SERVER, &b->head);
+}
+
 /* Header blocks. */
 
 static enum parse_status take_request(struct http2_conn *c, enum proto_side dir, uint32_t id, bool end, size_t bytes, struct parse_result *ret)
 {
-	const struct http2_block *b = &c->way[dir].block;
+	struct http2_block *b = &c->way[dir].block;
 	struct http2_stream *s = http2_stream_get(&c->streams, id);
 	struct message *m = &ret->message;
 
@@ -232,6 +303,8 @@ static enum parse_status take_request(struct http2_conn *c, enum proto_side dir,
 	keyed(m, PROTO_TO_SERVER, id, MESSAGE_BEGIN);
 	begin_message(c, s, PROTO_TO_SERVER, dir);
 	add_request(b, s, m);
+	if (!(b->flags & HTTP2_HAS_GRPC))
+		look_at_request(c, s, b, end, m);
 	if (end) {
 		add_no_body(b, ATTR_HTTP_REQUEST_BODY_SIZE, m);
 		end_message(c, s, PROTO_TO_SERVER, dir, m);
@@ -278,10 +351,14 @@ static enum parse_status take_response(struct http2_conn *c, uint32_t id, bool e
 	if (b->flags & HTTP2_HAS_STATUS)
 		message_add_int(m, ATTR_HTTP_RESPONSE_STATUS_CODE, b->status);
 	add_grpc_status(w, m);
+	add_response_fields(b, m);
+	http_app_head(&b->head, false, m);
 	add_unknown(m, b);
 	if (end) {
 		add_no_body(b, ATTR_HTTP_RESPONSE_BODY_SIZE, m);
 		end_message(c, s, PROTO_TO_CLIENT, PROTO_TO_CLIENT, m);
+	} else if (!(s->flags & HTTP2_GRPC)) {
+		begin_content(c, s, PROTO_TO_CLIENT, &b->head);
 	}
 	return consumed(ret, PARSE_MESSAGE, bytes);
 }
@@ -436,6 +513,33 @@ static enum parse_status grpc_data(struct http2_conn *c, enum proto_side side, s
 	return data_event(c, side, s, in, n, w->end_stream, ret);
 }
 
+/* The same, of a body that is looked into. */
+static enum parse_status content_data(struct http2_conn *c, enum proto_side side, struct http2_stream *s, struct slice in, size_t before, struct parse_result *ret)
+{
+	struct http2_way *w = &c->way[side];
+	struct slice seen = slice_head(slice_from(in, before), w->left);
+	uint64_t n = before;
+
+	if (seen.len && !http_content_done(s->content[side]))
+		seen.len = http_content_feed(s->content[side], seen, ret->time_ns);
+	n += seen.len;
+	w->left -= (uint32_t)seen.len;
+	if (http_content_done(s->content[side])) {
+		n += w->left;
+		w->left = 0;
+	}
+	if (w->left)
+		return data_event(c, side, s, in, n, false, ret);
+	n += w->pad;
+	w->pad = 0;
+	return data_event(c, side, s, in, n, w->end_stream, ret);
+}
+
+static enum parse_status payload_data(struct http2_conn *c, enum proto_side side, struct http2_stream *s, struct slice in, size_t before, struct parse_result *ret)
+{
+	return s->content[side] ? content_data(c, side, s, in, before, ret) : grpc_data(c, side, s, in, before, ret);
+}
+
 static enum parse_status parse_data(struct http2_conn *c, enum proto_side side, const struct http2_frame *f, struct slice in, struct parse_result *ret)
 {
 	struct http2_way *w = &c->way[side];
@@ -454,13 +558,13 @@ static enum parse_status parse_data(struct http2_conn *c, enum proto_side side, 
 	uint64_t payload = all - before - pad;
 	s->body[side] += payload;
 	s->flags |= (uint16_t)(HTTP2_BODY << side);
-	if (!(s->flags & HTTP2_GRPC) || lost_since(c, s, side, side))
+	if (!(s->flags & HTTP2_GRPC || s->content[side]) || lost_since(c, s, side, side))
 		return data_event(c, side, s, in, all, end, ret);
 	w->stream = f->stream;
 	w->left = (uint32_t)payload;
 	w->pad = pad;
 	w->end_stream = end;
-	return grpc_data(c, side, s, in, before, ret);
+	return payload_data(c, side, s, in, before, ret);
 }
 
 /* The rest of a DATA frame of gRPC. */
@@ -470,7 +574,7 @@ static enum parse_status parse_data_rest(struct http2_conn *c, enum proto_side s
 	struct http2_stream *s = http2_stream_get(&c->streams, w->stream);
 
 	if (s && !(s->flags & (HTTP2_RESET | HTTP2_ENDED << side)))
-		return grpc_data(c, side, s, in, 0, ret);
+		return payload_data(c, side, s, in, 0, ret);
 	uint64_t n = (uint64_t)w->left + w->pad;
 	w->left = w->pad = 0;
 	return pass(ret, in, n);
@@ -499,7 +603,7 @@ static enum parse_status parse_reset(struct http2_conn *c, enum proto_side side,
 	for (int what = 0; what < 2; what++)
 		if (s->flags & HTTP2_BEGUN << what && !(s->flags & HTTP2_ENDED << what) && !lost_since(c, s, (enum proto_side)what, (enum proto_side)what))
 			add_count(s, (enum proto_side)what, m);
-	s->flags |= HTTP2_RESET;
+	reset(c, s);
 	if (code)
 		fail(m, slice_str(code < sizeof(error_names) / sizeof(error_names[0]) ? error_names[code] : "unknown_error"));
 	return consumed(ret, PARSE_MESSAGE, all);
@@ -647,6 +751,7 @@ static void http2_close(void *external)
 		proto_memory_put(c->memory, c->way[side].block.text);
 	}
 	http2_streams_done(&c->streams, c->memory);
+	http_content_free(c->spent);
 	proto_memory_put(c->memory, c);
 }
 

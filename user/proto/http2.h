@@ -9,6 +9,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "proto/grpc.h"
+#include "proto/http_content.h"
 #include "proto/memory.h"
 #include "proto/proto.h"
 
@@ -75,6 +76,7 @@ struct http2_block {
 	uint64_t length;     /* content-length */
 	uint64_t grpc_status;
 	uint64_t grpc_timeout_ns; /* 0 = none */
+	struct http_head head;
 	uint32_t text_len, text_cap;
 	uint8_t *text;       /* of the budget; kept from block to block */
 };
@@ -111,6 +113,8 @@ struct http2_stream {
 	uint16_t losses[2]; /* of the direction when the message began */
 	uint64_t body[2];   /* bytes of DATA without padding */
 	struct grpc_count grpc[2];
+	struct http_content *content[2]; /* where the body is looked into; given back when the message is over */
+	uint8_t app;        /* enum http_app: what the request has turned out to be */
 };
 
 struct http2_streams {

@@ -20,12 +20,12 @@ enum {
 	FAILURES_MAX = 16,   /* then the peer's blocks are left alone: a table is filled at some cost */
 };
 
-enum field { FIELD_OTHER, FIELD_TEXT, FIELD_STATUS, FIELD_LENGTH, FIELD_TYPE, FIELD_GRPC_STATUS, FIELD_GRPC_MESSAGE, FIELD_GRPC_TIMEOUT };
+enum field { FIELD_OTHER, FIELD_TEXT, FIELD_STATUS, FIELD_LENGTH, FIELD_TYPE, FIELD_GRPC_STATUS, FIELD_GRPC_MESSAGE, FIELD_GRPC_TIMEOUT, FIELD_APP };
 
 #define NAME(s) { (const uint8_t *)(s), sizeof(s) - 1 }
 static const struct known {
 	struct slice name;
-	uint16_t id; /* of FIELD_TEXT */
+	uint16_t id; /* of FIELD_TEXT; enum http_field of FIELD_APP */
 	uint8_t field;
 	uint16_t flag;
 } known[] = {
@@ -46,6 +46,18 @@ static const struct known {
 	{ NAME("x-forwarded-for"), ATTR_RAW_FORWARDED_FOR, FIELD_TEXT, 0 },
 	{ NAME("content-length"), 0, FIELD_LENGTH, 0 },
 	{ NAME("content-type"), 0, FIELD_TYPE, 0 },
+	{ NAME("content-encoding"), HTTP_FIELD_CODING, FIELD_APP, 0 },
+	{ NAME("mcp-session-id"), HTTP_FIELD_MCP, FIELD_APP, 0 },
+	{ NAME("mcp-protocol-version"), HTTP_FIELD_MCP, FIELD_APP, 0 },
+	{ NAME("x-amz-target"), HTTP_FIELD_TARGET, FIELD_APP, 0 },
+	{ NAME("x-amz-request-id"), HTTP_FIELD_REQUEST_ID, FIELD_APP, 0 },
+	{ NAME("x-amzn-requestid"), HTTP_FIELD_REQUEST_ID, FIELD_APP, 0 },
+	{ NAME("x-amzn-request-id"), HTTP_FIELD_REQUEST_ID, FIELD_APP, 0 },
+	{ NAME("x-amz-id-2"), HTTP_FIELD_EXTENDED_ID, FIELD_APP, 0 },
+	{ NAME("x-amz-copy-source"), HTTP_FIELD_COPY_SOURCE, FIELD_APP, 0 },
+	{ NAME("authorization"), HTTP_FIELD_AUTHORIZATION, FIELD_APP, 0 },
+	{ NAME("x-elastic-product"), HTTP_FIELD_ELASTIC, FIELD_APP, 0 },
+	{ NAME("soapaction"), HTTP_FIELD_SOAP, FIELD_APP, 0 },
 	{ NAME("grpc-status"), 0, FIELD_GRPC_STATUS, 0 },
 	{ NAME("grpc-message"), ATTR_RAW_STATUS_MESSAGE, FIELD_GRPC_MESSAGE, 0 },
 	{ NAME("grpc-timeout"), 0, FIELD_GRPC_TIMEOUT, 0 },
@@ -128,6 +140,7 @@ void http2_block_clear(struct http2_block *b)
 	b->flags = b->nfields = b->text_len = 0;
 	b->length = b->grpc_status = b->grpc_timeout_ns = 0;
 	b->status = 0;
+	b->head = (struct http_head){ 0 };
 }
 
 struct slice http2_block_value(const struct http2_block *b, enum attr_id id)
@@ -191,6 +204,15 @@ static void keep_message(struct http2_block *b, struct proto_memory *memory, uin
 		b->field[before].len = (uint16_t)grpc_unescape(b->text + b->field[before].at, b->field[before].len);
 }
 
+static void keep_app(struct http2_block *b, struct proto_memory *memory, enum http_field field, struct slice value)
+{
+	struct http_app_attr attrs[HTTP_APP_ATTRS];
+	size_t n = http_app_field(&b->head, field, slice_head(value, HTTP2_VALUE_MAX), attrs);
+
+	for (size_t i = 0; i < n; i++)
+		keep_text(b, memory, attrs[i].id, attrs[i].value);
+}
+
 static void take_text(struct http2_block *b, struct proto_memory *memory, const struct known *k, struct slice value)
 {
 	if (k->flag == HTTP2_HAS_METHOD && !(b->flags & HTTP2_HAS_METHOD)) {
@@ -219,7 +241,13 @@ static void take(struct http2_block *b, struct proto_memory *memory, const struc
 			b->flags |= HTTP2_HAS_LENGTH;
 		}
 		break;
-	case FIELD_TYPE: b->flags |= grpc_is_content_type(value) ? HTTP2_HAS_GRPC : 0; break;
+	case FIELD_TYPE:
+		if (grpc_is_content_type(value))
+			b->flags |= HTTP2_HAS_GRPC;
+		else
+			keep_app(b, memory, HTTP_FIELD_TYPE, value);
+		break;
+	case FIELD_APP: keep_app(b, memory, (enum http_field)k->id, value); break;
 	case FIELD_GRPC_STATUS:
 		if (value.len <= GRPC_STATUS_DIGITS && slice_u64(value, &n)) {
 			b->grpc_status = n;

@@ -9,6 +9,10 @@ enum { WAYS = 4, SETS_FIRST = 4, SETS_MAX = 1024 };
 
 void http2_streams_done(struct http2_streams *t, struct proto_memory *memory)
 {
+	for (size_t i = 0; i < (size_t)t->nsets * WAYS; i++) {
+		http_content_free(t->at[i].content[0]);
+		http_content_free(t->at[i].content[1]);
+	}
 	proto_memory_put(memory, t->at);
 	*t = (struct http2_streams){ 0 };
 }

@@ -27,6 +27,7 @@ struct parse_result {
 	bool apart;      /* with SKIP: what is consumed is of no message, although one may be in progress (frames of the whole connection) */
 	uint64_t skip;   /* bytes behind `consumed` that the parser does not want; UINT64_MAX = until the stream ends. With a keyed message they are its */
 	size_t need;
+	uint32_t want;   /* bytes wanted of each I/O call to this side from now on, where that is more than before; 0 = as it was */
 	struct message message; /* cleared before each call */
 };
 

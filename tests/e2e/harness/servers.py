@@ -118,6 +118,24 @@ def start_python(folder, *args, app="httpd.py", env=None):
     return listening(Process(app.replace(".", "-"), argv, folder, env={**os.environ, **(env or {})}), port)
 
 
+def start_app(folder):
+    return start_python(folder, app="appd.py")
+
+
+def start_mcp(folder, way):
+    return start_python(folder, way, app="mcpd.py")
+
+
+def start_search(folder):
+    return start_python(folder, app="searchd.py")
+
+
+def start_moto(folder):
+    port = free_port()
+    argv = [BUILD / "venv/bin/python", "-m", "moto.server", "-H", "127.0.0.1", "-p", port]
+    return listening(Process("moto", argv, folder, env={**os.environ, "MOTO_PORT": str(port)}), port)
+
+
 def start_node(folder, *args, app="httpd.js"):
     port = free_port()
     return listening(Process(app.replace(".", "-"), [need("node", "nodejs"), APPS / app, port, *args], folder), port)
