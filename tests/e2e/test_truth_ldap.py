@@ -10,9 +10,9 @@ from harness.plumb import Plumb, replay
 from harness.process import wait_until
 from harness.spans import CLIENT, SERVER, STATUS_ERROR, STATUS_UNSET, describe, parse
 from harness.tls import Authority
-from harness.truth import check_order, close
+from harness.truth import TOLERANCE_NS, check_order, close
 from test_cli import raw
-from test_truth_db import check_measured, check_series
+from test_truth_db import check_series
 
 pytestmark = pytest.mark.live
 
@@ -41,7 +41,7 @@ FIRST = (
 FIRST_STEPS = (["bind", "who am I", "root", "unit"] + ["add"] * 23 + ["duplicate"] * 3 + ["search"] + ["one"] * 5
                + ["nothing", "no entry", "too many", "compare", "compare not", "compare nothing", "modify", "no attribute", "rename", "not a leaf", "delete", "busy", "slow", "wrong password",
                   "anonymous", "not allowed", None])
-SECOND = [BIND, SLOW] + piped("uid", "noSuchObject", 101) + [SLOW[:2] + ("abandoned",), ("abandon", None, None), UNBIND]
+SECOND = [BIND, SLOW] + piped("uid", "noSuchObject", 101) + [SLOW[:2] + ("abandoned",), search('""', "base", "(objectClass=*)"), ("abandon", None, None), UNBIND]
 FOUND = [12] + [1] * 5 + [0, 0, 7, 0, 0]
 
 
@@ -49,6 +49,20 @@ def check_silent(spans):
     for s in spans:
         assert s["db.system.name"] == "ldap" and s.name == s["db.operation.name"], describe([s])
         assert "secret" not in str(s.raw) and "sesame" not in str(s.raw)
+
+
+def check_not_longer(client, steps, alone):
+    """
+    No span is longer than what its client measured. On a busy machine it may well be shorter, as the library's own work and threads lie between the two. alone: what the driver calls the
+    steps of one request, in order; None for no such step.
+    """
+    measured = {}
+    for step in steps:
+        measured.setdefault(step["what"], []).append(step["ns"])
+    for span, what in zip(client, alone):
+        if what:
+            ns = measured[what].pop(0)
+            assert span.duration_ns <= ns + TOLERANCE_NS, f"{what}: span {span.duration_ns / 1e6:.3f} ms, measured {ns / 1e6:.3f} ms"
 
 
 def of(spans, operation):
@@ -63,17 +77,17 @@ def test_ldap3(start, plumb):
     truth = FIRST + SECOND
     p.wait_spans(2 * len(truth))
     client, server_side = check_series(p.finish(), truth, driver.pid, server.port)
-    check_measured(client, FIRST, steps, FIRST_STEPS)
+    check_not_longer(client, steps, FIRST_STEPS)
     for side in (client, server_side):
         check_silent(side)
         found = [s["db.response.returned_rows"] for s in of(side, "search")]
-        assert found == FOUND + [0] + [0 if i % 7 == 0 else 11 for i in range(101)] + [None]
+        assert found == FOUND + [0] + [0 if i % 7 == 0 else 11 for i in range(101)] + [None, 1]
         assert [s["db.response.status_code"] for s in of(side, "compare")] == ["6", "5", "16"]
         slow = [s for s in of(side, "search") if s["db.query.text"] == SLOW[1]]
         assert [s["db.response.status_code"] for s in slow] == ["51", None, None, None]
         assert all(close(s.duration_ns, 1_000_000_000, 30_000_000) for s in slow[1:3]), describe(slow)
         # The slow one was not waited for.
-        assert of(side, "search")[-2].end_ns < slow[2].end_ns
+        assert of(side, "search")[-3].end_ns < slow[2].end_ns
 
 
 UNIT, ADD_UNIT = "cn=?,ou=?,dc=?,dc=?", "ou=?,dc=?,dc=?"
@@ -103,7 +117,7 @@ def test_go_ldap(start, plumb):
     at_once = sent[len(GO):-len(GO_END)]
     assert Counter(at_once) == GO_AT_ONCE, describe(sorted((s for s in spans if s.pid == driver.pid), key=lambda s: s.start_ns))
     client, server_side = check_series(spans, GO + at_once + GO_END, driver.pid, server.port)
-    check_measured(client, GO, steps, GO_STEPS)
+    check_not_longer(client, steps, GO_STEPS)
     for side in (client, server_side):
         check_silent(side)
         found = [s["db.response.returned_rows"] for s in of(side, "search")]

@@ -10,8 +10,9 @@ from harness.driver import go_driver, python_driver
 from harness.plumb import Plumb, replay
 from harness.process import wait_until
 from harness.spans import describe, parse
+from harness.truth import TOLERANCE_NS
 from test_cli import raw
-from test_truth_db import check_measured, check_series
+from test_truth_db import check_series
 
 pytestmark = pytest.mark.live
 
@@ -39,6 +40,20 @@ KAZOO_STEPS = ([None, None, "create"] + ["set"] * 11 + ["get"] * 5 + ["no node"]
                + [None] * 154 + ["last", None])
 
 
+def check_not_longer(client, steps, alone):
+    """
+    No span is longer than what its client measured. On a busy machine it may well be shorter, as the library's own work and threads lie between the two. alone: what the driver calls the
+    steps of one request, in order; None for no such step.
+    """
+    measured = {}
+    for step in steps:
+        measured.setdefault(step["what"], []).append(step["ns"])
+    for span, what in zip(client, alone):
+        if what:
+            ns = measured[what].pop(0)
+            assert span.duration_ns <= ns + TOLERANCE_NS, f"{what}: span {span.duration_ns / 1e6:.3f} ms, measured {ns / 1e6:.3f} ms"
+
+
 def of(spans, *operations):
     return [s for s in spans if s["db.operation.name"] in operations]
 
@@ -56,7 +71,7 @@ def test_kazoo(start, plumb):
     steps = driver.go()
     p.wait_spans(2 * len(KAZOO))
     client, server_side = check_series(p.finish(), KAZOO, driver.pid, server.port)
-    check_measured(client, KAZOO, steps, KAZOO_STEPS)
+    check_not_longer(client, steps, KAZOO_STEPS)
     for side in (client, server_side):
         check_silent(side)
         assert [s["db.response.returned_rows"] for s in of(side, "getChildren", "getChildren2")] == [2, 2, 55]
@@ -96,7 +111,7 @@ def test_go_zookeeper(start, plumb):
     at_once = sent[len(GO):-len(GO_END)]
     assert Counter(at_once) == GO_AT_ONCE, describe(sorted((s for s in spans if s.pid == driver.pid), key=lambda s: s.start_ns), 9)
     client, server_side = check_series(spans, GO + at_once + GO_END, driver.pid, server.port)
-    check_measured(client, GO, steps, GO_STEPS)
+    check_not_longer(client, steps, GO_STEPS)
     for side in (client, server_side):
         check_silent(side)
         assert [s["db.response.returned_rows"] for s in of(side, "getChildren2")] == [2]
