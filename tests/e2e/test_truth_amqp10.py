@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """AMQP 1.0 by its clients: what was sent, delivered, settled and refused has its spans at both ends, joined, without bodies or passwords."""
 import contextlib
+import importlib.util
 import socket
 from collections import Counter
 
@@ -12,7 +13,7 @@ from harness.plumb import Plumb, replay
 from harness.spans import CLIENT, SERVER, STATUS_ERROR, STATUS_UNSET, describe, parse
 from test_cli import raw
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.skipif(importlib.util.find_spec("proton") is None, reason="Qpid Proton is not installed: it could not be compiled")]
 PRODUCER, CONSUMER = 4, 5
 OUTCOMES = "rejected", "released", "modified"
 

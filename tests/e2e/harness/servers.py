@@ -390,8 +390,8 @@ class Cassandra(Process):
 
 class Rabbitmq(Process):
     """
-    RabbitMQ with an epmd of its own, both on 127.0.0.1 only. Runs as the package's user, or as nobody. User guest, password guest. pids: its processes. stomp: it speaks this
-    instead of AMQP.
+    RabbitMQ with an epmd of its own, both on 127.0.0.1 only. Runs as the package's user, or as nobody. User guest, password guest. pids: its processes. Speaks AMQP 0-9-1 and
+    1.0; stomp: this instead.
     """
 
     def __init__(self, folder, stomp=False):
@@ -412,12 +412,8 @@ class Rabbitmq(Process):
         config, plugins = folder / "rabbitmq.conf", folder / "plugins"
         listens = f"listeners.tcp = none\nstomp.listeners.tcp.1 = 127.0.0.1:{self.port}\n" if stomp else f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
         config.write_text(listens + RABBITMQ_CONFIG)
-        plugins.write_text("[rabbitmq_stomp].\n" if stomp else "[].\n")
+        plugins.write_text("[rabbitmq_stomp].\n" if stomp else "[rabbitmq_amqp1_0].\n")
         self.hello = (b"STOMP\naccept-version:1.2\nhost:/\nlogin:guest\npasscode:guest\n\n\0", b"CON") if stomp else (b"AMQP\0\0\x09\x01", b"\1\0\0")
-
-
-        config.write_text(RABBITMQ_CONFIG.format(port=self.port))
-        plugins.write_text("[rabbitmq_amqp1_0].\n")
         env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "ERL_EPMD_PORT": str(names_port), "ERL_EPMD_ADDRESS": "127.0.0.1", "RABBITMQ_NODENAME": "plumb@localhost",
                "RABBITMQ_CONFIG_FILE": str(config), "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins), "RABBITMQ_MNESIA_BASE": str(folder), "RABBITMQ_LOG_BASE": str(folder), "RABBITMQ_LOGS": "-",
                "RABBITMQ_DIST_PORT": str(free_port()), "RABBITMQ_CONF_ENV_FILE": "/dev/null", "RABBITMQ_PID_FILE": str(folder / "pid"),
