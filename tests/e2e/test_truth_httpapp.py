@@ -164,7 +164,8 @@ def test_elasticsearch(start, plumb, make, app, truth):
         want = Counter()
         for (name, error, index), n in truth.items():
             want[name, error if kind == CLIENT else None, index] += n
-        got = Counter((s.name, s["error.type"], s["db.collection.name"]) for s in mine)
+        # Go's client looks at the head of the answer to info alone, and may close the connection on its body.
+        got = Counter((s.name, s["error.type"] if s.name != "info" or s["error.type"] != "connection_closed" else None, s["db.collection.name"]) for s in mine)
         assert got == want, f"missing: {sample(want - got)}\ntoo much: {sample(got - want)}"
         for s in mine:
             assert (s["db.system.name"], s["db.operation.name"]) == ("elasticsearch", s.name) and s["http.request.method"]
