@@ -169,7 +169,11 @@ static const struct redact_case redact_cases[] = {
 	{ "CREATE ROLE me WITH PASSWORD = 'Z' AND LOGIN = true", "CREATE ROLE me WITH PASSWORD = ? AND LOGIN = true", SQL_CQL },
 	/* ClickHouse: escapes in all quotes, two kinds of names, comments of three kinds, quotes of typographers, data behind a format. */
 	{ "SELECT 'Z\\'J', \"a\\\"b 'c\", `d\\`e 'f` FROM t", "SELECT ?, \"a\\\"b 'c\", `d\\`e 'f` FROM t", SQL_CLICKHOUSE },
-	{ "SELECT a --it's Z\n, b # it's J\n, c #!it's Z\n, d /* Z /* J */ FROM t", "SELECT a , b , c , d FROM t", SQL_CLICKHOUSE },
+	{ "SELECT a --it's Z\n, b # it's J\n, c #!it's Z\n, d /* Z */ FROM t", "SELECT a , b , c , d FROM t", SQL_CLICKHOUSE },
+	{ "SELECT a // it's Z\n, b -- x\r'J\n, c FROM t", "SELECT a , b , c FROM t", SQL_CLICKHOUSE },
+	{ "SELECT a /* Z /* J */ it's */ FROM t WHERE b = 'Z'", "SELECT a", SQL_CLICKHOUSE },
+	{ "SELECT $1$Z J$1$, $ $Z's$ $ FROM t", "SELECT ?, ? FROM t", SQL_CLICKHOUSE },
+	{ "SELECT $1$Z J", "SELECT ?", SQL_CLICKHOUSE },
 	{ "SELECT \xe2\x80\x98Z' J\xe2\x80\x99, a\xe2\x80\x9cZ\" J\xe2\x80\x9d FROM t", "SELECT ?, a? FROM t", SQL_CLICKHOUSE },
 	{ "SELECT \xe2\x80\x98Z", "SELECT ?", SQL_CLICKHOUSE },
 	{ "SELECT $x$Z'J$x$, x'78', 1e7, {id:UInt32} FROM db.t FINAL PREWHERE a IN (7, 8) FORMAT JSON", "SELECT ?, ?, ?, {id:UInt32} FROM db.t FINAL PREWHERE a IN (?) FORMAT JSON", SQL_CLICKHOUSE },

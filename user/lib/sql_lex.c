@@ -47,6 +47,8 @@ static void skip_block_comment(struct sql_lex *l)
 		} else if (l->dialect == SQL_ANSI && peek(l, 0) == '/' && peek(l, 1) == '*') {
 			depth++;
 			l->at += 2;
+		} else if (l->dialect == SQL_CLICKHOUSE && peek(l, 0) == '/' && peek(l, 1) == '*') {
+			l->at = l->in.len; /* newer servers nest them, older ones do not: what is behind it may be inside */
 		} else {
 			l->at++;
 		}
@@ -58,7 +60,7 @@ static bool line_comment_starts(const struct sql_lex *l)
 	if (peek(l, 0) == '#')
 		return l->dialect == SQL_MYSQL || l->dialect == SQL_CLICKHOUSE;
 	if (peek(l, 0) == '/' && peek(l, 1) == '/')
-		return l->dialect == SQL_CQL;
+		return l->dialect == SQL_CQL || l->dialect == SQL_CLICKHOUSE;
 	if (peek(l, 0) != '-' || peek(l, 1) != '-')
 		return false;
 	/* MySQL: 5--1 is 5 - (-1). At the very end it cannot be told; nothing follows that could be shown. */
@@ -75,7 +77,7 @@ static bool skip_space(struct sql_lex *l)
 		} else if (peek(l, 0) == '/' && peek(l, 1) == '*') {
 			skip_block_comment(l);
 		} else if (line_comment_starts(l)) {
-			while (l->at < l->in.len && peek(l, 0) != '\n' && (peek(l, 0) != '\r' || l->dialect == SQL_MYSQL))
+			while (l->at < l->in.len && peek(l, 0) != '\n' && (peek(l, 0) != '\r' || l->dialect == SQL_MYSQL || l->dialect == SQL_CLICKHOUSE))
 				l->at++;
 		} else {
 			break;
@@ -170,11 +172,29 @@ static void skip_number(struct sql_lex *l)
 		end_at_dollar(l, letters);
 }
 
+/* ClickHouse: anything may stand between two dollars, and what they open ends where they come again; where they do not, all is hidden. */
+static enum sql_token_kind lex_heredoc(struct sql_lex *l)
+{
+	size_t end = slice_find(l->in, '$', l->at + 1);
+
+	if (end == SIZE_MAX) {
+		l->at = l->in.len;
+		return SQL_LITERAL;
+	}
+	struct slice open = slice_make(l->in.ptr + l->at, end + 1 - l->at), rest = slice_from(l->in, end + 1);
+	const uint8_t *close = rest.len ? memmem(rest.ptr, rest.len, open.ptr, open.len) : NULL;
+
+	l->at = close ? (size_t)(close - l->in.ptr) + open.len : l->in.len;
+	return SQL_LITERAL;
+}
+
 /* $1, $tag$text$tag$, or something that begins like one of them. */
 static enum sql_token_kind lex_dollar(struct sql_lex *l)
 {
 	size_t start = l->at, tag = 1;
 
+	if (l->dialect == SQL_CLICKHOUSE)
+		return lex_heredoc(l);
 	if (is_digit(peek(l, 1))) {
 		bool number = true;
 

@@ -112,6 +112,7 @@ struct connection {
 	bool pipelines;          /* the client was seen sending a request before the previous one was answered */
 	bool may_overlap;        /* as overlaps, until the oldest of them is answered, or its answer turns out to be lost */
 	bool overlaps;           /* and going on to send when some of those before were answered, but not all: it never rests */
+	uint32_t range_credit;   /* exchanges that answers of several (MESSAGE_RANGE) may still look at */
 	bool answered;           /* a response was seen to begin since the latest request did */
 	bool keyed;              /* its messages are paired by key */
 	uint8_t redetected;      /* times that parsing gave up and detection began again */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/amqp10_wire.h"
 
+enum { DESCRIPTORS_MAX = 2 }; /* of one value: nobody describes a description often */
 enum { DESCRIBED = 0, LIST_EMPTY = 0x45, LIST8 = 0xc0, LIST32 = 0xd0, MAP8 = 0xc1, MAP32 = 0xd1 };
 
 /* --- values (part 1) --- */
@@ -65,8 +66,13 @@ static void value_body(struct amqp10_walk *w, struct amqp10_value *v)
 static const uint8_t *read_descriptors(struct amqp10_walk *w, const uint8_t *p, uint64_t *ret_descriptor)
 {
 	struct amqp10_value d;
+	unsigned n = 0;
 
 	while (p && *p == DESCRIBED) {
+		if (n++ == DESCRIPTORS_MAX) {
+			w->bad = true;
+			return NULL;
+		}
 		d = (struct amqp10_value){ 0 };
 		p = take(w, 1);
 		if (p && !known(*p))

@@ -251,12 +251,14 @@ static bool counts(uint8_t packet) { return packet == CLICKHOUSE_PROGRESS || pac
 /* How surely the numbers that stand here are of this revision, by the packets in a row and the one behind them. */
 static int fits(struct clickhouse_state s, uint32_t revision, struct slice in)
 {
-	enum { SURE = 3 };
+	enum { SURE = 3, MOST = 8 };
 	struct clickhouse_cursor c = { .in = in };
 	unsigned n = 0;
 
 	s.revision = revision;
 	for (; c.at < in.len && counts(in.ptr[c.at]); n++) {
+		if (n == MOST)
+			return DETECT_WEAK;
 		if (clickhouse_u8(&c) == CLICKHOUSE_PROGRESS)
 			read_progress(&s, &c);
 		else

@@ -61,7 +61,7 @@ struct http1_side {
 	bool unsure;      /* what comes may not be a message's start: after loss, or a body of unknown length */
 	bool content;     /* the body is looked into, or was and has not said what it is */
 	struct http_head head;
-	uint32_t seen;    /* bit by index in header_attrs: only the first of a name counts */
+	uint32_t seen;    /* bit by index in header_attrs, from APP_SEEN on by enum http_field: only the first of a name counts */
 	uint32_t scan;    /* bytes of the input known to hold no end */
 	uint64_t length;  /* Content-Length; of what is looked into the bytes of the body, or chunk, that come; UINT64_MAX = until the stream ends */
 	uint64_t body;    /* bytes of chunks so far */
@@ -164,6 +164,7 @@ static const struct { struct slice name; enum attr_id id; } header_attrs[] = {
 	{ { (const uint8_t *)"user-agent", 10 }, ATTR_USER_AGENT_ORIGINAL },
 	{ { (const uint8_t *)"x-forwarded-for", 15 }, ATTR_RAW_FORWARDED_FOR },
 };
+enum { APP_SEEN = sizeof(header_attrs) / sizeof(*header_attrs) };
 enum { AT_HOST, AT_TRACEPARENT, AT_TRACESTATE, AT_B3, AT_B3_TRACE, AT_B3_SPAN, AT_B3_SAMPLED, AT_UBER, AT_AGENT, AT_FORWARDED };
 
 static bool is_attr(struct slice name, unsigned index, unsigned *ret_index)
@@ -295,7 +296,13 @@ static size_t name_len(struct slice line)
 static void take_app_field(struct http1_side *s, struct slice name, struct slice value, struct message *m)
 {
 	struct http_app_attr attrs[HTTP_APP_ATTRS];
-	size_t n = http_app_field(&s->head, http_app_name(name), value, attrs);
+	enum http_field field = http_app_name(name);
+	uint32_t bit = 1u << (APP_SEEN + field);
+
+	if (s->seen & bit)
+		return;
+	s->seen |= bit;
+	size_t n = http_app_field(&s->head, field, value, attrs);
 
 	for (size_t i = 0; i < n; i++)
 		message_add_str(m, (enum attr_id)attrs[i].id, attrs[i].value);

@@ -144,6 +144,17 @@ static size_t one(struct http_app_attr ret[HTTP_APP_ATTRS], enum attr_id id, str
 	return 1;
 }
 
+/* A name, and no query or text of the request. */
+static bool is_method(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t l = ascii_lower(s.ptr[i]);
+		if (!(l >= 'a' && l <= 'z') && !(l >= '0' && l <= '9') && !(l && strchr("_.-", l)))
+			return false;
+	}
+	return s.len > 0;
+}
+
 /* The name of what is called: of "http://example.com/Stock#GetPrice" what stands behind the last mark. */
 static size_t soap_method(struct slice action, struct http_app_attr ret[HTTP_APP_ATTRS])
 {
@@ -154,7 +165,7 @@ static size_t soap_method(struct slice action, struct http_app_attr ret[HTTP_APP
 			action = slice_from(action, i);
 			break;
 		}
-	if (!action.len)
+	if (!is_method(action))
 		return 0;
 	ret[0] = (struct http_app_attr){ ATTR_RPC_SYSTEM_NAME, SLICE_LIT("soap") };
 	ret[1] = (struct http_app_attr){ ATTR_RPC_METHOD, slice_head(action, METHOD_MAX) };

@@ -11,8 +11,9 @@
 enum {
 	REQUEST_MAX = 8192,       /* bytes that are read, behind the coding */
 	RESPONSE_MAX = 8192,
-	PACKED_EVENTS_MAX = 1 << 20, /* of events in a coding: few bytes become many */
-	GRPC_WEB_MAX = 1 << 24,      /* its trailers are what comes last */
+	PACKED_MAX = 1 << 20,     /* of events or gRPC-Web in a coding */
+	GRPC_WEB_MAX = 1 << 24,   /* its trailers are what comes last */
+	UNPACKED_TIMES = 64,      /* more than so many bytes made of one are an attack on the reader */
 	PLAIN_BYTES = 2048,
 };
 
@@ -108,7 +109,7 @@ bool http_content_begin_request(struct http_content **c, struct proto_memory *me
 {
 	enum reader reader = reader_of(h);
 
-	if (!begin(c, memory, h, reader, reader == READER_GRPC_WEB ? GRPC_WEB_MAX : REQUEST_MAX))
+	if (!begin(c, memory, h, reader, reader != READER_GRPC_WEB ? REQUEST_MAX : h->coding ? PACKED_MAX : GRPC_WEB_MAX))
 		return false;
 	if (reader == READER_FORM)
 		(*c)->form = (struct http_form){ 0 };
@@ -131,7 +132,8 @@ static void on_event_data(void *ctx, struct slice data, bool last)
 bool http_content_begin_response(struct http_content **c, struct proto_memory *memory, const struct http_head *h, enum http_app app)
 {
 	enum reader reader = reader_of(h);
-	uint64_t max = reader == READER_GRPC_WEB ? GRPC_WEB_MAX : reader != READER_EVENTS ? RESPONSE_MAX : h->coding ? PACKED_EVENTS_MAX : UINT64_MAX;
+	bool long_one = reader == READER_GRPC_WEB || reader == READER_EVENTS;
+	uint64_t max = !long_one ? RESPONSE_MAX : h->coding ? PACKED_MAX : reader == READER_EVENTS ? UINT64_MAX : GRPC_WEB_MAX;
 
 	if (!begin(c, memory, h, reader, max))
 		return false;
@@ -167,7 +169,10 @@ static size_t feed_plain(struct http_content *c, struct slice in, uint64_t time_
 		graphql_feed(&c->json.graphql, in);
 		break;
 	case READER_FORM: http_form_feed(&c->form, in); break;
-	case READER_GRPC_WEB: grpc_web_feed(&c->web, in); break;
+	case READER_GRPC_WEB:
+		grpc_web_feed(&c->web, in);
+		c->done = c->web.odd;
+		break;
 	case READER_EVENTS:
 		n = sse_feed(&c->sse, in, may_pause && !c->first_event_ns);
 		if (c->sse.events && !c->first_event_ns)
@@ -193,6 +198,8 @@ static void feed_packed(struct http_content *c, struct slice in, uint64_t time_n
 		size_t made = sizeof(plain) - c->z.avail_out;
 		if (made)
 			feed_plain(c, slice_make(plain, made), time_ns, false);
+		if (c->z.total_out > RESPONSE_MAX && c->z.total_out / UNPACKED_TIMES > c->z.total_in)
+			c->done = c->gap = true;
 		if (!made || c->left == 0)
 			break;
 	}
@@ -217,12 +224,15 @@ size_t http_content_feed(struct http_content *c, struct slice in, uint64_t time_
 		c->gap = true;
 		n = in.len;
 	}
+	if (c->done)
+		end_packed(c); /* its window is large, and the connection may live on */
 	return n;
 }
 
 void http_content_gap(struct http_content *c)
 {
 	c->gap = c->any = c->done = true;
+	end_packed(c);
 }
 
 bool http_content_done(const struct http_content *c) { return c->done; }
@@ -250,6 +260,7 @@ static void end_grpc_web(struct http_content *c, struct message *m)
 
 enum http_app http_content_end(struct http_content *c, struct message *m)
 {
+	end_packed(c);
 	/* None where there are bytes: it was blanked in a recording, or is something else. */
 	if (c->reader == READER_EVENTS && !c->gap && (c->sse.events || !c->any))
 		message_add_int(m, ATTR_SSE_EVENTS, c->sse.events > INT64_MAX ? INT64_MAX : (int64_t)c->sse.events);

@@ -242,9 +242,20 @@ static bool is_graphql(const struct http_json *j)
 	return g->operations ? !g->shorthand || j->signs & HTTP_SIGN_GRAPHQL : j->operation.len && j->signs & HTTP_SIGN_GRAPHQL;
 }
 
+/* https://spec.graphql.org/October2021/#Name: anything else may be a text of the request. */
+static bool is_name(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t l = ascii_lower(s.ptr[i]);
+		if (!(l >= 'a' && l <= 'z') && l != '_' && !(i && s.ptr[i] >= '0' && s.ptr[i] <= '9'))
+			return false;
+	}
+	return s.len > 0;
+}
+
 static enum http_app end_graphql_request(const struct http_json *j, struct message *m)
 {
-	struct slice name = http_text_view(&j->operation);
+	struct slice name = is_name(http_text_view(&j->operation)) ? http_text_view(&j->operation) : SLICE_NONE;
 	struct slice type = graphql_type_name(graphql_type_of(&j->graphql, name));
 
 	if (!name.len && j->graphql.operations)
@@ -285,10 +296,15 @@ static void end_aws_request(const struct http_json *j, struct message *m)
 		message_add_int(m, ATTR_MESSAGING_BATCH_MESSAGE_COUNT, j->elements);
 }
 
-/* One member may stand in anybody's JSON. */
+static unsigned search_bit(unsigned node) { return 1u << (node - R_SEARCH_FIRST); }
+
+/* One member may stand in anybody's JSON, and so may some together: one that nobody else has is among them, or a bulk's two. */
 static void end_search_response(const struct http_json *j, struct message *m)
 {
-	if (j->search & (j->search - 1u))
+	const unsigned own = search_bit(R_SHARDS) | search_bit(R_INDEX) | search_bit(R_CLUSTER) | search_bit(R_NODES) | search_bit(R_NODE_COUNT) | search_bit(R_CAUSE);
+	const unsigned bulk = search_bit(R_TOOK) | search_bit(R_ITEMS);
+
+	if (j->search & (j->search - 1u) && (j->search & own || (j->search & bulk) == bulk))
 		message_add_str(m, ATTR_DB_SYSTEM_NAME, SLICE_LIT("elasticsearch"));
 }
 

@@ -163,15 +163,21 @@ static void maybe_http2(struct mask_conn *c, const struct plumb_rec_data *d, con
 /* Servers of Kafka and of ZooKeeper read a size first, alone. What follows it tells them apart; until then both have kept it, and nothing else. */
 static void maybe_zookeeper(struct mask_conn *c, const struct plumb_rec_data *d, const uint8_t *p, size_t len)
 {
-	const struct mask_way *y = way_of(c, d->direction);
+	struct mask_way *y = way_of(c, d->direction);
 	uint8_t first[ZOOKEEPER_CONNECT];
 
-	if (c->protocol != PLUMB_PROTO_KAFKA || y != &c->ways[0] || y->state || y->digits != ZOOKEEPER_SIZE || d->offset != y->next || len < sizeof(first) - ZOOKEEPER_SIZE)
+	if (c->protocol != PLUMB_PROTO_KAFKA || c->ways[1].begun || y != &c->ways[0] || y->state || y->digits != ZOOKEEPER_SIZE || d->offset != y->next || len < sizeof(first) - ZOOKEEPER_SIZE)
 		return;
 	memcpy(first, y->word, ZOOKEEPER_SIZE);
 	memcpy(first + ZOOKEEPER_SIZE, p, sizeof(first) - ZOOKEEPER_SIZE);
-	if (maskers[PLUMB_PROTO_ZOOKEEPER]->opens(slice_make(first, sizeof(first))) == MASK_OPENS_SURELY)
-		c->protocol = PLUMB_PROTO_ZOOKEEPER;
+	if (maskers[PLUMB_PROTO_ZOOKEEPER]->opens(slice_make(first, sizeof(first))) != MASK_OPENS_SURELY)
+		return;
+	c->protocol = PLUMB_PROTO_ZOOKEEPER;
+	/* Nothing that is Kafka's goes on: the other way has not begun. */
+	memset(c->memory, 0, sizeof(c->memory));
+	memset(y->memory, 0, sizeof(y->memory));
+	y->remain = y->number = y->length = y->part = 0;
+	y->flags = 0;
 }
 
 /*

@@ -448,8 +448,10 @@ static enum mask_opens opens(struct slice in)
 	bool framed = in.len > 4 && load_be32(in.ptr) <= THRIFT_FRAME_MAX;
 	struct slice head = slice_from(in, framed ? 4 : 0);
 
-	/* Nothing else begins so, and if it lies, nothing stays. */
-	if ((head.len >= 4 && load_be32(head.ptr) >> 8 == 0x800100) || (head.len >= 2 && (load_be16(head.ptr) == 0x8221 || load_be16(head.ptr) == 0x8281)) ||
+	/* Nothing else begins so (memcached's binary SET has more where the name's length is), and if it lies, nothing stays. */
+	bool strict = head.len >= 4 && load_be32(head.ptr) >> 8 == 0x800100 && head.ptr[3] > 0 && head.ptr[3] <= 4 && (head.len < 8 || load_be16(head.ptr + 4) == 0);
+
+	if (strict || (head.len >= 2 && (load_be16(head.ptr) == 0x8221 || load_be16(head.ptr) == 0x8281)) ||
 	    (framed && head.len >= 2 && load_be16(head.ptr) == 0x0fff))
 		return MASK_OPENS_SURELY;
 	return thrift_detect(in, PROTO_TO_SERVER) >= DETECT_LIKELY ? MASK_OPENS_MAYBE : MASK_OPENS_NOT;

@@ -420,7 +420,8 @@ static void settle_range(struct pairing *p, struct connection *c, const struct m
 	if (m->first > m->key)
 		return;
 	if (m->key - m->first < c->open) {
-		for (uint64_t key = m->first;; key++) {
+		for (uint64_t key = m->first; c->range_credit; key++) {
+			c->range_credit--;
 			struct exchange *x = pairing_find(p, c, key, at);
 			if (x)
 				settle(p, x, m, at);
@@ -429,7 +430,8 @@ static void settle_range(struct pairing *p, struct connection *c, const struct m
 		}
 		return;
 	}
-	for (struct exchange *x = c->first, *next; x; x = next) {
+	for (struct exchange *x = c->first, *next; x && c->range_credit; x = next) {
+		c->range_credit--;
 		next = x->next;
 		if (x->keyed && x->key >= m->first && x->key <= m->key)
 			settle(p, x, m, at);

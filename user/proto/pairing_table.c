@@ -275,6 +275,7 @@ struct exchange *pairing_new_exchange(struct pairing *p, struct connection *c, e
 	c->last = x;
 	if (c->open++ == p->fair_share)
 		p->heavy[p->heavy_count++] = c;
+	c->range_credit = c->range_credit > UINT32_MAX - PAIRING_RANGE_STEPS ? UINT32_MAX : c->range_credit + PAIRING_RANGE_STEPS;
 	p->counts->exchanges_open++;
 	deadline_add(&p->waiting, x, at->start_ns + p->timeout_ns);
 	return x;

@@ -9,6 +9,8 @@
 
 #include "proto/pairing.h"
 
+enum { PAIRING_RANGE_STEPS = 64 }; /* of answers of several, for each exchange: those that no peer means well look at the same ones over and over */
+
 /* exchange.state */
 enum {
 	REQUEST_BEGUN = 1,

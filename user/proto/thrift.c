@@ -26,6 +26,7 @@ struct due {
 	uint32_t key;
 	uint8_t method; /* its hash */
 	bool told;      /* that it may be a oneway */
+	bool quiet;     /* so it was said when it was sent */
 };
 
 /* The message under way in a direction. */
@@ -89,7 +90,7 @@ static void due_add(struct thrift_state *s, const struct thrift_head *h)
 	}
 	if (s->dues == DUES)
 		due_remove(s, 0);
-	s->due[s->dues++] = (struct due){ h->key, method_hash(h->name), false };
+	s->due[s->dues++] = (struct due){ h->key, method_hash(h->name), false, silent(s, method_hash(h->name)) };
 }
 
 static unsigned due_find(const struct thrift_state *s, uint32_t key)
@@ -116,7 +117,7 @@ static bool oneway_supposed(struct thrift_state *s, uint32_t answered, struct me
 		m->keyed = true;
 		m->key = m->first = d->key;
 		m->kind = MESSAGE_REQUEST;
-		if (bit(s->silent, d->method)) {
+		if (d->quiet) {
 			m->flags = MESSAGE_ABORT | MESSAGE_RANGE;
 			due_remove(s, i);
 			return true;

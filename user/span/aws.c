@@ -25,6 +25,17 @@ static bool has(struct slice query, const char *name)
 	return there;
 }
 
+/* A region or a service: anything may stand in a URL. */
+static bool is_scope(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t l = ascii_lower(s.ptr[i]);
+		if (!(l >= 'a' && l <= 'z') && !(l >= '0' && l <= '9') && l != '-')
+			return false;
+	}
+	return s.len <= 64;
+}
+
 struct slice aws_presigned(struct slice query, struct slice *ret_region)
 {
 	bool there;
@@ -46,7 +57,7 @@ struct slice aws_presigned(struct slice query, struct slice *ret_region)
 		part[n++] = slice_head(v, end);
 		v = slice_from(v, end + mark);
 	}
-	if (n != 5 || !slice_eq(part[4], SLICE_LIT("aws4_request")))
+	if (n != 5 || !slice_eq(part[4], SLICE_LIT("aws4_request")) || !is_scope(part[2]) || !is_scope(part[3]))
 		return SLICE_NONE;
 	*ret_region = part[2];
 	return part[3];

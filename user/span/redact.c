@@ -36,6 +36,8 @@ static size_t plain_end(struct slice s, size_t from)
 		if (from == 0 || s.ptr[from - 1] != '=')
 			return from;
 		quote = ')';
+	} else if (quote == '[') { /* ActiveMQ: User name [alice] or password is invalid. */
+		quote = ']';
 	} else if (quote == '\'' && from > 0 && is_word(s.ptr[from - 1])) {
 		return from;
 	} else if (quote != '\'' && quote != '"' && quote != '`') {

@@ -20,6 +20,7 @@ struct walk {
 	struct sql_lex lex;
 	struct sql_description *d;
 	enum expect expect;
+	bool inserts;        /* ClickHouse: data may follow FORMAT */
 	bool start;          /* at the start of a statement or of a parenthesis */
 	bool utility;        /* GRANT, SET …: only its command counts */
 	bool several;        /* tables differ */
@@ -146,6 +147,7 @@ static bool first_word(struct walk *w, struct slice word)
 	}
 	if (slice_ieq(word, SLICE_LIT("update")) || slice_ieq(word, SLICE_LIT("insert")) || slice_ieq(word, SLICE_LIT("merge"))) {
 		command(w, word);
+		w->inserts = w->lex.dialect == SQL_CLICKHOUSE && ascii_lower(word.ptr[0]) == 'i';
 		if (ascii_lower(word.ptr[0]) == 'u')
 			w->may_from |= bit(w->depth);
 		w->expect = EXPECT_TABLE;
@@ -392,6 +394,8 @@ void sql_describe(struct slice sql, enum sql_dialect dialect, struct sql_descrip
 			continue;
 		if (t.kind == SQL_END)
 			break;
+		if (w.inserts && t.kind == SQL_WORD && slice_ieq(sql_token_slice(&w.lex, t), SLICE_LIT("format")))
+			break; /* data follow */
 		on_token(&w, t, sql_token_slice(&w.lex, t));
 	}
 	finish_pending(&w);

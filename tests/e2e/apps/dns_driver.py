@@ -32,7 +32,7 @@ def ask_again(name):
 
 
 def pipelined(s, names):
-    questions = [dns.message.make_query(n, "A") for n in names]
+    questions = [dns.message.make_query(n, "A", id=1 + i) for i, n in enumerate(names)]
     for q in questions:
         dns.query.send_tcp(s, q)
     left = {q.id for q in questions}
