@@ -56,6 +56,8 @@ static void comment(struct reading *r)
 		if (look(r, 0) == '/' && look(r, 1) == '*' && (depth == 0 || (!r->mysql && !r->cql && !r->clickhouse))) {
 			depth++;
 			pass(r, 2, true);
+		} else if (r->clickhouse && look(r, 0) == '/' && look(r, 1) == '*') { /* some servers nest them */
+			pass(r, r->in.len - r->at, true);
 		} else if (look(r, 0) == '*' && look(r, 1) == '/') {
 			depth--;
 			pass(r, 2, true);
@@ -69,8 +71,12 @@ static bool dollar_quote(struct reading *r)
 {
 	size_t tag = 1;
 
-	while (letter(look(r, tag)) || (tag > 1 && digit(look(r, tag))))
+	while (r->clickhouse ? r->in.len - r->at > tag && look(r, tag) != '$' : letter(look(r, tag)) || (tag > 1 && digit(look(r, tag))))
 		tag++;
+	if (look(r, tag) != '$' && r->clickhouse) {
+		pass(r, r->in.len - r->at, true);
+		return true;
+	}
 	if (look(r, tag) != '$')
 		return false;
 	struct slice mark = slice_make(r->in.ptr + r->at, tag + 1);
@@ -122,8 +128,8 @@ static void read_sql(struct reading *r)
 
 		if (c == '/' && look(r, 1) == '*') {
 			comment(r);
-		} else if ((c == '-' && look(r, 1) == '-' && (!r->mysql || r->in.len - r->at == 2 || look(r, 2) <= ' ' || look(r, 2) == 0x7f)) || ((r->mysql || r->clickhouse) && c == '#') || (r->cql && c == '/' && look(r, 1) == '/')) {
-			while (r->at < r->in.len && look(r, 0) != '\n' && (r->mysql || look(r, 0) != '\r'))
+		} else if ((c == '-' && look(r, 1) == '-' && (!r->mysql || r->in.len - r->at == 2 || look(r, 2) <= ' ' || look(r, 2) == 0x7f)) || ((r->mysql || r->clickhouse) && c == '#') || ((r->cql || r->clickhouse) && c == '/' && look(r, 1) == '/')) {
+			while (r->at < r->in.len && look(r, 0) != '\n' && (r->mysql || r->clickhouse || look(r, 0) != '\r'))
 				pass(r, 1, true);
 		} else if (c == '\'' || (c == '"' && r->mysql)) {
 			string(r, r->backslash, true);
