@@ -412,6 +412,17 @@ static void settle(struct pairing *p, struct exchange *x, const struct message *
 	complete_if_done(p, x);
 }
 
+/* False: this connection's answers of several have looked at enough. What they left open ends marked, and no failure is made of it. */
+static bool may_look(struct connection *c)
+{
+	if (c->range_credit == 0) {
+		c->synced = false;
+		return false;
+	}
+	c->range_credit--;
+	return true;
+}
+
 /* Key by key, or one open exchange after the other, whichever are fewer. */
 static void settle_range(struct pairing *p, struct connection *c, const struct message *m, const struct extent *at)
 {
@@ -420,8 +431,7 @@ static void settle_range(struct pairing *p, struct connection *c, const struct m
 	if (m->first > m->key)
 		return;
 	if (m->key - m->first < c->open) {
-		for (uint64_t key = m->first; c->range_credit; key++) {
-			c->range_credit--;
+		for (uint64_t key = m->first; may_look(c); key++) {
 			struct exchange *x = pairing_find(p, c, key, at);
 			if (x)
 				settle(p, x, m, at);
@@ -430,8 +440,7 @@ static void settle_range(struct pairing *p, struct connection *c, const struct m
 		}
 		return;
 	}
-	for (struct exchange *x = c->first, *next; x && c->range_credit; x = next) {
-		c->range_credit--;
+	for (struct exchange *x = c->first, *next; x && may_look(c); x = next) {
 		next = x->next;
 		if (x->keyed && x->key >= m->first && x->key <= m->key)
 			settle(p, x, m, at);
