@@ -150,7 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		step(&f, &s);
 	struct message m = { 0 };
 	for (int side = 0; side < 2 && f.ops->finish; side++)
-		f.ops->finish(f.state, (enum proto_side)side, &m);
+		f.ops->finish(f.state, (enum proto_side)side, choice & 1, &m);
 	if (f.ops->close)
 		f.ops->close(external);
 	if (memory.used)

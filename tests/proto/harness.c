@@ -417,7 +417,7 @@ static void feed_eof(struct run *r, enum proto_side side)
 		return;
 	r->side[side].eof = true;
 	memset(&e, 0, sizeof(e));
-	if (r->f->ops->finish && r->f->ops->finish(r->state, side, &e))
+	if (r->f->ops->finish && r->f->ops->finish(r->state, side, false, &e))
 		take_event(r, side, &e, r->side[side].next, 0);
 }
 

@@ -319,6 +319,37 @@ static void ends_say_why(void **state)
 	fixture_done(&f);
 }
 
+/* A reset ends what has no other end; what had come as a whole by then is none the worse for it. */
+static void a_reset_behind_the_answer_is_no_failure(void **state)
+{
+#define CALL "POST /s HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 37\r\n\r\n{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"id\":1}"
+#define EVENTS "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+	static const struct {
+		const char *answer, *error;
+	} cases[] = {
+		{ EVENTS "2c\r\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n\r\n", "" },
+		{ EVENTS "26\r\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"n\"}\n\n\r\n", "connection_reset" },
+		{ EVENTS "2b\r\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\r\n", "connection_reset" },
+		{ "HTTP/1.1 200 OK\r\n\r\nuntil it closes", "connection_reset" },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "connection_reset" },
+	};
+	struct fixture f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+		text(&f, PLUMB_EGRESS, CALL);
+		text(&f, PLUMB_INGRESS, cases[i].answer);
+		assert_int_equal(f.ended, 0);
+		close_socket(&f, ECONNRESET);
+		assert_int_equal(f.ended, 1);
+		assert_string_equal(f.latest.error_type, cases[i].error);
+		fixture_done(&f);
+	}
+#undef CALL
+#undef EVENTS
+}
+
 static void early_response_finds_its_request(void **state)
 {
 	struct proto_counts n;
@@ -990,6 +1021,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_joined_over_what_was_not_looked_at), cmocka_unit_test(unasked_answers_stand_alone),
 		cmocka_unit_test(times_are_those_of_the_bytes),     cmocka_unit_test(pipeline_of_10007_pairs_in_order),
 		cmocka_unit_test(requests_beyond_the_limit_keep_the_order), cmocka_unit_test(ends_say_why),
+		cmocka_unit_test(a_reset_behind_the_answer_is_no_failure),
 		cmocka_unit_test(early_response_finds_its_request), cmocka_unit_test(pairs_again_after_loss),
 		cmocka_unit_test(skips_within_a_message_are_no_holes), cmocka_unit_test(nonsense_resyncs_or_is_given_up),
 	};

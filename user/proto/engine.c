@@ -542,9 +542,8 @@ static void on_resumed(void *ctx, struct connection *c, uint64_t time_ns)
 }
 
 /* The stream's end is the end of a message that lasts until then, and of all hope for responses. */
-static void on_eof(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns)
+static void end_stream(struct proto_engine *e, struct connection *c, enum plumb_direction dir, bool broken, uint64_t time_ns)
 {
-	struct proto_engine *e = ctx;
 	const struct proto_ops *ops = proto_get(c->protocol);
 	struct message *m = &e->result.message;
 
@@ -553,12 +552,19 @@ static void on_eof(void *ctx, struct connection *c, enum plumb_direction dir, ui
 	struct extent at = extent_of(c, dir, c->streams[dir].next, 0);
 	at.start_ns = at.end_ns = time_ns;
 	*m = (struct message){ 0 };
-	if (ops->finish && ops->finish(c->parser, at.side, m))
+	if (ops->finish && ops->finish(c->parser, at.side, broken, m))
 		pairing_message(&e->pairing, c, dir, m, &at);
+	if (broken)
+		return;
 	if (c->progress[dir].until_close)
 		pairing_end(&e->pairing, c, dir, at.end, time_ns);
 	if (at.side == PROTO_TO_CLIENT)
 		pairing_close(&e->pairing, c, NULL, 0, time_ns);
+}
+
+static void on_eof(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns)
+{
+	end_stream(ctx, c, dir, false, time_ns);
 }
 
 static const char *close_reason(int error, bool evicted)
@@ -581,9 +587,9 @@ static void on_close(void *ctx, struct connection *c, int error, bool evicted, u
 {
 	struct proto_engine *e = ctx;
 
-	for (int d = 0; d < 2 && !error && !evicted; d++)
+	for (int d = 0; d < 2 && !evicted; d++)
 		if (!c->streams[d].eof && c->progress[d].open)
-			on_eof(ctx, c, (enum plumb_direction)d, time_ns);
+			end_stream(e, c, (enum plumb_direction)d, error != 0, time_ns);
 	pairing_close(&e->pairing, c, close_reason(error, evicted), 0, time_ns);
 	close_external(c);
 	forget_policy(e, c);

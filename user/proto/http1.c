@@ -939,7 +939,7 @@ static size_t http1_resync(void *state, enum proto_side side, struct slice in)
 	return http1_find(in, side);
 }
 
-static bool http1_finish(void *state, enum proto_side side, struct message *ret_message)
+static bool http1_finish(void *state, enum proto_side side, bool broken, struct message *ret_message)
 {
 	struct http1_state *st = state;
 	struct http1_side *s = &st->side[side];
@@ -948,9 +948,11 @@ static bool http1_finish(void *state, enum proto_side side, struct message *ret_
 
 	if (phase == PHASE_START || phase == PHASE_SWITCHED)
 		return false;
+	bool over = s->content && http_content_over(st->conn->content[side]);
+	if (broken && !over)
+		return false;
 	ret_message->kind = side == PROTO_TO_SERVER ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
 	ret_message->flags = MESSAGE_END;
-	bool over = s->content && http_content_over(st->conn->content[side]);
 	if (s->content)
 		end_content(st, side, ret_message);
 	over = over || phase == PHASE_UNTIL_CLOSE || (phase == PHASE_BODY && s->length == UINT64_MAX);

@@ -586,6 +586,8 @@ static const char *const error_names[] = { "no_error", "protocol_error", "intern
 	"frame_size_error", "refused_stream", "cancel", "compression_error", "connect_error", "enhance_your_calm", "inadequate_security",
 	"http_1_1_required" };
 
+enum { ERROR_CANCEL = 8 };
+
 static enum parse_status parse_reset(struct http2_conn *c, enum proto_side side, const struct http2_frame *f, struct slice in, struct parse_result *ret)
 {
 	size_t all = HTTP2_HEAD_BYTES + 4;
@@ -599,12 +601,16 @@ static enum parse_status parse_reset(struct http2_conn *c, enum proto_side side,
 	struct http2_stream *s = http2_stream_get(&c->streams, f->stream);
 	if (!s || http2_stream_over(s))
 		return pass(ret, in, all);
+	struct http_content *events = s->content[PROTO_TO_CLIENT];
+	bool over = side == PROTO_TO_SERVER && code == ERROR_CANCEL && events && http_content_over(events);
 	keyed(m, side, f->stream, MESSAGE_ABORT);
 	for (int what = 0; what < 2; what++)
 		if (s->flags & HTTP2_BEGUN << what && !(s->flags & HTTP2_ENDED << what) && !lost_since(c, s, (enum proto_side)what, (enum proto_side)what))
 			add_count(s, (enum proto_side)what, m);
+	if (over) /* who has all that was asked for need not wait for the stream's end */
+		end_content(c, s, PROTO_TO_CLIENT, m);
 	reset(c, s);
-	if (code)
+	if (code && !over)
 		fail(m, slice_str(code < sizeof(error_names) / sizeof(error_names[0]) ? error_names[code] : "unknown_error"));
 	return consumed(ret, PARSE_MESSAGE, all);
 }

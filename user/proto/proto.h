@@ -81,10 +81,10 @@ struct proto_ops {
 	size_t resync_keep; /* bytes that a message start may straddle */
 
 	/*
-	 * Optional: what the stream's end means (a close-delimited message ends). Fills a message and
-	 * returns true, or returns false.
+	 * Optional: what the stream's end means (a close-delimited message ends), or, where it was `broken`
+	 * off by an error, whether all of the message had come by then. Fills a message and returns true, or returns false.
 	 */
-	bool (*finish)(void *state, enum proto_side side, struct message *ret_message);
+	bool (*finish)(void *state, enum proto_side side, bool broken, struct message *ret_message);
 
 	/*
 	 * Optional pair: state that must be allocated. What grows with what a peer sends is taken from `memory` (memory.h), which outlives

@@ -188,11 +188,11 @@ static size_t websocket_resync(void *state, enum proto_side side, struct slice i
 
 static void websocket_lost(void *state, enum proto_side side) { ((struct websocket_state *)state)->side[side].lost = true; }
 
-static bool websocket_finish(void *state, enum proto_side side, struct message *ret_message)
+static bool websocket_finish(void *state, enum proto_side side, bool broken, struct message *ret_message)
 {
 	struct websocket_state *st = state;
 
-	if (st->side[side].closed)
+	if (broken || st->side[side].closed)
 		return false;
 	st->side[side].closed = true;
 	if (!st->code)
