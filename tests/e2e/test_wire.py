@@ -11,8 +11,8 @@ from harness import docs, recording, servers
 from harness.driver import Driver, go_driver, http_driver, plan_23, python_driver
 from harness.plumb import replay
 from harness.process import APPS, BUILD
-from harness.spans import parse
-from harness.wire import Capture, tshark
+from harness.spans import describe, parse
+from harness.wire import Capture, cut, tshark
 from test_truth_http2 import driver as http2_driver
 from test_truth_http2 import grpc_plan, h2_driver
 from test_truth_tls import PLAN, certificate, drive  # noqa: F401  a fixture
@@ -28,7 +28,7 @@ def go(app):
     return lambda folder, server: go_driver(folder, app, server.port)
 
 
-AT_SOCKETS = {"thread.id", "plumb.join", "plumb.time_to_first_byte"}  # what only a socket call tells, or the moment
+AT_SOCKETS = {"thread.id", "plumb.join", "plumb.time_to_first_byte", "plumb.sse.time_to_first_event"}  # what only a socket call tells, or the moment
 
 
 def said(s):
@@ -66,6 +66,19 @@ def check_volume(name, exchanges, records, moved, copied):
     assert copied / exchanges <= copied_before * 2, f"docs/protocols.md says {said[0]}, now it is {row()}"
 
 
+SYSTEMS = "network.protocol.name", "db.system.name", "messaging.system", "rpc.system.name"
+
+
+def check_joined_late(spans, path):
+    """Whichever packet is the first that is seen: what is recognised is what it is."""
+    systems = {tuple(s[key] for key in SYSTEMS) for s in spans}
+    for late in cut(path, 11):
+        done = replay(late)
+        assert done.returncode == 0, done.stderr.decode()
+        wrong = [s for s in parse(done.stdout.decode()) if not any(all(s[key] in (None, value) for key, value in zip(SYSTEMS, system)) for system in systems)]
+        assert not wrong, f"{late}: {describe(wrong)}"
+
+
 def check(live, wire):
     a, b = Counter(map(said, live)), Counter(map(said, wire))
     only = [*(("live", x) for x in (a - b).elements()), *(("wire", x) for x in (b - a).elements())]
@@ -93,6 +106,11 @@ CASES = {
     "stomp": ("rabbitmq_stomp", python("stomp_driver.py")),
     "ftp": (servers.start_vsftpd, python("ftp_driver.py")),
     "thrift": (lambda folder: servers.start_python(folder, "buffered", app="thriftd.py"), lambda folder, server: python_driver(folder, "thrift_driver.py", server.port, "buffered")),
+    "fastcgi": (lambda folder: servers.start_go(folder, app="fcgid"), python("fcgi_driver.py")),
+    "json-rpc, graphql, events": (servers.start_app, python("app_driver.py")),
+    "mcp": (lambda folder: servers.start_mcp(folder, "json"), python("mcp_driver.py")),
+    "aws": (servers.start_moto, python("aws_driver.py")),
+    "elasticsearch": (servers.start_search, python("search_driver.py")),
     "nats": (servers.start_nats, python("nats_driver.py")),
     "mqtt": (servers.start_mosquitto, python("mqtt_driver.py")),
     "websocket": (lambda folder: servers.start_python(folder, app="websocketd.py"), python("websocket_driver.py")),
@@ -137,10 +155,13 @@ CQL = {"1": "STARTUP", "5": "OPTIONS", "11": "REGISTER", "15": "AUTH_RESPONSE"}
 RCODES = {"0": "NOERROR", "3": "NXDOMAIN", "5": "REFUSED"}
 KAFKA = {"0": "send", "1": "poll", "2": "list_offsets", "3": "metadata", "12": "heartbeat", "18": "api_versions", "19": "create_topics"}
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
+HTTP = [("http", ASKS, "http.request.method", values("http.request.method")), ("http", ANSWERS, "http.response.code", values("http.response.status_code"))]
 # By case: dissector, which packets, field, and how often which of its values stand there according to the spans. Left out is what a dissector reads wrongly: all but the
 # first command of a packet (text of memcached), what comes in several packets a second time (Redis), frames of WebSocket across packets.
 COUNTS = {
-    "http": [("http", ASKS, "http.request.method", values("http.request.method")), ("http", ANSWERS, "http.response.code", values("http.response.status_code"))],
+    **dict.fromkeys(["http", "json-rpc, graphql, events", "aws", "elasticsearch"], HTTP),
+    "mcp": HTTP[:1],  # an answer that its client leaves in its middle is none for it
+    "fastcgi": [("fcgi", ASKS, "fcgi.type", number("1", len)), ("fcgi", ANSWERS, "fcgi.type", number("3", len))],
     "http2": [("http2", ASKS, "http2.headers.method", values("http.request.method")), ("http2", ANSWERS, "http2.headers.status", values("http.response.status_code"))],
     "dns": [("dns", "dns.flags.response==1", "dns.flags.rcode", lambda spans: {code: sum(s["plumb.dns.response_code"] == name for s in spans) for code, name in RCODES.items()})],
     "postgres": [("pgsql", ASKS, "pgsql.type", number("Simple query", lambda spans: len(spans) - 1)), ("pgsql", ANSWERS, "pgsql.type", number("Error", failed)),
@@ -172,6 +193,7 @@ def test_same_exchanges(start, plumb, request, case):
     # RabbitMQ may say so to a client of AMQP 1.0 that is gone and reads nothing any more.
     check(*([s for s in spans if s["error.type"] != "amqp:internal-error"] for spans in (live, wire)))
     check_counts(case, live, path, server.port)
+    check_joined_late(live, path)
 
 
 def test_same_handshakes(start, plumb, certificate):  # noqa: F811

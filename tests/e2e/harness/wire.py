@@ -2,6 +2,7 @@
 """tcpdump beside a test, and what tshark counts in its file."""
 import re
 import socket
+import struct
 import subprocess
 from collections import Counter
 
@@ -27,6 +28,20 @@ class Capture(Process):
         self.stop()
         assert re.search(r"^0 packets dropped by kernel", self.err.read_text(), re.M), self.tail()
         return self.path
+
+
+def cut(path, times):
+    """Files beside it that begin later, each at another packet."""
+    data, at = path.read_bytes(), 24
+    assert data[:4] == struct.pack("<I", 0xA1B2C3D4), "tcpdump writes another format"
+    packets = []
+    while at < len(data):
+        packets.append(at)
+        at += 16 + struct.unpack_from("<I", data, at + 8)[0]
+    for i in range(1, times + 1):
+        late = path.with_name(f"late-{i}.pcap")
+        late.write_bytes(data[:24] + data[packets[len(packets) * i // (times + 1)]:])
+        yield late
 
 
 def tshark(path, dissector, port, field, match=None):
