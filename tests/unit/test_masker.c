@@ -206,11 +206,7 @@ static void no_canary(const uint8_t *p, size_t n)
 
 /*
  * MySQL is told by the first five bytes of a connection, NATS by six, AMQP by eight, Kafka by fourteen, MongoDB by its first header, ZooKeeper by its first request up to the password, LDAP by
- * seven: fewer, and all is masked.
- * MySQL is told by the first five bytes of a connection, NATS by six, AMQP by eight, Kafka by fourteen, MongoDB by its first header, ClickHouse by its Hello: fewer, and all is masked.
- * MySQL is told by the first five bytes of a connection, NATS by six, AMQP by eight, Kafka by fourteen, MongoDB by its first header,
- * Thrift by the two of compact or the eight of a frame, FastCGI by more than may be a
- * request of Kafka's: fewer, and all is masked.
+ * seven, ClickHouse by its Hello, Thrift by the two of compact or the eight of a frame, FastCGI by more than may be a request of Kafka's: fewer, and all is masked.
  */
 static size_t told_by(struct slice first)
 {
@@ -356,6 +352,32 @@ static void framing_is_read_as_the_parser_does(void **state)
 	}
 }
 
+/* The size alone is Kafka's as well as ZooKeeper's; what the other side said before is of whichever it was. */
+static void a_size_read_alone_is_of_what_follows(void **state)
+{
+	static const char connect[] = "\0\0\0\x2d\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x75\x30\0\0\0\0\0\0\0\0\0\0\0\x10" "cAnArY-4711zcAnA\0";
+	uint8_t p[sizeof(connect) - 1], answer[32];
+	struct masker *m;
+
+	(void)state;
+	for (int answered = 0; answered < 2; answered++) {
+		memcpy(p, connect, sizeof(p));
+		memset(answer, 'A', sizeof(answer));
+		assert_int_equal(masker_new(3, &m), 0);
+		feed(m, 1, 100, p, 4, 4);
+		if (answered)
+			feed(m, 0, 100, answer, sizeof(answer), sizeof(answer));
+		feed(m, 1, 104, p + 4, sizeof(p) - 4, sizeof(p) - 4);
+		masker_free(m);
+		no_canary(p, sizeof(p));
+		if (answered)
+			assert_null(memmem(answer, sizeof(answer), "AAAA", 4));
+		assert_memory_equal(p, connect, 4);
+		/* The time-out of the session stays where it is known what it is. */
+		assert_true((memcmp(p + 16, connect + 16, 4) == 0) == !answered);
+	}
+}
+
 static void names_and_addresses_of_dns_are_masked(void **state)
 {
 	static const char answer[] = "\0\x07\x81\x80\0\1\0\1\0\0\0\0\x0c" C "\0\0\1\0\1\xc0\x0c\0\x10\0\1\0\0\0\x3c\0\x0c" C;
@@ -387,6 +409,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(canaries_die_and_framing_lives), cmocka_unit_test(canaries_die_behind_holes),
 		cmocka_unit_test(framing_is_read_as_the_parser_does),
+		cmocka_unit_test(a_size_read_alone_is_of_what_follows),
 		cmocka_unit_test(names_and_addresses_of_dns_are_masked),
 	};
 	return cmocka_run_group_tests_name("masker", tests, NULL, NULL);

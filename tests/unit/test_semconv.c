@@ -1002,6 +1002,9 @@ static void localised_quotes(void **state)
 		{ "type ’x’ bad", "type ? bad" },
 		{ "l’erreur est là", "l’erreur est là" },
 		{ "open «secret", "open ?" },
+		{ "User name [alice] or password is invalid.", "User name ? or password is invalid." },
+		{ "key [a] of [b] is", "key ? is" },
+		{ "an open [secret", "an open ?" },
 		{ "mix « \"a » b", "mix ?" },
 		{ "mix « \"a » b\" end", "mix ? end" },
 	};

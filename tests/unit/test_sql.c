@@ -369,6 +369,7 @@ static void clickhouse_is_summed_up(void **state)
 	static const struct summary_case cases[] = {
 		{ "SELECT a FROM t ARRAY JOIN b AS c LEFT ARRAY JOIN d GLOBAL ANY LEFT JOIN u USING id", "SELECT t u", "SELECT", "" },
 		{ "INSERT INTO db.t (a) VALUES", "INSERT db.t", "INSERT", "db.t" },
+		{ "INSERT INTO db.t FORMAT TSV\nselect a from secrets", "INSERT db.t", "INSERT", "db.t" },
 		{ "CREATE TABLE IF NOT EXISTS db.t (a UInt8) ENGINE = MergeTree ORDER BY a", "CREATE TABLE db.t", "CREATE", "db.t" },
 	};
 

@@ -258,7 +258,7 @@ static enum http_app end_graphql_request(const struct http_json *j, struct messa
 	struct slice name = is_name(http_text_view(&j->operation)) ? http_text_view(&j->operation) : SLICE_NONE;
 	struct slice type = graphql_type_name(graphql_type_of(&j->graphql, name));
 
-	if (!name.len && j->graphql.operations)
+	if (!name.len && j->graphql.operations == 1)
 		name = slice_make(j->graphql.name, j->graphql.name_len);
 	if (type.len)
 		message_add_str(m, ATTR_GRAPHQL_OPERATION_TYPE, type);
