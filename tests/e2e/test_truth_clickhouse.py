@@ -97,7 +97,7 @@ def python_series(compression):
     add("syntax", None, "SELEKT body FROM notes", "62")
     add("no column", "SELECT", "SELECT nothing FROM notes", "47")
     add("insert into nothing", "INSERT", "INSERT INTO no_such_table (id) VALUES", "60")
-    add("late error", "SELECT", "SELECT throwIf(number = ?) FROM system.numbers", "395")
+    add("late error", "SELECT", "SELECT throwIf(number = ?) FROM system.numbers SETTINGS max_block_size = ?", "395")
     add("kinds", "CREATE", KINDS)
     add("insert kinds", "INSERT", "INSERT INTO kinds VALUES", wrote=47 if counted else None)
     add("select kinds", "SELECT", "SELECT * FROM kinds ORDER BY id", rows=47)

@@ -49,7 +49,7 @@ timed("no table", lambda: execute("SELECT * FROM no_such_table WHERE id = 'secre
 timed("syntax", lambda: execute("SELEKT body FROM notes"))
 timed("no column", lambda: execute("SELECT nothing FROM notes"))
 timed("insert into nothing", lambda: execute("INSERT INTO no_such_table (id) VALUES", [(1,)]))
-timed("late error", lambda: execute("SELECT throwIf(number = 100000) FROM system.numbers"))
+timed("late error", lambda: execute("SELECT throwIf(number = 100000) FROM system.numbers SETTINGS max_block_size = 1000"))
 timed("kinds", lambda: execute(f"CREATE TABLE kinds ({TYPES}) ENGINE = Memory"))
 assert timed("insert kinds", lambda: execute("INSERT INTO kinds VALUES", KINDS)) == 47
 assert [r[:2] for r in timed("select kinds", lambda: execute("SELECT * FROM kinds ORDER BY id"))] == [r[:2] for r in KINDS]
