@@ -101,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct step s;
 
 	memset(&f, 0, sizeof(f));
-	REQUIRE(masker_new(fuzz_byte(&in) & 1 ? 2 : 0, &f.m) == 0);
+	REQUIRE(masker_new(fuzz_byte(&in) & 1 ? 2 : 0, 47, &f.m) == 0);
 	for (size_t i = 0; i < SOCKETS; i++)
 		f.offset[i][0] = f.offset[i][1] = 1 << 20;
 	while (step_next(&in, &s))

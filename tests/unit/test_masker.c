@@ -243,7 +243,7 @@ static void mask_talk(const struct talk *t, size_t a, size_t b, uint8_t client_d
 	struct slice ways[2] = { t->to_server, t->to_client };
 	struct masker *m;
 
-	assert_int_equal(masker_new(3, &m), 0);
+	assert_int_equal(masker_new(3, 47, &m), 0);
 	for (int w = 0; w < 2; w++) {
 		size_t cuts[4] = { 0, a, b, ways[w].len };
 		memcpy(out[w], ways[w].ptr, ways[w].len);
@@ -293,7 +293,7 @@ static void canaries_die_behind_holes(void **state)
 					struct masker *m;
 					size_t next = from + gap < s.len ? from + gap : s.len;
 					memcpy(p, s.ptr, s.len);
-					assert_int_equal(masker_new(0, &m), 0);
+					assert_int_equal(masker_new(0, 47, &m), 0);
 					if (from)
 						feed(m, (uint8_t)!w, 100, p, from, gap % 2 ? from : next);
 					if (next < s.len)
@@ -363,7 +363,7 @@ static void a_size_read_alone_is_of_what_follows(void **state)
 	for (int answered = 0; answered < 2; answered++) {
 		memcpy(p, connect, sizeof(p));
 		memset(answer, 'A', sizeof(answer));
-		assert_int_equal(masker_new(3, &m), 0);
+		assert_int_equal(masker_new(3, 47, &m), 0);
 		feed(m, 1, 100, p, 4, 4);
 		if (answered)
 			feed(m, 0, 100, answer, sizeof(answer), sizeof(answer));
@@ -385,7 +385,7 @@ static void names_and_addresses_of_dns_are_masked(void **state)
 	struct masker *m;
 
 	(void)state;
-	assert_int_equal(masker_new(0, &m), 0);
+	assert_int_equal(masker_new(0, 47, &m), 0);
 	for (size_t n = 0; n < sizeof(answer); n++) {
 		uint8_t *p = malloc(n ? n : 1); /* the sanitizer watches the end */
 		memcpy(p, answer, n);

@@ -309,7 +309,7 @@ static void record_again(struct outcome *o)
 
 	in_dir(to, "again.plumb");
 	arm();
-	err = masker_new(0, &m);
+	err = masker_new(0, 47, &m);
 	options.mask_ctx = m;
 	if (!err)
 		err = recorder_open(to, &options, &c.r, o->said, sizeof(o->said));

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -61,7 +62,8 @@ static int engine_open_recorder(struct engine *e, uint32_t restarts)
 		log_warn("the recording goes on in %s", path);
 	}
 	if (o.redact) {
-		int err = masker_new(0, &e->masker);
+		uint64_t key;
+		int err = getrandom(&key, sizeof(key), 0) == sizeof(key) ? masker_new(0, key, &e->masker) : -errno;
 		if (err) {
 			log_error("cannot mask the recording: %s", strerror(-err));
 			return 1;

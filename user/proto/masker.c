@@ -14,18 +14,20 @@ enum { PORT_DNS = 53, PORT_MDNS = 5353, PORT_LLMNR = 5355, PREFACE_BYTES = 16 };
 
 struct masker {
 	uint32_t max;
+	uint64_t key;
 	struct map map;
 	struct slab slab;
 	struct mask_conn *oldest, *newest;
 };
 
-int masker_new(uint32_t max_connections, struct masker **ret_masker)
+int masker_new(uint32_t max_connections, uint64_t key, struct masker **ret_masker)
 {
 	struct masker *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		return -ENOMEM;
 	m->max = max_connections ? max_connections : 65536;
+	m->key = key;
 	map_init(&m->map, m->max);
 	slab_init(&m->slab, sizeof(struct mask_conn), m->max);
 	*ret_masker = m;
@@ -61,6 +63,7 @@ static struct mask_conn *conn_of(struct masker *m, uint64_t sock)
 	if (!c)
 		return NULL;
 	c->sock = sock;
+	c->key = m->key;
 	if (map_put(&m->map, sock, c)) {
 		slab_put(&m->slab, c);
 		return NULL;
@@ -114,6 +117,7 @@ static void run(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 {
 	const struct mask_ops *ops = maskers[c->protocol];
 
+	y->key = c->key;
 	if (y->state < MASK_LOST && ops && ops->mask)
 		ops->mask(c, y, p, n);
 	else

@@ -59,9 +59,10 @@ struct masker;
 
 /*
  * At most max_connections at once, 0 = 65536; beyond, the oldest one is forgotten and what it still says is
- * masked whole unless it begins anew.
+ * masked whole unless it begins anew. `key`: chance that is told nobody, without which names that become others
+ * (the same everywhere in a recording) could be guessed.
  */
-int masker_new(uint32_t max_connections, struct masker **ret_masker);
+int masker_new(uint32_t max_connections, uint64_t key, struct masker **ret_masker);
 void masker_free(struct masker *m);
 /* A recorder_options.mask; ctx is the masker. Must see every record in order. */
 void masker_record(void *ctx, const struct record *rec, uint8_t *payload, size_t len);

@@ -72,13 +72,6 @@ static void argument_end(struct mask_way *y)
 	word_clear(y);
 }
 
-/* Inboxes tell requests apart: another letter for each, which follows from all before it. */
-static uint8_t inbox_byte(struct mask_way *y, uint8_t b)
-{
-	y->length = (y->length ^ b) * UINT64_C(0x9e3779b97f4a7c15);
-	return (uint8_t)('a' + (y->length >> 40) % 26);
-}
-
 static uint8_t in_arguments(struct mask_way *y, uint8_t b)
 {
 	bool digit = b >= '0' && b <= '9', first = !(y->flags & IN_TOKEN);
@@ -112,7 +105,7 @@ static uint8_t in_arguments(struct mask_way *y, uint8_t b)
 		return b;
 	}
 	if (y->flags & INBOX)
-		return inbox_byte(y, b);
+		return mask_letter(y, b);
 	return word_feed(y, b, tokens) || b == '*' || b == '>' ? b : 'x';
 }
 

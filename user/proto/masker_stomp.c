@@ -88,10 +88,8 @@ static uint8_t in_value(struct mask_way *y, uint8_t b)
 		word_clear(y);
 		return b;
 	}
-	if (y->flags & IS_NAME) {
-		y->length = (y->length ^ b) * UINT64_C(0x9e3779b97f4a7c15);
-		return (uint8_t)('a' + (y->length >> 40) % 26);
-	}
+	if (y->flags & IS_NAME)
+		return mask_letter(y, b);
 	if (y->flags & IS_LENGTH && b >= '0' && b <= '9' && y->digits < LENGTH_DIGITS) {
 		y->digits++;
 		y->number = y->number * 10 + (uint64_t)(b - '0');

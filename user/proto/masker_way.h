@@ -23,12 +23,13 @@ struct mask_way {
 	uint8_t digits;
 	uint8_t word_len; /* MASK_WORD once it is no word of the list */
 	bool begun;
+	uint64_t key;    /* of the masker */
 	char word[MASK_WORD];
 	uint64_t memory[10]; /* the protocol's own */
 };
 
 struct mask_conn {
-	uint64_t sock;
+	uint64_t sock, key;
 	uint8_t protocol; /* PLUMB_PROTO_*, 0 not known yet */
 	uint8_t to_server; /* direction of way 0 */
 	bool secure_asked; /* PostgreSQL: an answer of one byte is due */
@@ -62,6 +63,14 @@ void mask_http2_start(struct mask_way *y);
 extern const struct mask_ops mask_http2;
 /* Datagrams, whole. */
 void mask_dns_datagram(uint8_t *p, size_t n);
+
+/* Of a name that tells things apart: another letter for each, which follows from all before it (in `length`, 0 at the name's start) and the key. */
+static inline uint8_t mask_letter(struct mask_way *y, uint8_t b)
+{
+	y->length = (y->length ^ b) * UINT64_C(0x9e3779b97f4a7c15) + y->key;
+	y->length ^= y->length >> 31;
+	return (uint8_t)('a' + (y->length * UINT64_C(0xd6e8feb86659fd93) >> 40) % 26);
+}
 
 static inline void word_clear(struct mask_way *y) { y->word_len = 0; }
 
