@@ -2,7 +2,8 @@
 /*
  * bRPC: baidu_std and its streams, Hulu and Sofa, which may all be spoken on one connection. How messages look is brpc_wire.c.
  *
- * A call is an exchange with the answer of its correlation id; of callers that send none (0) in order. What goes through a stream that a call has opened belongs to
+ * A call is an exchange with the answer of its correlation id (brpc-java's first one is 0, which is also that of callers that send none: their calls are answered in
+ * order). What goes through a stream that a call has opened belongs to
  * no exchange: the call is answered when the stream is there. That answer is itself wrapped into the first frame of the stream.
  *
  * Only the meta message is read; arguments, results and attachments, compressed or not, are skipped. Shown is what is called, how it failed by bRPC's names for numbers
@@ -170,7 +171,7 @@ static void response_attrs(struct brpc_memory *mem, const struct brpc_meta *meta
 
 static void request_begin(struct brpc_state *s, const struct brpc_meta *meta, struct message *m)
 {
-	if (meta->id && s->told && !s->overlaps)
+	if (s->told && !s->overlaps)
 		m->flags |= MESSAGE_FLUSH;
 	else
 		s->overlaps |= s->open;
@@ -188,7 +189,7 @@ static enum parse_status call(struct brpc_state *s, enum proto_side side, enum b
 	struct message *m = &ret->message;
 
 	m->kind = side == PROTO_TO_SERVER ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
-	m->keyed = meta->id != 0;
+	m->keyed = true;
 	m->key = meta->id;
 	m->flags = MESSAGE_BEGIN | MESSAGE_END;
 	message_add_str(m, ATTR_RPC_SYSTEM_NAME, SLICE_LIT("brpc"));
@@ -318,8 +319,11 @@ static size_t brpc_resync(void *state, enum proto_side side, struct slice in)
 
 static void brpc_lost(void *state, enum proto_side side)
 {
-	(void)side;
-	((struct brpc_state *)state)->told = true;
+	struct brpc_state *s = state;
+
+	s->told = true;
+	if (side == PROTO_TO_CLIENT && s->memory)
+		s->memory->streams = 0; /* their first frames may have been in there */
 }
 
 static void *brpc_open(struct proto_memory *budget)

@@ -54,7 +54,7 @@ enum brpc_frame { BRPC_FRAME_RST = 1, BRPC_FRAME_CLOSE = 2, BRPC_FRAME_DATA = 3,
 /* Of whatever format. Strings are views into the input. */
 struct brpc_meta {
 	bool request, response;
-	uint64_t id;                   /* correlation id, 0 = none */
+	uint64_t id;                   /* correlation id */
 	struct slice service, method;  /* Sofa: method has both */
 	bool indexed;                  /* Hulu: there is the method's number */
 	uint32_t index;

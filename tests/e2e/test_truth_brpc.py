@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bRPC by brpc-java and by bRPC itself (C++, out of a Python library), in all three formats: every call has its two spans, in order, without values, with its error."""
+from collections import Counter
+
+import pytest
+
+from harness import servers
+from harness.driver import Driver
+from harness.plumb import Plumb, replay
+from harness.process import free_port, wait_until
+from harness.rpc import check_calls
+from harness.spans import CLIENT, describe, parse
+from test_cli import raw
+
+pytestmark = pytest.mark.live
+
+STD, SOFA = 1, 4
+ADD, ECHO, SLOW = ("shop.Basket/Add", None), ("shop.Basket/Echo", None), ("shop.Basket/Slow", None)
+# 53 calls are under way at once, and the first is answered last.
+CALLS = [ADD] * 11 + [ECHO] * 8 + [("shop.Basket/Fail", "EINTERNAL")] * 3 + [SLOW, ADD]
+STEPS = ["add"] * 11 + ["echo"] * 7 + ["big"] + ["fail"] * 3 + ["slow", "attached"]
+SEVERAL = [SLOW] + [ADD] * 52
+TRUTH = {"SINGLE": CALLS + SEVERAL + [ADD], "POOLED": CALLS + [ADD], "SHORT": CALLS + [ADD]}
+NAMES = {"SINGLE": STEPS + [None] * 53 + ["last"], "POOLED": STEPS + ["last"], "SHORT": STEPS + ["last"]}
+
+
+def java_driver(folder, port, *args):
+    return Driver(folder, "brpc-driver", [*servers.brpc_java("BrpcDriver"), port, *args])
+
+
+def run(start, plumb, *args, truth, names=None):
+    served = start(servers.start_brpc)
+    driver = java_driver(start.folder(), served.port, *args)
+    p = plumb(pids=[served.pid, driver.pid])
+    steps = driver.go()
+    p.wait_spans(2 * len(truth))
+    ends = check_calls("brpc", p.finish(), truth, driver.pid, served.port)
+    if names:
+        check_not_longer(ends[0], steps, names)
+    return ends
+
+
+def check_not_longer(client, steps, names):
+    """The library hands a call from thread to thread, so it measures more than what the wire shows, and never less."""
+    steps = iter(steps)
+    for span, what in zip(client, names):
+        step = next(steps) if what else None
+        assert not step or (step["what"] == what and span.duration_ns <= step["ns"]), describe([span])
+
+
+@pytest.mark.parametrize("channel", ["SINGLE", "POOLED", "SHORT"])
+@pytest.mark.parametrize("protocol", [STD, SOFA])
+def test_calls(start, plumb, protocol, channel):
+    ends = run(start, plumb, protocol, channel, truth=TRUTH[channel], names=NAMES[channel])
+    slow = [s for s in ends[0] if s.name == "shop.Basket/Slow"]
+    assert [s for s in slow if s.duration_ns < 97_000_000] == []
+    for side in ends:
+        assert [s["rpc.response.status_code"] for s in side] == [error for _, error in TRUTH[channel]]
+        assert {s["plumb.brpc.log_id"] for s in side} == ({0, 4711} if protocol == STD else {None}), describe(side)
+
+
+def test_compressed(start, plumb):
+    run(start, plumb, STD, "SINGLE", "zlib", truth=TRUTH["SINGLE"])
+
+
+def test_a_connection_older_than_plumb(start, plumb):
+    served = start(servers.start_brpc)
+    driver = java_driver(start.folder(), served.port, STD, "SINGLE", "old")
+    wait_until(lambda: "ready" in driver.err.read_text(), "old connection", alive=driver)
+    p = plumb(pids=[served.pid, driver.pid])
+    driver.go()
+    p.wait_spans(2 * len(TRUTH["SINGLE"]))
+    check_calls("brpc", p.finish(), TRUTH["SINGLE"], driver.pid, served.port)
+
+
+def test_calls_that_nobody_has(start, plumb):
+    """bRPC's own server tells them from other failures, and brpc-java asks it."""
+    truth = [("_OTHER", "ENOMETHOD")] * 5 + [("_OTHER", "ENOSERVICE")] * 2
+    served = start(servers.start_brpc_link, free_port(), "baidu_std", "single")
+    driver = java_driver(start.folder(), served.port, STD, "SINGLE", "cpp")
+    p = plumb(pids=[served.pid, driver.pid])
+    driver.go()
+    p.wait_spans(2 * len(truth))
+    ends = check_calls("brpc", p.finish(), truth, driver.pid, served.port)
+    for side in ends:
+        assert [s["rpc.method_original"] for s in side] == ["org.interconnection.link.ReceiverService/Steal"] * 5 + ["Nothing/Steal"] * 2, describe(side)
+
+
+PUSH = {"baidu_std": "org.interconnection.link.ReceiverService/Push", "hulu_pbrpc": "ReceiverService/0", "sofa_pbrpc": "org.interconnection.link.ReceiverService/Push"}
+# What it says to connect, 13 messages, 53 sent ahead, one in three parts, and the end; of the other one to connect, one message, and the end.
+PUSHES, BACK = 1 + 13 + 53 + 3, 1 + 1
+
+
+def link(start, protocol, connection, *more):
+    port = free_port()
+    served = start(servers.start_brpc_link, port, protocol, connection, *more)
+    return served, Driver(start.folder(), "brpc-link-driver", [*servers.brpc_link(), "drive", port, served.port, protocol, connection, *more]), port
+
+
+def check_pushes(spans, protocol, driver, served, port, pushes, back):
+    for asked, pid, n in ((served.port, driver.pid, pushes), (port, served.pid, back)):
+        check_calls("brpc", [s for s in spans if s["server.port"] == asked], [(PUSH[protocol], None)] * n, pid, asked)
+
+
+@pytest.mark.parametrize("connection", ["single", "pooled", "short"])
+@pytest.mark.parametrize("protocol", PUSH)
+def test_brpc_in_cpp(start, plumb, protocol, connection):
+    served, driver, port = link(start, protocol, connection)
+    p = plumb(pids=[served.pid, driver.pid])
+    driver.go()
+    p.wait_spans(2 * (PUSHES + BACK))
+    check_pushes(p.finish(), protocol, driver, served, port, PUSHES, BACK)
+
+
+@pytest.mark.parametrize("protocol", PUSH)
+def test_brpc_in_cpp_on_a_connection_older_than_plumb(start, plumb, protocol):
+    served, driver, port = link(start, protocol, "single", "old")
+    wait_until(lambda: "ready" in driver.err.read_text(), "old connection", alive=driver)
+    p = plumb(pids=[served.pid, driver.pid])
+    driver.go()
+    p.wait_spans(2 * (PUSHES - 1 + BACK - 1))
+    check_pushes(p.finish(), protocol, driver, served, port, PUSHES - 1, BACK - 1)
+
+
+@pytest.mark.parametrize("protocol", [STD, SOFA])
+def test_a_redacted_recording_keeps_the_spans(start, folder, protocol):
+    served = start(servers.start_brpc)
+    plain, masked = folder / "plain.plumb", folder / "masked.plumb"
+    recorder = [Plumb(start.folder(), command="record", output=None, pids=[served.pid], args=["-o", path, *more]) for path, more in ((plain, []), (masked, ["--redact"]))]
+    java_driver(start.folder(), served.port, protocol, "SINGLE").go()
+    for r in recorder:
+        assert r.stop() == 0, r.tail()
+
+    def said(path):
+        return Counter((s.kind == CLIENT, s["error.type"], s["rpc.response.status_code"], s["plumb.incomplete"]) for s in parse(replay(path).stdout.decode()))
+
+    assert said(masked) == said(plain)
+    assert sum(said(plain).values()) == len(TRUTH["SINGLE"])
+    for secret in (b"secret", b"Basket", b"Echo"):
+        assert secret in raw(plain), f"{secret}: the test would not see it"
+        assert secret not in raw(masked), secret
