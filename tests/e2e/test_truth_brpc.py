@@ -87,8 +87,9 @@ def test_calls_that_nobody_has(start, plumb):
 
 
 PUSH = {"baidu_std": "org.interconnection.link.ReceiverService/Push", "hulu_pbrpc": "ReceiverService/0", "sofa_pbrpc": "org.interconnection.link.ReceiverService/Push"}
-# What it says to connect, 13 messages, 53 sent ahead, one in three parts, and the end; of the other one to connect, one message, and the end.
-PUSHES, BACK = 1 + 13 + 53 + 3, 1 + 1
+# Of the driver: to connect, 13 messages, 53 sent ahead, one in three parts, that the answer is there, and the end; of the other one: to connect, that each message is there, the answer, and
+# the end.
+PUSHES, BACK = 1 + 13 + 53 + 3 + 1 + 1, 1 + 67 + 1 + 1
 
 
 def link(start, protocol, connection, *more):

@@ -132,7 +132,7 @@ static bool holds_fields(const struct way *w) { return w->format == BRPC_STD && 
 
 static bool long_tag_known(const struct way *w, uint8_t first)
 {
-	static const uint8_t sofa[] = { 0xa2, 0xc0, 0xc8, 0xd2, 0xe0, 0xe8 };
+	static const uint8_t sofa[] = { 0xa2, 0xc0, 0xc8, 0xd2 };
 
 	if (w->format == BRPC_HULU)
 		return first == 0x82;
