@@ -16,25 +16,29 @@ pytestmark = pytest.mark.live
 
 STD, SOFA = 1, 4
 ADD, ECHO, SLOW = ("shop.Basket/Add", None), ("shop.Basket/Echo", None), ("shop.Basket/Slow", None)
-# 53 calls are under way at once, and the first is answered last.
-CALLS = [ADD] * 11 + [ECHO] * 8 + [("shop.Basket/Fail", "EINTERNAL")] * 3 + [SLOW, ADD]
+FAILURE = {STD: "EINTERNAL", SOFA: "ERESPONSE"}  # brpc-java's number for whatever is thrown
 STEPS = ["add"] * 11 + ["echo"] * 7 + ["big"] + ["fail"] * 3 + ["slow", "attached"]
-SEVERAL = [SLOW] + [ADD] * 52
-TRUTH = {"SINGLE": CALLS + SEVERAL + [ADD], "POOLED": CALLS + [ADD], "SHORT": CALLS + [ADD]}
+SEVERAL = [SLOW] + [ADD] * 52  # under way at once, and the first is answered last
 NAMES = {"SINGLE": STEPS + [None] * 53 + ["last"], "POOLED": STEPS + ["last"], "SHORT": STEPS + ["last"]}
+
+
+def truth(protocol, channel):
+    calls = [ADD] * 11 + [ECHO] * 8 + [("shop.Basket/Fail", FAILURE[protocol])] * 3 + [SLOW, ADD]
+    return calls + (SEVERAL if channel == "SINGLE" else []) + [ADD]
 
 
 def java_driver(folder, port, *args):
     return Driver(folder, "brpc-driver", [*servers.brpc_java("BrpcDriver"), port, *args])
 
 
-def run(start, plumb, *args, truth, names=None):
+def run(start, plumb, protocol, channel, *args, names=None):
+    expected = truth(protocol, channel)
     served = start(servers.start_brpc)
-    driver = java_driver(start.folder(), served.port, *args)
+    driver = java_driver(start.folder(), served.port, protocol, channel, *args)
     p = plumb(pids=[served.pid, driver.pid])
     steps = driver.go()
-    p.wait_spans(2 * len(truth))
-    ends = check_calls("brpc", p.finish(), truth, driver.pid, served.port)
+    p.wait_spans(2 * len(expected))
+    ends = check_calls("brpc", p.finish(), expected, driver.pid, served.port)
     if names:
         check_not_longer(ends[0], steps, names)
     return ends
@@ -51,16 +55,16 @@ def check_not_longer(client, steps, names):
 @pytest.mark.parametrize("channel", ["SINGLE", "POOLED", "SHORT"])
 @pytest.mark.parametrize("protocol", [STD, SOFA])
 def test_calls(start, plumb, protocol, channel):
-    ends = run(start, plumb, protocol, channel, truth=TRUTH[channel], names=NAMES[channel])
+    ends = run(start, plumb, protocol, channel, names=NAMES[channel])
     slow = [s for s in ends[0] if s.name == "shop.Basket/Slow"]
     assert [s for s in slow if s.duration_ns < 97_000_000] == []
     for side in ends:
-        assert [s["rpc.response.status_code"] for s in side] == [error for _, error in TRUTH[channel]]
+        assert [s["rpc.response.status_code"] for s in side] == [error for _, error in truth(protocol, channel)]
         assert {s["plumb.brpc.log_id"] for s in side} == ({0, 4711} if protocol == STD else {None}), describe(side)
 
 
 def test_compressed(start, plumb):
-    run(start, plumb, STD, "SINGLE", "zlib", truth=TRUTH["SINGLE"])
+    run(start, plumb, STD, "SINGLE", "zlib")
 
 
 def test_a_connection_older_than_plumb(start, plumb):
@@ -69,27 +73,27 @@ def test_a_connection_older_than_plumb(start, plumb):
     wait_until(lambda: "ready" in driver.err.read_text(), "old connection", alive=driver)
     p = plumb(pids=[served.pid, driver.pid])
     driver.go()
-    p.wait_spans(2 * len(TRUTH["SINGLE"]))
-    check_calls("brpc", p.finish(), TRUTH["SINGLE"], driver.pid, served.port)
+    expected = truth(STD, "SINGLE")
+    p.wait_spans(2 * len(expected))
+    check_calls("brpc", p.finish(), expected, driver.pid, served.port)
 
 
 def test_calls_that_nobody_has(start, plumb):
     """bRPC's own server tells them from other failures, and brpc-java asks it."""
-    truth = [("_OTHER", "ENOMETHOD")] * 5 + [("_OTHER", "ENOSERVICE")] * 2
+    expected = [("_OTHER", "ENOMETHOD")] * 5 + [("_OTHER", "ENOSERVICE")] * 2
     served = start(servers.start_brpc_link, free_port(), "baidu_std", "single")
     driver = java_driver(start.folder(), served.port, STD, "SINGLE", "cpp")
     p = plumb(pids=[served.pid, driver.pid])
     driver.go()
-    p.wait_spans(2 * len(truth))
-    ends = check_calls("brpc", p.finish(), truth, driver.pid, served.port)
+    p.wait_spans(2 * len(expected))
+    ends = check_calls("brpc", p.finish(), expected, driver.pid, served.port)
     for side in ends:
         assert [s["rpc.method_original"] for s in side] == ["org.interconnection.link.ReceiverService/Steal"] * 5 + ["Nothing/Steal"] * 2, describe(side)
 
 
 PUSH = {"baidu_std": "org.interconnection.link.ReceiverService/Push", "hulu_pbrpc": "ReceiverService/0", "sofa_pbrpc": "org.interconnection.link.ReceiverService/Push"}
-# Of the driver: to connect, 13 messages, 53 sent ahead, one in three parts, that the answer is there, and the end; of the other one: to connect, that each message is there, the answer, and
-# the end.
-PUSHES, BACK = 1 + 13 + 53 + 3 + 1 + 1, 1 + 67 + 1 + 1
+# Of the driver: to connect, 13 messages, 53 sent ahead, a large one, that the answer is there, and the end; of the other one: to connect, that each message is there, the answer, and the end.
+PUSHES, BACK = 1 + 13 + 53 + 1 + 1 + 1, 1 + 67 + 1 + 1
 
 
 def link(start, protocol, connection, *more):
@@ -136,7 +140,7 @@ def test_a_redacted_recording_keeps_the_spans(start, folder, protocol):
         return Counter((s.kind == CLIENT, s["error.type"], s["rpc.response.status_code"], s["plumb.incomplete"]) for s in parse(replay(path).stdout.decode()))
 
     assert said(masked) == said(plain)
-    assert sum(said(plain).values()) == len(TRUTH["SINGLE"])
+    assert sum(said(plain).values()) == len(truth(protocol, "SINGLE"))
     for secret in (b"secret", b"Basket", b"Echo"):
         assert secret in raw(plain), f"{secret}: the test would not see it"
         assert secret not in raw(masked), secret

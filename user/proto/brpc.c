@@ -354,5 +354,6 @@ const struct proto_ops proto_brpc = {
 	.resync_keep = BRPC_RESYNC_KEEP,
 	.open = brpc_open,
 	.close = brpc_close,
-	.want = { 65536, 65536 }, /* callers and servers write many small messages at once */
+	/* Callers and servers write many small messages at once. What a large one of the same write has behind it may be lost, which costs less than copying all of it. */
+	.want = { 65536, 65536 },
 };

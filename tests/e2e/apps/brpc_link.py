@@ -10,7 +10,7 @@ old = sys.argv[7:] == ["old"]
 sys.path.insert(0, library)
 from libspu import link  # noqa: E402
 
-SINGLE, AHEAD, BIG = 13, 53, 3_000_000
+SINGLE, AHEAD, BIG = 13, 53, 900_000
 driver = what == "drive"
 ports = (port, peer_port) if driver else (peer_port, port)
 
