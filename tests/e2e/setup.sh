@@ -100,8 +100,12 @@ brpc() {
 	jars brpc
 	if [ -f "$jars/.pom" ] && [ -n "$(find "$here/apps/brpc" -name '*.java' -newer "$jars/classes" 2>/dev/null || echo none)" ]; then
 		mkdir -p "$jars/classes"
-		javac -cp "$jars/*" -d "$jars/classes" "$here"/apps/brpc/*.java || echo "e2e setup: no javac, or it fails: tests of brpc-java will skip" >&2
-		touch "$jars/classes"
+		if javac -cp "$jars/*" -d "$jars/classes" "$here"/apps/brpc/*.java; then
+			touch "$jars/classes"
+		else
+			rm -rf "$jars/classes"
+			echo "e2e setup: no javac, or it fails: tests of brpc-java will skip" >&2
+		fi
 	fi
 	[ ! -f $link/libspu.so ] || return 0
 	mkdir -p $link
