@@ -31,11 +31,15 @@ enum brpc_read brpc_head_read(struct slice in, struct brpc_head *ret, size_t *re
 {
 	unsigned format = 0;
 
+	*ret_need = BRPC_HEAD;
+	if (!in.len)
+		return BRPC_SHORT;
 	while (format < FORMATS && memcmp(in.ptr, magic[format], in.len < 4 ? in.len : 4) != 0)
 		format++;
 	if (format == FORMATS)
 		return BRPC_BAD;
-	*ret_need = format == BRPC_SOFA ? BRPC_SOFA_HEAD : BRPC_HEAD;
+	if (format == BRPC_SOFA)
+		*ret_need = BRPC_SOFA_HEAD;
 	if (in.len < *ret_need)
 		return BRPC_SHORT;
 	*ret = (struct brpc_head){ .format = (enum brpc_format)format };
