@@ -51,6 +51,7 @@ servers() {
 		vsftpd vsftpd
 		clickhouse-server clickhouse-server
 		php-fpm8.2 php-fpm
+		javac default-jdk-headless
 	LIST
 	# A machine has one mail transport agent: another one stays, and the tests that need postfix skip.
 	PATH=$PATH:/usr/sbin command -v sendmail >/dev/null 2>&1 || missing+=(postfix)
@@ -93,12 +94,37 @@ jars() {
 	fi
 }
 
+# bRPC by brpc-java, and in C++ out of a Python library: one file of 290 MB of a package that is not installed.
+brpc() {
+	local jars=build/e2e/brpc link=build/e2e/brpc-link
+	jars brpc
+	if [ -f "$jars/.pom" ] && [ -n "$(find "$here/apps/brpc" -name '*.java' -newer "$jars/classes" 2>/dev/null || echo none)" ]; then
+		mkdir -p "$jars/classes"
+		if javac -cp "$jars/*" -d "$jars/classes" "$here"/apps/brpc/*.java; then
+			touch "$jars/classes"
+		else
+			rm -rf "$jars/classes"
+			echo "e2e setup: no javac, or it fails: tests of brpc-java will skip" >&2
+		fi
+	fi
+	[ ! -f $link/libspu.so ] || return 0
+	mkdir -p $link
+	echo "e2e setup: bRPC in C++ in $link"
+	if build/venv/bin/python -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: -d $link spu==0.9.5 >$link.log 2>&1; then
+		build/venv/bin/python -c 'import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); i = z.getinfo("spu/libspu.so"); i.filename = "libspu.so"; z.extract(i, sys.argv[2])' $link/spu-*.whl $link
+	else
+		echo "e2e setup: the Python package spu cannot be had ($link.log): tests of bRPC in C++ will skip" >&2
+	fi
+	rm -f $link/spu-*.whl
+}
+
 # Servers that no package has.
 backends() {
 	$here/backends/ferretdb.sh >/dev/null || echo "e2e setup: no FerretDB: tests of MongoDB's protocol will skip" >&2
 	jars cassandra
 	jars kafka
 	jars zookeeper
+	brpc
 }
 
 [ "${SETUP:-1}" = 0 ] || install_packages

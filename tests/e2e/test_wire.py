@@ -111,6 +111,7 @@ CASES = {
     "mcp": (lambda folder: servers.start_mcp(folder, "json"), python("mcp_driver.py")),
     "aws": (servers.start_moto, python("aws_driver.py")),
     "elasticsearch": (servers.start_search, python("search_driver.py")),
+    "brpc": (servers.start_brpc, lambda folder, server: Driver(folder, "brpc-driver", [*servers.brpc_java("BrpcDriver"), server.port, 1, "SINGLE"])),
     "nats": (servers.start_nats, python("nats_driver.py")),
     "mqtt": (servers.start_mosquitto, python("mqtt_driver.py")),
     "websocket": (lambda folder: servers.start_python(folder, app="websocketd.py"), python("websocket_driver.py")),

@@ -587,6 +587,27 @@ static void thrift(void **state)
 	}
 }
 
+/* Its errors are those of both ends. */
+static void brpc(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int unknown = 0; unknown < 2; unknown++) {
+		const char *error = unknown ? "ENOMETHOD" : "ERPCAUTH";
+		begin(f, PLUMB_PROTO_BRPC, PLUMB_ROLE_SERVER);
+		add_str(&f->x, ATTR_RPC_SYSTEM_NAME, "brpc");
+		add_str(&f->x, ATTR_RPC_METHOD, "shop.Basket/Add");
+		add_str(&f->x, ATTR_RPC_RESPONSE_STATUS_CODE, error);
+		memcpy(f->x.error_type, error, strlen(error) + 1);
+		build(f);
+		assert_slice(f->span.name, unknown ? "brpc" : "shop.Basket/Add");
+		assert_attr(f, ATTR_RPC_METHOD, unknown ? "_OTHER" : "shop.Basket/Add");
+		assert_attr(f, ATTR_RPC_METHOD_ORIGINAL, unknown ? "shop.Basket/Add" : "");
+		assert_attr(f, ATTR_RPC_RESPONSE_STATUS_CODE, error);
+		assert_attr(f, ATTR_ERROR_TYPE, error);
+	}
+}
+
 /* The client's fault is none of the server; a method that nobody knows is no name. */
 static void grpc_errors(void **state)
 {
@@ -1095,7 +1116,7 @@ int main(void)
 		cmocka_unit_test(quoted_values_cannot_break_out),
 		cmocka_unit_test(database_names),
 		cmocka_unit_test(unknown_operations_are_one),
-		cmocka_unit_test(fastcgi_server), cmocka_unit_test(grpc), cmocka_unit_test(thrift),
+		cmocka_unit_test(fastcgi_server), cmocka_unit_test(grpc), cmocka_unit_test(thrift), cmocka_unit_test(brpc),
 		cmocka_unit_test(grpc_errors),
 		cmocka_unit_test(http2_odd_requests),
 		cmocka_unit_test(dns),

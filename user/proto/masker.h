@@ -44,6 +44,8 @@
  *               or settings of servers before revision 54429, nothing until a record begins with what is known
  *   Thrift      (nothing of what is compressed) lengths, types and ids of fields, numbers of elements, sequence ids, colons of names, numbers of exceptions; of THeader's headers three bytes of
  *               the sequence number
+ *   bRPC        (told by a call) letters and lengths of heads (up to 64 MiB, meta messages to 1 MiB), tags and lengths of fields that are known, correlation ids, numbers of streams and their frames,
+ *               of methods and errors; a stream's first frame to the caller as an answer if it has the length of one; other numbers become zero
  *   FastCGI     heads of records, roles and statuses, lengths of parameters, names of those that are read, methods, `/?&=` of targets; of a response's head known names,
  *               line ends and the status
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros

@@ -559,6 +559,12 @@ static struct slice grpc_method(struct slice path)
 	return slashes == 1 && path.ptr[0] != '/' && path.ptr[path.len - 1] != '/' ? path : SLICE_NONE;
 }
 
+/* Thrift's and bRPC's words for it. */
+static bool rpc_nobody_has(struct slice error)
+{
+	return slice_eq(error, SLICE_LIT("UNKNOWN_METHOD")) || slice_eq(error, SLICE_LIT("ENOSERVICE")) || slice_eq(error, SLICE_LIT("ENOMETHOD"));
+}
+
 /*
  * A method that the server does not know is no name for a series: anybody can call any. An incomplete exchange may lack the
  * path, which is then no other method.
@@ -569,7 +575,7 @@ static void rpc_method(struct semconv *s, struct slice status)
 
 	if (!method.len)
 		method = grpc_method(path);
-	bool unknown = (path.len && (!method.len || slice_eq(status, SLICE_LIT("UNIMPLEMENTED")))) || slice_eq(exchange_error(s), SLICE_LIT("UNKNOWN_METHOD"));
+	bool unknown = (path.len && (!method.len || slice_eq(status, SLICE_LIT("UNIMPLEMENTED")))) || rpc_nobody_has(exchange_error(s));
 	put_str(s, ATTR_RPC_METHOD, unknown ? SLICE_LIT("_OTHER") : method);
 	if (unknown)
 		put_str(s, ATTR_RPC_METHOD_ORIGINAL, method);
@@ -598,7 +604,7 @@ static void rpc_error(struct semconv *s, struct slice status)
 		text_add_u64(&t, (uint64_t)http);
 		error = text_end(&t);
 	}
-	if (status.len && slice_eq(status, error) && is_server(s) && !grpc_server_error(status))
+	if (status.len && slice_eq(status, error) && is_server(s) && slice_eq(in_str(s, ATTR_RPC_SYSTEM_NAME), SLICE_LIT("grpc")) && !grpc_server_error(status))
 		error = SLICE_NONE;
 	put_error(s, error);
 }
@@ -614,7 +620,7 @@ static void semconv_rpc(struct semconv *s)
 	put_str(s, ATTR_RPC_SYSTEM_NAME, system);
 	put_str(s, ATTR_RPC_RESPONSE_STATUS_CODE, status);
 	rpc_error(s, status);
-	PASS(s, ATTR_RPC_REQUEST_MESSAGES, ATTR_RPC_RESPONSE_MESSAGES, ATTR_RPC_TIMEOUT);
+	PASS(s, ATTR_RPC_REQUEST_MESSAGES, ATTR_RPC_RESPONSE_MESSAGES, ATTR_RPC_TIMEOUT, ATTR_BRPC_LOG_ID, ATTR_BRPC_TRACE_ID);
 	url_parse_authority(in_str(s, ATTR_RAW_HOST), &a);
 	struct slice peer = put_peer(s);
 	http_server(s, &a, in_str(s, ATTR_URL_SCHEME), peer);

@@ -778,3 +778,30 @@ class Clickhouse(Process):
         (folder / "users.xml").write_text(CLICKHOUSE_USERS)
         super().__init__("clickhouse", [program, f"--config-file={folder}/config.xml"], folder, cwd=folder)
         listening(self, self.port)
+
+
+def brpc_java(program):
+    """How a program of apps/brpc is called."""
+    java, jars = need("java", "default-jre-headless"), BUILD / "e2e/brpc"
+    if not (jars / "classes" / f"{program}.class").exists():
+        pytest.skip("brpc-java was not fetched, or there was no javac: run tests/e2e/setup.sh")
+    return [java, "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--add-opens", "java.base/java.lang=ALL-UNNAMED", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+            "-cp", f"{jars}/classes:{jars}/*", program]
+
+
+def start_brpc(folder):
+    port = free_port()
+    return listening(Process("brpc-java", [*brpc_java("Brpcd"), port], folder), port)
+
+
+def brpc_link():
+    """bRPC itself, which is C++, has no package; a library for Python has it in it."""
+    library = BUILD / "e2e/brpc-link"
+    if not (library / "libspu.so").exists():
+        pytest.skip("no bRPC in C++ (the Python package spu 0.9.5, for Python 3.11 on x86-64): run tests/e2e/setup.sh")
+    return [BUILD / "venv/bin/python", "-u", APPS / "brpc_link.py", library]
+
+
+def start_brpc_link(folder, peer_port, *args):
+    port = free_port()
+    return listening(Process("brpc-link", [*brpc_link(), "serve", port, peer_port, *args], folder), port)
