@@ -84,6 +84,7 @@ static void oracle_lost(void *state, enum proto_side side)
 		return;
 	s->lost[side] = true;
 	s->descriptor = s->descriptor && side != PROTO_TO_SERVER;
+	s->descriptor_again = s->descriptor_again && side != PROTO_TO_SERVER;
 	s->redirect = s->redirect && side != PROTO_TO_CLIENT;
 	for (uint32_t i = 0; i < ORACLE_DUES && i < s->memory->due_len; i++)
 		s->memory->due[(s->memory->due_first + i) % ORACLE_DUES].unsure = true;

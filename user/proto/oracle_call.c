@@ -111,6 +111,37 @@ static void read_counts(struct slice in, struct oracle_call *c)
 	c->query = c->query && !r.bad;
 }
 
+/* Of pointers, a byte each, and numbers: "p" and "n". */
+static void pass_fields(struct oracle_reader *r, const char *fields)
+{
+	for (; *fields; fields++)
+		(void)(*fields == 'p' ? oracle_u8(r) : oracle_ub(r, 4));
+}
+
+/* Of a cursor: newer versions have a few fields more in front of the counts. */
+static bool read_without_text(struct oracle_reader r, struct oracle_call *c)
+{
+	static const char *const newer[] = { "pnpnppn", "pnpnp", "" };
+
+	if (r.bad || !c->cursor)
+		return false;
+	pass_fields(&r, "nppnnnpnppppppnnpppnpnnpnp");
+	for (size_t i = 0; i < sizeof(newer) / sizeof(newer[0]) && !c->counted; i++) {
+		struct oracle_reader from = r;
+		struct oracle_call counts = *c;
+		pass_fields(&from, newer[i]);
+		counts.end = from.at;
+		if (!from.bad)
+			read_counts(r.in, &counts);
+		if (!counts.counted || !counts.iterations)
+			continue;
+		c->counted = true;
+		c->iterations = counts.iterations;
+		c->query = counts.query;
+	}
+	return true;
+}
+
 static bool read_execute(struct oracle_reader r, struct oracle_call *c)
 {
 	c->options = oracle_ub(&r, 4);
@@ -122,7 +153,7 @@ static bool read_execute(struct oracle_reader r, struct oracle_call *c)
 	c->text_len = (uint32_t)len;
 	c->end = r.at;
 	if (!len)
-		return !r.bad && c->cursor;
+		return read_without_text(r, c);
 	if (find_text(r.in, r.at, c))
 		read_counts(r.in, c);
 	return true;

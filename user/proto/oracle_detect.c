@@ -149,10 +149,15 @@ static bool begins(struct slice in, enum proto_side side, const struct oracle_he
 
 	if (in.len > h->len + ORACLE_HEAD && !oracle_head_read(slice_from(in, h->len), h->large && h->type != ORACLE_CONNECT, &next))
 		return false;
-	if (h->type == ORACLE_MARKER)
-		return detect_marker(in) == DETECT_WEAK;
-	if (h->type != ORACLE_DATA)
-		return side == PROTO_TO_SERVER ? h->type == ORACLE_CONNECT && detect_connect(in, h) == DETECT_CERTAIN : h->type == ORACLE_ACCEPT || h->type == ORACLE_REFUSE || h->type == ORACLE_REDIRECT;
+	switch (h->type) {
+	case ORACLE_CONNECT: return side == PROTO_TO_SERVER && detect_connect(in, h) == DETECT_CERTAIN;
+	case ORACLE_ACCEPT: return side == PROTO_TO_CLIENT && detect_accept(in) == DETECT_LIKELY;
+	case ORACLE_REFUSE: return side == PROTO_TO_CLIENT && detect_refuse(in, h) >= DETECT_WEAK;
+	case ORACLE_REDIRECT: return side == PROTO_TO_CLIENT && detect_redirect(in, h) >= DETECT_WEAK;
+	case ORACLE_MARKER: return detect_marker(in) == DETECT_WEAK;
+	case ORACLE_DATA: break;
+	default: return false;
+	}
 	if (load_be16(in.ptr + ORACLE_HEAD) & DATA_FLAGS)
 		return false;
 	return side == PROTO_TO_CLIENT || call_begins(slice_from(slice_head(in, h->len), ORACLE_DATA_HEAD));
@@ -160,7 +165,7 @@ static bool begins(struct slice in, enum proto_side side, const struct oracle_he
 
 size_t oracle_find(struct slice in, enum proto_side side, bool large)
 {
-	enum { SEEN = 13 };
+	enum { SEEN = 11 };
 	struct oracle_head h;
 
 	for (size_t at = 0; at + SEEN <= in.len; at++) {

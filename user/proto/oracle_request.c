@@ -35,6 +35,8 @@ static struct oracle_due *begin(struct oracle_state *s, unsigned function, bool 
 	}
 	s->lost[PROTO_TO_SERVER] = false;
 	struct oracle_due *d = oracle_due_push(y, function);
+	/* Of a pipeline that was broken into answers may still come, which are not this one's. */
+	d->unsure = (m->flags & MESSAGE_FLUSH) && s->pipelines;
 	if (y->due_len > ORACLE_DUES)
 		m->flags |= MESSAGE_UNSURE;
 	return d;
@@ -66,7 +68,7 @@ static enum parse_status parse_connect(struct oracle_state *s, const struct orac
 	const struct oracle_due *d = oracle_due_first(s->memory);
 
 	if (d && d->function == ORACLE_ASK_CONNECT) { /* the server has asked for it once more */
-		s->descriptor = len && at >= h->len;
+		s->descriptor_again = len && at >= h->len;
 		return aside(h, in, ret);
 	}
 	struct message *m = &ret->message;
@@ -173,6 +175,7 @@ static enum parse_status parse_call(struct oracle_state *s, const struct oracle_
 
 	s->sequence = c->sequence;
 	s->request_told = told;
+	s->pipelines = s->pipelines || told;
 	s->services = c->function == ORACLE_ASK_SERVICES;
 	s->asking = !told && goes_on(s, h);
 	m->flags |= s->asking ? 0 : MESSAGE_END;
@@ -211,8 +214,10 @@ static enum parse_status parse_data(struct oracle_state *s, const struct oracle_
 
 	if (s->descriptor)
 		return parse_descriptor(s, h, in, ret);
-	if (s->sealed)
+	if (s->descriptor_again || s->sealed) {
+		s->descriptor_again = false;
 		return aside(h, in, ret);
+	}
 	if (!payload.len && flags & ORACLE_FLAG_EOF) {
 		one_way(ret);
 		return oracle_pass(h, in, PARSE_MESSAGE, ret);
@@ -228,7 +233,7 @@ static enum parse_status parse_data(struct oracle_state *s, const struct oracle_
 	if (!call || (!oracle_function_name(c.function) && payload.ptr[0] != ORACLE_PIGGYBACK) || !begins_call(s, &c, flags & BEGIN_PIPELINE))
 		return parse_more(s, h, in, told, ret);
 	close_cursors(s->memory, &closed);
-	return parse_call(s, h, in, &c, s->request_told && !s->lost[0] && !s->lost[1], told, ret);
+	return parse_call(s, h, in, &c, s->request_told, told, ret);
 }
 
 enum parse_status oracle_request(struct oracle_state *s, const struct oracle_head *h, struct slice in, struct parse_result *ret)

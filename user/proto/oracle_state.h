@@ -58,7 +58,9 @@ struct oracle_state {
 	bool large;         /* lengths are of four bytes from here on */
 	bool ends_told;     /* answers' ends are flagged */
 	bool request_told;  /* the end of the latest request was flagged */
+	bool pipelines;     /* that was so at some time */
 	bool descriptor;    /* what the client connects to follows in a packet of its own */
+	bool descriptor_again; /* and does so once more */
 	bool redirect;      /* and so does where it is sent */
 	bool asking;        /* the request goes on */
 	bool begun;         /* the response has */

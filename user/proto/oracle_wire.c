@@ -30,7 +30,9 @@ bool oracle_head_read(struct slice in, bool large, struct oracle_head *ret)
 	ret->flags = in.ptr[5];
 	if (load_be16(in.ptr + 6) || (!ret->large && load_be16(in.ptr + 2)))
 		return false;
-	return ret->len <= ORACLE_PACKET_MAX && length_fits(ret->type, ret->len);
+	/* What comes before lengths are agreed upon has a short one. */
+	bool connects = ret->type <= ORACLE_REDIRECT || ret->type == ORACLE_RESEND;
+	return (!connects || !ret->large) && ret->len <= ORACLE_PACKET_MAX && length_fits(ret->type, ret->len);
 }
 
 const char *oracle_function_name(unsigned function)

@@ -95,11 +95,13 @@ class Session:
         self.sock.sendall(head + bytes([kind, flags, 0, 0]) + body)
 
     def answer(self, body, flagged=None):
+        flagged = self.flagged if flagged is None else flagged
+        body += b"\x1d" if flagged else b""
         room = self.sdu - 10
         pieces = [body[i:i + room] for i in range(0, len(body), room)] or [b""]
         for i, piece in enumerate(pieces):
             last = i == len(pieces) - 1
-            flag = END_OF_RESPONSE if last and (self.flagged if flagged is None else flagged) else 0
+            flag = END_OF_RESPONSE if last and flagged else 0
             self.send(DATA, struct.pack(">H", flag) + piece)
 
     def call(self):
@@ -388,8 +390,8 @@ class Session:
 
     def accept(self):
         version = VERSION[self.way]
-        body = struct.pack(">HHHHHHH", version, 0, min(self.sdu, 65535), 65535, 1, 0, 41 if version >= 315 else 24)
-        body += b"\x05\x04" if version >= 315 else b"\x05\x04"
+        body = struct.pack(">HHHHHHH", version, 0, min(self.sdu, 65535), 65535, 1, 0, 45 if version >= 315 else 24)
+        body += b"\x05\x04"
         if version >= 315:
             body += bytes(8) + struct.pack(">II", self.sdu, 65535) + b"\0" + struct.pack(">I", 0x12000000 if self.ends else 0)
         self.send(ACCEPT, body)
