@@ -19,18 +19,22 @@ static bool printable(struct slice s)
 
 enum { CHUNKED = 0xfe, SHORT_MAX = 0xfc };
 
-/* Of a chunk; older servers' are of one byte, and never as short as a number's own length. */
-static uint64_t chunk_len(struct oracle_reader *r)
+enum pieces { WHOLE, CHUNKS, BYTE_CHUNKS };
+
+/* Lengths of chunks are numbers; in older versions they are of one byte, and then the first one is longer than a number. */
+static enum pieces pieces_of(const struct oracle_reader *r, bool chunked)
 {
 	enum { NUMBER_MAX = 4 };
 
-	return r->at < r->in.len && r->in.ptr[r->at] > NUMBER_MAX ? oracle_u8(r) : oracle_ub(r, NUMBER_MAX);
+	if (!chunked)
+		return WHOLE;
+	return r->at < r->in.len && r->in.ptr[r->at] > NUMBER_MAX ? BYTE_CHUNKS : CHUNKS;
 }
 
 /* The next piece of a text of which `left` are still to come; empty where no more is there. */
-static struct slice next_piece(struct oracle_reader *r, bool chunked, uint64_t left)
+static struct slice next_piece(struct oracle_reader *r, enum pieces pieces, uint64_t left)
 {
-	uint64_t n = chunked ? chunk_len(r) : left;
+	uint64_t n = pieces == WHOLE ? left : pieces == BYTE_CHUNKS ? oracle_u8(r) : oracle_ub(r, 4);
 
 	if (r->bad || n == 0 || n > left)
 		return SLICE_NONE;
@@ -39,19 +43,20 @@ static struct slice next_piece(struct oracle_reader *r, bool chunked, uint64_t l
 	return piece;
 }
 
-/* Calls for each piece of the text that is there; where it ended, 0 if this is no such text. */
+/* Copies what is there of a text; where it ended, 0 if this is none. */
 static size_t walk_text(struct slice in, size_t at, uint32_t len, uint8_t *to, size_t room, size_t *ret_copied)
 {
 	struct oracle_reader r = { .in = in, .at = at };
 	unsigned first = oracle_u8(&r);
 	bool chunked = first == CHUNKED && len > SHORT_MAX;
+	enum pieces pieces = pieces_of(&r, chunked);
 	uint64_t left = len;
 
 	*ret_copied = 0;
 	if (r.bad || (!chunked && first != len))
 		return 0;
 	while (left) {
-		struct slice piece = next_piece(&r, chunked, left);
+		struct slice piece = next_piece(&r, pieces, left);
 		if (!piece.len)
 			break;
 		if (left == len && !printable(slice_head(piece, 64)))
@@ -76,6 +81,30 @@ size_t oracle_call_text(struct slice in, const struct oracle_call *c, uint8_t *t
 	if (c->text_at)
 		(void)walk_text(in, c->text_at, c->text_len, to, room, &copied);
 	return copied;
+}
+
+void oracle_call_blank(uint8_t *p, size_t len, const struct oracle_call *c)
+{
+	static const char *const commands[] = { "select", "with", "insert", "update", "delete", "merge", "begin", "declare", "call", "create", "alter", "drop", "truncate", "grant", "lock", NULL };
+	struct slice in = slice_make(p, len);
+	struct oracle_reader r = { .in = in, .at = c->text_at };
+	bool chunked = oracle_u8(&r) == CHUNKED && c->text_len > SHORT_MAX;
+	enum pieces pieces = pieces_of(&r, chunked);
+
+	for (uint64_t left = c->text_len; left;) {
+		struct slice piece = next_piece(&r, pieces, left);
+		size_t at = r.at - piece.len, word = 0;
+		if (!piece.len)
+			break;
+		while (left == c->text_len && word < piece.len && ascii_lower(piece.ptr[word]) >= 'a' && ascii_lower(piece.ptr[word]) <= 'z')
+			word++;
+		bool known = false;
+		for (size_t i = 0; commands[i]; i++)
+			known = known || slice_ieq(slice_head(piece, word), slice_str(commands[i]));
+		word = known && word < piece.len && piece.ptr[word] == ' ' ? word + 1 : 0;
+		memset(p + at + word, 'x', piece.len - word);
+		left -= piece.len;
+	}
 }
 
 /* In front of it stand pointers and lengths: small numbers all of them. */
@@ -108,6 +137,7 @@ static void read_counts(struct slice in, struct oracle_call *c)
 			c->query = v == 1;
 	}
 	c->counted = !r.bad;
+	c->counts_end = r.at;
 	c->query = c->query && !r.bad;
 }
 
@@ -115,7 +145,10 @@ static void read_counts(struct slice in, struct oracle_call *c)
 static void pass_fields(struct oracle_reader *r, const char *fields)
 {
 	for (; *fields; fields++)
-		(void)(*fields == 'p' ? oracle_u8(r) : oracle_ub(r, 4));
+		if (*fields == 'n')
+			(void)oracle_ub(r, 4);
+		else
+			r->bad = oracle_u8(r) > 1 || r->bad;
 }
 
 /* Of a cursor: newer versions have a few fields more in front of the counts. */
@@ -136,6 +169,7 @@ static bool read_without_text(struct oracle_reader r, struct oracle_call *c)
 		if (!counts.counted || !counts.iterations)
 			continue;
 		c->counted = true;
+		c->counts_end = counts.counts_end;
 		c->iterations = counts.iterations;
 		c->query = counts.query;
 	}
@@ -151,7 +185,7 @@ static bool read_execute(struct oracle_reader r, struct oracle_call *c)
 	if (r.bad || !c->options || pointer > 1 || len > TEXT_MAX || oracle_u8(&r) > 1)
 		return false;
 	c->text_len = (uint32_t)len;
-	c->end = r.at;
+	c->head = c->end = r.at;
 	if (!len)
 		return read_without_text(r, c);
 	if (find_text(r.in, r.at, c))
@@ -165,22 +199,20 @@ static bool at_end_or(const struct oracle_reader *r, uint8_t next) { return !r->
 
 static bool read_again(struct oracle_reader r, struct oracle_call *c)
 {
-	enum { ROW_DATA = 7 };
-
 	c->cursor = oracle_ub(&r, 4);
 	c->iterations = oracle_ub(&r, 4);
 	c->counted = true;
 	(void)oracle_ub(&r, 4);
 	(void)oracle_ub(&r, 4);
-	c->end = r.at;
-	return c->cursor && at_end_or(&r, ROW_DATA);
+	c->head = c->end = r.at;
+	return c->cursor && at_end_or(&r, ORACLE_ROW_DATA);
 }
 
 static bool read_fetch(struct oracle_reader r, struct oracle_call *c)
 {
 	c->cursor = oracle_ub(&r, 4);
 	(void)oracle_ub(&r, 4);
-	c->end = r.at;
+	c->head = c->end = r.at;
 	return c->cursor && !r.bad && r.at == r.in.len;
 }
 
@@ -201,6 +233,7 @@ static void read_function(struct oracle_reader *r, struct oracle_call *c)
 	struct oracle_call plain, with_token;
 	struct oracle_reader token;
 
+	c->begin = r->at;
 	(void)oracle_u8(r);
 	c->function = oracle_u8(r);
 	c->sequence = oracle_u8(r);

@@ -185,8 +185,10 @@ static void read_position(struct oracle_reader *r)
 		(void)oracle_ub(r, 2);
 }
 
-/* recent: with the fields of version 20 and later. */
-static bool read_rest(struct oracle_reader r, bool wide, bool recent, struct oracle_end *ret)
+/* What changed with versions: up to 11 the number of an error and of rows stand in front only; since 20 there is more behind them. */
+enum age { OLD, PLAIN, RECENT };
+
+static bool read_rest(struct oracle_reader r, bool wide, enum age age, struct oracle_end *ret)
 {
 	pass_options(&r, wide);
 	pass_row_id(&r);
@@ -196,9 +198,11 @@ static bool read_rest(struct oracle_reader r, bool wide, bool recent, struct ora
 	(void)oracle_ub(&r, 4);
 	pass_dlc(&r);
 	pass_batch(&r);
-	ret->number = (uint32_t)oracle_ub(&r, 4);
-	ret->rows = oracle_ub(&r, 8);
-	for (int i = 0; recent && i < 2; i++)
+	if (age != OLD) {
+		ret->number = (uint32_t)oracle_ub(&r, 4);
+		ret->rows = oracle_ub(&r, 8);
+	}
+	for (int i = 0; age == RECENT && i < 2; i++)
 		(void)oracle_ub(&r, 4);
 	ret->text_at = r.at;
 	ret->text = SLICE_NONE;
@@ -211,22 +215,26 @@ static bool read_rest(struct oracle_reader r, bool wide, bool recent, struct ora
 
 bool oracle_end_read(struct slice in, struct oracle_end *ret)
 {
+	static const enum age ages[] = { PLAIN, RECENT, OLD };
 	struct oracle_reader r = { .in = in };
 
 	if (oracle_u8(&r) != ORACLE_ERROR)
 		return false;
 	(void)oracle_ub(&r, 4); /* state of the call */
 	(void)oracle_ub(&r, 2);
-	(void)oracle_ub(&r, 4); /* row */
-	(void)oracle_ub(&r, 2); /* number of an error, as far as it has room */
+	uint64_t row = oracle_ub(&r, 4), number = oracle_ub(&r, 2);
 	(void)oracle_ub(&r, 2);
 	(void)oracle_ub(&r, 2);
 	ret->cursor = (uint16_t)oracle_ub(&r, 2);
 	read_position(&r);
 	(void)oracle_bytes(&r, 2);
-	if (r.bad)
-		return false;
-	return read_rest(r, false, false, ret) || read_rest(r, false, true, ret) || read_rest(r, true, false, ret) || read_rest(r, true, true, ret);
+	for (unsigned i = 0; !r.bad && i < 6; i++) {
+		ret->number = (uint32_t)number;
+		ret->rows = row;
+		if (read_rest(r, i % 2, ages[i / 2], ret))
+			return true;
+	}
+	return false;
 }
 
 bool oracle_end_find(struct slice in, struct oracle_end *ret, size_t *ret_at)

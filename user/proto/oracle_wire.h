@@ -45,6 +45,7 @@ enum oracle_message {
 	ORACLE_TYPES = 2,
 	ORACLE_FUNCTION = 3,
 	ORACLE_ERROR = 4,
+	ORACLE_ROW_DATA = 7,
 	ORACLE_PARAMETERS = 8,
 	ORACLE_STATUS = 9,
 	ORACLE_PIGGYBACK = 17,
@@ -129,7 +130,10 @@ struct oracle_call {
 	size_t text_at;       /* 0 = it was not found */
 	bool query;           /* it says that it is one */
 	bool counted;         /* iterations are known */
+	size_t begin;         /* of the call itself */
+	size_t head;          /* behind the numbers in front of a text */
 	size_t end;           /* of what was read, with the text */
+	size_t counts_end;    /* where `counted`: of the numbers behind it */
 };
 
 enum { ORACLE_CALL_CURSORS = 16 };
@@ -145,6 +149,8 @@ struct oracle_closed {
 bool oracle_call_read(struct slice in, struct oracle_call *ret, struct oracle_closed *ret_closed);
 /* The statement's text, as far as it is there and to has room. */
 size_t oracle_call_text(struct slice in, const struct oracle_call *c, uint8_t *to, size_t room);
+/* Makes all of the text but its first word, if that is a command, unreadable. */
+void oracle_call_blank(uint8_t *p, size_t len, const struct oracle_call *c);
 /* What a statement may show: to has room for in. Passwords and the inner quotes of q'…' become what is taken for a literal. */
 size_t oracle_sql_copy(struct slice in, uint8_t *to);
 

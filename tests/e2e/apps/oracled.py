@@ -71,21 +71,22 @@ class Session:
         self.fields = FIELDS[way]
         self.ends = way == "23"
         self.flagged = False
-        self.changed = 0
+        self.unread = b""
 
     # --- packets ---
 
     def read(self, n):
-        data = b""
-        while len(data) < n:
-            piece = self.sock.recv(n - len(data))
+        while len(self.unread) < n:
+            piece = self.sock.recv(65536)
             if not piece:
                 raise Closed
-            data += piece
+            self.unread += piece
+        data, self.unread = self.unread[:n], self.unread[n:]
         return data
 
     def packet(self):
         head = self.read(8)
+        self.redirected = head[5] & 4
         n = struct.unpack(">I", head[:4])[0] if self.large else struct.unpack(">H", head[:2])[0]
         return head[4], self.read(n - 8)
 
@@ -259,9 +260,10 @@ class Session:
                 return call[p + 1:p + 1 + length].decode()
             if call[p] == 0xfe and length > 252:
                 out, q = b"", p + 1
+                numbers = call[q] <= 4
                 try:
                     while call[q]:
-                        n, q = self.number_at(call, q) if call[q] <= 4 else (call[q], q + 1)
+                        n, q = self.number_at(call, q) if numbers else (call[q], q + 1)
                         out, q = out + call[q:q + n], q + n
                 except IndexError:
                     continue
@@ -364,6 +366,7 @@ class Session:
     def serve(self):
         kind, body = self.packet()
         assert kind == CONNECT
+        redirected = self.redirected
         offset = struct.unpack(">H", body[18:20])[0] - 8
         descriptor = body[offset:]
         if not descriptor:
@@ -374,7 +377,7 @@ class Session:
             stack = b"(DESCRIPTION=(TMP=)(VSNNUM=318767104)(ERR=12514)(ERROR_STACK=(ERROR=(CODE=12514)(EMFI=4))))"
             self.send(REFUSE, b"\x22\0" + struct.pack(">H", len(stack)) + stack)
             raise Closed
-        if "moved" in descriptor:
+        if "moved" in descriptor and not redirected:
             self.redirect(descriptor)
             raise Closed
         self.accept()
@@ -384,16 +387,18 @@ class Session:
 
     def redirect(self, descriptor):
         port = self.sock.getsockname()[1]
-        to = f"(ADDRESS=(PROTOCOL=tcp)(HOST=127.0.0.1)(PORT={port}))".encode() + b"\0" + descriptor.replace("moved", "orders").encode()
+        to = f"(DESCRIPTION=(ADDRESS=(PROTOCOL=tcp)(HOST=127.0.0.1)(PORT={port})))".encode() + b"\0" + descriptor.replace("moved", "orders").encode()
         self.send(REDIRECT, struct.pack(">H", len(to)), flags=2)
         self.send(DATA, b"\0\0" + to)
 
     def accept(self):
         version = VERSION[self.way]
-        body = struct.pack(">HHHHHHH", version, 0, min(self.sdu, 65535), 65535, 1, 0, 45 if version >= 315 else 24)
+        body = struct.pack(">HHHHHHH", version, 0, min(self.sdu, 65535), 65535, 1, 0, 45 if version >= 315 else 32)
         body += b"\x05\x04"
         if version >= 315:
             body += bytes(8) + struct.pack(">II", self.sdu, 65535) + b"\0" + struct.pack(">I", 0x12000000 if self.ends else 0)
+        else:
+            body += bytes(8)
         self.send(ACCEPT, body)
         self.large = version >= 315
 
