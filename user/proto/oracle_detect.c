@@ -33,15 +33,19 @@ static int detect_accept(struct slice in)
 
 static int detect_refuse(struct slice in, const struct oracle_head *h)
 {
+	if (h->len < 13)
+		return DETECT_WEAK;
 	if (in.len < 13)
-		return h->len < 13 ? DETECT_WEAK : DETECT_MORE;
+		return DETECT_MORE;
 	return load_be16(in.ptr + 10) == h->len - 12 && in.ptr[12] == '(' ? DETECT_LIKELY : DETECT_NO;
 }
 
 static int detect_redirect(struct slice in, const struct oracle_head *h)
 {
+	if (h->len < 11)
+		return DETECT_WEAK;
 	if (in.len < 11)
-		return h->len < 11 ? DETECT_WEAK : DETECT_MORE;
+		return DETECT_MORE;
 	return load_be16(in.ptr + 8) == h->len - 10 && in.ptr[10] == '(' ? DETECT_LIKELY : DETECT_NO;
 }
 
@@ -122,6 +126,7 @@ int oracle_detect(struct slice in, enum proto_side side)
 	case ORACLE_ACCEPT: return side == PROTO_TO_CLIENT ? detect_accept(in) : DETECT_NO;
 	case ORACLE_REFUSE: return side == PROTO_TO_CLIENT ? detect_refuse(in, &h) : DETECT_NO;
 	case ORACLE_REDIRECT: return side == PROTO_TO_CLIENT ? detect_redirect(in, &h) : DETECT_NO;
+	case ORACLE_RESEND: return side == PROTO_TO_CLIENT ? DETECT_WEAK : DETECT_NO;
 	case ORACLE_MARKER: return detect_marker(in);
 	case ORACLE_DATA: return detect_data(in, &h, side);
 	default: return DETECT_NO;
