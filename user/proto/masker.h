@@ -48,6 +48,8 @@
  *               of methods and errors; a stream's first frame to the caller as an answer if it has the length of one; other numbers become zero
  *   FastCGI     heads of records, roles and statuses, lengths of parameters, names of those that are read, methods, `/?&=` of targets; of a response's head known names,
  *               line ends and the status
+ *   Oracle      (told by a CONNECT) heads of packets; of packets that are in one record whole: calls and their numbers, the first word of statements, how an answer ended, ORA numbers;
+ *               versions and sizes of what is agreed upon
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

@@ -30,6 +30,7 @@ require (
 	google.golang.org/protobuf v1.31.0
 	github.com/go-stomp/stomp/v3 v3.1.0
 	github.com/jlaffaye/ftp v0.2.0
+	github.com/sijms/go-ora/v2 v2.8.10
 )
 
 require (
