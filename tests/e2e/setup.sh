@@ -99,6 +99,7 @@ backends() {
 	jars cassandra
 	jars kafka
 	jars zookeeper
+	$here/backends/couchbase.sh >/dev/null || echo "e2e setup: no Couchbase: its tests will skip" >&2
 }
 
 [ "${SETUP:-1}" = 0 ] || install_packages

@@ -515,7 +515,7 @@ static void semconv_db(struct semconv *s)
 	put_str(s, ATTR_DB_QUERY_TEXT, q.text);
 	PASS(s, ATTR_DB_NAMESPACE, ATTR_DB_OPERATION_BATCH_SIZE, ATTR_DB_STORED_PROCEDURE_NAME, ATTR_DB_RESPONSE_STATUS_CODE,
 	     ATTR_DB_RESPONSE_RETURNED_ROWS, ATTR_PLUMB_ROWS_AFFECTED, ATTR_DB_REDIRECTED_TO, ATTR_CASSANDRA_CONSISTENCY_LEVEL,
-	     ATTR_CASSANDRA_PAGE_SIZE);
+	     ATTR_CASSANDRA_PAGE_SIZE, ATTR_DB_DURABILITY, ATTR_DB_SERVER_DURATION);
 	s->span->name = db_name(s, system, q.summary, q.operation, q.collection);
 	s->span->operation = db_operation_class(s, q.operation);
 	put_error(s, exchange_error(s));
