@@ -46,6 +46,8 @@
  *               the sequence number
  *   FastCGI     heads of records, roles and statuses, lengths of parameters, names of those that are read, methods, `/?&=` of targets; of a response's head known names,
  *               line ends and the status
+ *   Couchbase   heads of messages but for the high byte of their number and the CAS value, heads of known frames, the level of durability, the server's time, features agreed on, numbers of
+ *               collections below 2^16 in answers, and before keys where that is agreed on
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.
