@@ -249,7 +249,7 @@ static enum parse_status couchbase_parse(void *state, enum proto_side side, stru
 	ret->need = COUCHBASE_HEAD;
 	if (scan != COUCHBASE_OK)
 		return scan == COUCHBASE_MORE ? PARSE_NEED_MORE : PARSE_BAD;
-	bool told = (h.kind == COUCHBASE_REQUEST || h.kind == COUCHBASE_ANSWER) && !(h.op->flags & COUCHBASE_FLOW);
+	bool told = h.kind == (side == PROTO_TO_SERVER ? COUCHBASE_REQUEST : COUCHBASE_ANSWER) && !(h.op->flags & COUCHBASE_FLOW);
 	if (told)
 		ret->need += (size_t)h.frames + h.extras + tail_wanted(s, &h);
 	if (in.len < ret->need)

@@ -6,6 +6,7 @@
 
 enum { REQUEST = 0x80, ANSWER = 0x81, PUSH = 0x82, PUSHED = 0x83, REQUEST_FRAMED = 0x08, ANSWER_FRAMED = 0x18 };
 enum { DATATYPES = 7, VBUCKETS = 1024, ANSWER_EXTRAS = 24, FRAME_ESCAPE = 15 };
+enum { OP_DCP = 0x50, OP_DCP_LAST = 0x65, OP_ERROR_MAP = 0xfe };
 enum { FRAME_DURABILITY = 1, FRAME_DURATION = 0 }; /* of requests, of answers */
 
 /*
@@ -132,10 +133,10 @@ static bool kind_of(uint8_t magic, enum couchbase_kind *ret_kind)
 	}
 }
 
-/* What goes to the other side but by a stream of changes is refused by its first two bytes. */
+/* What goes to the other side but for a stream of changes, which a server may ask a client for as well, is refused by its first two bytes. */
 static bool side_fits(enum couchbase_kind kind, uint8_t opcode, enum proto_side side)
 {
-	bool flow = ops[opcode].flags & COUCHBASE_FLOW;
+	bool flow = (opcode >= OP_DCP && opcode <= OP_DCP_LAST) || opcode == OP_ERROR_MAP;
 
 	switch (kind) {
 	case COUCHBASE_REQUEST: return side == PROTO_TO_SERVER || flow;
