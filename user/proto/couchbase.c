@@ -208,7 +208,7 @@ static void outcome(const struct couchbase_head *h, const struct couchbase_frame
 
 	if (status)
 		message_add_str(m, ATTR_DB_RESPONSE_STATUS_CODE, slice_str(status));
-	if (failed) {
+	if (status && failed) {
 		m->flags |= MESSAGE_ERROR;
 		memcpy(m->error_type, status, strlen(status) + 1);
 	} else if (h->op->flags & COUCHBASE_GETS && (h->status == 0 || h->status == 1)) {
