@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whether bytes are Couchbase's. What memcached has as well (a lone get for vbucket 0, say) tells little; a client begins with HELLO, and most of what
- * follows has a vbucket, a frame, or an operation that memcached has not.
+ * follows has a vbucket, a frame, or an operation that memcached has not. A connection that is joined at such a message is taken for memcached's, until what follows
+ * has not fitted for a while and detection begins again.
  */
 #include "proto/couchbase_wire.h"
 #include "proto/memcached_wire.h"
