@@ -11,6 +11,7 @@ import amqp10
 import brpc
 import cassandra
 import clickhouse
+import couchbase
 import dns
 import ftp
 import fastcgi
@@ -98,7 +99,7 @@ def benchmark(folder):
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
     for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("mongodb", mongodb), ("cassandra", cassandra), ("nats", nats),
-                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka), ("zookeeper", zookeeper), ("ldap", ldap), ("smtp", smtp), ("stomp", stomp), ("ftp", ftp), ("amqp10", amqp10), ("clickhouse", clickhouse), ("thrift", thrift), ("fastcgi", fastcgi), ("brpc", brpc), ("oracle", oracle)):
+                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka), ("zookeeper", zookeeper), ("ldap", ldap), ("smtp", smtp), ("stomp", stomp), ("ftp", ftp), ("amqp10", amqp10), ("clickhouse", clickhouse), ("thrift", thrift), ("fastcgi", fastcgi), ("brpc", brpc), ("oracle", oracle), ("couchbase", couchbase)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)

@@ -113,6 +113,7 @@ CASES = {
     "elasticsearch": (servers.start_search, python("search_driver.py")),
     "brpc": (servers.start_brpc, lambda folder, server: Driver(folder, "brpc-driver", [*servers.brpc_java("BrpcDriver"), server.port, 1, "SINGLE"])),
     "oracle": (lambda folder: servers.start_python(folder, "19", app="oracled.py"), python("oracle_driver.py")),
+    "couchbase": (servers.start_couchbase, python("couchbase_driver.py")),
     "nats": (servers.start_nats, python("nats_driver.py")),
     "mqtt": (servers.start_mosquitto, python("mqtt_driver.py")),
     "websocket": (lambda folder: servers.start_python(folder, app="websocketd.py"), python("websocket_driver.py")),

@@ -15,10 +15,10 @@
 #include "proto/engine.h"
 
 enum { MS = 1000 * 1000, STEP_NS = MS / 10, SENT = 600, ROUNDS = 60, TEXT = 8192 };
-enum protocol { REDIS, HTTP, MEMCACHED, NUMBERED, MONGODB, ZOOKEEPER, LDAP, PROTOCOLS }; /* NUMBERED: memcached's binary protocol, by a client that numbers its requests */
+enum protocol { REDIS, HTTP, MEMCACHED, NUMBERED, MONGODB, ZOOKEEPER, LDAP, COUCHBASE, PROTOCOLS }; /* NUMBERED: memcached's binary protocol, by a client that numbers its requests */
 enum style { ONE, JOINED, APART, MIXED, WINDOW, STYLES }; /* at a time; several, in one call; several, each in its own; either; never resting */
 
-static const char *const names[PROTOCOLS] = { "redis", "http", "memcached", "memcached binary", "mongodb", "zookeeper", "ldap" };
+static const char *const names[PROTOCOLS] = { "redis", "http", "memcached", "memcached binary", "mongodb", "zookeeper", "ldap", "couchbase" };
 
 struct fixture {
 	struct process_table *processes;
@@ -81,7 +81,7 @@ static void begin(struct fixture *f, enum protocol protocol, uint32_t seed, uint
 	assert_int_equal(proto_engine_new(&o, &h, &f->engine), 0);
 	proto_engine_conn_handler(f->engine, &bytes);
 	assert_int_equal(conn_table_new(&conns, &bytes, f->processes, &f->conns), 0);
-	static const uint16_t ports[PROTOCOLS] = { 6379, 6379, 11211, 11211, 27017, 2181, 389 };
+	static const uint16_t ports[PROTOCOLS] = { 6379, 6379, 11211, 11211, 27017, 2181, 389, 11210 };
 	struct record r = { .u.sock = { .sock = 1, .family = AF_INET, .type = SOCK_STREAM, .role = PLUMB_ROLE_CLIENT, .remote_port = ports[protocol],
 					.offset = { f->offset[0], f->offset[1] } } };
 	feed(f, &r, PLUMB_REC_SOCK_OPEN, SLICE_NONE);
@@ -197,7 +197,11 @@ static size_t message(const struct fixture *f, enum plumb_direction dir, int num
 		return ldap_message(dir, number, to, room);
 	char binary[29] = { (char)(dir == PLUMB_EGRESS ? 0x80 : 0x81), [11] = 4, [14] = (char)(number >> 8), (char)number };
 
-	if (f->protocol == NUMBERED) {
+	if (f->protocol == COUCHBASE && dir == PLUMB_EGRESS) { /* vbucket 513 */
+		binary[6] = 2;
+		binary[7] = 1;
+	}
+	if (f->protocol == NUMBERED || f->protocol == COUCHBASE) {
 		binary[3] = dir == PLUMB_EGRESS ? 4 : 0;
 		binary[4] = dir == PLUMB_EGRESS ? 0 : 4;
 		snprintf(binary + 24, 5, "%04d", number);
@@ -265,6 +269,7 @@ static const struct {
 	{ { ONE, 0, 32000 }, { JOINED, 0, 32700 }, { APART, 0, 32000 }, { MIXED, 0, 32300 }, { WINDOW, 0, 32400 } },
 	{ { ONE, 0, 32500 }, { JOINED, 0, 33000 }, { APART, 0, 32500 }, { MIXED, 0, 32700 }, { WINDOW, 0, 32800 } },
 	{ { ONE, 0, 31000 }, { JOINED, 0, 31500 }, { APART, 0, 28700 }, { MIXED, 0, 30100 }, { WINDOW, 0, 28500 } },
+	{ { ONE, 0, 31500 }, { JOINED, 0, 32800 }, { APART, 0, 32100 }, { MIXED, 0, 32400 }, { WINDOW, 0, 31900 } },
 };
 
 static void pairs_are_right_or_marked(void **state)

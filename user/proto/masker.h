@@ -50,6 +50,8 @@
  *               line ends and the status
  *   Oracle      (told by a CONNECT) heads of packets; of packets that are in one record whole: calls and their numbers, the first word of statements, how an answer ended, ORA numbers;
  *               versions and sizes of what is agreed upon
+ *   Couchbase   heads of messages but for the high byte of their number and the CAS value, heads of known frames, the level of durability, the server's time, features agreed on, numbers of
+ *               collections below 2^16 in answers, and before keys where that is agreed on
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

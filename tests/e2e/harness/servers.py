@@ -805,3 +805,16 @@ def brpc_link():
 def start_brpc_link(folder, peer_port, *args):
     port = free_port()
     return listening(Process("brpc-link", [*brpc_link(), "serve", port, peer_port, *args], folder), port)
+
+
+def start_couchbase(folder):
+    """One node for tests: backends/couchbase/main.go says what is in it. setup.sh builds it; else the first call does, which takes a minute."""
+    done = subprocess.run([REPO / "tests/e2e/backends/couchbase.sh"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=1800)
+    if done.returncode == CANNOT:
+        pytest.skip(done.stderr.strip().splitlines()[-1])
+    assert done.returncode == 0, f"Couchbase's server for tests does not build:\n{done.stderr[-3000:]}"
+    file = folder / "port"
+    process = Process("couchbase", [done.stdout.strip(), file], folder)
+    wait_until(file.exists, "Couchbase's port", alive=process)
+    process.port = int(file.read_text())
+    return process

@@ -30,6 +30,7 @@ require (
 	google.golang.org/protobuf v1.31.0
 	github.com/go-stomp/stomp/v3 v3.1.0
 	github.com/jlaffaye/ftp v0.2.0
+	github.com/couchbase/gocb/v2 v2.6.5
 	github.com/sijms/go-ora/v2 v2.8.10
 )
 
@@ -52,8 +53,9 @@ require (
 	github.com/go-faster/city v1.0.1 // indirect
 	github.com/go-faster/errors v0.6.1 // indirect
 	github.com/golang/protobuf v1.5.3 // indirect
-	github.com/golang/snappy v0.0.3 // indirect
-	github.com/google/uuid v1.3.0 // indirect
+	github.com/couchbase/gocbcore/v10 v10.2.9 // indirect
+	github.com/golang/snappy v0.0.4 // indirect
+	github.com/google/uuid v1.3.1 // indirect
 	github.com/hailocab/go-hostpool v0.0.0-20160125115350-e80d13ce29ed // indirect
 	github.com/hashicorp/errwrap v1.0.0 // indirect
 	github.com/hashicorp/go-multierror v1.1.1 // indirect
