@@ -251,22 +251,15 @@ static void call_key(struct zeromq_state *s, enum proto_side side, enum role rol
 	m->key = w->key;
 }
 
-static enum parse_status call_begin(struct zeromq_state *s, enum proto_side side, enum role role, struct slice in, struct parse_result *ret)
+/* `len` bytes of an envelope, which was read. */
+static enum parse_status call_begin(struct zeromq_state *s, enum proto_side side, enum role role, struct slice in, size_t len, struct parse_result *ret)
 {
 	struct message *m = &ret->message;
 	struct way *w = &s->way[side];
-	size_t need, len;
 
-	enum zeromq_scan scan = zeromq_envelope_read(in, &need, &len);
-	if (scan == ZEROMQ_SCAN_MORE) {
-		ret->need = need;
-		return PARSE_NEED_MORE;
-	}
 	w->begun = true;
 	w->bytes = w->frames = 0;
-	w->role = (uint8_t)(scan == ZEROMQ_SCAN_OK ? role : ROLE_NONE); /* without an envelope the socket drops it */
-	if (scan != ZEROMQ_SCAN_OK)
-		return PARSE_SKIP;
+	w->role = (uint8_t)role;
 	ret->consumed = len;
 	if (role == ROLE_REQUEST)
 		ask(s, side, "request", m);
@@ -347,18 +340,24 @@ static enum parse_status frame_count(struct way *w, const struct zeromq_frame *f
 static enum parse_status message(struct zeromq_state *s, enum proto_side side, struct slice in, const struct zeromq_frame *f, struct parse_result *ret)
 {
 	struct way *w = &s->way[side];
-	enum role role = w->begun ? ROLE_NONE : role_of(s, side);
+	enum role role = role_of(s, side);
+	size_t len;
 
+	if (w->begun)
+		return frame_count(w, f, ret);
 	if (role == ROLE_REQUEST || role == ROLE_ANSWER) {
-		enum parse_status status = call_begin(s, side, role, in, ret);
-		if (status != PARSE_SKIP)
-			return status;
-	} else if (role == ROLE_ONEWAY) {
+		enum zeromq_scan scan = zeromq_envelope_read(in, &ret->need, &len);
+		if (scan == ZEROMQ_SCAN_MORE)
+			return PARSE_NEED_MORE;
+		if (scan == ZEROMQ_SCAN_OK)
+			return call_begin(s, side, role, in, len, ret);
+		role = role == ROLE_REQUEST ? ROLE_ONEWAY : ROLE_NONE; /* without an envelope the socket drops it */
+	}
+	w->role = ROLE_NONE;
+	if (role == ROLE_ONEWAY) {
 		enum parse_status status = one_way_begin(s, side, in, f, ret);
 		if (status != PARSE_MESSAGE || ret->consumed)
 			return status;
-	} else if (!w->begun) {
-		w->role = ROLE_NONE;
 	}
 	return frame_count(w, f, ret);
 }

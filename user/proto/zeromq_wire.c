@@ -284,9 +284,10 @@ size_t zeromq_find(struct slice in, bool asking)
 	size_t need, len;
 
 	for (size_t at = 0; at < in.len; at++) {
-		if (in.ptr[at] > 6)
-			continue;
 		struct slice rest = slice_from(in, at);
+		/* One byte, which is zero, is hardly a message: an empty frame begins behind it, mostly. */
+		if (in.ptr[at] > 6 || slice_starts(rest, slice_make("\0\1\0", 3)))
+			continue;
 		/* What asks begins with an envelope; a command may be in between. */
 		if (asking && in.ptr[at] != ZEROMQ_COMMAND && zeromq_envelope_read(rest, &need, &len) != ZEROMQ_SCAN_OK)
 			continue;
