@@ -4,11 +4,14 @@
 #include "proto/zeromq_wire.h"
 
 enum state { START, GREETING, IDENTITY, LENGTH, BODY, VERB_LENGTH, VERB, NAME_LENGTH, NAME, VALUE_LENGTH, VALUE, REASON_LENGTH, REASON };
-/* mask_way.flags above the frame's: this end subscribes; a message goes on; the value is the socket's type */
-enum { SUBSCRIBES = 256, BEGUN = 512, IS_TYPE = 1024 };
+/* mask_way.flags above the frame's: this end subscribes, or asks; a message goes on; the value is the socket's type */
+enum { SUBSCRIBES = 256, BEGUN = 512, IS_TYPE = 1024, ASKS = 2048 };
+/* mask_way.type: the content may be a subscription, or name who asks: a number of a REQ, or what a ROUTER makes up, a zero and four bytes */
+enum { MAY_SUBSCRIBE = 1, NUMBER = 2, MADE_UP = 4 };
+enum { NUMBER_LEN = 4, MADE_UP_LEN = 5 };
 enum { FRAME_FLAGS = 7, MECHANISM_AT = 12, AS_SERVER_AT = 32, TYPE_AT = 11, TYPE_SUB = 2, TYPE_XSUB = 10 };
 
-static const char *const verbs[] = { "ready", "error", "hello", "welcome", "initiate", "subscribe", "cancel", "ping", "pong", "message", "join", "leave", NULL };
+static const char *const verbs[] = { "ready", "error", "hello", "welcome", "initiate", "subscribe", "cancel", "ping", "pong", "message", "join", "leave", "rror", NULL };
 static const char *const names[] = { "socket-type", "identity", "resource", NULL };
 static const char *const types[] = {
 	"pair", "pub", "sub", "req", "rep", "dealer", "router", "pull", "push", "xpub", "xsub", "stream", "server", "client", "radio", "dish", "gather", "scatter", "peer", "channel", NULL,
@@ -51,7 +54,12 @@ static void head_end(struct mask_way *y)
 	bool command = (y->flags & ZEROMQ_COMMAND) != 0;
 
 	y->remain = y->number;
-	y->type = !command && !(y->flags & (ZEROMQ_MORE | BEGUN)) && y->flags & SUBSCRIBES; /* may be a subscription */
+	y->type = 0;
+	if (!command && !(y->flags & (ZEROMQ_MORE | BEGUN)) && y->flags & SUBSCRIBES)
+		y->type = MAY_SUBSCRIBE;
+	if ((y->flags & FRAME_FLAGS) == ZEROMQ_MORE)
+		y->type = y->number == MADE_UP_LEN ? MADE_UP : y->number == NUMBER_LEN && !(y->flags & BEGUN) && (y->memory[0] || y->flags & ASKS) ? NUMBER : 0;
+	y->length = 0;
 	if (!command)
 		y->flags = y->flags & ZEROMQ_MORE ? y->flags | BEGUN : y->flags & ~(uint32_t)BEGUN;
 	to(y, y->remain == 0 ? START : command ? VERB_LENGTH : BODY);
@@ -89,7 +97,7 @@ static void verb_end(struct mask_way *y)
 {
 	if (word_is(y, "ready") || word_is(y, "initiate"))
 		to(y, NAME_LENGTH);
-	else if (word_is(y, "error"))
+	else if (word_is(y, "error") || word_is(y, "rror"))
 		to(y, REASON_LENGTH);
 	else
 		to(y, BODY);
@@ -123,24 +131,38 @@ static uint8_t in_properties(struct mask_way *y, uint8_t b)
 	}
 	b = y->flags & IS_TYPE && word_feed(y, b, types) ? b : 'x';
 	if (--y->length == 0) {
-		y->flags |= word_is(y, "sub") || word_is(y, "xsub") ? SUBSCRIBES : 0u;
+		y->flags |= word_is(y, "sub") || word_is(y, "xsub") ? SUBSCRIBES : word_is(y, "req") ? ASKS : 0u;
 		to(y, NAME_LENGTH);
 	}
 	return b;
+}
+
+/* Who asks becomes another one, so that the answer is found. */
+static uint8_t in_content(struct mask_way *y, uint8_t b)
+{
+	if (y->type == MAY_SUBSCRIBE) {
+		y->type = 0;
+		return b <= 1 ? b : 'x';
+	}
+	if (y->type == MADE_UP && y->remain == MADE_UP_LEN) {
+		y->type = b == 0 ? NUMBER : 0;
+		return b == 0 ? b : 'x';
+	}
+	if (y->type != NUMBER)
+		return 'x';
+	y->length = (y->length ^ b) * UINT64_C(0x9e3779b97f4a7c15);
+	return (uint8_t)('a' + (y->length >> 40) % 26);
 }
 
 /* Of a command, or of a frame's content. */
 static uint8_t in_body(struct mask_way *y, uint8_t b)
 {
 	switch (y->state) {
-	case BODY:
-		b = y->type && b <= 1 ? b : 'x';
-		y->type = 0;
-		return b;
+	case BODY: return in_content(y, b);
 	case VERB_LENGTH:
 		to(y, b ? VERB : BODY);
 		y->type = 0;
-		y->length = b;
+		y->length = b == ZEROMQ_ERROR_OF_LIBZMQ[0] && y->remain <= b ? sizeof(ZEROMQ_ERROR_OF_LIBZMQ) - 2 : b;
 		return b;
 	case VERB:
 		b = word_feed(y, b, verbs) ? b : 'x';
@@ -159,7 +181,7 @@ static uint8_t in_body(struct mask_way *y, uint8_t b)
 
 static void mask(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 {
-	(void)c;
+	y->memory[0] |= (c->ways[0].flags | c->ways[1].flags) & ASKS;
 	for (size_t i = 0; i < n; i++) {
 		if (y->state >= MASK_LOST) {
 			p[i] = 'x';

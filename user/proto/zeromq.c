@@ -3,23 +3,23 @@
  * ZeroMQ: ZMTP 2.0, 3.0 and 3.1 (see zeromq_wire.h).
  *
  * Either end of a connection may be the one that asks: who connects says nothing of that, the sockets' types do, which the handshake tells. What a REQ sends, or a REP is sent, is a
- * request, answered by what comes back with the same envelope, the frames in front of an empty one. An envelope that names somebody is the key. Where it names nobody, a REP answers in
- * order, and a REQ waits for its answer. For all other types the protocol has no rule by which one message answers another: each is an exchange by itself, of who sends it,
+ * request, answered by what comes back with the same envelope, the frames in front of an empty one. Of those with the same one a REP answers the oldest first, and a REQ waits for its
+ * answer. For all other types the protocol has no rule by which one message answers another: each is an exchange by itself, of who sends it,
  * over when it was sent. So is what is sent on a connection that was joined later, of which the types are not known.
  *
  * The handshake is an exchange of the end that connects, from its greeting to the other one's READY, or an ERROR. With CURVE and GSSAPI it is all that can be read.
  *
- * Keys: hash of an envelope, numbers of one's own for what is sent one way, KEY_CONNECT; those of what the listening end asks have KEY_SERVER.
+ * Keys: hash of an envelope, numbers of requests and of what is sent one way, KEY_CONNECT; those of what the listening end asks have KEY_SERVER.
  */
 #include "lib/hash.h"
-#include "proto/zeromq_topics.h"
+#include "proto/zeromq_memory.h"
 
 #define KEY_SERVER (UINT64_C(1) << 63)
 #define KEY_NAMED (UINT64_C(1) << 62)  /* a hash */
-#define KEY_SERIES (UINT64_C(1) << 61) /* requests of a listener, in order */
+#define KEY_SERIES (UINT64_C(1) << 61) /* number of a request */
 #define KEY_CONNECT (KEY_SERIES - 1)
 
-enum { RESYNC_KEEP = 64, CODE_LEN = 3, MECHANISM_PLAIN = 2, MECHANISM_OTHER = UINT8_MAX };
+enum { RESYNC_KEEP = 64, CODE_LEN = 3, ENVELOPE_EMPTY = 2 /* bytes */, MECHANISM_PLAIN = 2, MECHANISM_OTHER = UINT8_MAX };
 
 /* What a message under way is. */
 enum role {
@@ -33,7 +33,6 @@ struct way {
 	uint64_t key;       /* of the message under way */
 	uint64_t bytes;
 	uint64_t sent;      /* one-way messages so far */
-	uint64_t series;    /* requests, or answers, without a name */
 	uint32_t frames;
 	uint8_t type;       /* enum zeromq_type of who sends */
 	uint8_t role;
@@ -46,7 +45,7 @@ struct way {
 };
 
 struct zeromq_state {
-	struct zeromq_topics *topics;
+	struct zeromq_memory *memory;
 	struct way way[2];  /* by side */
 	uint8_t mechanism;  /* as in struct zeromq_greeting, MECHANISM_OTHER; 0 = not known */
 	bool connecting;
@@ -175,9 +174,9 @@ static void subscription(struct zeromq_state *s, enum proto_side side, bool add,
 	if (zeromq_topic_plausible(topic))
 		message_add_str(m, ATTR_MESSAGING_DESTINATION_NAME, topic);
 	if (add)
-		zeromq_topic_add(s->topics, topic);
+		zeromq_topic_add(s->memory, topic);
 	else
-		zeromq_topic_remove(s->topics, topic);
+		zeromq_topic_remove(s->memory, topic);
 }
 
 static bool is_encrypted(const struct zeromq_state *s) { return s->mechanism > MECHANISM_PLAIN; }
@@ -228,24 +227,27 @@ static enum role role_of(const struct zeromq_state *s, enum proto_side side)
 }
 
 /*
- * Whose an answer is. Where the end that connects asks, and names nobody, the engine pairs in order, and knows what to make of losses. What a listener asks has numbers, and after a loss
- * the answer to a REQ is that to its latest request.
+ * Whose an answer is. A REQ that has numbers of its own wants them back. Where the end that connects asks, and names nobody, the engine pairs in order, and knows what to make of
+ * losses. The rest has numbers: of what a REP is asked, and of what a listening REQ asks, which is answered before it asks again.
  */
 static void call_key(struct zeromq_state *s, enum proto_side side, enum role role, struct slice envelope, struct message *m)
 {
 	enum proto_side asked = role == ROLE_REQUEST ? side : other(side);
 	struct way *w = &s->way[side];
-	bool strict = s->way[asked].type == ZEROMQ_REQ;
+	bool named = envelope.len > ENVELOPE_EMPTY, strict = s->way[asked].type == ZEROMQ_REQ, loss = w->unsure || s->way[other(side)].unsure, unsure;
+	uint64_t number;
 
-	w->keyed = envelope.len > 2 || asked == PROTO_TO_CLIENT;
+	w->keyed = named || asked == PROTO_TO_CLIENT;
 	w->key = 0;
-	if (envelope.len > 2) {
+	if (named && strict) {
 		w->key = of_side((hash_slice(envelope) & (KEY_SERIES - 1)) | KEY_NAMED, asked);
-	} else if (asked == PROTO_TO_CLIENT) {
-		uint64_t number = strict && role == ROLE_ANSWER ? s->way[asked].series - 1 : w->series++;
-		w->key = KEY_SERVER | KEY_SERIES | (number & (KEY_SERIES - 1));
-		if (!strict && (w->unsure || s->way[other(side)].unsure))
-			m->flags |= MESSAGE_UNSURE;
+	} else if (w->keyed && role == ROLE_REQUEST) {
+		w->key = of_side(KEY_SERIES | (zeromq_call(s->memory, envelope, loss, &unsure) & (KEY_SERIES - 1)), asked);
+		m->flags |= unsure && !strict ? MESSAGE_UNSURE : 0u;
+	} else if (w->keyed && zeromq_answer(s->memory, envelope, loss, &number)) {
+		w->key = of_side(KEY_SERIES | (number & (KEY_SERIES - 1)), asked);
+	} else if (w->keyed) {
+		w->key = of_side(w->sent++ & (KEY_SERIES - 1), side); /* of nobody */
 	}
 	m->keyed = w->keyed;
 	m->key = w->key;
@@ -296,7 +298,7 @@ static enum parse_status one_way_begin(struct zeromq_state *s, enum proto_side s
 		ret->consumed = ret->need;
 		return PARSE_MESSAGE;
 	}
-	size_t look = publishes(w->type) ? s->topics->longest : 0;
+	size_t look = publishes(w->type) ? s->memory->longest : 0;
 	look = f->size < look ? (size_t)f->size : look;
 	ret->need = f->head + look;
 	if (in.len < ret->need)
@@ -306,7 +308,7 @@ static enum parse_status one_way_begin(struct zeromq_state *s, enum proto_side s
 	w->begun = true;
 	one_way(s, side, publishes(w->type) ? "publish" : "send", m);
 	message_add_str(m, ATTR_MESSAGING_OPERATION_TYPE, side == PROTO_TO_CLIENT ? SLICE_LIT("process") : SLICE_LIT("send"));
-	struct slice topic = zeromq_topic_of(s->topics, slice_make(in.ptr + f->head, look));
+	struct slice topic = zeromq_topic_of(s->memory, slice_make(in.ptr + f->head, look));
 	if (topic.len)
 		message_add_str(m, ATTR_MESSAGING_DESTINATION_NAME, topic);
 	return PARSE_MESSAGE;
@@ -420,7 +422,7 @@ const struct proto_ops proto_zeromq = {
 	.lost = zeromq_lost,
 	.resync = zeromq_resync,
 	.resync_keep = RESYNC_KEEP,
-	.open = zeromq_topics_new,
-	.close = zeromq_topics_free,
+	.open = zeromq_memory_new,
+	.close = zeromq_memory_free,
 	.want = { 65536, 65536 }, /* libraries write many small messages at once */
 };

@@ -123,6 +123,9 @@ enum zeromq_scan zeromq_frame_read(struct slice in, struct zeromq_frame *ret)
 	return ret->size > size_max ? ZEROMQ_SCAN_BAD : ZEROMQ_SCAN_OK;
 }
 
+/* As libzmq says it where it means PLAIN's and CURVE's ERROR: its source has "\x05ERROR", of which a compiler makes the byte 5e, and "RROR". */
+static const struct slice error_of_libzmq = SLICE_LIT(ZEROMQ_ERROR_OF_LIBZMQ);
+
 enum zeromq_scan zeromq_command_read(struct slice in, uint64_t size, struct zeromq_command *ret)
 {
 	if (size == 0)
@@ -130,6 +133,12 @@ enum zeromq_scan zeromq_command_read(struct slice in, uint64_t size, struct zero
 	if (in.len == 0)
 		return ZEROMQ_SCAN_MORE;
 	size_t name = in.ptr[0];
+	if (name == error_of_libzmq.ptr[0] && size > error_of_libzmq.len && size <= name) {
+		*ret = (struct zeromq_command){ .verb = ZEROMQ_ERROR, .body = slice_from(in, error_of_libzmq.len) };
+		if (!slice_starts(error_of_libzmq, slice_head(in, error_of_libzmq.len)))
+			return ZEROMQ_SCAN_BAD;
+		return in.len < error_of_libzmq.len ? ZEROMQ_SCAN_MORE : ZEROMQ_SCAN_OK;
+	}
 	if (name == 0 || name >= size)
 		return ZEROMQ_SCAN_BAD;
 	for (size_t i = 1; i < in.len && i <= name; i++) {

@@ -14,6 +14,8 @@ enum {
 	ZEROMQ_NAME_MAX = 64,       /* of a subscription that is kept */
 };
 
+#define ZEROMQ_ERROR_OF_LIBZMQ "^RROR"
+
 enum zeromq_flag { ZEROMQ_MORE = 1, ZEROMQ_LONG = 2, ZEROMQ_COMMAND = 4 };
 
 enum zeromq_scan { ZEROMQ_SCAN_OK, ZEROMQ_SCAN_MORE, ZEROMQ_SCAN_BAD };
