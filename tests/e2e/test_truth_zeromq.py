@@ -113,6 +113,20 @@ def test_connections_older_than_plumb(start, plumb):
     run(plumb, served, driver, OLD, OLD, None)
 
 
+def test_a_unix_socket(start, plumb, folder):
+    """Both ends greet at once, so that nothing tells who connected; who asks is told by the sockets' types."""
+    path = str(folder / "s")
+    served = start_zmqd(start, path)
+    driver = python_driver(start.folder(), "zmq_unix_driver.py", path)
+    p = plumb(pids=[served.pid, driver.pid])
+    driver.go()
+    p.wait_spans(24)
+    spans = p.finish()
+    for mine, kind in ((True, CLIENT), (False, SERVER)):
+        side = [s for s in spans if (s.pid == driver.pid) == mine]
+        assert Counter((s.name, s.name == "connect" or s.kind, s["network.peer.address"], s["network.transport"]) for s in side) == {("connect", True, path, "unix"): 1, ("request", kind, path, "unix"): 11}, describe(side)
+
+
 def test_a_redacted_recording_keeps_the_spans(start, folder):
     served = start_zmqd(start)
     plain, masked = folder / "plain.plumb", folder / "masked.plumb"

@@ -186,6 +186,17 @@ static const struct talk talks[] = {
 	  S("\1\1\0\1\0\x08\0\0\0\1\0\0\0\0\0\0" "\1\4\0\1\0\x14\3\0" "\x0e\4REQUEST_METHODxxxx" "xxx"
 	    "\1\4\0\1\0\x2c\0\0" "\x0b\x0c" "REQUEST_URIxxxxxxxxxxxx\x0c\x0c" "cxxxxxxxxxxxxxxxx" "\1\4\0\1\0\7\0\0" "xxxxxxx" "\1\4\0\1\0\0\0\0" "\1\5\0\1\0\x0c\0\0xxxxxxxxxxxx"),
 	  S("\1\7\0\1\0\x0c\1\0xxxxxxxxxxxxx\1\6\0\1\0\x42\0\0" "Status: 404xxxxxxxxxxxxx\r\ncxxxxxxxxxxx:xxxxxxxxxxxxx\r\n\r\nxxxxxxxxxx" "\1\3\0\1\0\x08\0\0") },
+	/* ZeroMQ: a login, identities, a subscription, a refusal, frames of all kinds; then a command that is none. */
+	{ S("\xff\0\0\0\0\0\0\0\1\x7f\3\1PLAIN" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\0" "cAnArY-4711zzzzzzzzzzzzzzzzzzzz"
+	    "\4\x20\5HELLO\x0c" C "\x0c" C "\4\x35\x08INITIATE\x0bSocket-Type\0\0\0\3SUB\x08Identity\0\0\0\x0c" C "\4\x16\x09SUBSCRIBE" C "\0\x0d\1" C
+	    "\1\x0c" C "\0\x10" N "\3\0\0\0\0\0\0\0\x0c" C "\1\5\0cAnA\0\x10" N "\4\x10\3" C C),
+	  S("\xff\0\0\0\0\0\0\0\1\x7f\3\1PLAIN" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\1" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+	    "\4\x08\7WELCOME" "\4\x4e\5READY\x0bSocket-Type\0\0\0\x0c" C "\x08Identity\0\0\0\x0c" C "\x0c" C "\0\0\0\0\0" "\4\x13\5ERROR\x0c" C "\4\x12^RROR\x0c" C "\0\x0c" C "\7" C),
+	  S("\xff\0\0\0\0\0\0\0\1\x7f\3\1PLAIN" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\0" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+	    "\4\x20\5HELLOxxxxxxxxxxxxxxxxxxxxxxxxxx\4\x35\x08INITIATE\x0bSocket-Type\0\0\0\3SUB\x08Identity\0\0\0\x0cxxxxxxxxxxxx\4\x16\x09SUBSCRIBExxxxxxxxxxxx\0\x0d\1xxxxxxxxxxxx"
+	    "\1\x0cxxxxxxxxxxxx\0\x10xxxxxxxxxxxxxxxx\3\0\0\0\0\0\0\0\x0cxxxxxxxxxxxx\1\5\0"),
+	  S("\xff\0\0\0\0\0\0\0\1\x7f\3\1PLAIN" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\1" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+	    "\4\x08\7WELCOME\4\x4e\5READY\x0bSocket-Type\0\0\0\x0c") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };
@@ -209,7 +220,7 @@ static void no_canary(const uint8_t *p, size_t n)
  * seven: fewer, and all is masked.
  * MySQL is told by the first five bytes of a connection, NATS by six, AMQP by eight, Kafka by fourteen, MongoDB by its first header, ClickHouse by its Hello: fewer, and all is masked.
  * MySQL is told by the first five bytes of a connection, NATS by six, AMQP by eight, Kafka by fourteen, MongoDB by its first header,
- * Thrift by the two of compact or the eight of a frame, FastCGI by more than may be a
+ * Thrift by the two of compact or the eight of a frame, ZeroMQ by ten, FastCGI by more than may be a
  * request of Kafka's: fewer, and all is masked.
  */
 static size_t told_by(struct slice first)
@@ -226,6 +237,8 @@ static size_t told_by(struct slice first)
 		return 58;
 	if (first.ptr[0] == 0x82)
 		return 2;
+	if (first.ptr[0] == 0xff) /* ZeroMQ's signature */
+		return 10;
 	if (first.ptr[0] == 1 && first.ptr[1] == 1)
 		return 64;
 	if (first.len > 4 && first.ptr[4] == 0x80)

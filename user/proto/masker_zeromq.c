@@ -27,11 +27,28 @@ static void to(struct mask_way *y, enum state state)
 	word_clear(y);
 }
 
+/* Of the signature, the revision, and the minor version or the socket's type. */
+static bool begins_greeting(uint8_t at, uint8_t b)
+{
+	switch (at) {
+	case 7: return b <= 1;
+	case 8: return true;
+	case 9: return b == 0x7f;
+	case 10: return b >= 1 && b <= 3;
+	case TYPE_AT: return b <= 11;
+	default: return b == 0;
+	}
+}
+
 static uint8_t in_greeting(struct mask_way *y, uint8_t b)
 {
 	uint8_t at = y->digits++;
 
-	if (at < ZEROMQ_SIGNATURE + 2) {
+	if (at < MECHANISM_AT && !begins_greeting(at, b)) {
+		y->state = MASK_OPAQUE;
+		return 'x';
+	}
+	if (at < MECHANISM_AT) {
 		y->flags |= at == TYPE_AT && (b == TYPE_SUB || b == TYPE_XSUB) ? SUBSCRIBES : 0u; /* of version 2; of version 3 it is no such number */
 		return b;
 	}

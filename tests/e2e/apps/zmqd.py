@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-One socket of each type, on ports of their own: zmqd.py PORT [HEARTBEAT_MS]. Prints their addresses as JSON. PORT is the REP's.
-"""
+"""One socket of each type, on ports of their own: zmqd.py PORT [PATH]. Prints them as JSON. PORT is the REP's, which listens at the Unix socket PATH, too."""
 import json
 import sys
 import threading
@@ -11,7 +9,6 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
 context = zmq.Context()
-heartbeat = int(sys.argv[2]) if len(sys.argv) > 2 else 0
 ports = {"rep": int(sys.argv[1])}
 PUBLISHED = [b"weather.1", b"weather.rain.2", b"sports.3", b"weather.4", b"weather.rain.5", b"news.6", b"weather.7"]
 
@@ -19,8 +16,6 @@ PUBLISHED = [b"weather.1", b"weather.rain.2", b"sports.3", b"weather.4", b"weath
 def bound(kind, name, run=None, **options):
     s = context.socket(kind)
     s.linger = 0
-    if heartbeat:
-        s.heartbeat_ivl = heartbeat
     for option, value in options.items():
         setattr(s, option, value)
     if name in ports:
@@ -88,7 +83,10 @@ if __name__ == "__main__":
     threading.Thread(target=zmq.proxy, args=(bound(zmq.ROUTER, "front"), workers), daemon=True).start()
     ports["key"] = public.decode()
     print(json.dumps(ports), flush=True)
-    bound(zmq.REP, "rep", answer)
+    rep = bound(zmq.REP, "rep")
+    if len(sys.argv) > 2:
+        rep.bind(f"ipc://{sys.argv[2]}")
+    threading.Thread(target=answer, args=(rep,), daemon=True).start()
     for i in range(17):
         jobs.send(b"secret job")
     threading.Event().wait()
