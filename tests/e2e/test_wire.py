@@ -93,6 +93,7 @@ CASES = {
     "stomp": ("rabbitmq_stomp", python("stomp_driver.py")),
     "ftp": (servers.start_vsftpd, python("ftp_driver.py")),
     "thrift": (lambda folder: servers.start_python(folder, "buffered", app="thriftd.py"), lambda folder, server: python_driver(folder, "thrift_driver.py", server.port, "buffered")),
+    "zeromq": (lambda folder: servers.start_python(folder, app="zmqd.py"), lambda folder, server: python_driver(folder, "zmq_driver.py", server.out.read_text().strip(), "requests", "pipelined")),
     "nats": (servers.start_nats, python("nats_driver.py")),
     "mqtt": (servers.start_mosquitto, python("mqtt_driver.py")),
     "websocket": (lambda folder: servers.start_python(folder, app="websocketd.py"), python("websocket_driver.py")),

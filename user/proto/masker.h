@@ -46,6 +46,8 @@
  *               the sequence number
  *   FastCGI     heads of records, roles and statuses, lengths of parameters, names of those that are read, methods, `/?&=` of targets; of a response's head known names,
  *               line ends and the status
+ *   ZeroMQ      (told by its signature) greetings, flags and lengths of frames, names of commands and of the properties that are known, types of sockets, the first byte of a subscription, status
+ *               codes of refusals; numbers of requests, and who a ROUTER says has asked, become others. With CURVE nothing else is to be seen
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

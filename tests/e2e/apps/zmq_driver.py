@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Talks with each of zmqd.py's sockets: zmq_driver.py PORTS(JSON) < "go". Prints {"what","ns","error"} for each step that is timed."""
+"""Talks with each of zmqd.py's sockets: zmq_driver.py PORTS(JSON) [STEP…] < "go". Prints {"what","ns","error"} for each step that is timed."""
 import json
 import sys
 import threading
@@ -151,5 +151,6 @@ def queue():
 if __name__ == "__main__":
     assert sys.stdin.readline() == "go\n"
     for run in (requests, pipelined, dealer, push, pull, subscribe, publish, secured, reply, queue):
-        run()
+        if run.__name__ in sys.argv[2:] or not sys.argv[2:]:
+            run()
     context.term()
