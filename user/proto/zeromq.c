@@ -230,11 +230,11 @@ static enum role role_of(const struct zeromq_state *s, enum proto_side side)
  * Whose an answer is. A REQ that has numbers of its own wants them back. Where the end that connects asks, and names nobody, the engine pairs in order, and knows what to make of
  * losses. The rest has numbers: of what a REP is asked, and of what a listening REQ asks, which is answered before it asks again.
  */
-static void call_key(struct zeromq_state *s, enum proto_side side, enum role role, struct slice envelope, struct message *m)
+static void call_key(struct zeromq_state *s, enum proto_side side, enum role role, struct slice envelope, uint64_t time_ns, struct message *m)
 {
 	enum proto_side asked = role == ROLE_REQUEST ? side : other(side);
 	struct way *w = &s->way[side];
-	bool named = envelope.len > ENVELOPE_EMPTY, strict = s->way[asked].type == ZEROMQ_REQ, loss = w->unsure || s->way[other(side)].unsure, unsure;
+	bool named = envelope.len > ENVELOPE_EMPTY, strict = s->way[asked].type == ZEROMQ_REQ, loss = w->unsure || s->way[other(side)].unsure;
 	uint64_t number;
 
 	w->keyed = named || asked == PROTO_TO_CLIENT;
@@ -242,10 +242,14 @@ static void call_key(struct zeromq_state *s, enum proto_side side, enum role rol
 	if (named && strict) {
 		w->key = of_side((hash_slice(envelope) & (KEY_SERIES - 1)) | KEY_NAMED, asked);
 	} else if (w->keyed && role == ROLE_REQUEST) {
-		w->key = of_side(KEY_SERIES | (zeromq_call(s->memory, envelope, loss, &unsure) & (KEY_SERIES - 1)), asked);
-		m->flags |= unsure && !strict ? MESSAGE_UNSURE : 0u;
-	} else if (w->keyed && zeromq_answer(s->memory, envelope, loss, &number)) {
+		/* Who asks again has its answer, or it is lost. Of one who does not wait nothing is known. */
+		if (loss && zeromq_call_open(s->memory, envelope, named || strict) && !strict)
+			m->flags |= MESSAGE_UNSURE;
+		w->key = of_side(KEY_SERIES | (zeromq_call(s->memory, envelope, time_ns) & (KEY_SERIES - 1)), asked);
+	} else if (w->keyed && zeromq_answer(s->memory, envelope, loss, time_ns, &number)) {
 		w->key = of_side(KEY_SERIES | (number & (KEY_SERIES - 1)), asked);
+		if (loss && zeromq_calls_answered(s->memory))
+			w->unsure = s->way[other(side)].unsure = false;
 	} else if (w->keyed) {
 		w->key = of_side(w->sent++ & (KEY_SERIES - 1), side); /* of nobody */
 	}
@@ -267,7 +271,7 @@ static enum parse_status call_begin(struct zeromq_state *s, enum proto_side side
 		ask(s, side, "request", m);
 	m->kind = role == ROLE_REQUEST ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
 	m->flags |= MESSAGE_BEGIN;
-	call_key(s, side, role, slice_make(in.ptr, len), m);
+	call_key(s, side, role, slice_make(in.ptr, len), ret->time_ns, m);
 	return PARSE_MESSAGE;
 }
 

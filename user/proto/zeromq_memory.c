@@ -87,6 +87,8 @@ struct slice zeromq_topic_of(const struct zeromq_memory *m, struct slice first_f
 	return best;
 }
 
+enum { AHEAD_MAX = 16, AHEAD_NS = 2 * 1000 * 1000 };
+
 static uint32_t hash_of(struct slice envelope) { return (uint32_t)hash_slice(envelope) | 1; }
 
 static bool calls_kept(struct zeromq_memory *m)
@@ -109,21 +111,52 @@ static uint64_t call_find(const struct zeromq_memory *m, uint32_t hash)
 	return n;
 }
 
-uint64_t zeromq_call(struct zeromq_memory *m, struct slice envelope, bool loss, bool *ret_unsure)
+/* Where its answer is there already: it was said to be this one's, and not long ago. */
+static bool came_ahead(struct zeromq_memory *m, uint32_t hash, uint64_t time_ns)
+{
+	if (m->ahead == 0)
+		return false;
+	m->ahead--;
+	if (m->calls[m->asked % ZEROMQ_CALLS] == hash && time_ns <= m->ahead_ns + AHEAD_NS)
+		return true;
+	m->ahead = 0; /* they are of requests that nobody has seen */
+	return false;
+}
+
+uint64_t zeromq_call(struct zeromq_memory *m, struct slice envelope, uint64_t time_ns)
 {
 	uint32_t hash = hash_of(envelope);
 
-	*ret_unsure = false;
-	if (!calls_kept(m))
-		return m->asked++;
-	for (uint64_t n; loss && (n = call_find(m, hash)) < m->asked; *ret_unsure = true)
-		m->calls[n % ZEROMQ_CALLS] = 0;
-	m->calls[m->asked % ZEROMQ_CALLS] = m->ahead ? 0 : hash;
-	m->ahead -= m->ahead > 0;
+	if (calls_kept(m))
+		m->calls[m->asked % ZEROMQ_CALLS] = came_ahead(m, hash, time_ns) ? 0 : hash;
 	return m->asked++;
 }
 
-bool zeromq_answer(struct zeromq_memory *m, struct slice envelope, bool loss, uint64_t *ret_number)
+bool zeromq_call_open(struct zeromq_memory *m, struct slice envelope, bool forget)
+{
+	uint32_t hash = hash_of(envelope);
+	bool open = false;
+
+	for (unsigned i = 0; m->calls && i < ZEROMQ_CALLS; i++) {
+		if (m->calls[i] != hash)
+			continue;
+		open = true;
+		if (forget)
+			m->calls[i] = 0;
+	}
+	return open;
+}
+
+bool zeromq_calls_answered(const struct zeromq_memory *m)
+{
+	unsigned i = 0;
+
+	while (m->calls && i < ZEROMQ_CALLS && !m->calls[i])
+		i++;
+	return !m->calls || i == ZEROMQ_CALLS;
+}
+
+bool zeromq_answer(struct zeromq_memory *m, struct slice envelope, bool loss, uint64_t time_ns, uint64_t *ret_number)
 {
 	uint64_t n = calls_kept(m) ? call_find(m, hash_of(envelope)) : m->asked;
 
@@ -132,8 +165,10 @@ bool zeromq_answer(struct zeromq_memory *m, struct slice envelope, bool loss, ui
 		*ret_number = n;
 		return true;
 	}
-	if (loss || m->ahead == ZEROMQ_CALLS)
+	if (loss || !m->calls || m->ahead == AHEAD_MAX)
 		return false;
 	*ret_number = m->asked + m->ahead++;
+	m->ahead_ns = time_ns;
+	m->calls[*ret_number % ZEROMQ_CALLS] = hash_of(envelope);
 	return true;
 }

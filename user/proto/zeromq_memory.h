@@ -20,7 +20,8 @@ struct zeromq_memory {
 	uint8_t (*text)[ZEROMQ_NAME_MAX]; /* NULL before the first */
 	uint32_t *calls;  /* hashes of the latest requests' envelopes, by number, 0 = answered; NULL before the first */
 	uint64_t asked;   /* requests so far */
-	uint64_t ahead;   /* answers that came before their requests */
+	uint64_t ahead;   /* answers that came before their requests, the latest at ahead_ns */
+	uint64_t ahead_ns;
 };
 
 void *zeromq_memory_new(struct proto_memory *budget);
@@ -32,11 +33,12 @@ void zeromq_topic_add(struct zeromq_memory *m, struct slice topic);
 void zeromq_topic_remove(struct zeromq_memory *m, struct slice topic);
 struct slice zeromq_topic_of(const struct zeromq_memory *m, struct slice first_frame);
 
-/*
- * The number of a request, and of the one that an answer is for: the oldest with this envelope. After a loss an older one of the same envelope is taken for answered, and *ret_unsure says
- * so. False: the request was not seen.
- */
-uint64_t zeromq_call(struct zeromq_memory *m, struct slice envelope, bool loss, bool *ret_unsure);
-bool zeromq_answer(struct zeromq_memory *m, struct slice envelope, bool loss, uint64_t *ret_number);
+/* The number of a request. */
+uint64_t zeromq_call(struct zeromq_memory *m, struct slice envelope, uint64_t time_ns);
+/* That of the one that an answer is for: the oldest with this envelope. False: it was not seen; without a loss it may still come, and then has the number already. */
+bool zeromq_answer(struct zeromq_memory *m, struct slice envelope, bool loss, uint64_t time_ns, uint64_t *ret_number);
+/* Is one with this envelope not answered? forget: its answer is not waited for any more. */
+bool zeromq_call_open(struct zeromq_memory *m, struct slice envelope, bool forget);
+bool zeromq_calls_answered(const struct zeromq_memory *m);
 
 #endif

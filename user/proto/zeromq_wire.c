@@ -284,7 +284,8 @@ int zeromq_detect(struct slice in, enum proto_side side)
 		return DETECT_LIKELY;
 	if (chain.exact && chain.asked >= ASKED_MANY && chain.asked == chain.messages)
 		return DETECT_WEAK;
-	return DETECT_MORE;
+	/* Nobody waits for a long frame's end, which may be no frame. */
+	return chain.frames || !(in.ptr[0] & ZEROMQ_LONG) ? DETECT_MORE : DETECT_NO;
 }
 
 size_t zeromq_find(struct slice in, bool asking)
