@@ -114,6 +114,7 @@ CASES = {
     "brpc": (servers.start_brpc, lambda folder, server: Driver(folder, "brpc-driver", [*servers.brpc_java("BrpcDriver"), server.port, 1, "SINGLE"])),
     "oracle": (lambda folder: servers.start_python(folder, "19", app="oracled.py"), python("oracle_driver.py")),
     "couchbase": (servers.start_couchbase, python("couchbase_driver.py")),
+    "zeromq": (lambda folder: servers.start_python(folder, app="zmqd.py"), lambda folder, server: python_driver(folder, "zmq_driver.py", server.out.read_text().strip(), "requests", "pipelined")),
     "nats": (servers.start_nats, python("nats_driver.py")),
     "mqtt": (servers.start_mosquitto, python("mqtt_driver.py")),
     "websocket": (lambda folder: servers.start_python(folder, app="websocketd.py"), python("websocket_driver.py")),

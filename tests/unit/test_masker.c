@@ -191,6 +191,17 @@ static const struct talk talks[] = {
 	  S("STRM\x00\x00\x00" "8\x00\x00\x00\x06\x08M\x10X\x18\x03PRPC\x00\x00\x00&\x00\x00\x00\x1a\x12\x11\x08\xea\x07\x12\x0c" C " \xac\x02" "B\x02\x08X" C "STRM\x00\x00\x00\x16\x00\x00\x00\x06\x08M\x10X\x18\x03PRPC" C "HULU\x13\x00\x00\x00\x13\x00\x00\x00\x08\xd1\x0f\x12\x0c" C "\x18\x0eSOFA\x1a\x00\x00\x00\x0c\x00\x00\x00\x00\x00\x00\x00&\x00\x00\x00\x00\x00\x00\x00\x08\x01\x10\x08\xc0\x0c\x01\xc8\x0c\xeb\x07\xd2\x0c\x0c" C C),
 	  S("PRPC\x00\x00\x00\x90\x00\x00\x00x\x0a" "9\x0a\x0cxxxxxxxxxxxx\x12\x0cxxxxxxxxxxxx\x18\x80\x00 \x80\x80\x80\x80\x80\x00(\x00:\x0cxxxxxxxxxxxx@\x80\x00\x18\x00 \xac\x02(\x00:\x0cxxxxxxxxxxxxB\x04\x08M\x10\x00J\x0cxxxxxxxxxxxx}xxxx\x8a\x01\x0cxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxSTRM\x00\x00\x00\x12\x00\x00\x00\x06\x08X\x10M\x18\x03xxxxxxxxxxxxHULU@\x00\x00\x00" "4\x00\x00\x00\x0a\x0cxxxxxxxxxxxx\x10\x03\x18\x00 \x07(\x80\x00r\x0cxxxxxxxxxxxx\x82\x01\x0cxxxxxxxxxxxxxxxxxxxxxxxxSOFA\x16\x00\x00\x00\x0c\x00\x00\x00\x00\x00\x00\x00\x22\x00\x00\x00\x00\x00\x00\x00\x08\x00\x10\x08\xa2\x06\x0cxxxxxxxxxxxx\x88\x01\x00xxxxxxxxxxxx"),
 	  S("STRM\x00\x00\x00" "8\x00\x00\x00\x06\x08M\x10X\x18\x03PRPC\x00\x00\x00&\x00\x00\x00\x1a\x12\x11\x08\xea\x07\x12\x0cxxxxxxxxxxxx \xac\x02" "B\x02\x08XxxxxxxxxxxxxSTRM\x00\x00\x00\x16\x00\x00\x00\x06\x08M\x10X\x18\x03xxxxxxxxxxxxxxxxHULU\x13\x00\x00\x00\x13\x00\x00\x00\x08\xd1\x0f\x12\x0cxxxxxxxxxxxx\x18\x0eSOFA\x1a\x00\x00\x00\x0c\x00\x00\x00\x00\x00\x00\x00&\x00\x00\x00\x00\x00\x00\x00\x08\x01\x10\x08\xc0\x0c\x01\xc8\x0c\xeb\x07\xd2\x0c\x0cxxxxxxxxxxxxxxxxxxxxxxxx") },
+	/* ZeroMQ: a login, identities, a subscription, a refusal, frames of all kinds; then a command that is none. */
+	{ S("\xff\0\0\0\0\0\0\0\1\x7f\3\1PLAIN" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\0" "cAnArY-4711zzzzzzzzzzzzzzzzzzzz"
+	    "\4\x20\5HELLO\x0c" C "\x0c" C "\4\x35\x08INITIATE\x0bSocket-Type\0\0\0\3SUB\x08Identity\0\0\0\x0c" C "\4\x16\x09SUBSCRIBE" C "\0\x0d\1" C
+	    "\1\x0c" C "\0\x10" N "\3\0\0\0\0\0\0\0\x0c" C "\1\5\0cAnA\0\x10" N "\4\x10\3" C C),
+	  S("\xff\0\0\0\0\0\0\0\1\x7f\3\1PLAIN" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\1" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+	    "\4\x08\7WELCOME" "\4\x4e\5READY\x0bSocket-Type\0\0\0\x0c" C "\x08Identity\0\0\0\x0c" C "\x0c" C "\0\0\0\0\0" "\4\x13\5ERROR\x0c" C "\4\x12^RROR\x0c" C "\0\x0c" C "\7" C),
+	  S("\xff\0\0\0\0\0\0\0\1\x7f\3\1PLAIN" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\0" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+	    "\4\x20\5HELLOxxxxxxxxxxxxxxxxxxxxxxxxxx\4\x35\x08INITIATE\x0bSocket-Type\0\0\0\3SUB\x08Identity\0\0\0\x0cxxxxxxxxxxxx\4\x16\x09SUBSCRIBExxxxxxxxxxxx\0\x0d\1xxxxxxxxxxxx"
+	    "\1\x0cxxxxxxxxxxxx\0\x10xxxxxxxxxxxxxxxx\3\0\0\0\0\0\0\0\x0cxxxxxxxxxxxx\1\5\0"),
+	  S("\xff\0\0\0\0\0\0\0\1\x7f\3\1PLAIN" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\1" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+	    "\4\x08\7WELCOME\4\x4e\5READY\x0bSocket-Type\0\0\0\x0c") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 	/* Couchbase: a login, a bucket, collections, frames, documents; a push, what follows is no header. */
@@ -235,6 +246,8 @@ static size_t told_by(struct slice first)
 	if (first.ptr[0] == 0x82)
 	if (first.ptr[0] == 0x82 || slice_starts(first, SLICE_LIT("\x80\x1f")))
 		return 2;
+	if (first.ptr[0] == 0xff) /* ZeroMQ's signature */
+		return 10;
 	if (first.ptr[0] == 1 && first.ptr[1] == 1)
 		return 64;
 	if (first.len > 4 && first.ptr[4] == 0x80)

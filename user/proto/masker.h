@@ -52,6 +52,8 @@
  *               versions and sizes of what is agreed upon
  *   Couchbase   heads of messages but for the high byte of their number and the CAS value, heads of known frames, the level of durability, the server's time, features agreed on, numbers of
  *               collections below 2^16 in answers, and before keys where that is agreed on
+ *   ZeroMQ      (told by its signature) greetings, flags and lengths of frames, names of commands and of the properties that are known, types of sockets, the first byte of a subscription, status
+ *               codes of refusals; numbers of requests, and who a ROUTER says has asked, become others. With CURVE nothing else is to be seen
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

@@ -788,6 +788,10 @@ static void messaging_kind(struct semconv *s, struct slice *type)
 		s->span->kind = is_server_end(s) ? SPAN_PRODUCER : SPAN_CONSUMER;
 	else if (slice_eq(*type, SLICE_LIT("send")) && !is_server(s))
 		s->span->kind = SPAN_PRODUCER;
+	else if (slice_eq(*type, SLICE_LIT("send")) && slice_eq(slice_str(s->protocol), SLICE_LIT("zeromq"))) { /* no broker is in between */
+		*type = SLICE_LIT("process");
+		s->span->kind = SPAN_CONSUMER;
+	}
 }
 
 static void semconv_messaging(struct semconv *s)
@@ -805,7 +809,7 @@ static void semconv_messaging(struct semconv *s)
 	     ATTR_MESSAGING_DESTINATION_TEMPORARY, ATTR_MESSAGING_BATCH_MESSAGE_COUNT, ATTR_MESSAGING_DESTINATION_PARTITION_ID,
 	     ATTR_MESSAGING_DESTINATION_SUBSCRIPTION_NAME, ATTR_MESSAGING_CONSUMER_GROUP_NAME, ATTR_MESSAGING_CLIENT_ID, ATTR_MESSAGING_MESSAGE_ID,
 	     ATTR_MESSAGING_MESSAGE_CONVERSATION_ID, ATTR_MESSAGING_MESSAGE_BODY_SIZE, ATTR_MESSAGING_KAFKA_OFFSET, ATTR_MESSAGING_RABBITMQ_ROUTING_KEY,
-	     ATTR_MESSAGING_RABBITMQ_DELIVERY_TAG, ATTR_MESSAGING_RESPONSE_CODE);
+	     ATTR_MESSAGING_RABBITMQ_DELIVERY_TAG, ATTR_MESSAGING_RESPONSE_CODE, ATTR_ZEROMQ_SOURCE_TYPE, ATTR_ZEROMQ_DESTINATION_TYPE, ATTR_ZEROMQ_MECHANISM, ATTR_ZEROMQ_FRAMES);
 	put_error(s, exchange_error(s));
 	put_server_socket(s, put_peer(s));
 }
