@@ -55,6 +55,7 @@ servers() {
 	# A machine has one mail transport agent: another one stays, and the tests that need postfix skip.
 	PATH=$PATH:/usr/sbin command -v sendmail >/dev/null 2>&1 || missing+=(postfix)
 	compgen -G '/usr/lib/jvm/*-17-*/bin/java' >/dev/null || missing+=(openjdk-17-jre-headless)
+	command -v javac >/dev/null 2>&1 || missing+=(openjdk-17-jdk-headless)
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 }
 
@@ -93,12 +94,24 @@ jars() {
 	fi
 }
 
+# Our programs of apps/dubbo, into build/e2e/dubbo/classes.
+dubbo_programs() {
+	local sources=$here/apps/dubbo/shop to=build/e2e/dubbo
+	[ -f "$to/.pom" ] || return 0
+	[ -z "$(find "$sources" -newer "$to/classes" 2>/dev/null)" ] && [ -d "$to/classes" ] && return 0
+	command -v javac >/dev/null 2>&1 || { echo "e2e setup: no javac: tests of dubbo will skip" >&2; return 0; }
+	rm -rf "$to/classes"
+	javac -nowarn -cp "$to/*" -d "$to/classes" "$sources"/*.java || echo "e2e setup: the Java programs do not build: tests of dubbo will skip" >&2
+}
+
 # Servers that no package has.
 backends() {
 	$here/backends/ferretdb.sh >/dev/null || echo "e2e setup: no FerretDB: tests of MongoDB's protocol will skip" >&2
 	jars cassandra
 	jars kafka
 	jars zookeeper
+	jars dubbo
+	dubbo_programs
 }
 
 [ "${SETUP:-1}" = 0 ] || install_packages

@@ -559,6 +559,12 @@ static struct slice grpc_method(struct slice path)
 	return slashes == 1 && path.ptr[0] != '/' && path.ptr[path.len - 1] != '/' ? path : SLICE_NONE;
 }
 
+/* Dubbo's two statuses are that of an unknown service, and what there is for an unknown method and for arguments that cannot be read alike. */
+static bool rpc_unknown(struct slice status)
+{
+	return slice_eq(status, SLICE_LIT("UNKNOWN_METHOD")) || slice_eq(status, SLICE_LIT("SERVICE_NOT_FOUND")) || slice_eq(status, SLICE_LIT("BAD_REQUEST"));
+}
+
 /*
  * A method that the server does not know is no name for a series: anybody can call any. An incomplete exchange may lack the
  * path, which is then no other method.
@@ -569,17 +575,18 @@ static void rpc_method(struct semconv *s, struct slice status)
 
 	if (!method.len)
 		method = grpc_method(path);
-	bool unknown = (path.len && (!method.len || slice_eq(status, SLICE_LIT("UNIMPLEMENTED")))) || slice_eq(exchange_error(s), SLICE_LIT("UNKNOWN_METHOD"));
+	bool unknown = (path.len && (!method.len || slice_eq(status, SLICE_LIT("UNIMPLEMENTED")))) || rpc_unknown(exchange_error(s));
 	put_str(s, ATTR_RPC_METHOD, unknown ? SLICE_LIT("_OTHER") : method);
 	if (unknown)
 		put_str(s, ATTR_RPC_METHOD_ORIGINAL, method);
 	s->span->name = unknown ? SLICE_NONE : method;
 }
 
-/* https://opentelemetry.io/docs/specs/semconv/rpc/grpc/: to the server only these are its failures. */
-static bool grpc_server_error(struct slice status)
+/* https://opentelemetry.io/docs/specs/semconv/rpc/grpc/, …/dubbo/: to the server only these are its failures. */
+static bool rpc_server_error(struct slice status)
 {
-	static const char *const errors[] = { "UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS" };
+	static const char *const errors[] = { "UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
+		"SERVER_ERROR", "SERVER_THREADPOOL_EXHAUSTED_ERROR", "SERVER_TIMEOUT", "SERVICE_ERROR" };
 
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
 		if (slice_eq(status, slice_str(errors[i])))
@@ -598,7 +605,7 @@ static void rpc_error(struct semconv *s, struct slice status)
 		text_add_u64(&t, (uint64_t)http);
 		error = text_end(&t);
 	}
-	if (status.len && slice_eq(status, error) && is_server(s) && !grpc_server_error(status))
+	if (status.len && slice_eq(status, error) && is_server(s) && !rpc_server_error(status))
 		error = SLICE_NONE;
 	put_error(s, error);
 }
@@ -614,7 +621,7 @@ static void semconv_rpc(struct semconv *s)
 	put_str(s, ATTR_RPC_SYSTEM_NAME, system);
 	put_str(s, ATTR_RPC_RESPONSE_STATUS_CODE, status);
 	rpc_error(s, status);
-	PASS(s, ATTR_RPC_REQUEST_MESSAGES, ATTR_RPC_RESPONSE_MESSAGES, ATTR_RPC_TIMEOUT);
+	PASS(s, ATTR_RPC_REQUEST_MESSAGES, ATTR_RPC_RESPONSE_MESSAGES, ATTR_RPC_TIMEOUT, ATTR_RPC_SERVICE_VERSION);
 	url_parse_authority(in_str(s, ATTR_RAW_HOST), &a);
 	struct slice peer = put_peer(s);
 	http_server(s, &a, in_str(s, ATTR_URL_SCHEME), peer);
