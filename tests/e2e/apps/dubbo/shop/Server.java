@@ -4,10 +4,14 @@ package shop;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.logging.ConsoleHandler;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import org.apache.dubbo.config.ApplicationConfig;
 import org.apache.dubbo.config.ArgumentConfig;
 import org.apache.dubbo.config.MethodConfig;
@@ -59,6 +63,16 @@ public class Server implements Shop {
 			listener.changed("secret " + i);
 	}
 
+	/** Heartbeats are said on standard error. */
+	private static final Logger HEARTBEATS = Logger.getLogger("org.apache.dubbo.remoting.exchange.support.header.HeartbeatHandler");
+
+	private static void sayHeartbeats() {
+		ConsoleHandler console = new ConsoleHandler();
+		console.setLevel(Level.FINE);
+		HEARTBEATS.setLevel(Level.FINE);
+		HEARTBEATS.addHandler(console);
+	}
+
 	static ApplicationConfig application(String name) {
 		ApplicationConfig application = new ApplicationConfig(name);
 		application.setQosEnable(false);
@@ -78,6 +92,7 @@ public class Server implements Shop {
 	}
 
 	public static void main(String[] args) throws Exception {
+		sayHeartbeats();
 		System.setProperty("DUBBO_IP_TO_BIND", LOOPBACK);
 		ProtocolConfig protocol = new ProtocolConfig("dubbo", Integer.parseInt(args[0]));
 		protocol.setHost("127.0.0.1");
@@ -92,6 +107,7 @@ public class Server implements Shop {
 		service.setVersion("1.7.0");
 		service.setRef(new Server());
 		service.setMethods(List.of(watch()));
+		service.setParameters(Map.of("watch.2.callback", "true"));
 		service.export();
 		Thread.currentThread().join();
 	}
