@@ -211,6 +211,7 @@ static void refuses_common_bytes(void **state)
 		SAMPLE_OF("amqp10", "AMQP 1.0 header", "AMQP\x03\x01\x00\x00"),
 		SAMPLE_OF("amqp10", "AMQP 1.0 flow", "\x00\x00\x00\x16\x02\x00\x00\x00\x00\x53\x13\xc0\x09\x06\x43\x52\x64\x43\x52\x64\x40\x40"),
 		SAMPLE_OF("thrift", "Thrift call", "\x80\x01\x00\x01\x00\x00\x00\x04ping\x00\x00\x00\x00\x00"),
+		SAMPLE_OF("dubbo", "Dubbo call", "\xda\xbb\xc2\0\0\0\0\0\0\0\0\1\0\0\0\6\5" "2.0.2"),
 		SAMPLE("JSON lines", "{\"level\":\"info\",\"message\":\"GET / HTTP/1.1\"}\n"),
 		SAMPLE("log line", "127.0.0.1 - - [01/Jan/2026] \"GET / HTTP/1.1\" 200 5\n"),
 		SAMPLE("zeros", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),

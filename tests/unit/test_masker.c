@@ -186,6 +186,11 @@ static const struct talk talks[] = {
 	  S("\1\1\0\1\0\x08\0\0\0\1\0\0\0\0\0\0" "\1\4\0\1\0\x14\3\0" "\x0e\4REQUEST_METHODxxxx" "xxx"
 	    "\1\4\0\1\0\x2c\0\0" "\x0b\x0c" "REQUEST_URIxxxxxxxxxxxx\x0c\x0c" "cxxxxxxxxxxxxxxxx" "\1\4\0\1\0\7\0\0" "xxxxxxx" "\1\4\0\1\0\0\0\0" "\1\5\0\1\0\x0c\0\0xxxxxxxxxxxx"),
 	  S("\1\7\0\1\0\x0c\1\0xxxxxxxxxxxxx\1\6\0\1\0\x42\0\0" "Status: 404xxxxxxxxxxxxx\r\ncxxxxxxxxxxx:xxxxxxxxxxxxx\r\n\r\nxxxxxxxxxx" "\1\3\0\1\0\x08\0\0") },
+	/* Dubbo: a call, a heartbeat, calls in fastjson2 and in what is not known; what was thrown, a status, exceptions in fastjson2 and fastjson. */
+	{ S("\xda\xbb\xc2\0" "cAnArY-4" "\0\0\0\x31\5" "2.0.2\x0c" C "\x0c" C "\3buy\x0c" C "\xda\xbb\xe2\0" "cAnArY-4" "\0\0\0\1N" "\xda\xbb\xd7\0" "cAnArY-4" "\0\0\0\x10\0\0\0\x0c" C "\xda\xbb\xc8\0" "cAnArY-4" "\0\0\0\x0c" C),
+	  S("\xda\xbb\2\x14" "cAnArY-4" "\0\0\0\x0f\x93" "C\x0c" C "\xda\xbb\2\x46" "cAnArY-4" "\0\0\0\x0d\x0c" C "\xda\xbb\x17\x14" "cAnArY-4" "\0\0\0\x16\0\0\0\2\xbd\3\0\0\0\x0c" C "\xda\xbb\6\x14" "cAnArY-4" "\0\0\0\x0e" "3\n" C),
+	  S("\xda\xbb\xc2\0" "\0\0\0\0\0Y-4" "\0\0\0\x31\5xxxxx\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\3xxxxxxxxxxxxxxxx" "\xda\xbb\xe2\0" "\0\0\0\0\0Y-4" "\0\0\0\1x" "\xda\xbb\xd7\0" "\0\0\0\0\0Y-4" "\0\0\0\x10\0xxxxxxxxxxxxxxx" "\xda\xbb\xc8\0" "\0\0\0\0\0Y-4" "\0\0\0\x0cxxxxxxxxxxxx"),
+	  S("\xda\xbb\2\x14" "\0\0\0\0\0Y-4" "\0\0\0\x0f\x93xxxxxxxxxxxxxx" "\xda\xbb\2\x46" "\0\0\0\0\0Y-4" "\0\0\0\x0d\x0cxxxxxxxxxxxx" "\xda\xbb\x17\x14" "\0\0\0\0\0Y-4" "\0\0\0\x16\0\0\0\2\xbd\3xxxxxxxxxxxxxxxx" "\xda\xbb\6\x14" "\0\0\0\0\0Y-4" "\0\0\0\x0e" "3\nxxxxxxxxxxxx") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };
@@ -209,7 +214,7 @@ static void no_canary(const uint8_t *p, size_t n)
  * seven: fewer, and all is masked.
  * MySQL is told by the first five bytes of a connection, NATS by six, AMQP by eight, Kafka by fourteen, MongoDB by its first header, ClickHouse by its Hello: fewer, and all is masked.
  * MySQL is told by the first five bytes of a connection, NATS by six, AMQP by eight, Kafka by fourteen, MongoDB by its first header,
- * Thrift by the two of compact or the eight of a frame, FastCGI by more than may be a
+ * Thrift by the two of compact or the eight of a frame, Dubbo by four, FastCGI by more than may be a
  * request of Kafka's: fewer, and all is masked.
  */
 static size_t told_by(struct slice first)
@@ -232,6 +237,8 @@ static size_t told_by(struct slice first)
 		return 8;
 	if (first.len > 15 && first.ptr[12] == 0xdd && first.ptr[13] == 7)
 		return 16;
+	if (slice_starts(first, SLICE_LIT("\xda\xbb")))
+		return 4;
 	if (slice_starts(first, SLICE_LIT("\x30\x27\2\1\1\x60")))
 		return 7;
 	if (slice_starts(first, SLICE_LIT("\0\0\0\x2d\0\0\0\0")))

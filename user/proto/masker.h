@@ -46,6 +46,7 @@
  *               the sequence number
  *   FastCGI     heads of records, roles and statuses, lengths of parameters, names of those that are read, methods, `/?&=` of targets; of a response's head known names,
  *               line ends and the status
+ *   Dubbo       heads with three bytes of an id and none of the others, the first byte of a body, of a request in hessian2 the lengths of its first four texts, whether an answer is an exception
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.
