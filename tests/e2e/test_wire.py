@@ -93,6 +93,7 @@ CASES = {
     "stomp": ("rabbitmq_stomp", python("stomp_driver.py")),
     "ftp": (servers.start_vsftpd, python("ftp_driver.py")),
     "thrift": (lambda folder: servers.start_python(folder, "buffered", app="thriftd.py"), lambda folder, server: python_driver(folder, "thrift_driver.py", server.port, "buffered")),
+    "dubbo": (lambda folder: servers.start_dubbo(folder, "hessian2"), lambda folder, server: go_driver(folder, "dubbodriver", server.port)),
     "nats": (servers.start_nats, python("nats_driver.py")),
     "mqtt": (servers.start_mosquitto, python("mqtt_driver.py")),
     "websocket": (lambda folder: servers.start_python(folder, app="websocketd.py"), python("websocket_driver.py")),

@@ -156,13 +156,20 @@ func (c *client) run() {
 	c.call("last", "add", int32(1), int32(2))
 }
 
-func main() {
-	hessian.RegisterPOJO(&soldOut{})
-	conn, err := net.Dial("tcp", "127.0.0.1:"+os.Args[1])
+func dial(port string) *client {
+	conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 	check(err)
 	c := &client{conn: conn, waiting: map[int64]chan answer{}, encode: hessian.NewHessianCodec(nil)}
 	go c.read()
-	for in := bufio.NewScanner(os.Stdin); in.Scan() && in.Text() != "go"; {
+	return c
+}
+
+func main() {
+	hessian.RegisterPOJO(&soldOut{})
+	in := bufio.NewScanner(os.Stdin)
+	in.Scan()
+	c := dial(os.Args[1])
+	for ; in.Text() != "go"; in.Scan() {
 		for i := 0; i < 300; i++ {
 			<-c.send(hessian.PackageRequest_TwoWay, "shop.Shop", "echo", "ready")
 		}
