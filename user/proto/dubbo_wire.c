@@ -266,6 +266,23 @@ static bool is_class(struct slice s)
 	return s.len && s.ptr[0] > '9';
 }
 
+/* fastjson: {"@type":"com.example.Thrown", ... */
+static bool json_class(struct slice in, struct slice *ret)
+{
+	static const char before[] = "{\"@type\":\"";
+
+	if (in.len && in.ptr[0] == '\n') /* of the line before */
+		in = slice_from(in, 1);
+	if (!slice_starts(in, SLICE_LIT(before)))
+		return false;
+	in = slice_from(in, sizeof(before) - 1);
+	size_t end = slice_find(in, '"', 0);
+	if (end == SIZE_MAX)
+		return false;
+	*ret = slice_head(in, end);
+	return true;
+}
+
 /* An object begins with the definition of its class, or a map has it as its type. */
 static bool class_read(uint8_t serialization, struct slice in, struct slice *ret)
 {
@@ -280,7 +297,7 @@ static bool class_read(uint8_t serialization, struct slice in, struct slice *ret
 		value = slice_from(value, 1);
 		return jsonb_text(&value, ret);
 	}
-	return false;
+	return serialization == DUBBO_FASTJSON && json_class(in, ret);
 }
 
 bool dubbo_thrown(uint8_t serialization, struct slice body, struct slice *ret_class)
