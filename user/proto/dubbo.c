@@ -66,13 +66,20 @@ static void request(struct dubbo_state *s, const struct dubbo_head *h, struct sl
 		message_add_str(m, ATTR_RAW_TRACEPARENT, traceparent);
 }
 
+/* Behind its package. */
+static struct slice simple_name(struct slice class)
+{
+	size_t at = class.len;
+
+	while (at && class.ptr[at - 1] != '.')
+		at--;
+	return at < class.len ? slice_make(class.ptr + at, class.len - at) : class;
+}
+
 /* A long name without its package, and if need be without its end. */
 static void failed(struct message *m, struct slice type)
 {
-	if (type.len >= MESSAGE_ERROR_TYPE_LEN)
-		for (size_t dot; (dot = slice_find(type, '.', 0)) != SIZE_MAX;)
-			type = slice_from(type, dot + 1);
-	type = slice_head(type, MESSAGE_ERROR_TYPE_LEN - 1);
+	type = slice_head(type.len < MESSAGE_ERROR_TYPE_LEN ? type : simple_name(type), MESSAGE_ERROR_TYPE_LEN - 1);
 	m->flags |= MESSAGE_ERROR;
 	memcpy(m->error_type, type.ptr, type.len);
 	m->error_type[type.len] = '\0';
