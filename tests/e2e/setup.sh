@@ -101,7 +101,7 @@ dubbo_programs() {
 	[ -z "$(find "$sources" -newer "$to/classes" 2>/dev/null)" ] && [ -d "$to/classes" ] && return 0
 	command -v javac >/dev/null 2>&1 || { echo "e2e setup: no javac: tests of dubbo will skip" >&2; return 0; }
 	rm -rf "$to/classes"
-	javac -nowarn -cp "$to/*" -d "$to/classes" "$sources"/*.java || echo "e2e setup: the Java programs do not build: tests of dubbo will skip" >&2
+	javac -nowarn -XDsuppressNotes -cp "$to/*" -d "$to/classes" "$sources"/*.java || echo "e2e setup: the Java programs do not build: tests of dubbo will skip" >&2
 }
 
 # Servers that no package has.
