@@ -56,6 +56,7 @@ servers() {
 	# A machine has one mail transport agent: another one stays, and the tests that need postfix skip.
 	PATH=$PATH:/usr/sbin command -v sendmail >/dev/null 2>&1 || missing+=(postfix)
 	compgen -G '/usr/lib/jvm/*-17-*/bin/java' >/dev/null || missing+=(openjdk-17-jre-headless)
+	command -v javac >/dev/null 2>&1 || missing+=(openjdk-17-jdk-headless)
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 }
 
@@ -116,6 +117,14 @@ brpc() {
 		echo "e2e setup: the Python package spu cannot be had ($link.log): tests of bRPC in C++ will skip" >&2
 	fi
 	rm -f $link/spu-*.whl
+# Our programs of apps/dubbo, into build/e2e/dubbo/classes.
+dubbo_programs() {
+	local sources=$here/apps/dubbo/shop to=build/e2e/dubbo
+	[ -f "$to/.pom" ] || return 0
+	[ -z "$(find "$sources" -newer "$to/classes" 2>/dev/null)" ] && [ -d "$to/classes" ] && return 0
+	command -v javac >/dev/null 2>&1 || { echo "e2e setup: no javac: tests of dubbo will skip" >&2; return 0; }
+	rm -rf "$to/classes"
+	javac -nowarn -XDsuppressNotes -cp "$to/*" -d "$to/classes" "$sources"/*.java || echo "e2e setup: the Java programs do not build: tests of dubbo will skip" >&2
 }
 
 # Servers that no package has.
@@ -126,6 +135,8 @@ backends() {
 	jars zookeeper
 	brpc
 	$here/backends/couchbase.sh >/dev/null || echo "e2e setup: no Couchbase: its tests will skip" >&2
+	jars dubbo
+	dubbo_programs
 }
 
 [ "${SETUP:-1}" = 0 ] || install_packages

@@ -220,6 +220,7 @@ static void refuses_common_bytes(void **state)
 		SAMPLE("text that begins as Hulu", "HULU is another\n"),
 		SAMPLE("text that begins as Sofa", "SOFA, armchair, table and twelve chairs, $4711 together\n"),
 		SAMPLE_OF("oracle", "Oracle commit", "\x00\x00\x00\x0d\x06\x00\x00\x00\x00\x00\x03\x0e\x05"),
+		SAMPLE_OF("dubbo", "Dubbo call", "\xda\xbb\xc2\0\0\0\0\0\0\0\0\1\0\0\0\6\5" "2.0.2"),
 		SAMPLE("JSON lines", "{\"level\":\"info\",\"message\":\"GET / HTTP/1.1\"}\n"),
 		SAMPLE("log line", "127.0.0.1 - - [01/Jan/2026] \"GET / HTTP/1.1\" 200 5\n"),
 		SAMPLE("zeros", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),

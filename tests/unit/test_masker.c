@@ -202,6 +202,11 @@ static const struct talk talks[] = {
 	    "\1\x0cxxxxxxxxxxxx\0\x10xxxxxxxxxxxxxxxx\3\0\0\0\0\0\0\0\x0cxxxxxxxxxxxx\1\5\0"),
 	  S("\xff\0\0\0\0\0\0\0\1\x7f\3\1PLAIN" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\1" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 	    "\4\x08\7WELCOME\4\x4e\5READY\x0bSocket-Type\0\0\0\x0c") },
+	/* Dubbo: a call, a heartbeat, calls in fastjson2 and in what is not known; what was thrown, a status, exceptions in fastjson2 and fastjson. */
+	{ S("\xda\xbb\xc2\0" "cAnArY-4" "\0\0\0\x31\5" "2.0.2\x0c" C "\x0c" C "\3buy\x0c" C "\xda\xbb\xe2\0" "cAnArY-4" "\0\0\0\1N" "\xda\xbb\xd7\0" "cAnArY-4" "\0\0\0\x10\0\0\0\x0c" C "\xda\xbb\xc8\0" "cAnArY-4" "\0\0\0\x0c" C),
+	  S("\xda\xbb\2\x14" "cAnArY-4" "\0\0\0\x0f\x93" "C\x0c" C "\xda\xbb\2\x46" "cAnArY-4" "\0\0\0\x0d\x0c" C "\xda\xbb\x17\x14" "cAnArY-4" "\0\0\0\x16\0\0\0\2\xbd\3\0\0\0\x0c" C "\xda\xbb\6\x14" "cAnArY-4" "\0\0\0\x0e" "3\n" C),
+	  S("\xda\xbb\xc2\0" "\0\0\0\0\0Y-4" "\0\0\0\x31\5xxxxx\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\3xxxxxxxxxxxxxxxx" "\xda\xbb\xe2\0" "\0\0\0\0\0Y-4" "\0\0\0\1x" "\xda\xbb\xd7\0" "\0\0\0\0\0Y-4" "\0\0\0\x10\0xxxxxxxxxxxxxxx" "\xda\xbb\xc8\0" "\0\0\0\0\0Y-4" "\0\0\0\x0cxxxxxxxxxxxx"),
+	  S("\xda\xbb\2\x14" "\0\0\0\0\0Y-4" "\0\0\0\x0f\x93xxxxxxxxxxxxxx" "\xda\xbb\2\x46" "\0\0\0\0\0Y-4" "\0\0\0\x0d\x0cxxxxxxxxxxxx" "\xda\xbb\x17\x14" "\0\0\0\0\0Y-4" "\0\0\0\x16\0\0\0\2\xbd\3xxxxxxxxxxxxxxxx" "\xda\xbb\6\x14" "\0\0\0\0\0Y-4" "\0\0\0\x0e" "3\nxxxxxxxxxxxx") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 	/* Couchbase: a login, a bucket, collections, frames, documents; a push, what follows is no header. */
@@ -254,6 +259,8 @@ static size_t told_by(struct slice first)
 		return 8;
 	if (first.len > 15 && first.ptr[12] == 0xdd && first.ptr[13] == 7)
 		return 16;
+	if (slice_starts(first, SLICE_LIT("\xda\xbb")))
+		return 4;
 	if (slice_starts(first, SLICE_LIT("\x30\x27\2\1\1\x60")))
 		return 7;
 	if (slice_starts(first, SLICE_LIT("\0\0\0\x2d\0\0\0\0")))

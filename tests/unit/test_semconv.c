@@ -608,6 +608,32 @@ static void brpc(void **state)
 	}
 }
 
+/* Which statuses are the server's failures; behind two of them the method need not be one. */
+static void dubbo(void **state)
+{
+	static const struct { const char *status; bool servers, known; } cases[] = {
+		{ "SERVICE_ERROR", true, true }, { "SERVER_TIMEOUT", true, true }, { "SERVER_THREADPOOL_EXHAUSTED_ERROR", true, true }, { "SERVER_ERROR", true, true },
+		{ "BAD_RESPONSE", false, true }, { "BAD_REQUEST", false, false }, { "SERVICE_NOT_FOUND", false, false },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (int server = 0; server < 2; server++) {
+			begin(f, PLUMB_PROTO_DUBBO, server ? PLUMB_ROLE_SERVER : PLUMB_ROLE_CLIENT);
+			add_str(&f->x, ATTR_RPC_SYSTEM_NAME, "dubbo");
+			add_str(&f->x, ATTR_RPC_METHOD, "shop.Shop/buy");
+			add_str(&f->x, ATTR_RPC_SERVICE_VERSION, "1.7.0");
+			add_str(&f->x, ATTR_RPC_RESPONSE_STATUS_CODE, cases[i].status);
+			memcpy(f->x.error_type, cases[i].status, strlen(cases[i].status) + 1);
+			build(f);
+			assert_slice(f->span.name, cases[i].known ? "shop.Shop/buy" : "dubbo");
+			assert_attr(f, ATTR_RPC_METHOD, cases[i].known ? "shop.Shop/buy" : "_OTHER");
+			assert_attr(f, ATTR_RPC_SERVICE_VERSION, "1.7.0");
+			assert_attr(f, ATTR_RPC_RESPONSE_STATUS_CODE, cases[i].status);
+			assert_attr(f, ATTR_ERROR_TYPE, !server || cases[i].servers ? cases[i].status : "");
+		}
+}
+
 /* The client's fault is none of the server; a method that nobody knows is no name. */
 static void grpc_errors(void **state)
 {
@@ -1116,7 +1142,7 @@ int main(void)
 		cmocka_unit_test(quoted_values_cannot_break_out),
 		cmocka_unit_test(database_names),
 		cmocka_unit_test(unknown_operations_are_one),
-		cmocka_unit_test(fastcgi_server), cmocka_unit_test(grpc), cmocka_unit_test(thrift), cmocka_unit_test(brpc),
+		cmocka_unit_test(fastcgi_server), cmocka_unit_test(grpc), cmocka_unit_test(thrift), cmocka_unit_test(brpc), cmocka_unit_test(dubbo),
 		cmocka_unit_test(grpc_errors),
 		cmocka_unit_test(http2_odd_requests),
 		cmocka_unit_test(dns),

@@ -559,10 +559,14 @@ static struct slice grpc_method(struct slice path)
 	return slashes == 1 && path.ptr[0] != '/' && path.ptr[path.len - 1] != '/' ? path : SLICE_NONE;
 }
 
-/* Thrift's and bRPC's words for it. */
+/*
+ * Thrift's and bRPC's words for it; Dubbo's two statuses are that of an unknown service, and what there is for an unknown method and for arguments that cannot be
+ * read alike.
+ */
 static bool rpc_nobody_has(struct slice error)
 {
-	return slice_eq(error, SLICE_LIT("UNKNOWN_METHOD")) || slice_eq(error, SLICE_LIT("ENOSERVICE")) || slice_eq(error, SLICE_LIT("ENOMETHOD"));
+	return slice_eq(error, SLICE_LIT("UNKNOWN_METHOD")) || slice_eq(error, SLICE_LIT("ENOSERVICE")) || slice_eq(error, SLICE_LIT("ENOMETHOD")) ||
+	       slice_eq(error, SLICE_LIT("SERVICE_NOT_FOUND")) || slice_eq(error, SLICE_LIT("BAD_REQUEST"));
 }
 
 /*
@@ -582,10 +586,11 @@ static void rpc_method(struct semconv *s, struct slice status)
 	s->span->name = unknown ? SLICE_NONE : method;
 }
 
-/* https://opentelemetry.io/docs/specs/semconv/rpc/grpc/: to the server only these are its failures. */
-static bool grpc_server_error(struct slice status)
+/* https://opentelemetry.io/docs/specs/semconv/rpc/grpc/, …/dubbo/: to the server only these are its failures. */
+static bool rpc_server_error(struct slice status)
 {
-	static const char *const errors[] = { "UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS" };
+	static const char *const errors[] = { "UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
+		"SERVER_ERROR", "SERVER_THREADPOOL_EXHAUSTED_ERROR", "SERVER_TIMEOUT", "SERVICE_ERROR" };
 
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
 		if (slice_eq(status, slice_str(errors[i])))
@@ -604,7 +609,9 @@ static void rpc_error(struct semconv *s, struct slice status)
 		text_add_u64(&t, (uint64_t)http);
 		error = text_end(&t);
 	}
-	if (status.len && slice_eq(status, error) && is_server(s) && slice_eq(in_str(s, ATTR_RPC_SYSTEM_NAME), SLICE_LIT("grpc")) && !grpc_server_error(status))
+	struct slice system = in_str(s, ATTR_RPC_SYSTEM_NAME);
+	bool told_by_status = slice_eq(system, SLICE_LIT("grpc")) || slice_eq(system, SLICE_LIT("dubbo"));
+	if (status.len && slice_eq(status, error) && is_server(s) && told_by_status && !rpc_server_error(status))
 		error = SLICE_NONE;
 	put_error(s, error);
 }
@@ -620,7 +627,7 @@ static void semconv_rpc(struct semconv *s)
 	put_str(s, ATTR_RPC_SYSTEM_NAME, system);
 	put_str(s, ATTR_RPC_RESPONSE_STATUS_CODE, status);
 	rpc_error(s, status);
-	PASS(s, ATTR_RPC_REQUEST_MESSAGES, ATTR_RPC_RESPONSE_MESSAGES, ATTR_RPC_TIMEOUT, ATTR_BRPC_LOG_ID, ATTR_BRPC_TRACE_ID);
+	PASS(s, ATTR_RPC_REQUEST_MESSAGES, ATTR_RPC_RESPONSE_MESSAGES, ATTR_RPC_TIMEOUT, ATTR_RPC_SERVICE_VERSION, ATTR_BRPC_LOG_ID, ATTR_BRPC_TRACE_ID);
 	url_parse_authority(in_str(s, ATTR_RAW_HOST), &a);
 	struct slice peer = put_peer(s);
 	http_server(s, &a, in_str(s, ATTR_URL_SCHEME), peer);

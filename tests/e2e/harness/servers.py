@@ -818,3 +818,21 @@ def start_couchbase(folder):
     wait_until(file.exists, "Couchbase's port", alive=process)
     process.port = int(file.read_text())
     return process
+
+
+JAVA_FAST = ["-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+
+
+def dubbo_program(name, *args):
+    """A program of apps/dubbo. Its classes are built by setup.sh, from jars that it fetches; hessian2 looks into Java's own."""
+    java, jars = need("java", "default-jre-headless"), BUILD / "e2e/dubbo"
+    if not (jars / "classes/shop/Server.class").exists():
+        pytest.skip("Dubbo was not fetched: run tests/e2e/setup.sh")
+    opens = [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in ("lang", "math", "util")]
+    return [java, *JAVA_FAST, *opens, "-cp", f"{jars}/*:{jars}/classes", f"shop.{name}", *args]
+
+
+def start_dubbo(folder, serialization):
+    """The shop of apps/dubbo; ready in a few seconds."""
+    port = free_port()
+    return listening(Process("dubbo", dubbo_program("Server", port, serialization), folder, cwd=folder), port)

@@ -30,6 +30,7 @@ require (
 	google.golang.org/protobuf v1.31.0
 	github.com/go-stomp/stomp/v3 v3.1.0
 	github.com/jlaffaye/ftp v0.2.0
+	github.com/apache/dubbo-go-hessian2 v1.11.6
 	github.com/couchbase/gocb/v2 v2.6.5
 	github.com/go-zeromq/zmq4 v0.15.0
 	github.com/sijms/go-ora/v2 v2.8.10
@@ -83,5 +84,7 @@ require (
 	golang.org/x/text v0.14.0 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20230711160842-782d3b101e98 // indirect
 	gopkg.in/inf.v0 v0.9.1 // indirect
+	github.com/dubbogo/gost v1.13.1 // indirect
 	github.com/go-zeromq/goczmq/v4 v4.2.2 // indirect
+	go.uber.org/atomic v1.10.0 // indirect
 )
