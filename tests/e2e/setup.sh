@@ -99,6 +99,7 @@ backends() {
 	jars cassandra
 	jars kafka
 	jars zookeeper
+	jars pulsar
 }
 
 [ "${SETUP:-1}" = 0 ] || install_packages
