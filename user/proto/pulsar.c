@@ -168,6 +168,7 @@ static enum parse_status deliver(struct pulsar_state *s, const struct pulsar_fra
 	struct pulsar_id id;
 
 	enum pulsar_scan scan = pulsar_payload_read(slice_from(k->in, k->h.command_end), k->h.frame - k->h.command_end, &p, ret_need);
+	*ret_need += k->h.command_end;
 	if (scan == PULSAR_MORE)
 		return PARSE_NEED_MORE;
 	if (scan != PULSAR_OK || !pulsar_id_read(k->f.text[2], &id))
@@ -252,37 +253,47 @@ static bool listed(struct pulsar_state *s, struct slice in, struct message *m)
 	return id.partly ? l->together : true;
 }
 
-/* Behind all that the command names. */
-static bool list_end(struct pulsar_state *s, struct parse_result *ret)
+/* Behind all that the command names. True: an event. */
+static bool list_end(struct pulsar_state *s, struct message *m)
 {
-	struct pulsar_list *l = &s->list;
-	struct message *m = &ret->message;
-	struct pulsar_end *e = pulsar_end_find(&s->names->consumers, l->consumer);
+	const struct pulsar_list *l = &s->list;
+	const struct pulsar_end *e = pulsar_end_find(&s->names->consumers, l->consumer);
 
 	if (l->type == PULSAR_REDELIVER && !l->any) { /* all that was delivered */
 		settle_all(m, l->consumer);
 		fail(m, SLICE_LIT("nack"));
 	} else if (l->asked) {
-		keyed(MESSAGE_REQUEST, request_key(l->request), MESSAGE_BEGIN | MESSAGE_END, m);
+		keyed(MESSAGE_REQUEST, request_key(l->request), MESSAGE_BEGIN | MESSAGE_END | MESSAGE_END_AFTER_SKIP, m);
 		operation_add(m, "ack", "settle");
 		topic_add(m, pulsar_end_topic(e));
 		string_add(m, ATTR_MESSAGING_DESTINATION_SUBSCRIPTION_NAME, pulsar_end_subscription(e));
+	} else {
+		return false;
 	}
-	ret->skip = l->tail;
-	if (m->flags & MESSAGE_END && !(m->flags & MESSAGE_RANGE))
-		m->flags |= MESSAGE_END_AFTER_SKIP;
-	*l = (struct pulsar_list){ 0 };
-	return m->flags != 0;
+	return true;
 }
 
+static void list_number(struct pulsar_list *l, const struct pulsar_field *f)
+{
+	enum { ACK_TYPE = 2, ACK_REQUEST = 8 };
+
+	if (f->number == CONSUMER_FIELD)
+		l->consumer = f->value;
+	if (l->type == PULSAR_ACK && f->number == ACK_TYPE)
+		l->together = f->value == 1;
+	if (l->type == PULSAR_ACK && f->number == ACK_REQUEST) {
+		l->asked = true;
+		l->request = f->value;
+	}
+}
+
+/* One field of the command. */
 static enum parse_status list_parse(struct pulsar_state *s, struct slice in, struct parse_result *ret)
 {
-	enum { ACK_TYPE = 2, ACK_ID = 3, ACK_REQUEST = 8, REDELIVER_ID = 2 };
+	enum { ACK_ID = 3, REDELIVER_ID = 2 };
 	struct pulsar_list *l = &s->list;
 	struct pulsar_field f;
 
-	if (l->left == 0)
-		return list_end(s, ret) ? PARSE_MESSAGE : PARSE_SKIP;
 	enum pulsar_scan scan = pulsar_field_read(in, l->left, &f);
 	bool is_id = scan == PULSAR_OK && f.counted && f.number == (l->type == PULSAR_ACK ? (uint32_t)ACK_ID : (uint32_t)REDELIVER_ID) && f.len <= PULSAR_COMMAND_MAX;
 	if (scan == PULSAR_MORE || (is_id && f.len > in.len)) {
@@ -291,24 +302,25 @@ static enum parse_status list_parse(struct pulsar_state *s, struct slice in, str
 	}
 	if (scan == PULSAR_BAD)
 		return PARSE_BAD;
-	if (f.is_number && f.number == CONSUMER_FIELD)
-		l->consumer = f.value;
-	else if (f.is_number && f.number == ACK_TYPE && l->type == PULSAR_ACK)
-		l->together = f.value == 1;
-	else if (f.is_number && f.number == ACK_REQUEST && l->type == PULSAR_ACK) {
-		l->asked = true;
-		l->request = f.value;
-	}
+	if (f.is_number)
+		list_number(l, &f);
 	l->left -= (uint32_t)f.len;
 	ret->consumed = f.len < in.len ? f.len : in.len;
 	ret->skip = f.len - ret->consumed;
-	return is_id && listed(s, slice_make(in.ptr + f.head, (size_t)f.value), &ret->message) ? PARSE_MESSAGE : PARSE_SKIP;
+	bool event = is_id && listed(s, slice_make(in.ptr + f.head, (size_t)f.value), &ret->message);
+	if (l->left == 0) {
+		event = event || list_end(s, &ret->message);
+		ret->skip += l->tail;
+		l->type = 0;
+	}
+	return event ? PARSE_MESSAGE : PARSE_SKIP;
 }
 
 static enum parse_status list_begin(struct pulsar_state *s, const struct pulsar_head *h, struct parse_result *ret)
 {
-	s->list = (struct pulsar_list){ .type = h->type, .left = (uint32_t)h->size, .tail = (uint32_t)(h->frame - h->at - h->size) };
+	s->list = (struct pulsar_list){ .type = h->size ? h->type : 0, .left = (uint32_t)h->size, .tail = (uint32_t)(h->frame - h->at - h->size) };
 	ret->consumed = h->at;
+	ret->skip = h->size ? 0 : s->list.tail;
 	return PARSE_SKIP;
 }
 
@@ -379,6 +391,7 @@ static enum parse_status send(struct pulsar_state *s, const struct pulsar_frame 
 	struct pulsar_payload p;
 
 	enum pulsar_scan scan = pulsar_payload_read(slice_from(k->in, k->h.command_end), k->h.frame - k->h.command_end, &p, ret_need);
+	*ret_need += k->h.command_end;
 	if (scan != PULSAR_OK)
 		return scan == PULSAR_MORE ? PARSE_NEED_MORE : PARSE_BAD;
 	keyed(MESSAGE_REQUEST, send_key(k->f.number[1], k->f.number[2]), 0, m);

@@ -8,6 +8,7 @@ c = client()
 consumer, producer = c.subscribe("old", "one"), c.create_producer("old")
 print("ready", file=sys.stderr)
 assert sys.stdin.readline() == "go\n"
+c.get_topic_partitions("old")
 for i in range(13):
     producer.send(b"secret")
 for i in range(13):
