@@ -74,7 +74,7 @@ def test_pulsar_py(start, plumb, pulsar):
         sent, delivered = ({s["messaging.message.id"] for s in side if s.name.startswith(what)} for what in ("send", "deliver"))
         assert sent == delivered and len(sent) == 83 + 7
     acknowledged = [s for s in client if s.name.startswith("deliver")]
-    assert all(s["plumb.time_to_first_byte"] is not None for s in acknowledged), describe(s for s in acknowledged if s["plumb.time_to_first_byte"] is None)
+    assert all(s["plumb.time_to_first_byte"] is not None for s in acknowledged), describe([s for s in acknowledged if s["plumb.time_to_first_byte"] is None])
     sends = sorted((s for s in client if s.name == f"send {TOPIC}orders"), key=lambda s: s.start_ns)[:13]
     measured = [t["ns"] for t in steps]
     assert len(sends) == len(measured) == 13

@@ -46,6 +46,8 @@
  *               the sequence number
  *   FastCGI     heads of records, roles and statuses, lengths of parameters, names of those that are read, methods, `/?&=` of targets; of a response's head known names,
  *               line ends and the status
+ *   Pulsar      sizes of frames and commands, types, lengths and numbers of fields, `persistent://` of topics, the low 21 bits of numbers in commands, whether metadata say that it is a batch or
+ *               compressed; other numbers become zero
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.
