@@ -32,6 +32,7 @@ import smtp
 import stomp
 import thrift
 import dubbo
+import pulsar
 from tracers import PLUMB, REPO
 
 EXCHANGES = int(os.environ.get("REPLAY_EXCHANGES", "200000"))
@@ -101,7 +102,7 @@ def benchmark(folder):
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
     for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("mongodb", mongodb), ("cassandra", cassandra), ("nats", nats),
-                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka), ("zookeeper", zookeeper), ("ldap", ldap), ("smtp", smtp), ("stomp", stomp), ("ftp", ftp), ("amqp10", amqp10), ("clickhouse", clickhouse), ("thrift", thrift), ("fastcgi", fastcgi), ("brpc", brpc), ("oracle", oracle), ("couchbase", couchbase), ("zeromq", zeromq), ("dubbo", dubbo)):
+                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka), ("zookeeper", zookeeper), ("ldap", ldap), ("smtp", smtp), ("stomp", stomp), ("ftp", ftp), ("amqp10", amqp10), ("clickhouse", clickhouse), ("thrift", thrift), ("fastcgi", fastcgi), ("brpc", brpc), ("oracle", oracle), ("couchbase", couchbase), ("zeromq", zeromq), ("dubbo", dubbo), ("pulsar", pulsar)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)

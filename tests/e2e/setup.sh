@@ -137,6 +137,7 @@ backends() {
 	$here/backends/couchbase.sh >/dev/null || echo "e2e setup: no Couchbase: its tests will skip" >&2
 	jars dubbo
 	dubbo_programs
+	jars pulsar
 }
 
 [ "${SETUP:-1}" = 0 ] || install_packages

@@ -104,6 +104,7 @@ CASES = {
     "ldap": (servers.start_slapd, python("ldap_driver.py")),
     "smtp": (servers.start_postfix, python("smtp_driver.py")),
     "stomp": ("rabbitmq_stomp", python("stomp_driver.py")),
+    "pulsar": ("pulsar", python("pulsar_driver.py")),
     "ftp": (servers.start_vsftpd, python("ftp_driver.py")),
     "thrift": (lambda folder: servers.start_python(folder, "buffered", app="thriftd.py"), lambda folder, server: python_driver(folder, "thrift_driver.py", server.port, "buffered")),
     "fastcgi": (lambda folder: servers.start_go(folder, app="fcgid"), python("fcgi_driver.py")),

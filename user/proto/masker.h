@@ -55,6 +55,8 @@
  *   ZeroMQ      (told by its signature) greetings, flags and lengths of frames, names of commands and of the properties that are known, types of sockets, the first byte of a subscription, status
  *               codes of refusals; numbers of requests, and who a ROUTER says has asked, become others. With CURVE nothing else is to be seen
  *   Dubbo       heads with three bytes of an id and none of the others, the first byte of a body, of a request in hessian2 the lengths of its first four texts, whether an answer is an exception
+ *   Pulsar      sizes of frames and commands, types, lengths and numbers of fields, `persistent://` of topics, the low 21 bits of numbers in commands, whether metadata say that it is a batch or
+ *               compressed; other numbers become zero
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.

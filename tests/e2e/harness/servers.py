@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -836,3 +837,71 @@ def start_dubbo(folder, serialization):
     """The shop of apps/dubbo; ready in a few seconds."""
     port = free_port()
     return listening(Process("dubbo", dubbo_program("Server", port, serialization), folder, cwd=folder), port)
+
+
+PULSAR_CONFIG = """
+clusterName=plumb
+brokerServicePort={port}
+webServicePort={web}
+bindAddress=127.0.0.1
+advertisedAddress=127.0.0.1
+allowLoopback=true
+numIOThreads=2
+numHttpServerThreads=4
+numOrderedExecutorThreads=1
+numExecutorThreadPoolSize=2
+numCacheExecutorThreadPoolSize=1
+managedLedgerDefaultEnsembleSize=1
+managedLedgerDefaultWriteQuorum=1
+managedLedgerDefaultAckQuorum=1
+managedLedgerNumSchedulerThreads=1
+managedLedgerCacheSizeMB=16
+bookkeeperNumberOfChannelsPerBookie=1
+journalSyncData=false
+journalMaxGroupWaitMSec=0
+numJournalCallbackThreads=1
+ledgerStorageClass=org.apache.bookkeeper.bookie.SortedLedgerStorage
+loadBalancerEnabled=false
+systemTopicEnabled=false
+topicLevelPoliciesEnabled=false
+transactionCoordinatorEnabled=false
+brokerDeleteInactiveTopicsEnabled=false
+authenticationEnabled=true
+authenticationProviders=org.apache.pulsar.broker.authentication.AuthenticationProviderBasic
+basicAuthConf=file://{folder}/users
+brokerClientAuthenticationPlugin=org.apache.pulsar.client.impl.auth.AuthenticationBasic
+brokerClientAuthenticationParameters={{"userId":"plumb","password":"sesame"}}
+exposingBrokerEntryMetadataToClientEnabled=true
+brokerEntryMetadataInterceptors=org.apache.pulsar.common.intercept.AppendIndexMetadataInterceptor
+"""
+
+
+def start_pulsar(folder):
+    """A broker and its bookie in one process, user plumb with password sesame. What it needs is fetched by setup.sh. Ready in 10 to 20 s."""
+    java, jars, port, web = next(iter(glob.glob("/usr/lib/jvm/*-17-*/bin/java")), None), BUILD / "e2e/pulsar", free_port(), free_port()
+    if not java:
+        pytest.skip("no Java 17 (package openjdk-17-jre-headless)")
+    if not (jars / ".pom").exists():
+        pytest.skip("Pulsar was not fetched: run tests/e2e/setup.sh")
+    config = folder / "standalone.conf"
+    config.write_text(PULSAR_CONFIG.format(folder=folder, port=port, web=web))
+    (folder / "users").write_text("plumb:" + subprocess.run(["openssl", "passwd", "-apr1", "sesame"], check=True, capture_output=True, text=True).stdout)
+    opens = [f"--add-opens={what}=ALL-UNNAMED" for what in ("java.base/java.nio", "java.base/jdk.internal.misc", "java.base/sun.net", "java.management/sun.management",
+                                                            "jdk.management/com.sun.management.internal")]
+    argv = [java, "-Xmx384m", "-XX:MaxDirectMemorySize=256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dio.netty.tryReflectionSetAccessible=true", *opens, "-cp", f"{jars}/*",
+            "org.apache.pulsar.PulsarStandaloneStarter", "--config", config, "--no-functions-worker", "--no-stream-storage", "--metadata-dir", folder / "meta",
+            "--bookkeeper-dir", folder / "bookkeeper", "--bookkeeper-port", str(free_port())]
+    process = Process("pulsar", argv, folder, cwd=folder)
+    process.port = port
+    wait_until(lambda: _pulsar_serves(web), "Pulsar that has its namespaces", 120, alive=process)
+    return process
+
+
+def _pulsar_serves(web):
+    """It listens before it has made the namespaces that clients use."""
+    request = urllib.request.Request(f"http://127.0.0.1:{web}/admin/v2/namespaces/pulsar", headers={"Authorization": "Basic " + base64.b64encode(b"plumb:sesame").decode()})
+    try:
+        with urllib.request.urlopen(request, timeout=2) as answer:
+            return b"pulsar/system" in answer.read()
+    except OSError:
+        return False
