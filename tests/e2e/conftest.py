@@ -147,6 +147,16 @@ def clickhouse(clickhouse_of_session):
     return resting(clickhouse_of_session)
 
 
+@pytest.fixture(scope="session")
+def tds_of_session():
+    yield from session_server(servers.Tds)
+
+
+@pytest.fixture
+def tds(tds_of_session):
+    return resting(tds_of_session)
+
+
 @pytest.fixture
 def plumb(folder):
     """plumb(pids=…, args=…): a Plumb that is attached; ended after the test if the test has not done so with finish()."""

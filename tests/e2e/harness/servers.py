@@ -778,3 +778,12 @@ class Clickhouse(Process):
         (folder / "users.xml").write_text(CLICKHOUSE_USERS)
         super().__init__("clickhouse", [program, f"--config-file={folder}/config.xml"], folder, cwd=folder)
         listening(self, self.port)
+
+
+class Tds(Process):
+    """A stand-in for SQL Server (apps/tdsd.py). User plumb with password sesame."""
+
+    def __init__(self, folder, packet=4096):
+        self.port = free_port()
+        super().__init__("tdsd", [BUILD / "venv/bin/python", "-u", APPS / "tdsd.py", self.port, packet], folder)
+        listening(self, self.port)
