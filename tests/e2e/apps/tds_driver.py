@@ -2,7 +2,6 @@
 """Runs a fixed series of statements through python-tds: tds_driver.py PORT VERSION MARS < "go". Prints {"what","ns","error"} for each step."""
 import json
 import sys
-import threading
 import time
 
 import pytds
@@ -42,15 +41,16 @@ def select(cursor, text, *parameters):
 
 
 def interleaved(c):
-    """Several statements of one connection at once, each in a session of its own; they are answered in the order in which they end."""
-    cursors = [c.cursor() for _ in range(7)]
-    threads = [threading.Thread(target=lambda k=k, q=q: [select(q, f"SELECT {k} FROM many WHERE body = 'secret' LIMIT {k * 31}") for _ in range(23)]) for k, q in enumerate(cursors)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    for q in cursors:
-        q.close()
+    """Several statements of one connection at once, each in a session of its own, with rows that are read in turn. The last one asked is over first."""
+    for turn in range(23):
+        cursors = [c.cursor() for _ in range(7)]
+        for k, q in enumerate(cursors):
+            q.execute(f"SELECT {k} FROM many WHERE body = 'secret' LIMIT {(7 - k) * 101 + turn}")
+        left = list(enumerate(cursors))
+        while left:
+            left = [(k, q) for k, q in left if q.fetchmany(97)]
+        for q in cursors:
+            q.close()
 
 
 assert sys.stdin.readline() == "go\n"

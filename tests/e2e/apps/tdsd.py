@@ -67,7 +67,7 @@ class Pipe:
 
 
 class Mars:
-    """[MC-SMP]: sessions on one connection. What comes for one is queued; the windows are as large as they can be."""
+    """[MC-SMP]: sessions on one connection. What comes for one is queued; what is sent keeps to the client's window."""
 
     def __init__(self, pipe, serve):
         self.pipe, self.serve, self.lock, self.sessions = pipe, serve, threading.Lock(), {}
@@ -81,26 +81,36 @@ class Mars:
             if flags == 1:
                 session = self.sessions[sid] = MarsSession(self, sid)
                 threading.Thread(target=self.serve, args=(session,), daemon=True).start()
+                session.opens(window)
+            elif sid not in self.sessions:  # closed already
+                continue
+            elif flags == 2:
+                self.sessions[sid].opens(window)
             elif flags == 8:
-                session = self.sessions[sid]
-                session.came(number, data)
+                self.sessions[sid].opens(window)
+                self.sessions[sid].came(number, data)
             elif flags == 4:
                 session = self.sessions.pop(sid)
-                session.control(4)
                 session.came(number, None)
+                session.control(4)
 
 
 class MarsSession:
     def __init__(self, mars, sid):
-        self.mars, self.sid, self.sent, self.received = mars, sid, 0, 0
+        self.mars, self.sid, self.sent, self.received, self.window = mars, sid, 0, 0, 0
         self.ready, self.data, self.ended = threading.Condition(), b"", False
 
     def frame(self, flags, data=b""):
-        return struct.pack("<BBHIII", SMP, flags, self.sid, 16 + len(data), self.sent, self.received + 1000) + data
+        return struct.pack("<BBHIII", SMP, flags, self.sid, 16 + len(data), self.sent, self.received + 4) + data
 
     def control(self, flags):
         with self.mars.lock:
             self.mars.pipe.write(self.frame(flags))
+
+    def opens(self, window):
+        with self.ready:
+            self.window = window
+            self.ready.notify_all()
 
     def came(self, number, data):
         with self.ready:
@@ -119,6 +129,8 @@ class MarsSession:
         return data
 
     def write(self, packet):
+        with self.ready:
+            self.ready.wait_for(lambda: self.sent < self.window or self.ended)
         with self.mars.lock:
             self.sent += 1
             self.mars.pipe.write(self.frame(8, packet))
