@@ -78,6 +78,8 @@ static enum parse_status parse_prelogin(struct tds_state *s, enum proto_side sid
 	ret->need = wanted;
 	if (in.len < wanted)
 		return PARSE_NEED_MORE;
+	if (side == PROTO_TO_CLIENT)
+		s->found = false;
 	struct slice body = slice_make(in.ptr + TDS_HEAD, wanted - TDS_HEAD);
 	if (is_tls(body)) {
 		s->secret = true;
@@ -124,9 +126,8 @@ static bool begin_request(struct tds_state *s, struct tds_session *x, struct par
 	struct tds_way *answer = &x->way[PROTO_TO_CLIENT];
 	bool early = x->early && ret->time_ns && ret->time_ns <= s->early_ns;
 
-	x->early = x->headless = false;
+	x->early = false;
 	if (!early && (x->stale || answer->open)) {
-		x->behind = answer->open;
 		answer->open = false;
 		if (s->mars && x->busy) {
 			x->busy = x->stale = false;
@@ -166,8 +167,7 @@ static void begin_to_client(struct tds_state *s, struct tds_session *x, const st
 	struct tds_way *way = &x->way[PROTO_TO_CLIENT];
 
 	way->blind = s->found && !s->found_first;
-	way->aside = x->headless || way->blind || (!x->busy && x->attention);
-	x->behind = false;
+	way->aside = way->blind || (!x->busy && x->attention); /* blind: the rest of an answer, of which the head was lost */
 	if (!x->busy && !way->aside) {
 		x->turn++;
 		x->busy = x->early = true;
@@ -400,8 +400,6 @@ static void lose(struct tds_state *s, struct tds_session *x, enum proto_side sid
 	way->blind = true;
 	way->open = open; /* its end may still come */
 	x->has_rows = x->has_affected = false;
-	if (!open)
-		x->headless = x->busy && !x->behind;
 }
 
 static void tds_lost(void *state, enum proto_side side)
@@ -424,7 +422,7 @@ static size_t tds_resync(void *state, enum proto_side side, struct slice in)
 {
 	struct tds_state *s = state;
 	bool first;
-	size_t at = tds_find(in, side, s->mars, &first);
+	size_t at = tds_find(in, side, s->mars, s->version_known && s->version.since_72, &first);
 
 	if (at < in.len && side == PROTO_TO_CLIENT) {
 		s->found = true;
@@ -441,6 +439,8 @@ static enum parse_status tds_parse(void *state, enum proto_side side, struct sli
 
 	if (!s->memory)
 		return PARSE_BAD;
+	if (!s->version_known)
+		s->version = (struct tds_version){ true, true };
 	if (s->mars || (in.len && in.ptr[0] == SMP && s->memory->first.way[side].left == 0))
 		return parse_frame(s, side, in, ret);
 	return parse_session(s, &s->memory->first, side, in, UINT64_MAX, ret);

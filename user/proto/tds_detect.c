@@ -8,12 +8,15 @@ enum { PRELOGIN_OPTION = 5, LOGIN_FIXED = 36, HEADERS_MIN = 22, LOGIN_MAX = 128 
 struct body {
 	struct slice in;
 	size_t len;
+	bool old; /* it may be a request from before 7.2 */
 };
+
+static int too_short(struct body b) { return b.in.len < b.len ? DETECT_MORE : DETECT_NO; }
 
 static int prelogin(struct body b)
 {
 	if (b.in.len < PRELOGIN_OPTION)
-		return DETECT_MORE;
+		return too_short(b);
 	const uint8_t *p = b.in.ptr;
 	uint16_t at = load_be16(p + 1), len = load_be16(p + 3);
 
@@ -23,7 +26,7 @@ static int prelogin(struct body b)
 static int login(struct body b)
 {
 	if (b.in.len < 8)
-		return DETECT_MORE;
+		return too_short(b);
 	uint32_t len = tds_le32(b.in.ptr);
 	uint8_t major = b.in.ptr[7];
 
@@ -34,7 +37,7 @@ static int login(struct body b)
 static int all_headers(struct body b)
 {
 	if (b.in.len < 10)
-		return DETECT_MORE;
+		return too_short(b);
 	uint32_t total = tds_le32(b.in.ptr), first = tds_le32(b.in.ptr + 4);
 	uint16_t type = tds_le16(b.in.ptr + 8);
 
@@ -57,7 +60,7 @@ static int old_text(struct body b)
 static int old_call(struct body b)
 {
 	if (b.in.len < 4)
-		return DETECT_MORE;
+		return too_short(b);
 	uint16_t name = tds_le16(b.in.ptr), id = tds_le16(b.in.ptr + 2);
 
 	if (name == 0xffff)
@@ -78,7 +81,7 @@ static int request_body(uint8_t type, struct body b)
 	default: return DETECT_WEAK; /* of a login under way */
 	}
 	how = all_headers(b);
-	if (how != DETECT_NO)
+	if (how != DETECT_NO || !b.old)
 		return how;
 	return type == TDS_BATCH ? old_text(b) : type == TDS_RPC ? old_call(b) : DETECT_NO;
 }
@@ -88,7 +91,7 @@ static int request_body(uint8_t type, struct body b)
 static int message_token(struct body b)
 {
 	if (b.in.len < 11)
-		return DETECT_MORE;
+		return too_short(b);
 	const uint8_t *p = b.in.ptr;
 	size_t len = tds_le16(p + 1), text = tds_le16(p + 9);
 
@@ -100,7 +103,7 @@ static int message_token(struct body b)
 static int change_token(struct body b)
 {
 	if (b.in.len < 5)
-		return DETECT_MORE;
+		return too_short(b);
 	size_t len = tds_le16(b.in.ptr + 1);
 
 	return b.in.ptr[3] >= 1 && b.in.ptr[3] <= CHANGES && len >= 2 && len < 1024 && (b.in.ptr[3] > 6 || b.in.ptr[4] * 2u + 3 <= len) ? DETECT_LIKELY : DETECT_NO;
@@ -109,14 +112,14 @@ static int change_token(struct body b)
 static int login_token(struct body b)
 {
 	if (b.in.len < 8)
-		return DETECT_MORE;
+		return too_short(b);
 	return tds_le16(b.in.ptr + 1) >= 10 && b.in.ptr[3] <= 1 && b.in.ptr[4] >= 0x70 && b.in.ptr[4] <= 0x74 ? DETECT_LIKELY : DETECT_NO;
 }
 
 static int columns_token(struct body b)
 {
 	if (b.in.len < 10)
-		return DETECT_MORE;
+		return too_short(b);
 	uint16_t n = tds_le16(b.in.ptr + 1);
 	bool since_72 = b.in.ptr[5] == 0 && b.in.ptr[6] == 0 && tds_type_info(b.in.ptr[9]).shape != TDS_UNKNOWN;
 	bool before = tds_type_info(b.in.ptr[7]).shape != TDS_UNKNOWN;
@@ -127,7 +130,7 @@ static int columns_token(struct body b)
 static int done_token(struct body b)
 {
 	if (b.in.len < 9)
-		return DETECT_MORE;
+		return too_short(b);
 	bool alone = b.len == 9 || b.len == 13;
 	uint16_t status = tds_le16(b.in.ptr + 1);
 
@@ -139,14 +142,20 @@ static int done_token(struct body b)
 static int status_token(struct body b)
 {
 	if (b.in.len < 6)
-		return DETECT_MORE;
+		return too_short(b);
 	return b.in.ptr[5] >= TDS_DONE || b.in.ptr[5] == TDS_RETURN_VALUE ? DETECT_LIKELY : DETECT_NO;
+}
+
+/* A token that is not known here: it may be the middle of an answer. */
+static int other_token(struct body b)
+{
+	return b.in.ptr[0] == 0xa3 || b.in.ptr[0] == 0x88 || b.in.ptr[0] == TDS_RETURN_VALUE || b.in.ptr[0] == TDS_SESSION_STATE ? DETECT_WEAK : DETECT_NO;
 }
 
 static int response_body(struct body b)
 {
 	if (b.in.len == 0)
-		return DETECT_MORE;
+		return too_short(b);
 	switch (b.in.ptr[0]) {
 	case 0: return prelogin(b);
 	case TDS_ERROR: case TDS_INFO: return message_token(b);
@@ -156,13 +165,14 @@ static int response_body(struct body b)
 	case TDS_DONE: case TDS_DONE_PROC: case TDS_DONE_IN_PROC: return done_token(b);
 	case TDS_RETURN_STATUS: return status_token(b);
 	case TDS_SSPI_TOKEN: return b.len > 10 ? DETECT_WEAK : DETECT_NO;
-	default: return DETECT_NO;
+	default: return other_token(b);
 	}
 }
 
 /* --- a packet --- */
 
-static int fits(struct slice in, enum proto_side side)
+/* Of a text's packets the first has the number 1, or 0: the others look like texts from before 7.2. */
+static int fits(struct slice in, enum proto_side side, bool since_72)
 {
 	uint8_t first = in.ptr[0];
 
@@ -173,7 +183,7 @@ static int fits(struct slice in, enum proto_side side)
 	if (!tds_is_head(in, side))
 		return DETECT_NO;
 	size_t len = load_be16(in.ptr + 2) - (size_t)TDS_HEAD;
-	struct body b = { slice_head(slice_from(in, TDS_HEAD), len), len };
+	struct body b = { slice_head(slice_from(in, TDS_HEAD), len), len, !since_72 && in.ptr[6] <= 1 };
 	if (side == PROTO_TO_SERVER)
 		return request_body(first, b);
 	if (first == TDS_PRELOGIN)
@@ -181,7 +191,7 @@ static int fits(struct slice in, enum proto_side side)
 	return response_body(b);
 }
 
-static int fits_smp(struct slice in, enum proto_side side)
+static int fits_smp(struct slice in, enum proto_side side, bool since_72)
 {
 	if (in.len < SMP_HEAD)
 		return in.len < 2 || in.ptr[1] == SMP_SYN || in.ptr[1] == SMP_ACK || in.ptr[1] == SMP_FIN || in.ptr[1] == SMP_DATA ? DETECT_MORE : DETECT_NO;
@@ -191,14 +201,14 @@ static int fits_smp(struct slice in, enum proto_side side)
 		return DETECT_LIKELY;
 	if (in.len == SMP_HEAD)
 		return DETECT_MORE;
-	return fits(slice_from(in, SMP_HEAD), side);
+	return fits(slice_from(in, SMP_HEAD), side, since_72);
 }
 
 int tds_detect(struct slice in, enum proto_side side)
 {
 	if (in.len == 0)
 		return DETECT_MORE;
-	return in.ptr[0] == SMP ? fits_smp(in, side) : fits(in, side);
+	return in.ptr[0] == SMP ? fits_smp(in, side, false) : fits(in, side, false);
 }
 
 /* --- behind a loss --- */
@@ -217,7 +227,7 @@ static bool is_followed(struct slice in, size_t at, size_t len, enum proto_side 
 	return next.len >= TDS_HEAD ? tds_is_head(next, side) : next.ptr[0] == in.ptr[at];
 }
 
-size_t tds_find(struct slice in, enum proto_side side, bool mars, bool *ret_first)
+size_t tds_find(struct slice in, enum proto_side side, bool mars, bool since_72, bool *ret_first)
 {
 	size_t head = mars ? SMP_HEAD : TDS_HEAD;
 
@@ -227,13 +237,13 @@ size_t tds_find(struct slice in, enum proto_side side, bool mars, bool *ret_firs
 
 		if (mars != smp)
 			continue;
-		int how = smp ? fits_smp(here, side) : fits(here, side);
+		int how = smp ? fits_smp(here, side, since_72) : fits(here, side, since_72);
 		*ret_first = how >= DETECT_LIKELY;
-		if (*ret_first)
+		if (how == DETECT_CERTAIN || (*ret_first && (smp || side == PROTO_TO_CLIENT)))
 			return at;
 		if (smp ? !tds_is_smp(here) : !tds_is_head(here, side))
 			continue;
-		size_t len = smp ? tds_le32(here.ptr + 4) : load_be16(here.ptr + 2);
+		size_t len = smp ? tds_le32(here.ptr + 4) : load_be16(here.ptr + 2); /* text from before 7.2 has little to tell it: its packet must be whole */
 		if (how == DETECT_MORE && in.len - at < TDS_RESYNC_KEEP)
 			break;
 		if ((side == PROTO_TO_CLIENT || how >= DETECT_WEAK) && is_followed(in, at, len, side, mars))

@@ -32,8 +32,6 @@ struct tds_session {
 	bool busy;     /* it is not answered */
 	bool early;    /* a response has begun, and its request will come */
 	bool stale;    /* bytes were lost: what is open may never end */
-	bool headless; /* the head of the answer was lost: what comes is the rest of it */
-	bool behind;   /* an older answer had not ended when this was asked */
 	bool attention; /* the client wants no more of it */
 	struct tds_way way[2]; /* by enum proto_side */
 	struct tds_walk walk[2];

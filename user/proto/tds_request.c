@@ -126,7 +126,7 @@ static bool walk_headers(struct tds_state *s, struct tds_session *x, struct slic
 		return false;
 	uint32_t len = tds_le32(p);
 	s->version.since_72 = len >= 4 && len <= TDS_ALL_HEADERS_MAX;
-	s->version.since_71 = s->version.since_72 || s->version.since_71 || !s->version_known;
+	s->version.since_71 |= s->version.since_72;
 	s->version_known = true;
 	if (!s->version.since_72) {
 		uint8_t first[4] = { p[0], p[1], p[2], p[3] };

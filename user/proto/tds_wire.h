@@ -108,8 +108,8 @@ void tds_text_add(struct tds_text *t, struct slice utf16);
 
 /* tds_detect.c */
 int tds_detect(struct slice in, enum proto_side side);
-/* Where a packet (of a session, if `mars`) begins, or in.len. ret_first: a message begins with it, as far as can be told. */
-size_t tds_find(struct slice in, enum proto_side side, bool mars, bool *ret_first);
+/* Where a packet (of a session, if `mars`) begins, or in.len. since_72: requests have their headers. ret_first: a message begins with it, as far as can be told. */
+size_t tds_find(struct slice in, enum proto_side side, bool mars, bool since_72, bool *ret_first);
 enum { TDS_RESYNC_KEEP = SMP_HEAD + TDS_HEAD + 32 };
 
 #endif
