@@ -272,7 +272,7 @@ static bool skip_money(struct sql_lex *l)
 		return false;
 	for (l->at += n; peek(l, 0) == ' ' || peek(l, 0) == '-' || peek(l, 0) == '+';)
 		l->at++;
-	while (l->at < l->in.len && (is_word(peek(l, 0)) || peek(l, 0) == '.' || peek(l, 0) == ','))
+	while (l->at < l->in.len && (is_word(peek(l, 0)) || peek(l, 0) == '.'))
 		l->at++;
 	return true;
 }

@@ -8,7 +8,8 @@ enum { PRELOGIN_OPTION = 5, LOGIN_FIXED = 36, HEADERS_MIN = 22, LOGIN_MAX = 128 
 struct body {
 	struct slice in;
 	size_t len;
-	bool old; /* it may be a request from before 7.2 */
+	bool old;   /* it may be a request from before 7.2 */
+	uint8_t id; /* of the packet */
 };
 
 static int too_short(struct body b) { return b.in.len < b.len ? DETECT_MORE : DETECT_NO; }
@@ -44,7 +45,26 @@ static int all_headers(struct body b)
 	return total >= HEADERS_MIN && total <= TDS_ALL_HEADERS_MAX && total <= b.len && first >= 6 && first <= total - 4 && type >= 1 && type <= 3 ? DETECT_CERTAIN : DETECT_NO;
 }
 
-/* Words in UTF-16, of letters that SQL begins with. */
+/*
+ * Does a text begin with a word that a statement begins with? The packets that go on with one have nothing else to tell them from its beginning, and that in the middle of a value its
+ * rest were taken for words must not be.
+ */
+static bool begins_statement(struct slice text)
+{
+	static const char *const words[] = { "select", "insert", "update", "delete", "exec ", "execute", "declare", "set ", "use ", "create", "alter", "drop", "begin", "commit", "rollback", "if ",
+		"with ", "merge", "truncate", "print", "waitfor", "grant", NULL };
+
+	for (size_t i = 0; words[i]; i++) {
+		size_t n = 0;
+		while (words[i][n] && text.len >= 2 * n + 2 && ascii_lower(text.ptr[2 * n]) == (uint8_t)words[i][n] && text.ptr[2 * n + 1] == 0)
+			n++;
+		if (!words[i][n])
+			return true;
+	}
+	return false;
+}
+
+/* Words in UTF-16, of letters that SQL begins with. Many clients number a message's packets from 1. */
 static int old_text(struct body b)
 {
 	enum { ENOUGH = 12 };
@@ -54,7 +74,11 @@ static int old_text(struct body b)
 		if (i % 2 ? c != 0 : (c < ' ' && c != '\n' && c != '\r' && c != '\t') || c > '~')
 			return DETECT_NO;
 	}
-	return b.in.len >= ENOUGH ? DETECT_LIKELY : b.in.len < b.len ? DETECT_MORE : DETECT_WEAK;
+	if (b.in.len < ENOUGH && b.in.len < b.len)
+		return DETECT_MORE;
+	if (b.id > 1 && !begins_statement(b.in))
+		return b.in.len < b.len && b.in.len < 2 * (size_t)ENOUGH ? DETECT_MORE : DETECT_NO;
+	return b.in.len >= ENOUGH ? DETECT_LIKELY : DETECT_WEAK;
 }
 
 static int old_call(struct body b)
@@ -171,7 +195,6 @@ static int response_body(struct body b)
 
 /* --- a packet --- */
 
-/* Of a text's packets the first has the number 1, or 0: the others look like texts from before 7.2. */
 static int fits(struct slice in, enum proto_side side, bool since_72)
 {
 	uint8_t first = in.ptr[0];
@@ -183,7 +206,7 @@ static int fits(struct slice in, enum proto_side side, bool since_72)
 	if (!tds_is_head(in, side))
 		return DETECT_NO;
 	size_t len = load_be16(in.ptr + 2) - (size_t)TDS_HEAD;
-	struct body b = { slice_head(slice_from(in, TDS_HEAD), len), len, !since_72 && in.ptr[6] <= 1 };
+	struct body b = { slice_head(slice_from(in, TDS_HEAD), len), len, !since_72, in.ptr[6] };
 	if (side == PROTO_TO_SERVER)
 		return request_body(first, b);
 	if (first == TDS_PRELOGIN)

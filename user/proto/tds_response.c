@@ -23,8 +23,7 @@ enum step {
 enum {
 	ERROR_FIXED = 8,       /* number, state, class, length of the text */
 	NO_COLUMNS = 0xffff,
-	CHANGE_DATABASE = 1, CHANGE_ROUTING = 20,
-	INTN = 0x26,
+	CHANGE_DATABASE = 1,
 };
 
 static struct tds_walk *walk_of(struct tds_session *x) { return &x->walk[PROTO_TO_CLIENT]; }
