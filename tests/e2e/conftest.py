@@ -155,6 +155,13 @@ def pulsar_of_session():
 @pytest.fixture
 def pulsar(pulsar_of_session):
     return resting(pulsar_of_session)
+def tds_of_session():
+    yield from session_server(servers.Tds)
+
+
+@pytest.fixture
+def tds(tds_of_session):
+    return resting(tds_of_session)
 
 
 @pytest.fixture

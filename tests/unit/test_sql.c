@@ -183,6 +183,17 @@ static const struct redact_case redact_cases[] = {
 	{ "INSERT INTO t FORMAT Values (7, 'Z')", "INSERT INTO t FORMAT Values ?", SQL_CLICKHOUSE },
 	{ "SET a = 'Z', b = J", "SET a = ?", SQL_CLICKHOUSE },
 	{ "CREATE USER me IDENTIFIED WITH sha256_password BY 'Z'", "CREATE USER me IDENTIFIED WITH sha256_password BY ?", SQL_CLICKHOUSE },
+	{ "SELECT [a 'b], [c]]'d] FROM [dbo].[t] WHERE d = 'C:\\' AND e = N'Z''J' AND f = \"J\"", "SELECT [a 'b], [c]]'d] FROM [dbo].[t] WHERE d = ? AND e = ? AND f = ?", SQL_TSQL },
+	{ "SELECT $7.50, $ 7, \xc2\xa3" "7, \xe2\x82\xac-7, $action, @a, @@b, #t.c, 0xZ FROM #t", "SELECT ?, ?, ?, ?, $action, @a, @@b, #t.c, ? FROM #t", SQL_TSQL },
+	{ "SELECT a /* Z /* J */ it's */, b -- Z\r'J\n FROM t", "SELECT a , b FROM t", SQL_TSQL },
+	{ "EXEC dbo.p @a = 'Z', @b = J, @c = 7; SELECT a FROM t", "EXEC dbo.p @a = ?, @b = ?, @c = ?; SELECT a FROM t", SQL_TSQL },
+	{ "EXECUTE @r = [db]..[p] Z, J OUTPUT", "EXECUTE @r = [db]..[p] ?, ?", SQL_TSQL },
+	{ "sp_addlogin Z, J", "sp_addlogin ?, ?", SQL_TSQL },
+	{ "IF 7 = 7 EXEC p Z", "IF ? = ? EXEC p ?", SQL_TSQL },
+	{ "EXEC ('SELECT Z') AT s", "EXEC (?) AT s", SQL_TSQL },
+	{ "CREATE LOGIN a WITH PASSWORD = 'Z'", "CREATE LOGIN a WITH PASSWORD = ?", SQL_TSQL },
+	{ "INSERT INTO t (a) VALUES (7), (8)", "INSERT INTO t (a) VALUES (?)", SQL_TSQL },
+	{ "SELECT [Z", "SELECT ?", SQL_TSQL },
 };
 
 enum { REDACT_CASES = sizeof(redact_cases) / sizeof(redact_cases[0]) };

@@ -18,6 +18,9 @@ static bool is_word(uint8_t c)
 	return is_alpha(c) || is_digit(c) || c == '$';
 }
 
+/* In Transact-SQL names hold these two anywhere: @variable, #temporary. */
+static bool is_mark(const struct sql_lex *l, uint8_t c) { return l->dialect == SQL_TSQL && (c == '@' || c == '#'); }
+
 /* Control bytes count as space: they have no meaning in SQL and no place in an exported text. */
 static bool is_space(uint8_t c)
 {
@@ -44,7 +47,7 @@ static void skip_block_comment(struct sql_lex *l)
 		if (peek(l, 0) == '*' && peek(l, 1) == '/') {
 			depth--;
 			l->at += 2;
-		} else if (l->dialect == SQL_ANSI && peek(l, 0) == '/' && peek(l, 1) == '*') {
+		} else if ((l->dialect == SQL_ANSI || l->dialect == SQL_TSQL) && peek(l, 0) == '/' && peek(l, 1) == '*') {
 			depth++;
 			l->at += 2;
 		} else if (l->dialect == SQL_CLICKHOUSE && peek(l, 0) == '/' && peek(l, 1) == '*') {
@@ -77,7 +80,7 @@ static bool skip_space(struct sql_lex *l)
 		} else if (peek(l, 0) == '/' && peek(l, 1) == '*') {
 			skip_block_comment(l);
 		} else if (line_comment_starts(l)) {
-			while (l->at < l->in.len && peek(l, 0) != '\n' && (peek(l, 0) != '\r' || l->dialect == SQL_MYSQL || l->dialect == SQL_CLICKHOUSE))
+			while (l->at < l->in.len && peek(l, 0) != '\n' && (peek(l, 0) != '\r' || l->dialect == SQL_MYSQL || l->dialect == SQL_CLICKHOUSE || l->dialect == SQL_TSQL))
 				l->at++;
 		} else {
 			break;
@@ -98,7 +101,7 @@ static void skip_string(struct sql_lex *l, bool escapes)
 	for (l->at++; l->at < l->in.len; l->at++) {
 		uint8_t c = peek(l, 0);
 
-		if (c == '\\') {
+		if (c == '\\' && l->dialect != SQL_TSQL) {
 			slashes++;
 			continue;
 		}
@@ -120,10 +123,10 @@ static void skip_string(struct sql_lex *l, bool escapes)
 	l->open = true;
 }
 
-/* "name" or `name`. False = not closed, or with NUL, which no name has: it may be anything, and l->at is at the end. */
+/* "name", `name` or [name]. False = not closed, or with NUL, which no name has: it may be anything, and l->at is at the end. */
 static bool skip_name(struct sql_lex *l)
 {
-	uint8_t quote = peek(l, 0);
+	uint8_t quote = peek(l, 0) == '[' ? ']' : peek(l, 0);
 
 	for (l->at++; l->at < l->in.len && peek(l, 0); l->at++) {
 		if (l->dialect == SQL_CLICKHOUSE && peek(l, 0) == '\\' && peek(l, 1)) {
@@ -246,12 +249,40 @@ static void skip_curly(struct sql_lex *l)
 	l->open = true;
 }
 
+/* Length of a currency's sign, which an amount of money may begin with: learn.microsoft.com/sql/t-sql/data-types/money-and-smallmoney-transact-sql. 0 = none. */
+static size_t currency_length(const struct sql_lex *l)
+{
+	uint8_t c[3] = { peek(l, 0), peek(l, 1), peek(l, 2) };
+
+	if (c[0] == '$')
+		return 1;
+	if (c[0] == 0xc2)
+		return c[1] >= 0xa2 && c[1] <= 0xa5 ? 2 : 0;
+	bool sign = (c[0] == 0xe0 && ((c[1] == 0xa7 && (c[2] == 0xb2 || c[2] == 0xb3)) || (c[1] == 0xb8 && c[2] == 0xbf))) || (c[0] == 0xe1 && c[1] == 0x9f && c[2] == 0x9b) ||
+		    (c[0] == 0xe2 && c[1] == 0x82 && c[2] >= 0xa0 && c[2] <= 0xbf) || (c[0] == 0xef && ((c[1] == 0xb7 && c[2] == 0xbc) || (c[1] == 0xb9 && c[2] == 0xa9) || c[1] == 0xbc || c[1] == 0xbf));
+	return sign ? 3 : 0;
+}
+
+/* $1.50, £ -2; $action and the like are names. */
+static bool skip_money(struct sql_lex *l)
+{
+	size_t n = currency_length(l);
+
+	if (!n || (peek(l, 0) == '$' && is_alpha(peek(l, 1))))
+		return false;
+	for (l->at += n; peek(l, 0) == ' ' || peek(l, 0) == '-' || peek(l, 0) == '+';)
+		l->at++;
+	while (l->at < l->in.len && (is_word(peek(l, 0)) || peek(l, 0) == '.'))
+		l->at++;
+	return true;
+}
+
 /* What a quote right behind the word makes of both: E'', B'', X'', N'', U&'', U&"", Oracle's q''. */
 static enum sql_token_kind lex_word(struct sql_lex *l)
 {
 	size_t start = l->at;
 
-	while (l->at < l->in.len && is_word(peek(l, 0)) && !curly_opens(l))
+	while (l->at < l->in.len && (is_word(peek(l, 0)) || is_mark(l, peek(l, 0))) && !curly_opens(l))
 		l->at++;
 	struct slice word = slice_make(l->in.ptr + start, l->at - start);
 	if (l->dialect == SQL_ANSI && slice_ieq(word, SLICE_LIT("u")) && peek(l, 0) == '&' && (peek(l, 1) == '\'' || peek(l, 1) == '"')) {
@@ -270,7 +301,7 @@ static enum sql_token_kind lex_word(struct sql_lex *l)
 	}
 	bool escape = slice_ieq(word, SLICE_LIT("e")), national = slice_ieq(word, SLICE_LIT("n"));
 	if (escape || national || slice_ieq(word, SLICE_LIT("b")) || slice_ieq(word, SLICE_LIT("x"))) {
-		skip_string(l, escape || l->dialect == SQL_MYSQL || (national && l->dialect == SQL_CLICKHOUSE));
+		skip_string(l, (escape && l->dialect != SQL_TSQL) || l->dialect == SQL_MYSQL || (national && l->dialect == SQL_CLICKHOUSE));
 		return SQL_LITERAL;
 	}
 	return SQL_WORD; /* date'2026-11-23': the string is the next token */
@@ -330,7 +361,7 @@ static bool skip_cql_literal(struct sql_lex *l)
 static enum sql_token_kind lex_token(struct sql_lex *l)
 {
 	uint8_t c = peek(l, 0);
-	bool mysql = l->dialect == SQL_MYSQL, clickhouse = l->dialect == SQL_CLICKHOUSE;
+	bool mysql = l->dialect == SQL_MYSQL, clickhouse = l->dialect == SQL_CLICKHOUSE, tsql = l->dialect == SQL_TSQL;
 
 	if (curly_opens(l)) {
 		skip_curly(l);
@@ -338,15 +369,17 @@ static enum sql_token_kind lex_token(struct sql_lex *l)
 	}
 	if (l->dialect == SQL_CQL && skip_cql_literal(l))
 		return SQL_LITERAL;
-	if (c == '\'' || (mysql && c == '"')) {
+	if (tsql && skip_money(l))
+		return SQL_LITERAL;
+	if (c == '\'' || ((mysql || tsql) && c == '"')) {
 		skip_string(l, mysql || clickhouse);
 		return SQL_LITERAL;
 	}
-	if (c == '"' || ((mysql || clickhouse) && c == '`'))
+	if (c == '"' || ((mysql || clickhouse) && c == '`') || (tsql && c == '['))
 		return skip_name(l) ? SQL_QUOTED : SQL_LITERAL;
-	if (c == '$' && !mysql)
+	if (c == '$' && !mysql && !tsql)
 		return lex_dollar(l);
-	if (is_alpha(c) || c == '$')
+	if (is_alpha(c) || c == '$' || is_mark(l, c))
 		return lex_word(l);
 	bool sign = (c == '-' || c == '+') && !l->operand;
 	if (is_digit(peek(l, sign)) || (peek(l, sign) == '.' && is_digit(peek(l, sign + 1u)))) {

@@ -5,6 +5,7 @@
  *
  * Follows PostgreSQL 15 documentation, chapter 4.1 (lexical structure) and MySQL 8.0 reference manual, chapter 9.1 (literals), 9.7 (comments). CQL: Apache Cassandra
  * 4.1 documentation, The Cassandra Query Language, definitions. ClickHouse: clickhouse.com/docs/sql-reference/syntax.
+ * Transact-SQL: learn.microsoft.com/sql/t-sql/data-types/constants-transact-sql, .../comments, .../database-identifiers.
  */
 #ifndef PLUMB_LIB_SQL_LEX_H
 #define PLUMB_LIB_SQL_LEX_H
@@ -15,6 +16,7 @@ enum sql_dialect {
 	SQL_ANSI,  /* PostgreSQL, SQLite, Oracle: "name", $tag$text$tag$, nested comments, E'' */
 	SQL_MYSQL, /* MySQL, MariaDB: "text", `name`, backslash escapes, # comments */
 	SQL_CQL,   /* Cassandra: "name", $$text$$, // comments, UUIDs and durations without quotes */
+	SQL_TSQL,  /* SQL Server: [name], "text" (or a name, as the session has it), no escapes, nested comments, @variables, #temporary tables, $1.50 */
 	SQL_CLICKHOUSE, /* "name", `name`, backslash escapes in all quotes, $tag$text$tag$, # comments, ‘text’ and “name” */
 };
 

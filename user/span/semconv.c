@@ -487,6 +487,7 @@ static bool sql_dialect_of(enum proto_statement kind, enum sql_dialect *ret_dial
 	case PROTO_STATEMENT_MYSQL: *ret_dialect = SQL_MYSQL; return true;
 	case PROTO_STATEMENT_CQL: *ret_dialect = SQL_CQL; return true;
 	case PROTO_STATEMENT_CLICKHOUSE: *ret_dialect = SQL_CLICKHOUSE; return true;
+	case PROTO_STATEMENT_TSQL: *ret_dialect = SQL_TSQL; return true;
 	default: return false;
 	}
 }
@@ -503,7 +504,7 @@ static void semconv_db(struct semconv *s)
 	enum sql_dialect dialect;
 
 	if (!system.len)
-		system = slice_str(s->protocol);
+		system = kind == PROTO_STATEMENT_TSQL ? SLICE_LIT("microsoft.sql_server") : slice_str(s->protocol);
 	if (raw.len && sql_dialect_of(kind, &dialect))
 		db_describe_sql(s, raw, dialect, &q);
 	else if (kind == PROTO_STATEMENT_CLEAN || s->options->show_statements)

@@ -31,6 +31,8 @@ enum clause {
 	CLAUSE_INSERT,    /* ClickHouse's: a FORMAT may follow, and data in it */
 	CLAUSE_FORMAT,    /* its name is to come */
 	CLAUSE_DATA,      /* up to the end */
+	CLAUSE_CALLED,    /* Transact-SQL: a procedure's name has been begun */
+	CLAUSE_BARE,      /* its arguments, which may be words that are values, up to the semicolon */
 };
 
 /* One level of parentheses. */
@@ -183,6 +185,10 @@ static bool is_hidden(struct redactor *r, struct slice s)
 		return true;
 	if (r->clause == CLAUSE_VALUE)
 		return s.ptr[0] != ';';
+	if (r->clause == CLAUSE_CALLED && s.ptr[0] != '.')
+		r->clause = s.ptr[0] == '(' ? CLAUSE_OTHER : CLAUSE_BARE;
+	if (r->clause == CLAUSE_BARE)
+		return s.ptr[0] != ';' && s.ptr[0] != '@' && s.ptr[0] != '=' && s.ptr[0] != ',';
 	if (r->clause != CLAUSE_ARGUMENTS)
 		return false;
 	if (s.ptr[0] == '(')
@@ -197,6 +203,36 @@ static bool is_hidden(struct redactor *r, struct slice s)
 	return true;
 }
 
+/* Words that Transact-SQL's statements begin with. Another one at the start of a batch is a procedure's name. */
+static bool begins_statement(struct slice word)
+{
+	static const char *const words[] = { "select", "insert", "update", "delete", "merge", "declare", "set", "use", "create", "alter", "drop", "begin", "commit", "rollback", "save", "if", "while",
+		"with", "truncate", "print", "waitfor", "grant", "revoke", "deny", "return", "throw", "raiserror", "open", "close", "fetch", "deallocate", "dbcc", "backup", "restore", "bulk", "go", "goto",
+		"kill", "checkpoint", "shutdown", "end", "else", "break", "continue", "updatetext", "writetext", "readtext", "reconfigure", "disable", "enable", "add", "receive", "send", NULL };
+
+	for (size_t i = 0; words[i]; i++)
+		if (slice_ieq(word, slice_str(words[i])))
+			return true;
+	return false;
+}
+
+static bool calls(const struct redactor *r, struct slice word)
+{
+	return r->dialect == SQL_TSQL && (slice_ieq(word, SLICE_LIT("exec")) || slice_ieq(word, SLICE_LIT("execute")));
+}
+
+/* EXEC name, EXEC @status = name, EXEC ('text'): what stands behind the name, or what is none of it. */
+static enum clause called_clause(const struct redactor *r, enum sql_token_kind kind, struct slice s)
+{
+	bool variable = r->clause == CLAUSE_EXECUTE && kind == SQL_WORD && s.ptr[0] == '@', name = kind == SQL_WORD || kind == SQL_QUOTED;
+
+	if (s.ptr[0] == '(')
+		return CLAUSE_OTHER;
+	if (s.ptr[0] == '.' || (r->clause == CLAUSE_EXECUTE && s.ptr[0] == '=') || variable)
+		return CLAUSE_EXECUTE;
+	return name && r->clause == CLAUSE_EXECUTE ? CLAUSE_CALLED : CLAUSE_BARE;
+}
+
 /* The clause behind a token that is shown. */
 static enum clause next_clause(const struct redactor *r, enum sql_token_kind kind, struct slice s)
 {
@@ -204,8 +240,14 @@ static enum clause next_clause(const struct redactor *r, enum sql_token_kind kin
 
 	if (s.ptr[0] == ';' && r->clause != CLAUSE_FORMAT)
 		return CLAUSE_START;
+	if (calls(r, word))
+		return CLAUSE_EXECUTE;
+	if (r->dialect == SQL_TSQL && (r->clause == CLAUSE_EXECUTE || r->clause == CLAUSE_CALLED))
+		return called_clause(r, kind, s);
 	switch (r->clause) {
 	case CLAUSE_START:
+		if (r->dialect == SQL_TSQL && (kind == SQL_QUOTED || (word.len && !begins_statement(word))))
+			return CLAUSE_CALLED;
 		if (slice_ieq(word, SLICE_LIT("set")))
 			return CLAUSE_SET;
 		if (slice_ieq(word, SLICE_LIT("alter")))
@@ -238,6 +280,8 @@ static enum clause next_clause(const struct redactor *r, enum sql_token_kind kin
 	case CLAUSE_VALUE:
 	case CLAUSE_ARGUMENTS:
 	case CLAUSE_DATA:
+	case CLAUSE_CALLED:
+	case CLAUSE_BARE:
 		break;
 	}
 	return r->clause;

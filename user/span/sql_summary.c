@@ -23,6 +23,7 @@ struct walk {
 	bool inserts;        /* ClickHouse: data may follow FORMAT */
 	bool start;          /* at the start of a statement or of a parenthesis */
 	bool utility;        /* GRANT, SET …: only its command counts */
+	bool calls;          /* Transact-SQL: a procedure's name comes, or nothing of the kind */
 	bool several;        /* tables differ */
 	bool in_with;        /* between WITH and its main command, at with_depth */
 	unsigned depth, with_depth;
@@ -80,7 +81,7 @@ static void add(struct sql_description *d, struct slice s)
 /* "users" reads users, "song list" stays as it is. */
 static struct slice unquote(struct slice s)
 {
-	if (s.len < 3 || (s.ptr[0] != '"' && s.ptr[0] != '`') || s.ptr[s.len - 1] != s.ptr[0])
+	if (s.len < 3 || (s.ptr[0] != '"' && s.ptr[0] != '`' && s.ptr[0] != '[') || s.ptr[s.len - 1] != (s.ptr[0] == '[' ? ']' : s.ptr[0]))
 		return s;
 	for (size_t i = 1; i + 1 < s.len; i++) {
 		uint8_t c = s.ptr[i];
@@ -98,6 +99,8 @@ static bool is_cte(const struct walk *w, struct slice name)
 			return true;
 	return false;
 }
+
+static bool is_exec(const struct walk *w, struct slice word) { return w->lex.dialect == SQL_TSQL && (slice_ieq(word, SLICE_LIT("exec")) || slice_ieq(word, SLICE_LIT("execute"))); }
 
 static void command(struct walk *w, struct slice word)
 {
@@ -117,6 +120,11 @@ static void finish_pending(struct walk *w)
 	add(w->d, name);
 	if (slice_ieq(w->d->operation, SLICE_LIT("call")))
 		return; /* a procedure, not a table */
+	if (w->calls) {
+		w->calls = false;
+		w->utility = true;
+		return;
+	}
 	if (w->d->targets++ == 0)
 		w->d->collection = name;
 	else if (!slice_eq(name, w->d->collection))
@@ -160,6 +168,12 @@ static bool first_word(struct walk *w, struct slice word)
 	}
 	if (w->depth > 0)
 		return false;
+	if (is_exec(w, word)) {
+		command(w, word);
+		w->calls = true;
+		w->expect = EXPECT_TABLE;
+		return true;
+	}
 	if (one_of(word, utilities)) {
 		command(w, word);
 		/* What EXPLAIN, PREPARE and DECLARE carry is a statement that runs: it is summed up like one. */
@@ -319,7 +333,7 @@ static void on_punct(struct walk *w, uint8_t c)
 		w->depth = 0;
 		w->may_from = w->in_from = 0;
 		w->expect = EXPECT_NOTHING;
-		w->utility = w->in_with = false;
+		w->utility = w->in_with = w->calls = false;
 		w->start = true;
 		w->nctes = 0;
 		return;

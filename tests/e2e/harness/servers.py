@@ -905,3 +905,12 @@ def _pulsar_serves(web):
             return b"pulsar/system" in answer.read()
     except OSError:
         return False
+
+
+class Tds(Process):
+    """A stand-in for SQL Server (apps/tdsd.py). User plumb with password sesame."""
+
+    def __init__(self, folder, packet=4096):
+        self.port = free_port()
+        super().__init__("tdsd", [BUILD / "venv/bin/python", "-u", APPS / "tdsd.py", self.port, packet], folder)
+        listening(self, self.port)

@@ -37,6 +37,7 @@ require (
 	github.com/go-stomp/stomp/v3 v3.1.0
 	github.com/go-zeromq/zmq4 v0.15.0
 	github.com/jlaffaye/ftp v0.2.0
+	github.com/microsoft/go-mssqldb v0.17.0
 	github.com/sijms/go-ora/v2 v2.8.10
 )
 
@@ -85,7 +86,7 @@ require (
 	github.com/konsorten/go-windows-terminal-sequences v1.0.3 // indirect
 	github.com/linkedin/goavro/v2 v2.9.8 // indirect
 	github.com/matttproud/golang_protobuf_extensions v1.0.1 // indirect
-	github.com/montanaflynn/stats v0.0.0-20171201202039-1bf9dbcd8cbe // indirect
+	github.com/montanaflynn/stats v0.6.6 // indirect
 	github.com/mtibben/percent v0.2.1 // indirect
 	github.com/nats-io/nkeys v0.4.4 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
@@ -119,5 +120,7 @@ require (
 	gopkg.in/inf.v0 v0.9.1 // indirect
 	github.com/dubbogo/gost v1.13.1 // indirect
 	github.com/go-zeromq/goczmq/v4 v4.2.2 // indirect
+	github.com/golang-sql/civil v0.0.0-20190719163853-cb61b32ac6fe // indirect
+	github.com/golang-sql/sqlexp v0.1.0 // indirect
 	go.uber.org/atomic v1.10.0 // indirect
 )
