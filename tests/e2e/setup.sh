@@ -51,6 +51,7 @@ servers() {
 		vsftpd vsftpd
 		clickhouse-server clickhouse-server
 		php-fpm8.2 php-fpm
+		javac openjdk-17-jdk-headless
 	LIST
 	# A machine has one mail transport agent: another one stays, and the tests that need postfix skip.
 	PATH=$PATH:/usr/sbin command -v sendmail >/dev/null 2>&1 || missing+=(postfix)
@@ -93,12 +94,23 @@ jars() {
 	fi
 }
 
+# java_program NAME CLASS: what is written against the jars of NAME.
+java_program() {
+	local source=$here/apps/$1/$2.java to=build/e2e/$1
+	[ -e "$to/.pom" ] || return 0
+	[ "$to/classes/$2.class" -nt "$source" ] && return 0
+	command -v javac >/dev/null 2>&1 || { echo "e2e setup: no javac: tests with $2 will skip" >&2; return 0; }
+	javac -nowarn -cp "$to/*" -d "$to/classes" "$source" 2>"$to.log" || echo "e2e setup: $2 does not compile ($to.log): its tests will skip" >&2
+}
+
 # Servers that no package has.
 backends() {
 	$here/backends/ferretdb.sh >/dev/null || echo "e2e setup: no FerretDB: tests of MongoDB's protocol will skip" >&2
 	jars cassandra
 	jars kafka
 	jars zookeeper
+	jars rocketmq
+	java_program rocketmq RocketmqDriver
 }
 
 [ "${SETUP:-1}" = 0 ] || install_packages

@@ -4,8 +4,7 @@
  * rocketmq_codes.c.
  *
  * Either side asks, and answers are found by `opaque`, which each side counts for itself. A header is read when it is whole. Of bodies only the messages in the answer to a pull
- * and in a batch are walked through; what is not captured of these is stepped over, and then they are not counted. A header that is longer than what is captured is a loss, once: from
- * then on as much is wanted.
+ * and in a batch are walked through; what is not captured of these is stepped over, and then they are not counted.
  *
  * Remarks of answers are not shown: they quote what was sent.
  */
@@ -13,8 +12,6 @@
 
 #include "proto/memory.h"
 #include "proto/rocketmq_body.h"
-
-enum { WANT = 4096, WANT_FOUND = 16384 };
 
 /* The message under way in a direction whose body is walked through. */
 struct current {
@@ -194,7 +191,6 @@ static enum parse_status begin(struct rocketmq_memory *mem, enum proto_side side
 	if (h->body && (several || (response && h->found && h->code == 0))) {
 		c->walking = true;
 		rocketmq_body_begin(&c->body, h->body, response);
-		ret->want = response ? WANT_FOUND : 0;
 		return walk(c, in, h->len, ret);
 	}
 	if (response && nothing_found(h))
@@ -215,9 +211,7 @@ static enum parse_status rocketmq_parse(void *state, enum proto_side side, struc
 		return walk(&mem->current[side], in, 0, ret);
 	switch (rocketmq_head_read(in, &mem->head, &ret->need)) {
 	case ROCKETMQ_BAD: return PARSE_BAD;
-	case ROCKETMQ_SHORT:
-		ret->want = ret->need > WANT ? (uint32_t)ret->need : 0;
-		return PARSE_NEED_MORE;
+	case ROCKETMQ_SHORT: return PARSE_NEED_MORE;
 	case ROCKETMQ_OK: break;
 	}
 	return begin(mem, side, in, ret);
@@ -288,5 +282,5 @@ const struct proto_ops proto_rocketmq = {
 	.resync_keep = ROCKETMQ_START - 1,
 	.open = rocketmq_open,
 	.close = rocketmq_close,
-	.want = { WANT, WANT },
+	.want = { 65536, 65536 }, /* many small frames are written and read at once */
 };

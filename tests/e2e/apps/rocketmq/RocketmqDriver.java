@@ -130,7 +130,7 @@ public class RocketmqDriver {
 
 	public static void main(String[] args) throws Exception {
 		System.setOut(System.err); // the library logs
-		String namesrv = "127.0.0.1:" + args[0], topic = "orders";
+		String namesrv = "127.0.0.1:" + args[0], topic = args.length > 1 ? args[1] : "orders";
 		Scanner in = new Scanner(System.in);
 		String line = in.nextLine();
 		DefaultMQProducer p = null;
