@@ -24,6 +24,7 @@ import mqtt
 import mysql
 import nats
 import zookeeper
+import rocketmq
 import smtp
 import stomp
 import thrift
@@ -96,7 +97,7 @@ def benchmark(folder):
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
     for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("mongodb", mongodb), ("cassandra", cassandra), ("nats", nats),
-                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka), ("zookeeper", zookeeper), ("ldap", ldap), ("smtp", smtp), ("stomp", stomp), ("ftp", ftp), ("amqp10", amqp10), ("clickhouse", clickhouse), ("thrift", thrift), ("fastcgi", fastcgi)):
+                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka), ("zookeeper", zookeeper), ("ldap", ldap), ("smtp", smtp), ("stomp", stomp), ("ftp", ftp), ("amqp10", amqp10), ("clickhouse", clickhouse), ("thrift", thrift), ("fastcgi", fastcgi), ("rocketmq", rocketmq)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)

@@ -186,6 +186,11 @@ static const struct talk talks[] = {
 	  S("\1\1\0\1\0\x08\0\0\0\1\0\0\0\0\0\0" "\1\4\0\1\0\x14\3\0" "\x0e\4REQUEST_METHODxxxx" "xxx"
 	    "\1\4\0\1\0\x2c\0\0" "\x0b\x0c" "REQUEST_URIxxxxxxxxxxxx\x0c\x0c" "cxxxxxxxxxxxxxxxx" "\1\4\0\1\0\7\0\0" "xxxxxxx" "\1\4\0\1\0\0\0\0" "\1\5\0\1\0\x0c\0\0xxxxxxxxxxxx"),
 	  S("\1\7\0\1\0\x0c\1\0xxxxxxxxxxxxx\1\6\0\1\0\x42\0\0" "Status: 404xxxxxxxxxxxxx\r\ncxxxxxxxxxxx:xxxxxxxxxxxxx\r\n\r\nxxxxxxxxxx" "\1\3\0\1\0\x08\0\0") },
+	/* RocketMQ: headers of both forms with remarks, known and other fields; a header that is none. */
+	{ S("\x00\x00\x01\x11\x00\x00\x01\x01{\"code\":310,\"extFields\":{\"a\":\"" C "\",\"b\":\"" C "\",\"" C "\":\"" C "\",\"e\":\"7\",\"i\":\"" C "\\u0001\\\"" C "\",\"m\":\"false\",\"n\":49291234},\"flag\":0,\"language\":\"JAVA\",\"opaque\":7,\"remark\":\"" C " \\\"" C "\",\"version\":453}" C "\x00\x00\x00u\x01\x00\x00" "e\x01" "6\x00\x01\xc5\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00P\x00\x01" "b\x00\x00\x00\x0c" "" C "\x00\x0c" "" C "\x00\x00\x00\x0c" "" C "\x00\x01i\x00\x00\x00\x18" "" C "" C "" C ""),
+	  S("\x00\x00\x00[\x00\x00\x00W{\"code\":13,\"flag\":1,\"language\":\"JAVA\",\"opaque\":7,\"remark\":\"" C "\",\"version\":453}\x00\x00\x00T\x01\x00\x00" "8\x00\x00\x00\x01\xc5\x00\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00\x0c" "" C "\x00\x00\x00\x17\x00\x05msgId\x00\x00\x00\x0c" "" C "" C "" C "\x00\x00\x00" "B\x00\x00\x00" "2{\"code\":17,\"flag\":1,\"opaque\":9,\"" C "\":[1]}" C ""),
+	  S("\x00\x00\x01\x11\x00\x00\x01\x01{\"code\":310,\"extFields\":{\"x\":\"xxxxxxxxxxxx\",\"b\":\"xxxxxxxxxxxx\",\"cxxxxxxxxxxx\":\"xxxxxxxxxxxx\",\"e\":\"x\",\"i\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\",\"m\":\"xxxxx\",\"n\":00000000},\"flag\":0,\"language\":\"xxxx\",\"opaque\":7,\"remark\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxx\",\"version\":453}xxxxxxxxxxxx\x00\x00\x00u\x01\x00\x00" "e\x01" "6\x00\x01\xc5\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00P\x00\x01" "b\x00\x00\x00\x0cxxxxxxxxxxxx\x00\x0c" "cxxxxxxxxxxx\x00\x00\x00\x0cxxxxxxxxxxxx\x00\x01i\x00\x00\x00\x18xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"),
+	  S("\x00\x00\x00[\x00\x00\x00W{\"code\":13,\"flag\":1,\"language\":\"xxxx\",\"opaque\":7,\"remark\":\"xxxxxxxxxxxx\",\"version\":453}\x00\x00\x00T\x01\x00\x00" "8\x00\x00\x00\x01\xc5\x00\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00\x0cxxxxxxxxxxxx\x00\x00\x00\x17\x00\x05mxxxx\x00\x00\x00\x0cxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 };
@@ -226,6 +231,8 @@ static size_t told_by(struct slice first)
 		return 58;
 	if (first.ptr[0] == 0x82)
 		return 2;
+	if (first.len > 15 && memcmp(first.ptr + 8, "{\"code\"", 7) == 0) /* RocketMQ's head and the header's begin */
+		return 29;
 	if (first.ptr[0] == 1 && first.ptr[1] == 1)
 		return 64;
 	if (first.len > 4 && first.ptr[4] == 0x80)
