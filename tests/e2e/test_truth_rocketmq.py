@@ -23,12 +23,18 @@ def said(s):
     return (s["messaging.operation.name"], s["messaging.destination.name"], s["messaging.destination.partition.id"], s["messaging.batch.message_count"], s["error.type"])
 
 
+def broken_off(s):
+    """Asked by a library that then closes the connection: the other end may have answered."""
+    return s["messaging.operation.name"] in BACKGROUND | {"pull"} and (s["error.type"] == "connection_closed" or s["plumb.incomplete"] is not None)
+
+
 def ends(spans, driver_pid, port):
     """What clients asked and, each behind its own, what was served; also of what a broker asked. Of what the driver did not wait for when it ended nothing is said."""
     here = [s for s in spans if s["server.port"] == port]
-    served = {s.parent_id: s for s in here if s.kind == SERVER}
+    served = {s.parent_id: s for s in here if s.kind == SERVER and not broken_off(s)}
     asked = sorted((s for s in here if s.kind in (CLIENT, PRODUCER)), key=lambda s: s.start_ns)
-    left = [s for s in asked if s["messaging.operation.name"] in BACKGROUND | {"pull"} and (s["error.type"] == "connection_closed" or s["plumb.incomplete"])]
+    over = {s.parent_id for s in here if s.kind == SERVER and broken_off(s)}
+    left = [s for s in asked if broken_off(s) or s.span_id in over]
     left += [s for s in asked if s.pid != driver_pid and s.span_id not in served]  # a broker asks without waiting for an answer
     asked = [s for s in asked if s not in left]
     for s in left:

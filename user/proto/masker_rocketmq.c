@@ -203,6 +203,12 @@ static void hole(struct mask_way *y) { y->state = BODY; }
 
 static bool begins(struct slice in) { return in.len >= ROCKETMQ_START && rocketmq_starts(in); }
 
-static enum mask_opens opens(struct slice in) { return begins(in) ? MASK_OPENS_SURELY : MASK_OPENS_NOT; }
+/* Some clients write the two lengths alone. */
+static enum mask_opens opens(struct slice in)
+{
+	if (in.len < ROCKETMQ_PREFIX || !rocketmq_starts(in))
+		return MASK_OPENS_NOT;
+	return begins(in) ? MASK_OPENS_SURELY : MASK_OPENS_MAYBE;
+}
 
 const struct mask_ops mask_rocketmq = { .opens = opens, .begins = begins, .mask = mask, .hole = hole, .ends_with_body = true };

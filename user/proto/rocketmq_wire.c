@@ -225,6 +225,16 @@ bool rocketmq_starts(struct slice in)
 	return in.ptr[4] == BINARY ? binary_starts(header, load_be32(in.ptr + 4) & 0xffffff) : json_starts(header);
 }
 
+bool rocketmq_goes_on(uint32_t frame, struct slice in)
+{
+	uint8_t prefix[ROCKETMQ_PREFIX] = { (uint8_t)(frame >> 24), (uint8_t)(frame >> 16), (uint8_t)(frame >> 8), (uint8_t)frame };
+
+	if (in.len < 4)
+		return false;
+	memcpy(prefix + 4, in.ptr, 4);
+	return prefix_fits(slice_make(prefix, sizeof(prefix)));
+}
+
 enum rocketmq_read rocketmq_head_read(struct slice in, struct rocketmq_head *h, size_t *ret_need)
 {
 	*ret_need = ROCKETMQ_START;

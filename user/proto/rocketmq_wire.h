@@ -57,6 +57,8 @@ enum rocketmq_read { ROCKETMQ_OK, ROCKETMQ_SHORT, ROCKETMQ_BAD };
 enum rocketmq_read rocketmq_head_read(struct slice in, struct rocketmq_head *h, size_t *ret_need);
 /* May a frame begin here? For ROCKETMQ_START bytes and more; fewer may be any. Looks at no more than these. */
 bool rocketmq_starts(struct slice in);
+/* Behind the length of a frame, may this be the length of its header, which Kafka's requests do not have there? */
+bool rocketmq_goes_on(uint32_t frame, struct slice in);
 int rocketmq_detect(struct slice in, enum proto_side side);
 
 void rocketmq_props_begin(struct rocketmq_props *p);
