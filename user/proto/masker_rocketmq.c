@@ -63,12 +63,12 @@ static uint8_t in_header_size(struct mask_way *y, uint8_t b)
 	y->number = y->number << 8 | b;
 	if (++y->digits < 4)
 		return b;
-	uint64_t size = y->number & 0xffffff;
+	uint64_t header = y->number & 0xffffff;
 	bool binary = y->number >> 24 == 1;
-	if (y->number >> 24 > 1 || size > y->length || size > ROCKETMQ_HEADER_MAX || size < (binary ? (unsigned)ROCKETMQ_BINARY_MIN : (unsigned)ROCKETMQ_JSON_MIN))
+	if (y->number >> 24 > 1 || header > y->length || header > ROCKETMQ_HEADER_MAX || header < (binary ? (unsigned)ROCKETMQ_BINARY_MIN : (unsigned)ROCKETMQ_JSON_MIN))
 		return lose(y);
-	y->memory[BODY_BYTES] = y->length - size;
-	y->memory[HEADER_LEFT] = size;
+	y->memory[BODY_BYTES] = y->length - header;
+	y->memory[HEADER_LEFT] = header;
 	y->memory[DEPTH] = 0;
 	return go(y, binary ? CODE_TO_FLAG : JSON_OUTSIDE, b);
 }
@@ -151,7 +151,7 @@ static uint8_t behind_key(struct mask_way *y, uint8_t b)
 	default:
 		if ((b >= '0' && b <= '9') || b == '-')
 			return number || b == '-' ? b : '0';
-		return lose(y);
+		return b && strchr("truefalsn", b) ? b : lose(y); /* and null */
 	}
 }
 

@@ -13,6 +13,8 @@
 #include "proto/memory.h"
 #include "proto/rocketmq_body.h"
 
+enum { WRONG_MAX = 8 };
+
 /* The message under way in a direction whose body is walked through. */
 struct current {
 	bool walking, response;
@@ -25,6 +27,7 @@ struct rocketmq_memory {
 	struct current current[2];
 	struct rocketmq_head head;
 	char number[12];
+	uint8_t wrong; /* headers that were read whole, and were none */
 };
 
 struct rocketmq_state {
@@ -201,6 +204,19 @@ static enum parse_status begin(struct rocketmq_memory *mem, enum proto_side side
 	return PARSE_MESSAGE;
 }
 
+/* A peer must not make us read long headers that overlap over and over: from some number on, one that was read and is none is left behind whole. */
+static enum parse_status wrong(struct rocketmq_memory *mem, struct parse_result *ret)
+{
+	if (ret->need == ROCKETMQ_START)
+		return PARSE_BAD;
+	if (mem->wrong < WRONG_MAX) {
+		mem->wrong++;
+		return PARSE_BAD;
+	}
+	ret->consumed = ret->need;
+	return PARSE_SKIP;
+}
+
 static enum parse_status rocketmq_parse(void *state, enum proto_side side, struct slice in, struct parse_result *ret)
 {
 	struct rocketmq_memory *mem = ((struct rocketmq_state *)state)->memory;
@@ -210,7 +226,7 @@ static enum parse_status rocketmq_parse(void *state, enum proto_side side, struc
 	if (mem->current[side].walking)
 		return walk(&mem->current[side], in, 0, ret);
 	switch (rocketmq_head_read(in, &mem->head, &ret->need)) {
-	case ROCKETMQ_BAD: return PARSE_BAD;
+	case ROCKETMQ_BAD: return wrong(mem, ret);
 	case ROCKETMQ_SHORT: return PARSE_NEED_MORE;
 	case ROCKETMQ_OK: break;
 	}
