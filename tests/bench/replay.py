@@ -28,6 +28,7 @@ import nats
 import oracle
 import zeromq
 import zookeeper
+import rocketmq
 import smtp
 import stomp
 import tds
@@ -103,7 +104,7 @@ def benchmark(folder):
         result[kind.protocol] = replay(path, folder)
         os.unlink(path)
     for name, made in (("dns", dns), ("http2", http2), ("memcached", memcached), ("mysql", mysql), ("mongodb", mongodb), ("cassandra", cassandra), ("nats", nats),
-                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka), ("zookeeper", zookeeper), ("ldap", ldap), ("smtp", smtp), ("stomp", stomp), ("ftp", ftp), ("amqp10", amqp10), ("clickhouse", clickhouse), ("thrift", thrift), ("fastcgi", fastcgi), ("brpc", brpc), ("oracle", oracle), ("couchbase", couchbase), ("zeromq", zeromq), ("dubbo", dubbo), ("pulsar", pulsar), ("tds", tds)):
+                       ("mqtt", mqtt), ("amqp", amqp), ("kafka", kafka), ("zookeeper", zookeeper), ("ldap", ldap), ("smtp", smtp), ("stomp", stomp), ("ftp", ftp), ("amqp10", amqp10), ("clickhouse", clickhouse), ("thrift", thrift), ("fastcgi", fastcgi), ("brpc", brpc), ("oracle", oracle), ("couchbase", couchbase), ("zeromq", zeromq), ("dubbo", dubbo), ("pulsar", pulsar), ("tds", tds), ("rocketmq", rocketmq)):
         path = os.path.join(folder, f"{name}.pcap")
         made.write_capture(path, EXCHANGES)
         result[name] = replay(path, folder)

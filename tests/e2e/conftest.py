@@ -138,6 +138,16 @@ def kafka(kafka_of_session):
 
 
 @pytest.fixture(scope="session")
+def rocketmq_of_session():
+    yield from session_server(servers.Rocketmq)
+
+
+@pytest.fixture
+def rocketmq(rocketmq_of_session):
+    return resting(rocketmq_of_session)
+
+
+@pytest.fixture(scope="session")
 def clickhouse_of_session():
     yield from session_server(servers.Clickhouse)
 

@@ -95,19 +95,21 @@ jars() {
 	fi
 }
 
-# bRPC by brpc-java, and in C++ out of a Python library: one file of 290 MB of a package that is not installed.
-brpc() {
-	local jars=build/e2e/brpc link=build/e2e/brpc-link
-	jars brpc
-	if [ -f "$jars/.pom" ] && [ -n "$(find "$here/apps/brpc" -name '*.java' -newer "$jars/classes" 2>/dev/null || echo none)" ]; then
-		mkdir -p "$jars/classes"
-		if javac -cp "$jars/*" -d "$jars/classes" "$here"/apps/brpc/*.java; then
-			touch "$jars/classes"
-		else
-			rm -rf "$jars/classes"
-			echo "e2e setup: no javac, or it fails: tests of brpc-java will skip" >&2
-		fi
-	fi
+# java_programs NAME: our programs of apps/NAME, against the jars of the same name.
+java_programs() {
+	local sources=$here/apps/$1 to=build/e2e/$1
+	[ -f "$to/.pom" ] || return 0
+	[ -d "$to/classes" ] && [ -z "$(find "$sources" -name '*.java' -newer "$to/classes")" ] && return 0
+	command -v javac >/dev/null 2>&1 || { echo "e2e setup: no javac: tests of $1 will skip" >&2; return 0; }
+	rm -rf "$to/classes"
+	find "$sources" -name '*.java' -exec javac -nowarn -XDsuppressNotes -cp "$to/*" -d "$to/classes" {} + 2>"$to.log" && return 0
+	rm -rf "$to/classes"
+	echo "e2e setup: the programs of $1 do not compile ($to.log): its tests will skip" >&2
+}
+
+# bRPC in C++ out of a Python library: one file of 290 MB of a package that is not installed.
+brpc_link() {
+	local link=build/e2e/brpc-link
 	[ ! -f $link/libspu.so ] || return 0
 	mkdir -p $link
 	echo "e2e setup: bRPC in C++ in $link"
@@ -117,14 +119,6 @@ brpc() {
 		echo "e2e setup: the Python package spu cannot be had ($link.log): tests of bRPC in C++ will skip" >&2
 	fi
 	rm -f $link/spu-*.whl
-# Our programs of apps/dubbo, into build/e2e/dubbo/classes.
-dubbo_programs() {
-	local sources=$here/apps/dubbo/shop to=build/e2e/dubbo
-	[ -f "$to/.pom" ] || return 0
-	[ -z "$(find "$sources" -newer "$to/classes" 2>/dev/null)" ] && [ -d "$to/classes" ] && return 0
-	command -v javac >/dev/null 2>&1 || { echo "e2e setup: no javac: tests of dubbo will skip" >&2; return 0; }
-	rm -rf "$to/classes"
-	javac -nowarn -XDsuppressNotes -cp "$to/*" -d "$to/classes" "$sources"/*.java || echo "e2e setup: the Java programs do not build: tests of dubbo will skip" >&2
 }
 
 # Servers that no package has.
@@ -133,11 +127,14 @@ backends() {
 	jars cassandra
 	jars kafka
 	jars zookeeper
-	brpc
-	$here/backends/couchbase.sh >/dev/null || echo "e2e setup: no Couchbase: its tests will skip" >&2
-	jars dubbo
-	dubbo_programs
+	local name
+	for name in brpc dubbo rocketmq; do
+		jars $name
+		java_programs $name
+	done
 	jars pulsar
+	brpc_link
+	$here/backends/couchbase.sh >/dev/null || echo "e2e setup: no Couchbase: its tests will skip" >&2
 }
 
 [ "${SETUP:-1}" = 0 ] || install_packages

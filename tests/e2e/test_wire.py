@@ -97,6 +97,7 @@ CASES = {
     "mongodb": (servers.start_ferretdb, python("mongo_driver.py")),
     "cassandra": ("cassandra", lambda folder, server: Driver(folder, "cassandra-driver", [BUILD / "venv/bin/python", "-u", APPS / "cassandra_driver.py", server.port, 4, "none", "wire"])),
     "kafka": ("kafka", go("kafkadriver")),
+    "rocketmq": ("rocketmq", lambda folder, server: go_driver(folder, "rocketmqdriver", server.namesrv.port)),
     "amqp": ("rabbitmq", python("amqp_driver.py")),
     "amqp10": ("rabbitmq", python("amqp10_driver.py")),
     "clickhouse": ("clickhouse", lambda folder, server: Driver(folder, "clickhouse-driver", [BUILD / "venv/bin/python", "-u", APPS / "ch_driver.py", server.port, "none", "wire"])),

@@ -207,6 +207,11 @@ static const struct talk talks[] = {
 	  S("\xda\xbb\2\x14" "cAnArY-4" "\0\0\0\x0f\x93" "C\x0c" C "\xda\xbb\2\x46" "cAnArY-4" "\0\0\0\x0d\x0c" C "\xda\xbb\x17\x14" "cAnArY-4" "\0\0\0\x16\0\0\0\2\xbd\3\0\0\0\x0c" C "\xda\xbb\6\x14" "cAnArY-4" "\0\0\0\x0e" "3\n" C),
 	  S("\xda\xbb\xc2\0" "\0\0\0\0\0Y-4" "\0\0\0\x31\5xxxxx\x0cxxxxxxxxxxxx\x0cxxxxxxxxxxxx\3xxxxxxxxxxxxxxxx" "\xda\xbb\xe2\0" "\0\0\0\0\0Y-4" "\0\0\0\1x" "\xda\xbb\xd7\0" "\0\0\0\0\0Y-4" "\0\0\0\x10\0xxxxxxxxxxxxxxx" "\xda\xbb\xc8\0" "\0\0\0\0\0Y-4" "\0\0\0\x0cxxxxxxxxxxxx"),
 	  S("\xda\xbb\2\x14" "\0\0\0\0\0Y-4" "\0\0\0\x0f\x93xxxxxxxxxxxxxx" "\xda\xbb\2\x46" "\0\0\0\0\0Y-4" "\0\0\0\x0d\x0cxxxxxxxxxxxx" "\xda\xbb\x17\x14" "\0\0\0\0\0Y-4" "\0\0\0\x16\0\0\0\2\xbd\3xxxxxxxxxxxxxxxx" "\xda\xbb\6\x14" "\0\0\0\0\0Y-4" "\0\0\0\x0e" "3\nxxxxxxxxxxxx") },
+	/* RocketMQ: headers of both forms with remarks, known and other fields; a header that is none. */
+	{ S("\x00\x00\x01\x11\x00\x00\x01\x01{\"code\":310,\"extFields\":{\"a\":\"" C "\",\"b\":\"" C "\",\"" C "\":\"" C "\",\"e\":\"7\",\"i\":\"" C "\\u0001\\\"" C "\",\"m\":\"false\",\"n\":49291234},\"flag\":0,\"language\":\"JAVA\",\"opaque\":7,\"remark\":\"" C " \\\"" C "\",\"version\":453}" C "\x00\x00\x00u\x01\x00\x00" "e\x01" "6\x00\x01\xc5\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00P\x00\x01" "b\x00\x00\x00\x0c" "" C "\x00\x0c" "" C "\x00\x00\x00\x0c" "" C "\x00\x01i\x00\x00\x00\x18" "" C "" C "" C ""),
+	  S("\x00\x00\x00[\x00\x00\x00W{\"code\":13,\"flag\":1,\"language\":\"JAVA\",\"opaque\":7,\"remark\":\"" C "\",\"version\":453}\x00\x00\x00T\x01\x00\x00" "8\x00\x00\x00\x01\xc5\x00\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00\x0c" "" C "\x00\x00\x00\x17\x00\x05msgId\x00\x00\x00\x0c" "" C "" C "" C "\x00\x00\x00" "B\x00\x00\x00" "2{\"code\":17,\"flag\":1,\"opaque\":9,\"" C "\":[1]}" C ""),
+	  S("\x00\x00\x01\x11\x00\x00\x01\x01{\"code\":310,\"extFields\":{\"x\":\"xxxxxxxxxxxx\",\"b\":\"xxxxxxxxxxxx\",\"cxxxxxxxxxxx\":\"xxxxxxxxxxxx\",\"e\":\"x\",\"i\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\",\"m\":\"xxxxx\",\"n\":00000000},\"flag\":0,\"language\":\"xxxx\",\"opaque\":7,\"remark\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxx\",\"version\":453}xxxxxxxxxxxx\x00\x00\x00u\x01\x00\x00" "e\x01" "6\x00\x01\xc5\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00P\x00\x01" "b\x00\x00\x00\x0cxxxxxxxxxxxx\x00\x0c" "cxxxxxxxxxxx\x00\x00\x00\x0cxxxxxxxxxxxx\x00\x01i\x00\x00\x00\x18xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"),
+	  S("\x00\x00\x00[\x00\x00\x00W{\"code\":13,\"flag\":1,\"language\":\"xxxx\",\"opaque\":7,\"remark\":\"xxxxxxxxxxxx\",\"version\":453}\x00\x00\x00T\x01\x00\x00" "8\x00\x00\x00\x01\xc5\x00\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00\x0cxxxxxxxxxxxx\x00\x00\x00\x17\x00\x05mxxxx\x00\x00\x00\x0cxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx") },
 	{ S("SSH-2.0-" C "\r\n"), S("SSH-2.0-" C "\r\n"), S("x"), S("x") },
 	{ S("\x16\x03\x01" C), S("\x16\x03\x03" C), S("xxx"), S("xxx") },
 	/* Couchbase: a login, a bucket, collections, frames, documents; a push, what follows is no header. */
@@ -253,6 +258,8 @@ static size_t told_by(struct slice first)
 		return 2;
 	if (first.ptr[0] == 0xff) /* ZeroMQ's signature */
 		return 10;
+	if (first.len > 15 && memcmp(first.ptr + 8, "{\"code\"", 7) == 0) /* RocketMQ's head and the header's begin */
+		return 29;
 	if (first.ptr[0] == 1 && first.ptr[1] == 1)
 		return 64;
 	if (first.len > 4 && first.ptr[4] == 0x80)

@@ -8,6 +8,7 @@
 #include "lib/map.h"
 #include "lib/slab.h"
 #include "proto/masker_way.h"
+#include "proto/rocketmq_wire.h"
 #include "proto/zookeeper_wire.h"
 
 enum { PORT_DNS = 53, PORT_MDNS = 5353, PORT_LLMNR = 5355, PREFACE_BYTES = 16 };
@@ -185,21 +186,22 @@ static void maybe_zookeeper(struct mask_conn *c, const struct plumb_rec_data *d,
 }
 
 /*
- * A reader that takes a length alone, and then what is behind it: it was taken for Kafka's, whose requests go on with a zero. What stayed of it is a length in Thrift, too, and
- * if what follows lies, Thrift's masker masks all.
+ * A reader that takes a length alone, and then what is behind it: it was taken for Kafka's, whose requests go on with a zero, and with a small version where it is followed by a second. What
+ * stayed of it is a length in Thrift and RocketMQ, too, and if what follows lies, their maskers mask all.
  */
-static void maybe_thrift(struct mask_conn *c, const struct plumb_rec_data *d, const uint8_t *p, size_t len)
+static void maybe_other(struct mask_conn *c, const struct plumb_rec_data *d, const uint8_t *p, size_t len)
 {
 	struct mask_way *y = way_of(c, d->direction);
 
 	if (!c->length_alone || len == 0)
 		return;
 	c->length_alone = false;
-	if (d->direction != c->to_server || y->next != d->offset || (p[0] != 0x80 && p[0] != 0x82 && p[0] != 0x0f))
+	uint8_t protocol = p[0] == 0x80 || p[0] == 0x82 || p[0] == 0x0f ? PLUMB_PROTO_THRIFT : rocketmq_goes_on(load_be32(c->length), slice_make(p, len)) ? PLUMB_PROTO_ROCKETMQ : PLUMB_PROTO_NONE;
+	if (d->direction != c->to_server || y->next != d->offset || protocol == PLUMB_PROTO_NONE)
 		return;
-	c->protocol = PLUMB_PROTO_THRIFT;
+	c->protocol = protocol;
 	*y = (struct mask_way){ .next = y->next, .begun = true };
-	mask_thrift.mask(c, y, c->length, sizeof(c->length));
+	maskers[protocol]->mask(c, y, c->length, sizeof(c->length));
 }
 
 static void stream(struct masker *m, const struct plumb_rec_data *d, uint8_t *p, size_t len)
@@ -219,7 +221,7 @@ static void stream(struct masker *m, const struct plumb_rec_data *d, uint8_t *p,
 		if (c->length_alone)
 			memcpy(c->length, p, len);
 	} else {
-		maybe_thrift(c, d, p, len);
+		maybe_other(c, d, p, len);
 	}
 	maybe_http2(c, d, p, len);
 	maybe_zookeeper(c, d, p, len);

@@ -4,6 +4,8 @@ import json
 import subprocess
 from dataclasses import dataclass
 
+import pytest
+
 from .process import APPS, BUILD, Process, descendants
 from .servers import go_program
 
@@ -82,3 +84,12 @@ def python_driver(folder, app, port, *args):
 
 def go_driver(folder, app, port, *args):
     return Driver(folder, app, [go_program(app), port, *args])
+
+
+def rocketmq_driver(folder, port, *args):
+    """RocketMQ's own client, in Java; setup.sh compiles it."""
+    jars = BUILD / "e2e/rocketmq"
+    if not (jars / "classes/RocketmqDriver.class").exists():
+        pytest.skip("RocketMQ's Java driver was not compiled (package openjdk-17-jdk-headless): run tests/e2e/setup.sh")
+    argv = ["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", f"-Duser.home={folder}", "-cp", f"{jars}/classes:{jars}/*", "RocketmqDriver", port, *args]
+    return Driver(folder, "rocketmq-driver", argv)

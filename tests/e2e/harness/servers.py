@@ -914,3 +914,64 @@ class Tds(Process):
         self.port = free_port()
         super().__init__("tdsd", [BUILD / "venv/bin/python", "-u", APPS / "tdsd.py", self.port, packet], folder)
         listening(self, self.port)
+
+
+ROCKETMQ_CONFIG = """
+brokerClusterName=c
+brokerName=b
+brokerId=0
+brokerIP1=127.0.0.1
+bindAddress=127.0.0.1
+listenPort={port}
+haListenPort={ha}
+namesrvAddr=127.0.0.1:{namesrv}
+storePathRootDir={folder}/store
+storePathCommitLog={folder}/store/commitlog
+mappedFileSizeCommitLog=4194304
+mappedFileSizeConsumeQueue=60000
+maxMessageSize=65536
+timerWheelEnable=false
+transactionTimeOut=1000
+transactionCheckInterval=1000
+"""
+
+
+class Rocketmq(Process):
+    """A broker, and its name server beside it. What they need is fetched by setup.sh. Takes some ten seconds to start."""
+
+    TOPICS = ("orders", "later", "trades", "parcels", "old", "masked")
+
+    def __init__(self, folder):
+        java, jars = need("java", "default-jre-headless"), BUILD / "e2e/rocketmq"
+        if not (jars / ".pom").exists():
+            pytest.skip("RocketMQ was not fetched: run tests/e2e/setup.sh")
+        self.port, namesrv = free_port(), free_port()
+        (folder / "store/config").mkdir(parents=True)
+        topics = {t: {"topicName": t, "readQueueNums": 4, "writeQueueNums": 4, "perm": 6, "topicFilterType": "SINGLE_TAG", "topicSysFlag": 0, "order": False} for t in self.TOPICS}
+        (folder / "store/config/topics.json").write_text(json.dumps({"topicConfigTable": topics}))
+        (folder / "broker.conf").write_text(ROCKETMQ_CONFIG.format(folder=folder, port=self.port, ha=free_port(), namesrv=namesrv))
+        (folder / "namesrv.conf").write_text(f"listenPort={namesrv}\nbindAddress=127.0.0.1\n")
+        jvm = [java, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", f"-Duser.home={folder}", f"-Drocketmq.home.dir={folder}", "-cp", f"{jars}/*"]
+        self.namesrv = listening(Process("namesrv", [*jvm, "org.apache.rocketmq.namesrv.NamesrvStartup", "-c", folder / "namesrv.conf"], folder, cwd=folder), namesrv)
+        try:
+            super().__init__("rocketmq", [*jvm, "org.apache.rocketmq.broker.BrokerStartup", "-c", folder / "broker.conf"], folder, cwd=folder)
+            wait_until(self._ready, "RocketMQ that takes messages", 60, alive=self)
+        except BaseException:
+            self.namesrv.stop()
+            raise
+
+    def _ready(self):
+        """Asks the name server who has the topic."""
+        ask = b'{"code":105,"extFields":{"topic":"orders"},"flag":0,"language":"OTHER","opaque":1,"version":401}'
+        try:
+            with socket.create_connection(("127.0.0.1", self.namesrv.port), timeout=2) as s:
+                s.sendall((len(ask) + 4).to_bytes(4, "big") + len(ask).to_bytes(4, "big") + ask)
+                return accepts(self.port) and b'"code":0' in s.recv(4096)
+        except OSError:
+            return False
+
+    def stop(self, how=signal.SIGTERM, timeout_s=15):
+        try:
+            return super().stop(how, timeout_s)
+        finally:
+            self.namesrv.stop()
