@@ -237,7 +237,7 @@ static void no_canary(const uint8_t *p, size_t n)
 
 /*
  * MySQL is told by the first five bytes of a connection, NATS by six, AMQP by eight, Kafka by fourteen, MongoDB by its first header, ZooKeeper by its first request up to the password, LDAP by
- * seven, ClickHouse by its Hello, Thrift by the two of compact or the eight of a frame, FastCGI by more than may be a request of Kafka's: fewer, and all is masked.
+ * seven, ClickHouse by its Hello, Thrift by the two of compact or the eight of a frame, bRPC by its head and one, FastCGI by more than may be a request of Kafka's: fewer, and all is masked.
  */
 static size_t told_by(struct slice first)
 {
@@ -253,7 +253,6 @@ static size_t told_by(struct slice first)
 		return 58;
 	if (slice_starts(first, SLICE_LIT("PRPC")))
 		return 13;
-	if (first.ptr[0] == 0x82)
 	if (first.ptr[0] == 0x82 || slice_starts(first, SLICE_LIT("\x80\x1f")))
 		return 2;
 	if (first.ptr[0] == 0xff) /* ZeroMQ's signature */
