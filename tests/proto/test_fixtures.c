@@ -13,7 +13,7 @@
 
 #include "proto/harness.h"
 
-enum { TESTS_MAX = 512 };
+enum { TESTS_MAX = 2048 };
 
 struct list {
 	struct CMUnitTest test[TESTS_MAX];
