@@ -7,8 +7,8 @@
 #define PLUMB_PAYLOAD_MAX 16384
 /* Most data records with payload that one system call yields; of what is longer the last one holds the end, and a hole is before it. */
 #define PLUMB_PAYLOAD_CHUNKS 16
-/* Bytes of each I/O call that are captured before the engine knows the protocol. */
-#define PLUMB_CAPTURE_DEFAULT 65536
+/* Bytes of each I/O call that are captured before the engine knows the protocol: as much as a new connection's window lets pass in the moment until then. */
+#define PLUMB_CAPTURE_DEFAULT 131072
 /* Bytes of each I/O call that the engine asks for when it finds that it needs some after all. */
 #define PLUMB_HEAD_DEFAULT 4096
 /* iovec segments that are read of one vectored call; the rest is a hole. */
