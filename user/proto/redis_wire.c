@@ -206,6 +206,9 @@ static int detect_reply(struct slice in)
 	case '+':
 		return end > 2 ? DETECT_WEAK : DETECT_NO;
 	case '-':
+		/* NATS puts all that it says in quotes; with its PING, which is an inline command here, that would do. */
+		if (slice_starts(in, SLICE_LIT("-ERR '")) && in.ptr[end - 2] == '\'')
+			return DETECT_NO;
 		return in.ptr[1] >= 'A' && in.ptr[1] <= 'Z' ? DETECT_WEAK : DETECT_NO;
 	case '_':
 		return end == 2 ? DETECT_WEAK : DETECT_NO;
