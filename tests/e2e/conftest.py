@@ -165,6 +165,9 @@ def pulsar_of_session():
 @pytest.fixture
 def pulsar(pulsar_of_session):
     return resting(pulsar_of_session)
+
+
+@pytest.fixture(scope="session")
 def tds_of_session():
     yield from session_server(servers.Tds)
 
