@@ -117,7 +117,7 @@ static void begin(struct fixture *f, struct call *k)
 
 static void end(struct fixture *f, struct call *k, uint64_t end_ns)
 {
-	k->x.response.end_ns = end_ns;
+	k->x.response.start_ns = k->x.response.end_ns = end_ns;
 	io(f, k, k->x.role == PLUMB_ROLE_SERVER ? PLUMB_EGRESS : PLUMB_INGRESS, k->x.request.tid, end_ns);
 	correlate_end(f->c, &k->x);
 	assert_null(k->conn.correlate);
@@ -204,6 +204,60 @@ static void a_child_may_be_settled_long_before_its_parent(void **state)
 	assert_root(&root);
 	assert_child(&shop, &root, "socket");
 	assert_child(&query, &shop, "thread");
+}
+
+/* What was sent without waiting for an answer may be read much later: its span is made by then. What waited for an answer had been read. */
+static void what_nobody_answers_may_be_read_late(void **state)
+{
+	const uint64_t later = UINT64_C(100) * HOLD + 1010; /* two seconds behind its end */
+	struct call told, read, asked, reused;
+	struct fixture f;
+
+	(void)state;
+	for (int late = 0; late < 2; late++) {
+		open_default(&f);
+		client(&told, 10, 100, 1000, 5000);
+		begin(&f, &told);
+		told.x.response.end_ns = told.x.request.end_ns;
+		correlate_end(f.c, &told.x);
+		assert_true(told.released);
+		correlate_tick(f.c, later - !late);
+		server(&read, 11, 101, later, 5000);
+		begin(&f, &read);
+		end(&f, &read, later + 1000);
+		struct correlate_counts n = finish(&f);
+		assert_int_equal(n.joined_socket, !late);
+		if (late)
+			assert_root(&read);
+		else
+			assert_child(&read, &told, "socket");
+	}
+	open_default(&f);
+	client(&asked, 10, 100, 1000, 5000);
+	begin(&f, &asked);
+	end(&f, &asked, 2000);
+	server(&reused, 11, 101, 3000, 5000);
+	begin(&f, &reused);
+	end(&f, &reused, 4000);
+	assert_int_equal(finish(&f).joined_socket, 0);
+	/* No more of them than there is room for. */
+	open_with(&f, (struct correlate_options){ .sampler = SAMPLER_ALWAYS_ON, .parent_based = true, .max_nodes = 64 });
+	for (uint16_t i = 0; i < 64; i++) {
+		client(&told, 10, 100, 1000u + 20u * i, (uint16_t)(5000 + i));
+		begin(&f, &told);
+		told.x.response.end_ns = told.x.request.end_ns;
+		correlate_end(f.c, &told.x);
+	}
+	server(&read, 11, 101, 3000, 5000 + 64 - 9);
+	begin(&f, &read);
+	end(&f, &read, 3100);
+	server(&reused, 11, 101, 3200, 5000 + 64 - 8);
+	begin(&f, &reused);
+	end(&f, &reused, 3300);
+	struct correlate_counts n = finish(&f);
+	assert_int_equal(n.refused, 0);
+	assert_int_equal(n.joined_socket, 1);
+	assert_root(&read);
 }
 
 /* Who called a server may be written down late: its own spans wait, and those of the calls that it makes. */
@@ -955,6 +1009,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(three_services),
 		cmocka_unit_test(a_child_may_be_settled_long_before_its_parent),
+		cmocka_unit_test(what_nobody_answers_may_be_read_late),
 		cmocka_unit_test(a_server_without_caller_is_held),
 		cmocka_unit_test(a_call_that_is_known_late_waits_for_its_server),
 		cmocka_unit_test(a_late_parent_does_not_change_a_fixed_trace),

@@ -10,6 +10,8 @@
 #include "lib/prefetch.h"
 
 enum { HOLD_NS = 20 * 1000 * 1000, MAX_HELD = 8192, MAX_NODES = 65536, DEPTH_MAX = 256 };
+static const uint64_t linger_ns = UINT64_C(2000000000);
+enum { LINGER_PART = 8 }; /* of all nodes */
 
 struct correlate {
 	struct correlate_options options;
@@ -18,9 +20,11 @@ struct correlate {
 	uint8_t seed[16];
 	uint64_t now_ns; /* latest record time */
 	struct activity activity;
-	struct map by_bytes; /* struct trace_node with a living exchange, by the place of its request's first byte */
+	struct map by_bytes; /* struct trace_node with a living exchange, or lingering, by the place of its request's first byte */
 	struct slab nodes;
 	struct trace_node *held_first, *held_last; /* in order of due_ns */
+	struct trace_node *linger_first, *linger_last; /* the same */
+	uint32_t lingering;
 };
 
 int correlate_new(const struct correlate_options *o, const struct correlate_handler *h, struct conn_table *conns, struct correlate **ret_correlate)
@@ -309,7 +313,7 @@ static void socket_link(struct correlate *c, struct trace_node *server, struct t
 	if (!node_link(c, server, client, JOIN_SOCKET))
 		return;
 	/* What has arrived had been sent: the sender's record was only made later. */
-	if (client->x->request.start_ns > server->x->request.start_ns) {
+	if (client->x && client->x->request.start_ns > server->x->request.start_ns) {
 		client->x->request.start_ns = server->x->request.start_ns;
 		client->start_ns = server->start_ns;
 	}
@@ -461,6 +465,37 @@ static void prefetch_behind(const struct trace_node *n)
 		prefetch(next->held_next, sizeof(*next));
 }
 
+/* Nobody finds it any more. */
+static void leave(struct correlate *c, struct trace_node *n)
+{
+	if (n->indexed)
+		map_remove(&c->by_bytes, n->bytes_key);
+	n->indexed = false;
+	node_unref(c, n);
+}
+
+static void leave_oldest(struct correlate *c)
+{
+	struct trace_node *n = c->linger_first;
+
+	c->linger_first = n->held_next;
+	if (!c->linger_first)
+		c->linger_last = NULL;
+	c->lingering--;
+	leave(c, n);
+}
+
+/* Its span is made, and no answer tells that the other end has read it: that one may still come to it, and finds it by its bytes. */
+static void linger(struct correlate *c, struct trace_node *n)
+{
+	n->due_ns = c->now_ns + linger_ns;
+	n->held_next = NULL;
+	*(c->linger_last ? &c->linger_last->held_next : &c->linger_first) = n;
+	c->linger_last = n;
+	if (++c->lingering > c->options.max_nodes / LINGER_PART)
+		leave_oldest(c);
+}
+
 static void release(struct correlate *c, struct trace_node *n)
 {
 	static const size_t count_of[JOINS] = {
@@ -473,12 +508,14 @@ static void release(struct correlate *c, struct trace_node *n)
 	};
 
 	++*(uint64_t *)(void *)((char *)&c->counts + count_of[n->join]);
-	if (n->indexed)
-		map_remove(&c->by_bytes, n->bytes_key);
+	bool lingers = n->indexed && n->role == PLUMB_ROLE_CLIENT && !n->x->response.start_ns && n->x->ends.family != AF_UNIX;
 	node_freeze(c, n);
 	c->handler.release(c->handler.ctx, n->x);
 	n->x = NULL;
-	node_unref(c, n);
+	if (lingers)
+		linger(c, n);
+	else
+		leave(c, n);
 }
 
 static void release_oldest(struct correlate *c)
@@ -548,12 +585,16 @@ void correlate_tick(struct correlate *c, uint64_t time_ns)
 		c->now_ns = time_ns;
 	while (c->held_first && c->held_first->due_ns <= c->now_ns)
 		release_oldest(c);
+	while (c->linger_first && c->linger_first->due_ns <= c->now_ns)
+		leave_oldest(c);
 }
 
 void correlate_flush(struct correlate *c)
 {
 	while (c->held_first)
 		release_oldest(c);
+	while (c->linger_first)
+		leave_oldest(c);
 }
 
 static void settle_alone(struct correlate *c, const struct exchange *x, struct span *span)

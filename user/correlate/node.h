@@ -37,7 +37,7 @@ struct trace_node {
 	struct trace_node *process_prev, *process_next;
 	bool runnable;              /* has something to do: was read, or a call that it made was answered, since it last made a call */
 	bool alone;                 /* no other request of the process was active while it was */
-	/* correlate.c: ended and held */
+	/* correlate.c: ended and held, or lingering */
 	struct trace_node *held_next;
 	uint64_t due_ns;
 };
