@@ -135,7 +135,7 @@ static bool read_json(struct slice in, struct rocketmq_head *h)
 
 static void read_field(struct rocketmq_head *h, struct slice name, struct slice value)
 {
-	for (uint8_t i = NODE_FIELDS; i < NODE_COUNT - 1; i++) {
+	for (int i = NODE_FIELDS; i < NODE_COUNT - 1; i++) {
 		if (!slice_eq(name, slice_str(wanted[i].key)))
 			continue;
 		piece(h, (enum node)(i + 1), value);

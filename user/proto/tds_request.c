@@ -81,7 +81,7 @@ static void begin_name(struct tds_session *x, uint16_t len, struct slice have)
 {
 	struct tds_walk *w = &x->walk[PROTO_TO_SERVER];
 
-	w->pass = 2u * len;
+	w->pass = UINT64_C(2) * len;
 	w->text = x->calls == 1 ? &x->name : NULL;
 	w->number_at = 8;
 	go_to(w, PROC_NAME);
@@ -165,7 +165,7 @@ static void begin_database(struct tds_session *x)
 {
 	struct tds_walk *w = &x->walk[PROTO_TO_SERVER];
 
-	w->pass = 2u * x->database_len;
+	w->pass = UINT64_C(2) * x->database_len;
 	w->text = &x->name;
 	go_to(w, LOGIN_DATABASE);
 }
@@ -211,7 +211,7 @@ static bool walk_parameter(const struct tds_state *s, struct tds_session *x, str
 		next_call(x);
 		return true;
 	}
-	w->pass = 2u * p[0];
+	w->pass = UINT64_C(2) * p[0];
 	w->number_at = 8;
 	go_to(w, PARAMETER_NAME);
 	return true;

@@ -92,7 +92,7 @@ static void read_error(struct tds_session *x, struct slice body)
 	if (x->number[0] || body.len < ERROR_FIXED)
 		return;
 	snprintf(x->number, sizeof(x->number), "%u", tds_le32(body.ptr));
-	tds_text_add(&x->error, slice_head(slice_from(body, ERROR_FIXED), 2u * tds_le16(body.ptr + 6)));
+	tds_text_add(&x->error, slice_head(slice_from(body, ERROR_FIXED), (size_t)2 * tds_le16(body.ptr + 6)));
 }
 
 /* "database", new and old, each with its length in characters. */
@@ -102,7 +102,7 @@ static void read_change(struct tds_state *s, struct slice body)
 
 	if (body.len < 2 || body.ptr[0] != CHANGE_DATABASE)
 		return;
-	size_t n = 2u * body.ptr[1];
+	size_t n = (size_t)2 * body.ptr[1];
 	if (n > body.len - 2)
 		return;
 	tds_text_begin(&t, s->memory->database, sizeof(s->memory->database) - 1);
@@ -220,7 +220,7 @@ static bool walk_columns(struct tds_state *s, struct tds_session *x, struct slic
 	case COLUMN_NAME_LEN:
 		if (!(p = tds_take(w, in, 1)))
 			return false;
-		pass_then(w, 2u * p[0], COLUMN_NAME);
+		pass_then(w, UINT64_C(2) * p[0], COLUMN_NAME);
 		return true;
 	default:
 		if (!tds_pass(w, in))
@@ -293,7 +293,7 @@ static bool walk_return(struct tds_state *s, struct tds_session *x, struct slice
 	case RETURN_HEAD:
 		if (!(p = tds_take(w, in, 3)))
 			return false;
-		pass_then(w, 2u * p[2], RETURN_NAME);
+		pass_then(w, UINT64_C(2) * p[2], RETURN_NAME);
 		return true;
 	case RETURN_NAME:
 		if (!tds_pass(w, in))

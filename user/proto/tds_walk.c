@@ -86,7 +86,7 @@ static bool walk_names(struct tds_walk *w, struct slice *in)
 
 	if (!p)
 		return false;
-	w->pass = 2u * (n == 1 ? p[0] : tds_le16(p));
+	w->pass = UINT64_C(2) * (n == 1 ? p[0] : tds_le16(p));
 	if (w->short_names)
 		w->short_names--;
 	else
