@@ -116,6 +116,7 @@ CASES = {
     "aws": (servers.start_moto, python("aws_driver.py")),
     "elasticsearch": (servers.start_search, python("search_driver.py")),
     "brpc": (servers.start_brpc, lambda folder, server: Driver(folder, "brpc-driver", [*servers.brpc_java("BrpcDriver"), server.port, 1, "SINGLE"])),
+    "tds": ("tds", lambda folder, server: Driver(folder, "tds-driver", [BUILD / "venv/bin/python", "-u", APPS / "tds_driver.py", server.port, "TDS74", "one"])),
     "oracle": (lambda folder: servers.start_python(folder, "19", app="oracled.py"), python("oracle_driver.py")),
     "couchbase": (servers.start_couchbase, python("couchbase_driver.py")),
     "zeromq": (lambda folder: servers.start_python(folder, app="zmqd.py"), lambda folder, server: python_driver(folder, "zmq_driver.py", server.out.read_text().strip(), "requests", "pipelined")),

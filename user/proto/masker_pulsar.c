@@ -33,12 +33,15 @@ static uint8_t size_byte(struct mask_way *y, uint8_t b)
 	uint64_t *size = y->part < 4 ? &y->number : &y->memory[COMMAND_LEFT];
 
 	*size = *size << 8 | b;
-	if (++y->part < PULSAR_HEAD_BYTES)
-		return b;
-	if (y->number < 4 + PULSAR_COMMAND_MIN || y->number > PULSAR_FRAME_MAX || y->memory[COMMAND_LEFT] > y->number - 4 || y->memory[COMMAND_LEFT] < PULSAR_COMMAND_MIN) {
+	unsigned left = 8 * (PULSAR_HEAD_BYTES - ++y->part) % 32; /* bits of it that are to come */
+	bool frame = size == &y->number;
+	/* As soon as it is too large: its bytes would stay. */
+	if (*size > (frame ? PULSAR_FRAME_MAX : y->number - 4) >> left || (left == 0 && *size < (frame ? 4 + PULSAR_COMMAND_MIN : PULSAR_COMMAND_MIN))) {
 		y->state = MASK_LOST;
 		return 'x';
 	}
+	if (y->part < PULSAR_HEAD_BYTES)
+		return b;
 	y->remain = y->number - 4;
 	y->number = y->part = 0;
 	y->state = OPEN;

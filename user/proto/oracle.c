@@ -86,8 +86,14 @@ static void oracle_lost(void *state, enum proto_side side)
 	s->descriptor = s->descriptor && side != PROTO_TO_SERVER;
 	s->descriptor_again = s->descriptor_again && side != PROTO_TO_SERVER;
 	s->redirect = s->redirect && side != PROTO_TO_CLIENT;
-	for (uint32_t i = 0; i < ORACLE_DUES && i < s->memory->due_len; i++)
-		s->memory->due[(s->memory->due_first + i) % ORACLE_DUES].unsure = true;
+	for (uint32_t i = 0; i < ORACLE_DUES && i < s->memory->due_len; i++) {
+		struct oracle_due *d = &s->memory->due[(s->memory->due_first + i) % ORACLE_DUES];
+		d->unsure = true;
+		d->statement = 0;
+	}
+	/* A cursor may be another statement's by now. */
+	for (uint32_t i = 0; i < ORACLE_STATEMENTS; i++)
+		s->memory->statements[i].taken = s->memory->statements[i].open = false;
 	if (side == PROTO_TO_SERVER) {
 		s->asking = false;
 		s->request_told = false;

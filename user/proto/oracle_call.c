@@ -17,7 +17,7 @@ static bool printable(struct slice s)
 
 /* --- a statement --- */
 
-enum { CHUNKED = 0xfe, SHORT_MAX = 0xfc };
+enum { CHUNKED = 0xfe, SHORT_MAX = 0xfc, CHUNK_MIN = 32 /* but for the last */ };
 
 enum pieces { WHOLE, CHUNKS, BYTE_CHUNKS };
 
@@ -60,6 +60,8 @@ static size_t walk_text(struct slice in, size_t at, uint32_t len, uint8_t *to, s
 		if (!piece.len)
 			break;
 		if (left == len && !printable(slice_head(piece, 64)))
+			return 0;
+		if (piece.len < CHUNK_MIN && piece.len < left && r.at < in.len)
 			return 0;
 		size_t n = piece.len < room - *ret_copied ? piece.len : room - *ret_copied;
 		if (to && n)

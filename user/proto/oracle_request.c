@@ -21,9 +21,10 @@ static enum parse_status aside(const struct oracle_head *h, struct slice in, str
 static struct oracle_due *begin(struct oracle_state *s, unsigned function, bool pipelined, struct message *m)
 {
 	struct oracle_memory *y = s->memory;
+	bool lost = s->lost[PROTO_TO_SERVER];
 
 	m->kind = MESSAGE_REQUEST;
-	m->flags |= MESSAGE_BEGIN;
+	m->flags |= MESSAGE_BEGIN | (lost && !pipelined ? MESSAGE_FLUSH : 0u);
 	if (y->due_len && !pipelined) {
 		s->stale = s->stale || s->begun;
 		s->begun = false;
@@ -36,7 +37,7 @@ static struct oracle_due *begin(struct oracle_state *s, unsigned function, bool 
 	s->lost[PROTO_TO_SERVER] = false;
 	struct oracle_due *d = oracle_due_push(y, function);
 	/* Of a pipeline that was broken into answers may still come, which are not this one's. */
-	d->unsure = (m->flags & MESSAGE_FLUSH) && s->pipelines;
+	d->unsure = (lost || (m->flags & MESSAGE_FLUSH)) && s->pipelines;
 	if (y->due_len > ORACLE_DUES)
 		m->flags |= MESSAGE_UNSURE;
 	return d;

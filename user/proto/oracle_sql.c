@@ -79,12 +79,26 @@ static void own_password(struct copy *c, size_t end)
 	c->expect = BEHIND_PASSWORD;
 }
 
+/* One with signs that want quotes, and has none: the server says what is wrong with it, and it is one. */
+static size_t password_end(struct slice in, size_t at, size_t end)
+{
+	struct slice w = slice_head(slice_from(in, at), end - at);
+
+	if (slice_ieq(w, SLICE_LIT("VALUES")))
+		return end;
+	while (end < in.len && in.ptr[end] > ' ' && in.ptr[end] != ',' && in.ptr[end] != ';')
+		end++;
+	return end;
+}
+
 static void word(struct copy *c)
 {
 	size_t end = c->at;
 
 	while (end < c->in.len && is_name(c->in.ptr[end]))
 		end++;
+	if (c->expect == PASSWORD)
+		end = password_end(c->in, c->at, end);
 	struct slice w = slice_head(slice_from(c->in, c->at), end - c->at);
 	bool starts_quote = end < c->in.len && c->in.ptr[end] == '\'' && (slice_ieq(w, SLICE_LIT("q")) || slice_ieq(w, SLICE_LIT("nq")));
 	if (c->expect == PASSWORD && !slice_ieq(w, SLICE_LIT("VALUES"))) {
@@ -97,7 +111,7 @@ static void word(struct copy *c)
 		own_quotes(c);
 	} else if (slice_ieq(w, SLICE_LIT("IDENTIFIED"))) {
 		c->expect = IDENTIFIED;
-	} else if ((c->expect == IDENTIFIED && slice_ieq(w, SLICE_LIT("BY"))) || (c->expect == BEHIND_PASSWORD && slice_ieq(w, SLICE_LIT("REPLACE")))) {
+	} else if ((c->expect == IDENTIFIED && slice_ieq(w, SLICE_LIT("BY"))) || (c->expect == BEHIND_PASSWORD && (slice_ieq(w, SLICE_LIT("REPLACE")) || slice_ieq(w, SLICE_LIT("SET"))))) {
 		c->expect = PASSWORD;
 	} else if (c->expect != PASSWORD) {
 		c->expect = NOTHING;
@@ -117,11 +131,14 @@ static void step(struct copy *c)
 		else
 			put_until(c, end);
 	} else if ((b == '-' && next == '-') || (b == '/' && next == '*')) {
-		put_until(c, comment_end(c->in, c->at));
+		c->at = comment_end(c->in, c->at); /* in standard SQL they nest, here they do not */
+		put(c, ' ');
 	} else if (c->expect == PASSWORD && b > ' ') {
 		own_password(c, c->at + 1);
 		c->expect = PASSWORD; /* it is none that has a meaning: nor has what follows */
 	} else {
+		if (c->expect == BEHIND_PASSWORD && b == ',') /* of several users */
+			c->expect = PASSWORD;
 		put_until(c, c->at + 1);
 	}
 }

@@ -239,14 +239,18 @@ bool oracle_end_read(struct slice in, struct oracle_end *ret)
 
 bool oracle_end_find(struct slice in, struct oracle_end *ret, size_t *ret_at)
 {
-	enum { LEAST = 28 };
+	enum { LEAST = 28, PLACES = 16 };
+	size_t places[PLACES], n = 0;
 
-	for (size_t at = slice_find(in, ORACLE_ERROR, in.len > ORACLE_OER_MAX ? in.len - ORACLE_OER_MAX : 0); at < in.len && in.len - at >= LEAST;
-	     at = slice_find(in, ORACLE_ERROR, at + 1)) {
-		if (!oracle_end_read(slice_from(in, at), ret))
+	/* The record is the last thing there, and few of its own bytes look like its beginning. */
+	for (size_t at = in.len < LEAST ? 0 : in.len - LEAST + 1; at-- > 0 && in.len - at <= ORACLE_OER_MAX && n < PLACES;)
+		if (in.ptr[at] == ORACLE_ERROR)
+			places[n++] = at;
+	while (n-- > 0) {
+		if (!oracle_end_read(slice_from(in, places[n]), ret))
 			continue;
-		ret->text_at += at;
-		*ret_at = at;
+		ret->text_at += places[n];
+		*ret_at = places[n];
 		return true;
 	}
 	return false;

@@ -127,7 +127,7 @@ static bool begin_request(struct tds_state *s, struct tds_session *x, struct par
 	bool early = x->early && ret->time_ns && ret->time_ns <= s->early_ns;
 
 	x->early = false;
-	if (!early && (x->stale || answer->open)) {
+	if (!early && (x->stale || answer->open || (x->busy && !s->mars))) {
 		answer->open = false;
 		if (s->mars && x->busy) {
 			x->busy = x->stale = false;
@@ -207,7 +207,7 @@ static bool parse_head(struct tds_state *s, struct tds_session *x, enum proto_si
 static uint64_t in_front(const struct tds_state *s, const struct tds_session *x)
 {
 	const struct tds_way *way = &x->way[PROTO_TO_CLIENT];
-	size_t end = tds_tail_len(s) - x->walk[PROTO_TO_CLIENT].have;
+	size_t tail = tds_tail_len(s), have = x->walk[PROTO_TO_CLIENT].have, end = have < tail ? tail - have : 0;
 
 	return way->eom && way->left >= end ? way->left - end : way->left;
 }
@@ -397,6 +397,7 @@ static void lose(struct tds_state *s, struct tds_session *x, enum proto_side sid
 	}
 	if (!x->busy || x->asked == TDS_ASKED_UNKNOWN || x->moves) /* it may have told of another database */
 		s->memory->database[0] = 0;
+	x->ncolumns = 0;
 	way->blind = true;
 	way->open = open; /* its end may still come */
 	x->has_rows = x->has_affected = false;

@@ -37,7 +37,12 @@ static void pass_then(struct tds_walk *w, uint64_t n, enum step step)
 	go_to(w, step);
 }
 
-static void give_up(struct tds_session *x) { x->way[PROTO_TO_CLIENT].blind = true; }
+/* Nor is anything known of the columns of rows that may come later. */
+static void give_up(struct tds_session *x)
+{
+	x->way[PROTO_TO_CLIENT].blind = true;
+	x->ncolumns = 0;
+}
 
 void tds_response_begin(struct tds_session *x)
 {
@@ -214,6 +219,10 @@ static bool walk_columns(struct tds_state *s, struct tds_session *x, struct slic
 			give_up(x);
 		if (how != TDS_WALK_DONE)
 			return false;
+		if (w->shape == 0) { /* no server has such a column: rows of them would be many and of no bytes */
+			give_up(x);
+			return false;
+		}
 		x->columns[x->column] = w->shape;
 		go_to(w, COLUMN_NAME_LEN);
 		return true;

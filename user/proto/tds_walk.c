@@ -21,7 +21,8 @@ const uint8_t *tds_take(struct tds_walk *w, struct slice *in, size_t n)
 		*in = slice_from(*in, n);
 		return p;
 	}
-	size_t more = n - w->have < in->len ? n - w->have : in->len;
+	/* What was begun with another length (the peers speak of another version now) is over. */
+	size_t missing = w->have < n ? n - w->have : 0, more = missing < in->len ? missing : in->len;
 	if (more)
 		memcpy(w->gathered + w->have, in->ptr, more);
 	*in = slice_from(*in, more);

@@ -242,6 +242,8 @@ static enum clause next_clause(const struct redactor *r, enum sql_token_kind kin
 		return CLAUSE_START;
 	if (calls(r, word))
 		return CLAUSE_EXECUTE;
+	if (r->dialect == SQL_TSQL && r->clause == CLAUSE_START && kind == SQL_LITERAL) /* EXEC procedure;1 word: one of several of its name */
+		return CLAUSE_BARE;
 	if (r->dialect == SQL_TSQL && (r->clause == CLAUSE_EXECUTE || r->clause == CLAUSE_CALLED))
 		return called_clause(r, kind, s);
 	switch (r->clause) {
