@@ -10,7 +10,7 @@
 
 #include "correlate/correlate.h"
 
-enum { CALLS = 10007, RELEASED_MAX = 64, HOLD = 20 * 1000 * 1000 };
+enum { CALLS = 10007, RELEASED_MAX = 64, HOLD = 50 * 1000 * 1000 };
 
 struct call { /* one exchange at one end, and what became of it */
 	struct exchange x;
@@ -209,7 +209,7 @@ static void a_child_may_be_settled_long_before_its_parent(void **state)
 /* What was sent without waiting for an answer may be read much later: its span is made by then. What waited for an answer had been read. */
 static void what_nobody_answers_may_be_read_late(void **state)
 {
-	const uint64_t later = UINT64_C(100) * HOLD + 1010; /* two seconds behind its end */
+	const uint64_t later = UINT64_C(40) * HOLD + 1010; /* two seconds behind its end */
 	struct call told, read, asked, reused;
 	struct fixture f;
 

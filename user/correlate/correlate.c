@@ -9,7 +9,7 @@
 #include "lib/hash.h"
 #include "lib/prefetch.h"
 
-enum { HOLD_NS = 20 * 1000 * 1000, MAX_HELD = 8192, MAX_NODES = 65536, DEPTH_MAX = 256 };
+enum { HOLD_NS = 50 * 1000 * 1000, MAX_HELD = 8192, MAX_NODES = 65536, DEPTH_MAX = 256 };
 static const uint64_t linger_ns = UINT64_C(2000000000);
 enum { LINGER_PART = 8 }; /* of all nodes */
 

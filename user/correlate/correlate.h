@@ -19,7 +19,7 @@ struct correlate_options {
 	enum correlate_sampler sampler;
 	bool parent_based;  /* obey the wire's decision (default true for the parentbased_* samplers) */
 	double ratio;       /* for SAMPLER_RATIO, by trace id (W3C level 2 / OTel TraceIdRatioBased) */
-	uint64_t hold_ns;   /* 0 = 20 ms */
+	uint64_t hold_ns;   /* 0 = 50 ms */
 	uint32_t max_held;  /* 0 = 8192; beyond it the oldest is released early */
 	uint32_t max_nodes; /* exchanges and those that outlive them as parents; 0 = 65536 */
 };

@@ -11,7 +11,9 @@ def check_calls(system, spans, truth, driver_pid, port, clients_own=()):
     # A server may read several requests at once: they begin at the same time.
     ends = client, [served[c.span_id] for c in client if c.span_id in served]
     check_order(spans)
-    assert len(spans) == len(client) + len(served), describe(spans)
+    ids = {c.span_id for c in client}
+    odd = [s for s in spans if s.kind == SERVER and s.parent_id not in ids] + [s for s in spans if s.kind == SERVER and served[s.parent_id] is not s]
+    assert len(spans) == len(client) + len(served) and not odd, f"{len(client)} asked, {len(served)} served, not one each:\n{describe(odd)}"
     for side in ends:
         said = [(s["rpc.method"], s["error.type"]) for s in side]
         expected = truth if side is client else [(method, None if error in clients_own else error) for method, error in truth]
