@@ -61,7 +61,8 @@ static void request(struct dubbo_state *s, const struct dubbo_head *h, struct sl
 	message_add_str(m, ATTR_RPC_SYSTEM_NAME, SLICE_LIT("dubbo"));
 	dubbo_call_read(h->serialization, body, &call);
 	add_call(s->memory, &call, m);
-	struct slice traceparent = dubbo_traceparent(body);
+	/* Attachments come last: where they were not looked at, what reads like one is an argument. */
+	struct slice traceparent = body.len == h->body ? dubbo_traceparent(body) : SLICE_NONE;
 	if (traceparent.len)
 		message_add_str(m, ATTR_RAW_TRACEPARENT, traceparent);
 }

@@ -167,8 +167,7 @@ static uint8_t in_content(struct mask_way *y, uint8_t b)
 	}
 	if (y->type != NUMBER)
 		return 'x';
-	y->length = (y->length ^ b) * UINT64_C(0x9e3779b97f4a7c15);
-	return (uint8_t)('a' + (y->length >> 40) % 26);
+	return mask_letter(y, b);
 }
 
 /* Of a command, or of a frame's content. */
@@ -189,8 +188,9 @@ static uint8_t in_body(struct mask_way *y, uint8_t b)
 	case REASON_LENGTH:
 		to(y, REASON);
 		y->length = b;
+		y->part = 0;
 		return b;
-	case REASON: return y->length == 3 && b >= '0' && b <= '9' ? b : 'x'; /* a status code, else a text */
+	case REASON: return y->length == 3 && y->part++ < 3 && b >= '0' && b <= '9' ? b : 'x'; /* a status code, else a text */
 	case IDENTITY: return 'x';
 	default: return in_properties(y, b);
 	}
