@@ -197,6 +197,25 @@ static uint8_t command_byte(struct mask_way *y, uint8_t b)
 }
 
 /* Behind the command: "0e02", size and as many bytes; "0e01" and a checksum; the metadata's size. AFTER: bytes that are passed. */
+/* Of the size at hand, be it the metadata's or an entry's: as much as has come of it is no more than what is left. A mark in front is none. */
+static bool size_fits(const struct mask_way *y)
+{
+	uint64_t number = y->number;
+	unsigned part = (unsigned)y->part;
+
+	if (y->state != METADATA_SIZE) {
+		uint64_t mark = part == 1 ? PULSAR_ENTRY >> 8 : PULSAR_ENTRY;
+		uint64_t head = part < 3 ? number : number >> 8 * (part - 2);
+		if (part < 3 && (number == mark || number == (part == 1 ? PULSAR_CHECKSUM >> 8 : PULSAR_CHECKSUM)))
+			return true;
+		if (part >= 3 && head == PULSAR_ENTRY) {
+			part -= 2;
+			number &= (UINT64_C(1) << 8 * part) - 1;
+		}
+	}
+	return number << 8 * (4 - part) <= y->remain;
+}
+
 static uint8_t extra_byte(struct mask_way *y, uint8_t b)
 {
 	enum { ENTRY_HEAD = 6, CHECKSUM_HEAD = 2, CHECKSUM_BYTES = 4 };
@@ -207,6 +226,8 @@ static uint8_t extra_byte(struct mask_way *y, uint8_t b)
 	}
 	y->number = y->number << 8 | b;
 	y->part++;
+	if (!size_fits(y))
+		return rest(y);
 	if (y->part == CHECKSUM_HEAD && y->number == PULSAR_CHECKSUM) {
 		y->memory[AFTER] = CHECKSUM_BYTES;
 		number_begin(y, METADATA_SIZE);

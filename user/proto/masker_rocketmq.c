@@ -50,10 +50,12 @@ static void step(struct mask_way *y)
 static uint8_t at_start(struct mask_way *y, uint8_t b)
 {
 	y->number = y->number << 8 | b;
-	if (++y->digits < 4)
-		return b;
-	if (y->number < 4 || y->number > ROCKETMQ_FRAME_MAX)
+	unsigned left = 8 * (4u - ++y->digits); /* bits of it that are to come */
+	/* As soon as it is too large: its bytes would stay. So it is with the other sizes. */
+	if (y->number << left > ROCKETMQ_FRAME_MAX || (left == 0 && y->number < 4))
 		return lose(y);
+	if (left)
+		return b;
 	y->length = y->number - 4;
 	return go(y, HEADER_SIZE, b);
 }
@@ -61,11 +63,15 @@ static uint8_t at_start(struct mask_way *y, uint8_t b)
 static uint8_t in_header_size(struct mask_way *y, uint8_t b)
 {
 	y->number = y->number << 8 | b;
-	if (++y->digits < 4)
+	unsigned left = 8 * (4u - ++y->digits);
+	uint64_t least = (y->number << left) & 0xffffff;
+	if (y->number << left >> 24 > 1 || least > y->length || least > ROCKETMQ_HEADER_MAX)
+		return lose(y);
+	if (left)
 		return b;
 	uint64_t header = y->number & 0xffffff;
 	bool binary = y->number >> 24 == 1;
-	if (y->number >> 24 > 1 || header > y->length || header > ROCKETMQ_HEADER_MAX || header < (binary ? (unsigned)ROCKETMQ_BINARY_MIN : (unsigned)ROCKETMQ_JSON_MIN))
+	if (header < (binary ? (unsigned)ROCKETMQ_BINARY_MIN : (unsigned)ROCKETMQ_JSON_MIN))
 		return lose(y);
 	y->memory[BODY_BYTES] = y->length - header;
 	y->memory[HEADER_LEFT] = header;
@@ -79,12 +85,13 @@ static uint8_t in_header_size(struct mask_way *y, uint8_t b)
 static bool size(struct mask_way *y, unsigned bytes, uint8_t b)
 {
 	y->number = y->number << 8 | b;
-	if (++y->digits < bytes)
-		return false;
-	if (y->number > y->memory[HEADER_LEFT])
+	y->digits++;
+	if (y->number << 8 * (bytes - y->digits) > y->memory[HEADER_LEFT])
 		y->state = MASK_LOST;
+	if (y->digits < bytes || y->state == MASK_LOST)
+		return false;
 	y->memory[PART_LEFT] = y->number;
-	return y->state < MASK_LOST;
+	return true;
 }
 
 static uint8_t part(struct mask_way *y, enum state next, uint8_t b)
@@ -94,10 +101,23 @@ static uint8_t part(struct mask_way *y, enum state next, uint8_t b)
 	return b;
 }
 
-static uint8_t in_binary(struct mask_way *y, uint8_t b)
+/* Code, language, version, the number that pairs without its highest byte, flags. */
+static uint8_t fixed(struct mask_way *y, uint8_t b)
+{
+	enum { LANGUAGE = 2, VERSION = 3, OPAQUE = 5, FLAG = 9 };
+	unsigned at = y->digits++;
+
+	if ((at == LANGUAGE && b >= 32) || (at == VERSION && b >= 16) || (at >= FLAG && b > (at == FIXED - 1 ? 3 : 0)))
+		return lose(y);
+	if (at == OPAQUE)
+		b = 0;
+	return at == FIXED - 1 ? go(y, REMARK_SIZE, b) : b;
+}
+
+static uint8_t binary_byte(struct mask_way *y, uint8_t b)
 {
 	switch ((enum state)y->state) {
-	case CODE_TO_FLAG: return ++y->digits == FIXED ? go(y, REMARK_SIZE, b) : b;
+	case CODE_TO_FLAG: return fixed(y, b);
 	case REMARK_SIZE:
 		if (size(y, 4, b))
 			(void)go(y, y->number ? REMARK : FIELDS_SIZE, b);
@@ -117,6 +137,12 @@ static uint8_t in_binary(struct mask_way *y, uint8_t b)
 	case VALUE: return part(y, NAME_SIZE, 'x');
 	default: return lose(y);
 	}
+}
+
+static uint8_t in_binary(struct mask_way *y, uint8_t b)
+{
+	b = binary_byte(y, b);
+	return y->state >= MASK_LOST ? 'x' : b;
 }
 
 /* --- JSON --- */

@@ -354,7 +354,7 @@ static void flush_older(struct pairing *p, struct connection *c, const struct me
 		o->state |= RESPONSE_BEGUN | RESPONSE_ENDED | REQUEST_ENDED;
 		if (!c->synced) /* or its own answer was lost */
 			o->flags |= EXCHANGE_HOLE;
-		if (m->flags & MESSAGE_ERROR)
+		if (m->flags & MESSAGE_ERROR && !(o->state & QUIET)) /* that one says nothing when it went well */
 			exchange_fail(o, m->error_type);
 		pairing_complete(p, o);
 	}

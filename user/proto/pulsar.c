@@ -513,7 +513,9 @@ static void pulsar_lost(void *state, enum proto_side side)
 
 	s->told = false;
 	s->lost |= side == PROTO_TO_CLIENT;
-	if (side == PROTO_TO_SERVER)
+	if (side == PROTO_TO_CLIENT)
+		s->connecting = false; /* what it was answered may have been lost */
+	else
 		s->list = (struct pulsar_list){ 0 };
 }
 

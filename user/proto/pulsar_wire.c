@@ -220,6 +220,8 @@ enum pulsar_scan pulsar_head_read(struct slice in, enum proto_side side, struct 
 	bool carries = type == PULSAR_SEND || type == PULSAR_MESSAGE;
 	if (c->by && !carries && total != command + 4)
 		return PULSAR_BAD;
+	if (carries && command > PULSAR_COMMAND_MAX)
+		return PULSAR_BAD;
 	at += 2;
 	n = pulsar_varint(slice_from(in, at), &tag);
 	if (n < 0 || (n && tag != ((uint64_t)type << 3 | COUNTED)))
