@@ -99,7 +99,6 @@ CASES = {
     "mongodb": (servers.start_ferretdb, python("mongo_driver.py")),
     "cassandra": ("cassandra", lambda folder, server: Driver(folder, "cassandra-driver", [BUILD / "venv/bin/python", "-u", APPS / "cassandra_driver.py", server.port, 4, "none", "wire"])),
     "kafka": ("kafka", go("kafkadriver")),
-    "rocketmq": ("rocketmq", lambda folder, server: go_driver(folder, "rocketmqdriver", server.namesrv.port)),
     "amqp": ("rabbitmq", python("amqp_driver.py")),
     "amqp10": ("rabbitmq", python("amqp10_driver.py")),
     "clickhouse": ("clickhouse", lambda folder, server: Driver(folder, "clickhouse-driver", [BUILD / "venv/bin/python", "-u", APPS / "ch_driver.py", server.port, "none", "wire"])),
@@ -112,7 +111,6 @@ CASES = {
     "thrift": (lambda folder: servers.start_python(folder, "buffered", app="thriftd.py"), lambda folder, server: python_driver(folder, "thrift_driver.py", server.port, "buffered")),
     "fastcgi": (lambda folder: servers.start_go(folder, app="fcgid"), python("fcgi_driver.py")),
     "json-rpc, graphql, events": (servers.start_app, python("app_driver.py")),
-    "mcp": (lambda folder: servers.start_mcp(folder, "json"), python("mcp_driver.py")),
     "aws": (servers.start_moto, python("aws_driver.py")),
     "elasticsearch": (servers.start_search, python("search_driver.py")),
     "brpc": (servers.start_brpc, lambda folder, server: Driver(folder, "brpc-driver", [*servers.brpc_java("BrpcDriver"), server.port, 1, "SINGLE"])),
@@ -169,8 +167,7 @@ HTTP = [("http", ASKS, "http.request.method", values("http.request.method")), ("
 # By case: dissector, which packets, field, and how often which of its values stand there according to the spans. Left out is what a dissector reads wrongly: all but the
 # first command of a packet (text of memcached), what comes in several packets a second time (Redis), frames of WebSocket across packets.
 COUNTS = {
-    **dict.fromkeys(["http", "json-rpc, graphql, events", "aws", "elasticsearch"], HTTP),
-    "mcp": HTTP[:1],  # an answer that its client leaves in its middle is none for it
+    **dict.fromkeys(["http", "json-rpc, graphql, events", "elasticsearch"], HTTP),
     "fastcgi": [("fcgi", ASKS, "fcgi.type", number("1", len)), ("fcgi", ANSWERS, "fcgi.type", number("3", len))],
     "http2": [("http2", ASKS, "http2.headers.method", values("http.request.method")), ("http2", ANSWERS, "http2.headers.status", values("http.response.status_code"))],
     "dns": [("dns", "dns.flags.response==1", "dns.flags.rcode", lambda spans: {code: sum(s["plumb.dns.response_code"] == name for s in spans) for code, name in RCODES.items()})],
