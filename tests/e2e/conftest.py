@@ -15,6 +15,17 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "live: traces this machine: skipped without root or BPF rights")
 
 
+def pytest_sessionfinish(session):
+    """No process that a test started outlives the tests."""
+    left = [p for p in Process.started if p.popen.poll() is None]
+    for p in left:
+        print(f"\n{p.name} (pid {p.pid}) was left running: {' '.join(p.popen.args)[:200]}")
+        p.popen.kill()
+        p.popen.wait()
+    if left and session.exitstatus == 0:
+        session.exitstatus = 1
+
+
 def pytest_collection_modifyitems(items):
     live = [i for i in items if i.get_closest_marker("live") or "plumb" in getattr(i, "fixturenames", ())]
     reason = missing_rights() if live else None

@@ -19,7 +19,7 @@ def test_a_call_that_is_given_up_ends_with_close(start, plumb):
     p = plumb(pids=[d.pid])
     (took,) = d.go()
     (span,) = [s for s in p.finish() if s.kind == CLIENT]
-    assert (span.path, span["error.type"]) == ("/silent", "connection_closed")
+    assert (span.path, span["error.type"]) == ("/silent", "connection_closed"), describe([span])
     assert abs(span.duration_ns - took["ns"]) < max(1_000_000, took["ns"] // 20), (span.duration_ns, took)
 
 

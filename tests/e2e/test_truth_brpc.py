@@ -92,8 +92,8 @@ def test_calls_that_nobody_has(start, plumb):
 
 
 PUSH = {"baidu_std": "org.interconnection.link.ReceiverService/Push", "hulu_pbrpc": "ReceiverService/0", "sofa_pbrpc": "org.interconnection.link.ReceiverService/Push"}
-# Of the driver: to connect, 13 messages, 53 sent ahead, a large one, that the answer is there, and the end; of the other one: to connect, that each message is there, the answer, and the end.
-PUSHES, BACK = 1 + 13 + 53 + 1 + 1 + 1, 1 + 67 + 1 + 1
+# Of the driver: to connect, 13 messages, 53 sent ahead, a large one, that both answers are there, and the end; of the other one: to connect, that each message is there, the answers, and the end.
+PUSHES, BACK = 1 + 13 + 53 + 1 + 2 + 1, 1 + 67 + 2 + 1
 
 
 def link(start, protocol, connection, *more):

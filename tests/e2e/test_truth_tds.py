@@ -114,7 +114,7 @@ REFUSED = row("CONNECT", error="18456")
 
 @pytest.fixture
 def tds_512(start):
-    return servers.Tds(start.folder(), 512)
+    return start(servers.Tds, 512)
 
 
 @pytest.mark.parametrize("version, mars, small", [("TDS74", False, False), ("TDS74", False, True), ("TDS71", False, False), ("TDS71", False, True), ("TDS74", True, False)])

@@ -69,6 +69,8 @@ def descendants(pid):
 class Process:
     """Output goes to files, so that nobody ever waits for a reader."""
 
+    started = []  # all of them: none outlives the tests (conftest.py)
+
     def __init__(self, name, argv, folder, user=None, stdin=None, **popen):
         self.name = name
         self.out = Path(folder) / f"{name}.out"
@@ -76,6 +78,7 @@ class Process:
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
             self.popen = subprocess.Popen([str(a) for a in argv], stdout=out, stderr=err, user=user, group=user and _group(user), extra_groups=[] if user else None,
                                           stdin=stdin if stdin is not None else subprocess.DEVNULL, start_new_session=True, **popen)
+        self.started.append(self)
 
     @property
     def pid(self):

@@ -47,6 +47,6 @@ def cut(path, times):
 def tshark(path, dissector, port, field, match=None):
     """How often each value of a field of Wireshark's occurs."""
     udp = ["-d", f"udp.port=={port},dns"] if dissector == "dns" else []
-    argv = [need("tshark", "tshark"), "-r", path, "-d", f"tcp.port=={port},{dissector}", *udp, "-T", "fields", "-e", field, "-E", "occurrence=a", "-E", "aggregator=|"]
+    argv = [need("tshark", "tshark"), "-r", path, "-d", f"tcp.port=={port},{dissector}", *udp, "-o", "tcp.reassemble_out_of_order:TRUE", "-T", "fields", "-e", field, "-E", "occurrence=a", "-E", "aggregator=|"]
     out = subprocess.run([str(a) for a in argv + (["-Y", match] if match else [])], capture_output=True, text=True, check=True).stdout
     return Counter(value for line in out.splitlines() for value in line.split("|") if value)
