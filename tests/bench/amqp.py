@@ -2,7 +2,9 @@
 """A packet capture of AMQP, made without a broker: publishes that are confirmed, deliveries that are acknowledged, on two channels of each connection."""
 import struct
 
-CLIENT, SERVER, PORT = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 56]), 5672
+import packets
+from packets import CLIENT, SERVER
+
 CONNECTIONS, BODY, BATCH = 8, b"b" * 200, 10
 
 
@@ -44,20 +46,13 @@ def deliver(tag):
     return method(2, 60, 60, short(b"worker-1") + struct.pack(">QB", tag, 0) + short(b"shop") + short(b"orders.new")) + content(2, tag)
 
 
-class Connection:
+class Connection(packets.Connection):
     def __init__(self, number):
-        self.port, self.seq, self.sent, self.taken, self.turn = 20000 + number, {CLIENT: 1000, SERVER: 2000}, 0, 0, 0
-
-    def packet(self, source, data, flags=0x18):
-        target = SERVER if source == CLIENT else CLIENT
-        ports = (self.port, PORT) if source == CLIENT else (PORT, self.port)
-        tcp = struct.pack(">HHIIBBHHH", *ports, self.seq[source], self.seq[target], 0x50, flags, 65535, 0, 0)
-        self.seq[source] = (self.seq[source] + len(data) + (flags & 2 == 2)) % (1 << 32)
-        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40 + len(data), 0, 0, 64, 6, 0, source, target)
-        return b"\2\0\0\0\0\2" + b"\2\0\0\0\0\1" + b"\x08\x00" + ip + tcp + data
+        super().__init__(number, 5672, 56)
+        self.sent, self.taken, self.turn = 0, 0, 0
 
     def start(self):
-        return [self.packet(CLIENT, b"", 0x02), self.packet(SERVER, b"", 0x12), *(self.packet(*said) for said in START)]
+        return [*self.short_handshake(), *(self.packet(*said) for said in START)]
 
     def next(self, n):
         """n exchanges: publishes confirmed together or deliveries acknowledged one by one, in turn."""
@@ -74,21 +69,4 @@ class Connection:
 
 
 def write_capture(path, exchanges):
-    connections = [Connection(i) for i in range(CONNECTIONS)]
-    us = 0
-    with open(path, "wb") as f:
-        def write(packets):
-            nonlocal us
-            for data in packets:
-                us += 10
-                f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(data), len(data)) + data)
-
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-        for c in connections:
-            write(c.start())
-        left, i = exchanges - CONNECTIONS * START_EXCHANGES, 0
-        while left > 0:
-            n = min(left, BATCH)
-            write(connections[i % CONNECTIONS].next(n))
-            left -= n
-            i += 1
+    packets.take_turns(path, exchanges - CONNECTIONS * START_EXCHANGES, [Connection(i) for i in range(CONNECTIONS)], batch=BATCH, step_us=10)

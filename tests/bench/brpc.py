@@ -2,7 +2,7 @@
 """A packet capture of bRPC, made without a network: of seven calls five of baidu_std that succeed, one of them that fails, and one of Sofa."""
 import struct
 
-from memcached import ACK, CONNECTIONS, PUSH, SYN, Connection
+import packets
 
 TEXT = b"v" * 100
 
@@ -31,8 +31,8 @@ def sofa(meta, body):
     return b"SOFA" + struct.pack("<IQQ", len(meta), len(body), len(meta) + len(body)) + meta + body
 
 
-def exchange(i):
-    method, call = b"Method%d" % (i % 101), (1 << 32) + i // CONNECTIONS
+def exchange(i, turn):
+    method, call = b"Method%d" % (i % 101), (1 << 32) + turn
     if i % 7 == 0:
         return (sofa(number(1, 0) + number(2, call) + text(100, b"shop.Basket." + method), TEXT), sofa(number(1, 1) + number(2, call) + number(200, 0) + number(201, 0), TEXT))
     request = std(text(1, text(1, b"shop.Basket") + text(2, method) + number(3, i)) + number(3, 0) + number(4, call), TEXT)
@@ -42,21 +42,4 @@ def exchange(i):
 
 
 def write_capture(path, exchanges):
-    connections = [Connection(20000 + i) for i in range(CONNECTIONS)]
-    for c in connections:
-        c.ends = c.ends[0], (c.ends[1][0], 8000)
-    us = 0
-    with open(path, "wb") as f:
-        def write(packet):
-            nonlocal us
-            us += 20
-            f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(packet), len(packet)) + packet)
-
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-        for c in connections:
-            write(c.packet(0, SYN))
-            write(c.packet(1, SYN | ACK))
-            write(c.packet(0, ACK))
-        for i in range(exchanges):
-            for side, data in enumerate(exchange(i)):
-                write(connections[i % CONNECTIONS].packet(side, ACK | PUSH, data))
+    packets.alternate(path, exchanges, 8000, exchange)

@@ -3,8 +3,9 @@
 import struct
 import zlib
 
-CLIENT, SERVER, PORT = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 33]), 9042
-CONNECTIONS, ROWS, STATEMENTS = 8, 3, 101
+import packets
+
+ROWS, STATEMENTS = 3, 101
 ID, TEXT = b"0123456789abcdef", b"SELECT id, name FROM shop.orders WHERE id > ? LIMIT 3"
 
 
@@ -57,38 +58,13 @@ def bodies(version, i):
     return 13, b"\0\0\3" + part * 3 + b"\0\1" + none, 8, struct.pack(">i", 1)
 
 
-def exchange(connection, i):
-    """What client and server of a connection say the i-th time."""
-    version, stream = 4 + connection % 2, i % 64
+def exchange(n, i):
+    """What client and server of a connection say the i-th time. Each connection has only even n or only odd ones."""
+    version, stream = 4 + n % 2, i % 64
     asked, question, answered, answer = bodies(version, i)
     wrap = segment if version == 5 and i else bytes
     return wrap(envelope(version, stream, asked, question)), wrap(envelope(version | 0x80, stream, answered, answer))
 
 
-class Connection:
-    def __init__(self, number):
-        self.port, self.seq, self.done = 20000 + number, {CLIENT: 1000, SERVER: 2000}, 0
-
-    def frame(self, source, data, flags=0x18):
-        target = SERVER if source == CLIENT else CLIENT
-        ports = (self.port, PORT) if source == CLIENT else (PORT, self.port)
-        tcp = struct.pack(">HHIIBBHHH", *ports, self.seq[source], self.seq[target], 0x50, flags, 65535, 0, 0)
-        self.seq[source] = (self.seq[source] + len(data) + (flags & 2 == 2)) % (1 << 32)
-        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40 + len(data), 0, 0, 64, 6, 0, source, target)
-        return b"\2\0\0\0\0\2" + b"\2\0\0\0\0\1" + b"\x08\x00" + ip + tcp + data
-
-    def next(self):
-        first = [self.frame(CLIENT, b"", 0x02), self.frame(SERVER, b"", 0x12)] if self.done == 0 else []
-        request, response = exchange(self.port, self.done)
-        self.done += 1
-        return first + [self.frame(CLIENT, request), self.frame(SERVER, response)]
-
-
 def write_capture(path, exchanges):
-    connections = [Connection(i) for i in range(CONNECTIONS)]
-    with open(path, "wb") as f:
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-        for i in range(exchanges):
-            for n, data in enumerate(connections[i % CONNECTIONS].next()):
-                us = i * 50 + n * 5
-                f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(data), len(data)) + data)
+    packets.alternate_late(path, exchanges, 9042, exchange, host=33)

@@ -2,7 +2,7 @@
 """A packet capture of ClickHouse's native protocol, made without a network: logins, then selects of ten rows, and inserts of ten with the sample that they are answered with first."""
 import struct
 
-from memcached import ACK, CONNECTIONS, PUSH, SYN, Connection
+import packets
 
 REVISION = 54460
 INFO, END_OF_DATA = b"\1\0\2\xff\xff\xff\xff\0", b"\1\0\1\0\2\xff\xff\xff\xff\0\0\0"
@@ -37,32 +37,14 @@ SELECTED = b"\1\0" + block(0), b"\1\0" + block(10) + b"\6" + varint(10) + varint
 EMPTY = b"\2" + END_OF_DATA[1:]
 
 
-def exchange(i):
-    """(side, bytes) of each packet; 0 is the client."""
-    if i < CONNECTIONS:
-        return [(0, HELLO[0]), (1, HELLO[1])]
-    addendum = text(b"") if i < 2 * CONNECTIONS else b""
+def exchange(i, turn):
+    if turn == 0:
+        return HELLO
+    addendum = text(b"") if turn == 1 else b""
     if i % 4:
-        return [(0, addendum + query(b"SELECT id, body FROM notes WHERE id > %d AND body != 'secret'" % (i % 101)) + EMPTY), *((1, part) for part in SELECTED)]
-    return [(0, addendum + query(b"INSERT INTO notes (id, body) VALUES") + EMPTY), (1, b"\1\0" + block(0)), (0, b"\2\0" + block(10) + EMPTY), (1, PROGRESS + b"\5")]
+        return addendum + query(b"SELECT id, body FROM notes WHERE id > %d AND body != 'secret'" % (i % 101)) + EMPTY, SELECTED[0], b"", SELECTED[1]
+    return addendum + query(b"INSERT INTO notes (id, body) VALUES") + EMPTY, b"\1\0" + block(0), b"\2\0" + block(10) + EMPTY, PROGRESS + b"\5"
 
 
 def write_capture(path, exchanges):
-    connections = [Connection(20000 + i) for i in range(CONNECTIONS)]
-    for c in connections:
-        c.ends = c.ends[0], (c.ends[1][0], 9000)
-    us = 0
-    with open(path, "wb") as f:
-        def write(packet):
-            nonlocal us
-            us += 20
-            f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(packet), len(packet)) + packet)
-
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-        for c in connections:
-            write(c.packet(0, SYN))
-            write(c.packet(1, SYN | ACK))
-            write(c.packet(0, ACK))
-        for i in range(exchanges):
-            for side, data in exchange(i):
-                write(connections[i % CONNECTIONS].packet(side, ACK | PUSH, data))
+    packets.alternate(path, exchanges, 9000, exchange)

@@ -2,9 +2,8 @@
 """A packet capture of Couchbase's key-value protocol, made without a server: of seven requests four get, one of which misses, one looks into a document and two store."""
 import struct
 
-from memcached import ACK, CONNECTIONS, PUSH, SYN, tcp
+import packets
 
-CLIENT, SERVER, PORT = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 46]), 11210
 REQUEST, ANSWER, REQUEST_FRAMED, ANSWER_FRAMED = 0x80, 0x81, 0x08, 0x18
 GET, SET, HELLO, SELECT_BUCKET, LOOKUP = 0x00, 0x01, 0x1F, 0x89, 0xD0
 VALUE = b'{"v":"' + b"v" * 92 + b'"}'
@@ -17,7 +16,7 @@ def message(magic, opcode, number, code=0, frames=b"", extras=b"", key=b"", valu
     return head + frames + extras + key + value
 
 
-def exchange(i):
+def exchange(_, i):
     """The first two of a connection agree on collections, and select the bucket."""
     if i == 0:
         return message(REQUEST, HELLO, i, key=b"bench", value=b"\0\x12"), message(ANSWER, HELLO, i, value=b"\0\x12")
@@ -32,35 +31,5 @@ def exchange(i):
     return message(REQUEST, GET, i, vbucket, key=key), message(ANSWER_FRAMED, GET, i, int(kind == 3), TIME, b"" if kind == 3 else bytes(4), value=b"" if kind == 3 else VALUE)
 
 
-class Connection:
-    def __init__(self, port):
-        self.ends = (CLIENT, port), (SERVER, PORT)
-        self.seq = [1000, 2000]
-        self.done = 0
-
-    def packet(self, side, flags, data=b""):
-        made = tcp(self.ends[side], self.ends[1 - side], self.seq[side], self.seq[1 - side] if flags & ACK else 0, flags, data)
-        self.seq[side] += len(data) + bool(flags & SYN)
-        return made
-
-
 def write_capture(path, exchanges):
-    connections = [Connection(20000 + i) for i in range(CONNECTIONS)]
-    us = 0
-    with open(path, "wb") as f:
-        def write(packet):
-            nonlocal us
-            us += 20
-            f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(packet), len(packet)) + packet)
-
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-        for c in connections:
-            write(c.packet(0, SYN))
-            write(c.packet(1, SYN | ACK))
-            write(c.packet(0, ACK))
-        for i in range(exchanges):
-            c = connections[i % CONNECTIONS]
-            request, answer = exchange(c.done)
-            c.done += 1
-            write(c.packet(0, ACK | PUSH, request))
-            write(c.packet(1, ACK | PUSH, answer))
+    packets.alternate(path, exchanges, 11210, exchange, host=46)

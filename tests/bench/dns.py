@@ -2,13 +2,14 @@
 """A packet capture of look-ups, made without a network: what a resolver answers is not what is measured."""
 import struct
 
-CLIENT, SERVER = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 53])
+import packets
+
+CLIENT, SERVER = packets.address(2), packets.address(53)
 NAMES = 23
 
 
 def udp(source, source_port, target, target_port, data):
-    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28 + len(data), 0, 0, 64, 17, 0, source, target)
-    return b"\2\0\0\0\0\2" + b"\2\0\0\0\0\1" + b"\x08\x00" + ip + struct.pack(">HHHH", source_port, target_port, 8 + len(data), 0) + data
+    return packets.ip(17, source, target, struct.pack(">HHHH", source_port, target_port, 8 + len(data), 0) + data)
 
 
 def question(i):
@@ -25,9 +26,7 @@ def exchange(i):
 
 
 def write_capture(path, exchanges):
-    with open(path, "wb") as f:
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+    with packets.Capture(path) as capture:
         for i in range(exchanges):
-            for n, packet in enumerate(exchange(i)):
-                us = i * 50 + n * 20
-                f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(packet), len(packet)) + packet)
+            capture.us = i * 50
+            capture.write(*exchange(i))

@@ -2,7 +2,7 @@
 """A packet capture of Dubbo, made without a network: calls in hessian2 and their answers, of seven one a oneway and one with an exception."""
 import struct
 
-from memcached import ACK, CONNECTIONS, PUSH, SYN, Connection
+import packets
 
 TEXT = b"v" * 100
 
@@ -15,7 +15,7 @@ def text(value):
     return bytes([len(value)]) + value if len(value) < 32 else bytes([0x30 | len(value) >> 8, len(value) & 255]) + value
 
 
-def exchange(i):
+def exchange(i, _):
     """What the client says, and what the server does."""
     number, service = (1 << 60) + i, b"com.example.Service%d" % (i % 7)
     attachments = b"H" + b"".join(map(text, (b"path", service, b"interface", service, b"version", b"1.7.0", b"timeout", b"20000"))) + b"Z"
@@ -28,22 +28,4 @@ def exchange(i):
 
 
 def write_capture(path, exchanges):
-    connections = [Connection(20000 + i) for i in range(CONNECTIONS)]
-    for c in connections:
-        c.ends = c.ends[0], (c.ends[1][0], 20880)
-    us = 0
-    with open(path, "wb") as f:
-        def write(packet):
-            nonlocal us
-            us += 20
-            f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(packet), len(packet)) + packet)
-
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-        for c in connections:
-            write(c.packet(0, SYN))
-            write(c.packet(1, SYN | ACK))
-            write(c.packet(0, ACK))
-        for i in range(exchanges):
-            for side, data in enumerate(exchange(i)):
-                if data:
-                    write(connections[i % CONNECTIONS].packet(side, ACK | PUSH, data))
+    packets.alternate(path, exchanges, 20880, exchange)

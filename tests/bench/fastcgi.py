@@ -2,7 +2,7 @@
 """A packet capture of FastCGI, made without a network: requests with the parameters that nginx sends, and short answers."""
 import struct
 
-from memcached import ACK, CONNECTIONS, PUSH, SYN, Connection
+import packets
 
 PARAMS = {"SCRIPT_FILENAME": "/srv/shop/index.php", "QUERY_STRING": "", "REQUEST_METHOD": "GET", "CONTENT_TYPE": "", "CONTENT_LENGTH": "", "SCRIPT_NAME": "/index.php", "REQUEST_URI": "",
           "DOCUMENT_URI": "/index.php", "DOCUMENT_ROOT": "/srv/shop", "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_SCHEME": "http", "GATEWAY_INTERFACE": "CGI/1.1", "SERVER_SOFTWARE": "nginx",
@@ -14,7 +14,7 @@ def record(kind, content=b""):
     return struct.pack(">BBHHBB", 1, kind, 1, len(content), -len(content) % 8, 0) + content + bytes(-len(content) % 8)
 
 
-def exchange(i):
+def exchange(i, _):
     """What the client says, and what the server does."""
     params = {**PARAMS, "REQUEST_URI": "/items/%d" % (i % 101)}
     pairs = b"".join(bytes([len(k), len(v)]) + k.encode() + v.encode() for k, v in params.items())
@@ -23,21 +23,4 @@ def exchange(i):
 
 
 def write_capture(path, exchanges):
-    connections = [Connection(20000 + i) for i in range(CONNECTIONS)]
-    for c in connections:
-        c.ends = c.ends[0], (c.ends[1][0], 9000)
-    us = 0
-    with open(path, "wb") as f:
-        def write(packet):
-            nonlocal us
-            us += 20
-            f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(packet), len(packet)) + packet)
-
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-        for c in connections:
-            write(c.packet(0, SYN))
-            write(c.packet(1, SYN | ACK))
-            write(c.packet(0, ACK))
-        for i in range(exchanges):
-            for side, data in enumerate(exchange(i)):
-                write(connections[i % CONNECTIONS].packet(side, ACK | PUSH, data))
+    packets.alternate(path, exchanges, 9000, exchange)

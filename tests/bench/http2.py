@@ -2,7 +2,8 @@
 """A packet capture of gRPC calls, made without a network: some connections, a call at a time on each, headers as a table makes them short."""
 import struct
 
-CLIENT, SERVER, PORT = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 80]), 50051
+import packets
+
 CONNECTIONS = 16
 METHODS = 7
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -36,37 +37,27 @@ def response_blocks(call):
     return b"\x88\xc0", b"\xbf\xbe"
 
 
-class Connection:
+def exchange(call):
+    """What client and server of a connection say in a call of it."""
+    stream = 2 * call + 1
+    first, trailers = response_blocks(call)
+    return (frame(1, 4, stream, request_block(call)) + frame(0, 1, stream, MESSAGE),
+            frame(1, 4, stream, first) + frame(0, 0, stream, MESSAGE) + frame(1, 5, stream, trailers))
+
+
+class Connection(packets.Connection):
     def __init__(self, number):
-        self.port, self.calls, self.sent = 20000 + number, 0, [1, 1]
+        super().__init__(number, 50051, 80, seq=(1, 1))
+        self.calls = 0
 
-    def packet(self, to_server, data, flags=0x18):
-        ends = [(CLIENT, self.port), (SERVER, PORT)]
-        (source, source_port), (target, target_port) = ends if to_server else reversed(ends)
-        mine = 0 if to_server else 1
-        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40 + len(data), 0, 0, 64, 6, 0, source, target)
-        tcp = struct.pack(">HHIIBBHHH", source_port, target_port, self.sent[mine] & 0xffffffff, self.sent[1 - mine] & 0xffffffff, 0x50, flags, 65535, 0, 0)
-        self.sent[mine] += len(data) + (flags & 2) // 2
-        return b"\2\0\0\0\0\2" + b"\2\0\0\0\0\1" + b"\x08\x00" + ip + tcp + data
-
-    def begin(self):
+    def start(self):
         settings = frame(4, 0, 0)
-        return [self.packet(True, b"", 2), self.packet(False, b"", 0x12), self.packet(True, PREFACE + settings), self.packet(False, settings + frame(4, 1, 0))]
+        return [*self.short_handshake(), *self.talk((PREFACE + settings, settings + frame(4, 1, 0)))]
 
-    def call(self):
-        stream, head = 2 * self.calls + 1, request_block(self.calls)
-        first, trailers = response_blocks(self.calls)
-        self.calls += 1
-        return [self.packet(True, frame(1, 4, stream, head) + frame(0, 1, stream, MESSAGE)),
-                self.packet(False, frame(1, 4, stream, first) + frame(0, 0, stream, MESSAGE) + frame(1, 5, stream, trailers))]
+    def next(self, n):
+        self.calls += n
+        return [packet for call in range(self.calls - n, self.calls) for packet in self.talk(exchange(call))]
 
 
 def write_capture(path, exchanges):
-    connections = [Connection(i) for i in range(CONNECTIONS)]
-    us = 0
-    with open(path, "wb") as f:
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-        for i in range(-CONNECTIONS, exchanges):
-            for packet in connections[i].begin() if i < 0 else connections[i % CONNECTIONS].call():
-                us += 20
-                f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(packet), len(packet)) + packet)
+    packets.take_turns(path, exchanges, [Connection(i) for i in range(CONNECTIONS)])

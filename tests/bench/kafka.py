@@ -2,9 +2,8 @@
 """A packet capture of Kafka connections, made without a broker: of five requests three send a message with a trace context, one fetches five and one is a heartbeat."""
 import struct
 
-from memcached import ACK, CONNECTIONS, PUSH, SYN, tcp
+import packets
 
-CLIENT, SERVER, PORT = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 44]), 9092
 VALUE = b"v" * 100
 
 
@@ -46,41 +45,11 @@ def bodies(i):
     return 12, 3, text(b"billing") + struct.pack(">i", 1) + text(b"member-1") + b"\xff\xff", struct.pack(">ih", 0, 0)
 
 
-def exchange(i):
+def exchange(_, i):
     key, version, body, answer = bodies(i)
     request = struct.pack(">hhi", key, version, i) + text(b"shop") + body
     return struct.pack(">i", len(request)) + request, struct.pack(">ii", 4 + len(answer), i) + answer
 
 
-class Connection:
-    def __init__(self, port):
-        self.ends = (CLIENT, port), (SERVER, PORT)
-        self.seq = [1000, 2000]
-        self.done = 0
-
-    def packet(self, side, flags, data=b""):
-        made = tcp(self.ends[side], self.ends[1 - side], self.seq[side], self.seq[1 - side] if flags & ACK else 0, flags, data)
-        self.seq[side] += len(data) + bool(flags & SYN)
-        return made
-
-
 def write_capture(path, exchanges):
-    connections = [Connection(20000 + i) for i in range(CONNECTIONS)]
-    us = 0
-    with open(path, "wb") as f:
-        def write(packet):
-            nonlocal us
-            us += 20
-            f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(packet), len(packet)) + packet)
-
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-        for c in connections:
-            write(c.packet(0, SYN))
-            write(c.packet(1, SYN | ACK))
-            write(c.packet(0, ACK))
-        for i in range(exchanges):
-            c = connections[i % CONNECTIONS]
-            request, answer = exchange(c.done)
-            c.done += 1
-            write(c.packet(0, ACK | PUSH, request))
-            write(c.packet(1, ACK | PUSH, answer))
+    packets.alternate(path, exchanges, 9092, exchange, host=44)

@@ -2,8 +2,9 @@
 """A packet capture of MongoDB connections, made without a network: of seven commands, five find three documents, one inserts and one updates."""
 import struct
 
-CLIENT, SERVER, PORT = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 27]), 27017
-CONNECTIONS, OK = 8, b"\x01ok\0" + struct.pack("<d", 1)
+import packets
+
+OK = b"\x01ok\0" + struct.pack("<d", 1)
 LSID = b"\x03lsid\0" + struct.pack("<I", 30) + b"\x05id\0" + struct.pack("<IB", 16, 4) + bytes(range(16)) + b"\0"
 DATABASE = b"\x02$db\0" + struct.pack("<I", 5) + b"shop\0"
 
@@ -40,7 +41,7 @@ FOUND = document(inner(b"\3", b"cursor", inner(b"\4", b"firstBatch", *(b"\3%d\0"
 WRITTEN = document(number(b"n", 1), OK)
 
 
-def exchange(i):
+def exchange(_, i):
     """What client and server of a connection say the i-th time."""
     if i % 7 == 0:
         return message(i + 1, 0, document(text(b"insert", b"orders"), b"\x08ordered\0\1", LSID, DATABASE), section(b"documents", ROW)), message(i + 90000, i + 1, WRITTEN)
@@ -51,30 +52,5 @@ def exchange(i):
     return message(i + 1, 0, find), message(i + 90000, i + 1, FOUND)
 
 
-class Connection:
-    def __init__(self, number):
-        self.port, self.seq, self.done = 20000 + number, {CLIENT: 1000, SERVER: 2000}, 0
-
-    def frame(self, source, data, flags=0x18):
-        target = SERVER if source == CLIENT else CLIENT
-        ports = (self.port, PORT) if source == CLIENT else (PORT, self.port)
-        tcp = struct.pack(">HHIIBBHHH", *ports, self.seq[source], self.seq[target], 0x50, flags, 65535, 0, 0)
-        self.seq[source] = (self.seq[source] + len(data) + (flags & 2 == 2)) % (1 << 32)
-        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40 + len(data), 0, 0, 64, 6, 0, source, target)
-        return b"\2\0\0\0\0\2" + b"\2\0\0\0\0\1" + b"\x08\x00" + ip + tcp + data
-
-    def next(self):
-        first = [self.frame(CLIENT, b"", 0x02), self.frame(SERVER, b"", 0x12)] if self.done == 0 else []
-        request, response = exchange(self.done)
-        self.done += 1
-        return first + [self.frame(CLIENT, request), self.frame(SERVER, response)]
-
-
 def write_capture(path, exchanges):
-    connections = [Connection(i) for i in range(CONNECTIONS)]
-    with open(path, "wb") as f:
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-        for i in range(exchanges):
-            for n, data in enumerate(connections[i % CONNECTIONS].next()):
-                us = i * 50 + n * 5
-                f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(data), len(data)) + data)
+    packets.alternate_late(path, exchanges, 27017, exchange, host=27)

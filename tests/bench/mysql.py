@@ -2,8 +2,9 @@
 """A packet capture of MySQL connections, made without a server: texts and prepared statements in turn, each answered by some rows."""
 import struct
 
-CLIENT, SERVER, PORT = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 33]), 3306
-CONNECTIONS, ROWS, STATEMENTS = 8, 3, 101
+import packets
+
+ROWS, STATEMENTS = 3, 101
 OK = bytes.fromhex("00000002000000")
 
 
@@ -31,7 +32,7 @@ PREPARED = packet(1, b"\0" + struct.pack("<IHHBH", 1, 2, 1, 0, 0)) + packet(2, c
 TEXT_ROWS, BINARY_ROWS = [text(b"17") + text(b"a name of some length")] * ROWS, [b"\0\0" + struct.pack("<I", 17) + text(b"a name of some length")] * ROWS
 
 
-def exchange(i):
+def exchange(_, i):
     """What client and server of a connection say the i-th time."""
     if i == 0:
         return LOGIN, packet(2, OK)
@@ -42,30 +43,5 @@ def exchange(i):
     return packet(0, b"\3SELECT id, name FROM orders WHERE id > %d LIMIT 3" % (i % STATEMENTS)), result(TEXT_ROWS)
 
 
-class Connection:
-    def __init__(self, number):
-        self.port, self.seq, self.done = 20000 + number, {CLIENT: 1000, SERVER: 2000}, 0
-
-    def frame(self, source, data, flags=0x18):
-        target = SERVER if source == CLIENT else CLIENT
-        ports = (self.port, PORT) if source == CLIENT else (PORT, self.port)
-        tcp = struct.pack(">HHIIBBHHH", *ports, self.seq[source], self.seq[target], 0x50, flags, 65535, 0, 0)
-        self.seq[source] = (self.seq[source] + len(data) + (flags & 2 == 2)) % (1 << 32)
-        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40 + len(data), 0, 0, 64, 6, 0, source, target)
-        return b"\2\0\0\0\0\2" + b"\2\0\0\0\0\1" + b"\x08\x00" + ip + tcp + data
-
-    def next(self):
-        first = [self.frame(CLIENT, b"", 0x02), self.frame(SERVER, b"", 0x12), self.frame(SERVER, GREETING)] if self.done == 0 else []
-        request, response = exchange(self.done)
-        self.done += 1
-        return first + [self.frame(CLIENT, request), self.frame(SERVER, response)]
-
-
 def write_capture(path, exchanges):
-    connections = [Connection(i) for i in range(CONNECTIONS)]
-    with open(path, "wb") as f:
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-        for i in range(exchanges):
-            for n, data in enumerate(connections[i % CONNECTIONS].next()):
-                us = i * 50 + n * 5
-                f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(data), len(data)) + data)
+    packets.alternate_late(path, exchanges, 3306, exchange, opening=(b"", GREETING), host=33)

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A packet capture of NATS, made without a network: of three exchanges one is a publish, one a delivery and one a request with its answer."""
-import struct
-
-from memcached import ACK, CONNECTIONS, PUSH, SYN, Connection
+import packets
 
 PAYLOAD = b"v" * 100
 
 
-def exchange(i):
+def exchange(i, _):
     """What the client says, and what the server does."""
     subject = b"orders.%d" % (i % 101)
     if i % 3 == 0:
@@ -19,24 +17,4 @@ def exchange(i):
 
 
 def write_capture(path, exchanges):
-    connections = [Connection(20000 + i) for i in range(CONNECTIONS)]
-    for c in connections:
-        c.ends = c.ends[0], (c.ends[1][0], 4222)
-    us = 0
-    with open(path, "wb") as f:
-        def write(packet):
-            nonlocal us
-            us += 20
-            f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(packet), len(packet)) + packet)
-
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-        for c in connections:
-            write(c.packet(0, SYN))
-            write(c.packet(1, SYN | ACK))
-            write(c.packet(0, ACK))
-            write(c.packet(1, ACK | PUSH, b'INFO {"server_id":"N1"}\r\n'))
-        for i in range(exchanges):
-            c = connections[i % CONNECTIONS]
-            for side, data in enumerate(exchange(i)):
-                if data:
-                    write(c.packet(side, ACK | PUSH, data))
+    packets.alternate(path, exchanges, 4222, exchange, opening=(b"", b'INFO {"server_id":"N1"}\r\n'))

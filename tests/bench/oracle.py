@@ -2,7 +2,7 @@
 """A packet capture of Oracle Net, made without a network: statements with two rows, the same again by their cursor, of seven calls one with an error and one commit."""
 import struct
 
-from memcached import ACK, CONNECTIONS, PUSH, SYN, Connection
+import packets
 
 ROWS = b"\x06\x01\x01\x01\x00\x01\x01\x00\x00\x00" + b"\x07\x14value of twenty byte" * 2
 
@@ -22,9 +22,8 @@ def execute(sequence, sql):
             + bytes([len(sql)]) + sql + b"\x01\x01" + bytes(6) + b"\x01\x01\x00\x02\x80\x00\x00\x00\x00")
 
 
-def exchange(i):
+def exchange(i, turn):
     """What the client says, and what the server does."""
-    turn = i // CONNECTIONS
     sequence, cursor = turn % 255 + 1, 1 + i % 7
     if i % 7 == 0:
         return packet(execute(sequence, b"select * from nowhere where id = %d" % i)), packet(end(942, cursor, 1))
@@ -36,21 +35,4 @@ def exchange(i):
 
 
 def write_capture(path, exchanges):
-    connections = [Connection(20000 + i) for i in range(CONNECTIONS)]
-    for c in connections:
-        c.ends = c.ends[0], (c.ends[1][0], 1521)
-    us = 0
-    with open(path, "wb") as f:
-        def write(packet_):
-            nonlocal us
-            us += 20
-            f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(packet_), len(packet_)) + packet_)
-
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-        for c in connections:
-            write(c.packet(0, SYN))
-            write(c.packet(1, SYN | ACK))
-            write(c.packet(0, ACK))
-        for i in range(exchanges):
-            for side, data in enumerate(exchange(i)):
-                write(connections[i % CONNECTIONS].packet(side, ACK | PUSH, data))
+    packets.alternate(path, exchanges, 1521, exchange)

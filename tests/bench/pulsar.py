@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A packet capture of Pulsar: of two exchanges one is sent and confirmed, one is delivered and acknowledged."""
-import dialog
+import packets
 
 
 def varint(n):
@@ -31,11 +31,11 @@ def identity(i):
     return number(1, 40 + i // 50_000) + number(2, i % 50_000)
 
 
-def exchange(i):
+def exchange(_, i):
     if i % 2 == 0:
         return frame(6, number(1, 1) + number(2, i), CARRIED), frame(7, number(1, 1) + number(2, i) + counted(3, identity(i)))
     return frame(10, number(1, 1) + number(2, 0) + counted(3, identity(i - 2))) if i > 2 else b"", frame(9, number(1, 1) + counted(2, identity(i)), CARRIED)
 
 
 def write_capture(path, exchanges):
-    dialog.write_capture(path, exchanges, 6650, b"", exchange)
+    packets.alternate(path, exchanges, 6650, exchange)

@@ -2,7 +2,7 @@
 """A packet capture of RocketMQ, made without a network: messages sent and pulled with headers in JSON as the Java client writes them, of seven one refused."""
 import struct
 
-from memcached import ACK, CONNECTIONS, PUSH, SYN, Connection
+import packets
 
 BODY = b"v" * 200
 PROPERTIES = b"KEYS\\u0001key\\u0002UNIQ_KEY\\u00017F00000100002A9F0000000000000000\\u0002WAIT\\u0001true\\u0002TAGS\\u0001spring"
@@ -19,9 +19,8 @@ def stored():
     return struct.pack(">IIIIIQQIQ8sQ8sIQI", 88 + len(BODY) + len(rest), 0xdaa320a7, 0, 2, 0, 7, 999, 0, 1, b"", 1, b"", 0, 0, len(BODY)) + BODY + rest
 
 
-def exchange(i):
+def exchange(i, opaque):
     """What the client says, and what the broker does."""
-    opaque = i // CONNECTIONS
     if i % 2:
         ask = frame(11, 0, opaque, b'"commitOffset":"0","consumerGroup":"billing","maxMsgNums":"32","queueId":"2","queueOffset":"7","subVersion":"0","suspendTimeoutMillis":"15000","sysFlag":"6","topic":"orders"')
         return ask, frame(0, 1, opaque, b'"maxOffset":"9","minOffset":"0","nextBeginOffset":"9","suggestWhichBrokerId":"0"', stored() * 2)
@@ -30,21 +29,4 @@ def exchange(i):
 
 
 def write_capture(path, exchanges):
-    connections = [Connection(20000 + i) for i in range(CONNECTIONS)]
-    for c in connections:
-        c.ends = c.ends[0], (c.ends[1][0], 10911)
-    us = 0
-    with open(path, "wb") as f:
-        def write(packet):
-            nonlocal us
-            us += 20
-            f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(packet), len(packet)) + packet)
-
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-        for c in connections:
-            write(c.packet(0, SYN))
-            write(c.packet(1, SYN | ACK))
-            write(c.packet(0, ACK))
-        for i in range(exchanges):
-            for side, data in enumerate(exchange(i)):
-                write(connections[i % CONNECTIONS].packet(side, ACK | PUSH, data))
+    packets.alternate(path, exchanges, 10911, exchange)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A packet capture of STOMP: of three exchanges one is sent and over, one is sent with a receipt, one is delivered."""
-import dialog
+import packets
 
 BODY = b"v" * 100
 
 
-def exchange(i):
+def exchange(_, i):
     if i % 3 == 0:
         return b"SEND\ndestination:/queue/orders\ncontent-length:100\n\n%s\0" % BODY, b""
     if i % 3 == 1:
@@ -14,4 +14,4 @@ def exchange(i):
 
 
 def write_capture(path, exchanges):
-    dialog.write_capture(path, exchanges, 61613, b"", exchange)
+    packets.alternate(path, exchanges, 61613, exchange)

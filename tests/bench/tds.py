@@ -2,8 +2,9 @@
 """A packet capture of TDS connections, made without a server: batches and calls of sp_executesql in turn, each answered by some rows."""
 import struct
 
-CLIENT, SERVER, PORT = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 34]), 1433
-CONNECTIONS, ROWS, STATEMENTS = 8, 3, 101
+import packets
+
+ROWS, STATEMENTS = 3, 101
 HEADERS = bytes.fromhex("16000000120000000200") + struct.pack("<QI", 0, 1)
 COLLATION = bytes.fromhex("0904d00034")
 
@@ -35,7 +36,7 @@ TEXT = packet(4, result(0xfd))
 CALL = packet(4, result(0xff) + b"\x79" + bytes(4) + struct.pack("<BHHQ", 0xfe, 0, 0xe0, 0))
 
 
-def exchange(i):
+def exchange(_, i):
     """What client and server of a connection say the i-th time."""
     if i % 2:
         number = b"\0\0\x26\4\4" + struct.pack("<I", i)
@@ -43,30 +44,5 @@ def exchange(i):
     return packet(1, HEADERS + utf16("SELECT TOP 3 id, name FROM orders WHERE id > %d" % (i % STATEMENTS))), TEXT
 
 
-class Connection:
-    def __init__(self, number):
-        self.port, self.seq, self.done = 20000 + number, {CLIENT: 1000, SERVER: 2000}, 0
-
-    def frame(self, source, data, flags=0x18):
-        target = SERVER if source == CLIENT else CLIENT
-        ports = (self.port, PORT) if source == CLIENT else (PORT, self.port)
-        tcp = struct.pack(">HHIIBBHHH", *ports, self.seq[source], self.seq[target], 0x50, flags, 65535, 0, 0)
-        self.seq[source] = (self.seq[source] + len(data) + (flags & 2 == 2)) % (1 << 32)
-        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40 + len(data), 0, 0, 64, 6, 0, source, target)
-        return b"\2\0\0\0\0\2" + b"\2\0\0\0\0\1" + b"\x08\x00" + ip + tcp + data
-
-    def next(self):
-        first = [self.frame(CLIENT, b"", 0x02), self.frame(SERVER, b"", 0x12)] if self.done == 0 else []
-        request, response = exchange(self.done)
-        self.done += 1
-        return first + [self.frame(CLIENT, request), self.frame(SERVER, response)]
-
-
 def write_capture(path, exchanges):
-    connections = [Connection(i) for i in range(CONNECTIONS)]
-    with open(path, "wb") as f:
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-        for i in range(exchanges):
-            for n, data in enumerate(connections[i % CONNECTIONS].next()):
-                us = i * 50 + n * 5
-                f.write(struct.pack("<IIII", 1_700_000_000 + us // 1_000_000, us % 1_000_000, len(data), len(data)) + data)
+    packets.alternate_late(path, exchanges, 1433, exchange, host=34)
