@@ -260,6 +260,43 @@ static void what_nobody_answers_may_be_read_late(void **state)
 	assert_root(&read);
 }
 
+/* What lingers keeps no more than itself. */
+static void who_called_what_lingers_does_not(void **state)
+{
+	enum { HOPS = 3, ROUNDS = 8, NODES = 64, OPEN = 50 };
+	const uint64_t later = UINT64_C(3) * HOLD; /* nothing is held any more */
+	static struct call k[ROUNDS][2 * HOPS], told[ROUNDS], open[OPEN];
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, (struct correlate_options){ .sampler = SAMPLER_ALWAYS_ON, .parent_based = true, .max_nodes = NODES });
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		uint64_t t = 1000 + 10000 * (uint64_t)round;
+		for (uint32_t h = 0; h < HOPS; h++, t += 100) {
+			client(&k[round][2 * h], 10 + h, 100 + h, t, (uint16_t)(5000 + 10 * round + h));
+			server(&k[round][2 * h + 1], 11 + h, 101 + h, t + 5, (uint16_t)(5000 + 10 * round + h));
+			begin(&f, &k[round][2 * h]);
+			begin(&f, &k[round][2 * h + 1]);
+		}
+		client(&told[round], 10 + HOPS, 100 + HOPS, t, (uint16_t)(5000 + 10 * round + HOPS));
+		begin(&f, &told[round]);
+		told[round].x.response.end_ns = told[round].x.request.end_ns;
+		correlate_end(f.c, &told[round].x);
+		for (uint32_t i = 2 * HOPS; i-- > 0;)
+			end(&f, &k[round][i], t + 100 * (uint64_t)(2 * HOPS - i));
+	}
+	correlate_tick(f.c, later);
+	for (uint32_t round = 0; round < ROUNDS; round++)
+		assert_child(&told[round], &k[round][2 * HOPS - 1], "thread");
+	for (uint32_t i = 0; i < OPEN; i++) {
+		client(&open[i], 10, 200 + i, later + 20 * i, (uint16_t)(7000 + i));
+		begin(&f, &open[i]);
+	}
+	for (uint32_t i = 0; i < OPEN; i++)
+		end(&f, &open[i], later + 10000 + 20 * i);
+	assert_int_equal(finish(&f).refused, 0);
+}
+
 /* Who called a server may be written down late: its own spans wait, and those of the calls that it makes. */
 static void a_server_without_caller_is_held(void **state)
 {
@@ -1010,6 +1047,7 @@ int main(void)
 		cmocka_unit_test(three_services),
 		cmocka_unit_test(a_child_may_be_settled_long_before_its_parent),
 		cmocka_unit_test(what_nobody_answers_may_be_read_late),
+		cmocka_unit_test(who_called_what_lingers_does_not),
 		cmocka_unit_test(a_server_without_caller_is_held),
 		cmocka_unit_test(a_call_that_is_known_late_waits_for_its_server),
 		cmocka_unit_test(a_late_parent_does_not_change_a_fixed_trace),

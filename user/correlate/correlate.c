@@ -332,7 +332,7 @@ static void socket_join(struct correlate *c, struct trace_node *n)
 	if (!other)
 		return;
 	struct trace_node *server = n->role == PLUMB_ROLE_SERVER ? n : other, *client = n->role == PLUMB_ROLE_SERVER ? other : n;
-	if (p.family == AF_UNIX && !same_message(client->x, server->x))
+	if (p.family == AF_UNIX && (!client->x || !same_message(client->x, server->x)))
 		c->counts.contradicted++;
 	else
 		socket_link(c, server, client);
@@ -489,6 +489,8 @@ static void leave_oldest(struct correlate *c)
 static void linger(struct correlate *c, struct trace_node *n)
 {
 	n->due_ns = c->now_ns + linger_ns;
+	node_unref(c, n->parent); /* its ids are fixed: who called it need not stay */
+	n->parent = NULL;
 	n->held_next = NULL;
 	*(c->linger_last ? &c->linger_last->held_next : &c->linger_first) = n;
 	c->linger_last = n;
