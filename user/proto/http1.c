@@ -2,21 +2,17 @@
 /*
  * HTTP/1.0 and 1.1: RFC 9112 (messages), RFC 9110 (semantics).
  *
- * A header block that comes in one piece gives one event. One that is longer than EARLY_BYTES, or not all captured, is given as
- * it comes, so that a request with a hole in its headers is still a request. Bodies are skipped: by Content-Length with the same
- * event, by chunks, or until the stream ends; but those that the head says something of interest is in (http_content.h) are looked into first. Bounds: targets and header values are cut at VALUE_MAX bytes; header lines and
- * blocks may be of any length, but a framing header's line, a status line and a chunk's size line have at most EARLY_BYTES.
- * Obsolete line folding counts for framing headers only.
+ * A header block that comes in one piece gives one event. One that is longer than HTTP1_EARLY_BYTES, or not all captured, is given as it comes, so that a request with a
+ * hole in its headers is still a request. Bodies are skipped: by Content-Length with the same event, by chunks, or until the stream ends; but those that the head says
+ * something of interest is in (http_content.h) are looked into first. Header lines and blocks may be of any length; http1_lines.h says what of them counts. A chunk's size
+ * line has at most HTTP1_EARLY_BYTES.
  */
-#include "proto/http1.h"
+#include "proto/http1_lines.h"
 
 #include "model/record.h"
 #include "proto/http_content.h"
 
 enum {
-	EARLY_BYTES = 3072,
-	VALUE_MAX = 2048,
-	NAME_MAX_BYTES = 256, /* where a header line's colon must be */
 	VERSION_TAIL = 16,    /* end of a long request line that is kept for its version */
 	RUNS_MAX = 32,
 	HEAD_WANTED = 16384,   /* of each call to the server: nginx's and Node's usual limits of a header line */
@@ -26,9 +22,9 @@ enum {
 
 enum phase {
 	PHASE_START,
-	PHASE_LINE_REST, /* of a request line longer than EARLY_BYTES */
+	PHASE_LINE_REST, /* of a request line longer than HTTP1_EARLY_BYTES */
 	PHASE_HEADERS,
-	PHASE_LINE_SKIP, /* rest of a header line longer than EARLY_BYTES */
+	PHASE_LINE_SKIP, /* rest of a header line longer than HTTP1_EARLY_BYTES */
 	PHASE_CHUNK_SIZE,
 	PHASE_CHUNK_END,
 	PHASE_CHUNK_DATA, /* of a body that is looked into */
@@ -39,33 +35,8 @@ enum phase {
 	PHASE_SWITCHED,
 };
 
-#define FRAME_LENGTH 1u      /* Content-Length was there */
-#define FRAME_BAD_LENGTH 2u  /* not a number, or several that differ */
-#define FRAME_CODING 4u      /* Transfer-Encoding was there */
-#define FRAME_CHUNKED 8u     /* its last coding is chunked */
-#define FRAME_LINE_SEEN 16u  /* the start line was found good while its headers are awaited */
-#define FRAME_H2C 32u        /* Upgrade names HTTP/2 */
-#define FRAME_WEBSOCKET 64u  /* Upgrade names WebSocket */
-
-enum known_header { HEADER_OTHER, HEADER_LENGTH, HEADER_CODING, HEADER_UPGRADE, HEADER_ATTR, HEADER_APP };
-enum request_kind { KIND_NORMAL, KIND_HEAD, KIND_CONNECT, KIND_APP = KIND_CONNECT }; /* KIND_APP + enum http_app */
 enum { KIND_BITS = 4, KIND_MASK = 15, ONE = 1 << KIND_BITS };
 _Static_assert(KIND_APP + HTTP_APP_COUNT <= ONE, "kinds");
-
-struct http1_side {
-	uint8_t phase;    /* enum phase */
-	uint8_t frame;    /* FRAME_* */
-	uint8_t folding;  /* enum known_header that a folded line continues */
-	uint8_t kind;     /* enum request_kind of the request being read */
-	uint16_t status;
-	bool unsure;      /* what comes may not be a message's start: after loss, or a body of unknown length */
-	bool content;     /* the body is looked into, or was and has not said what it is */
-	struct http_head head;
-	uint32_t seen;    /* bit by index in header_attrs, from APP_SEEN on by enum http_field: only the first of a name counts */
-	uint32_t scan;    /* bytes of the input known to hold no end */
-	uint64_t length;  /* Content-Length; of what is looked into the bytes of the body, or chunk, that come; UINT64_MAX = until the stream ends */
-	uint64_t body;    /* bytes of chunks so far */
-};
 
 /* What http1_open() gives. */
 struct http1_conn {
@@ -151,221 +122,6 @@ static void tell_kind(struct http1_state *s, enum http_app app)
 }
 
 static enum http_app app_of(const struct http1_side *s) { return s->kind > KIND_APP ? (enum http_app)(s->kind - KIND_APP) : HTTP_APP_NONE; }
-
-static const struct { struct slice name; enum attr_id id; } header_attrs[] = {
-	{ { (const uint8_t *)"host", 4 }, ATTR_RAW_HOST },
-	{ { (const uint8_t *)"traceparent", 11 }, ATTR_RAW_TRACEPARENT },
-	{ { (const uint8_t *)"tracestate", 10 }, ATTR_RAW_TRACESTATE },
-	{ { (const uint8_t *)"b3", 2 }, ATTR_RAW_B3 },
-	{ { (const uint8_t *)"x-b3-traceid", 12 }, ATTR_RAW_B3_TRACE_ID },
-	{ { (const uint8_t *)"x-b3-spanid", 11 }, ATTR_RAW_B3_SPAN_ID },
-	{ { (const uint8_t *)"x-b3-sampled", 12 }, ATTR_RAW_B3_SAMPLED },
-	{ { (const uint8_t *)"uber-trace-id", 13 }, ATTR_RAW_UBER_TRACE_ID },
-	{ { (const uint8_t *)"user-agent", 10 }, ATTR_USER_AGENT_ORIGINAL },
-	{ { (const uint8_t *)"x-forwarded-for", 15 }, ATTR_RAW_FORWARDED_FOR },
-};
-enum { APP_SEEN = sizeof(header_attrs) / sizeof(*header_attrs) };
-enum { AT_HOST, AT_TRACEPARENT, AT_TRACESTATE, AT_B3, AT_B3_TRACE, AT_B3_SPAN, AT_B3_SAMPLED, AT_UBER, AT_AGENT, AT_FORWARDED };
-
-static bool is_attr(struct slice name, unsigned index, unsigned *ret_index)
-{
-	*ret_index = index;
-	return slice_ieq(name, header_attrs[index].name);
-}
-
-/* By length first: most headers of real traffic leave here without a comparison. */
-static enum known_header header_kind(struct slice name, unsigned *ret_index)
-{
-	uint8_t first = ascii_lower(name.ptr[0]), last = ascii_lower(name.ptr[name.len - 1]);
-	bool attr = false;
-
-	switch (name.len) {
-	case 2: attr = is_attr(name, AT_B3, ret_index); break;
-	case 4: attr = is_attr(name, AT_HOST, ret_index); break;
-	case 7: return slice_ieq(name, SLICE_LIT("upgrade")) ? HEADER_UPGRADE : HEADER_OTHER;
-	case 10:
-		if (first == 's' || first == 'x')
-			return HEADER_APP; /* soapaction, x-amz-id-2 */
-		attr = is_attr(name, last == 't' ? AT_AGENT : AT_TRACESTATE, ret_index);
-		break;
-	case 11:
-		if (last == 's')
-			return HEADER_APP; /* grpc-status */
-		attr = is_attr(name, last == 't' ? AT_TRACEPARENT : AT_B3_SPAN, ret_index);
-		break;
-	case 12:
-		if (first == 'c' || name.ptr[2] == 'a' || name.ptr[2] == 'A')
-			return HEADER_APP; /* content-type, x-amz-target */
-		attr = is_attr(name, ascii_lower(name.ptr[5]) == 't' ? AT_B3_TRACE : AT_B3_SAMPLED, ret_index);
-		break;
-	case 13:
-		if (first == 'a')
-			return HEADER_APP; /* authorization */
-		attr = is_attr(name, AT_UBER, ret_index);
-		break;
-	case 14: return slice_ieq(name, SLICE_LIT("content-length")) ? HEADER_LENGTH : first == 'm' ? HEADER_APP : HEADER_OTHER; /* mcp-session-id */
-	case 15: attr = is_attr(name, AT_FORWARDED, ret_index); break;
-	case 16: return first == 'c' || first == 'x' ? HEADER_APP : HEADER_OTHER; /* content-encoding, x-amz-request-id */
-	case 20: return first == 'm' ? HEADER_APP : HEADER_OTHER; /* mcp-protocol-version */
-	case 17:
-		if (first == 'x')
-			return HEADER_APP; /* x-elastic-product */
-		return slice_ieq(name, SLICE_LIT("transfer-encoding")) ? HEADER_CODING : HEADER_OTHER;
-	}
-	return attr ? HEADER_ATTR : HEADER_OTHER;
-}
-
-/* The next part of a comma-separated list; false at its end. */
-static bool next_part(struct slice *list, struct slice *ret_part)
-{
-	if (list->len == 0)
-		return false;
-	size_t comma = slice_find(*list, ',', 0);
-	*ret_part = http1_trim(slice_head(*list, comma));
-	*list = comma == SIZE_MAX ? SLICE_NONE : slice_from(*list, comma + 1);
-	return true;
-}
-
-static void take_length(struct http1_side *s, struct slice value)
-{
-	struct slice part;
-	uint64_t n;
-
-	while (next_part(&value, &part)) {
-		if (part.len == 0)
-			continue;
-		if (!slice_u64(part, &n) || n > INT64_MAX || ((s->frame & FRAME_LENGTH) && n != s->length))
-			s->frame |= FRAME_BAD_LENGTH;
-		else
-			s->length = n;
-		s->frame |= FRAME_LENGTH;
-	}
-}
-
-static void take_coding(struct http1_side *s, struct slice value)
-{
-	struct slice part;
-
-	while (next_part(&value, &part)) {
-		part = http1_trim(slice_head(part, slice_find(part, ';', 0)));
-		/* identity is RFC 2616's word for none. */
-		if (part.len == 0 || slice_ieq(part, SLICE_LIT("identity")))
-			continue;
-		s->frame |= FRAME_CODING;
-		if (slice_ieq(part, SLICE_LIT("chunked")))
-			s->frame |= FRAME_CHUNKED;
-		else
-			s->frame &= (uint8_t)~FRAME_CHUNKED;
-	}
-}
-
-static void take_upgrade(struct http1_side *s, struct slice value)
-{
-	struct slice part;
-
-	while (next_part(&value, &part)) {
-		if (slice_ieq(part, SLICE_LIT("websocket")))
-			s->frame |= FRAME_WEBSOCKET;
-		else if (slice_ieq(part, SLICE_LIT("h2c")))
-			s->frame |= FRAME_H2C;
-	}
-}
-
-static void take_framing(struct http1_side *s, enum known_header kind, struct slice value)
-{
-	if (kind == HEADER_LENGTH)
-		take_length(s, value);
-	else if (kind == HEADER_CODING)
-		take_coding(s, value);
-	else if (kind == HEADER_UPGRADE)
-		take_upgrade(s, value);
-}
-
-/* Bytes before the colon; 0 if there is none, or something there that is no text. */
-static size_t name_len(struct slice line)
-{
-	for (size_t i = 0; i < line.len; i++) {
-		if (line.ptr[i] == ':')
-			return i;
-		if (line.ptr[i] < 0x20 || line.ptr[i] > 0x7e)
-			return 0;
-	}
-	return 0;
-}
-
-static void take_app_field(struct http1_side *s, struct slice name, struct slice value, struct message *m)
-{
-	struct http_app_attr attrs[HTTP_APP_ATTRS];
-	enum http_field field = http_app_name(name);
-	uint32_t bit = 1u << (APP_SEEN + field);
-
-	if (s->seen & bit)
-		return;
-	s->seen |= bit;
-	size_t n = http_app_field(&s->head, field, value, attrs);
-
-	for (size_t i = 0; i < n; i++)
-		message_add_str(m, (enum attr_id)attrs[i].id, attrs[i].value);
-}
-
-/* One header line, or the head of one longer than EARLY_BYTES. False if it is none. */
-static bool take_header(struct http1_side *s, enum proto_side side, struct slice line, bool whole, struct message *m)
-{
-	if (http1_is_blank(line.ptr[0])) {
-		if (s->folding != HEADER_OTHER && !whole)
-			return false;
-		take_framing(s, (enum known_header)s->folding, line);
-		return true;
-	}
-	size_t colon = name_len(slice_head(line, NAME_MAX_BYTES));
-	unsigned index = 0;
-
-	if (colon == 0)
-		return false;
-	struct slice name = http1_trim(slice_head(line, colon));
-	enum known_header kind = header_kind(name, &index);
-	s->folding = HEADER_OTHER;
-	if (kind == HEADER_OTHER)
-		return true;
-	if (kind == HEADER_APP) {
-		take_app_field(s, name, http1_trim(slice_head(slice_from(line, colon + 1), VALUE_MAX)), m);
-		return true;
-	}
-	if (kind == HEADER_ATTR) {
-		if (side == PROTO_TO_CLIENT || (s->seen & 1u << index))
-			return true;
-		s->seen |= 1u << index;
-		message_add_str(m, header_attrs[index].id, http1_trim(slice_head(slice_from(line, colon + 1), VALUE_MAX)));
-		return true;
-	}
-	if (!whole || line.len + 2 > EARLY_BYTES)
-		return false;
-	s->folding = (uint8_t)kind;
-	take_framing(s, kind, slice_from(line, colon + 1));
-	return true;
-}
-
-enum walk { WALK_END, WALK_MORE, WALK_BAD };
-
-/* Header lines from *at on. *at becomes the end of the block, or the start of the line that is not whole or not good. */
-static enum walk walk_headers(struct http1_side *s, enum proto_side side, struct slice in, size_t *at, struct message *m)
-{
-	for (;;) {
-		/* The scan mark speaks of the input's first line when nothing was consumed since. */
-		size_t lf = slice_find(in, '\n', *at > s->scan ? *at : s->scan);
-		if (lf == SIZE_MAX)
-			return WALK_MORE;
-		s->scan = 0;
-		struct slice line = http1_line(in, *at, lf);
-		if (line.len == 0) {
-			*at = lf + 1;
-			return WALK_END;
-		}
-		if (!take_header(s, side, line, true, m))
-			return WALK_BAD;
-		*at = lf + 1;
-	}
-}
 
 static enum parse_status need_more(struct http1_side *s, struct slice in)
 {
@@ -507,88 +263,6 @@ static void end_head(struct http1_state *st, enum proto_side side, struct parse_
 		end_response_head(st, &st->side[side], ret);
 }
 
-static bool version_ok(struct slice v)
-{
-	return v.len == HTTP1_VERSION_LEN && memcmp(v.ptr, "HTTP/1.", 7) == 0 && v.ptr[7] >= '0' && v.ptr[7] <= '9';
-}
-
-static struct slice version_number(struct slice v)
-{
-	return slice_make(v.ptr + 5, 3);
-}
-
-static bool is_token_byte(uint8_t c)
-{
-	return c > 0x20 && c < 0x7f && !strchr("\"(),/:;<=>?@[\\]{}", c);
-}
-
-/* Length of the method at the start of `in`; 0 if there is none, SIZE_MAX if its blank is yet to come. */
-static size_t method_len(struct slice in)
-{
-	for (size_t i = 0; i < in.len && i <= HTTP1_METHOD_MAX; i++) {
-		if (in.ptr[i] == ' ')
-			return i;
-		if (!is_token_byte(in.ptr[i]))
-			return 0;
-	}
-	return in.len > HTTP1_METHOD_MAX ? 0 : SIZE_MAX;
-}
-
-static enum request_kind method_kind(struct slice method)
-{
-	if (slice_eq(method, SLICE_LIT("HEAD")))
-		return KIND_HEAD;
-	return slice_eq(method, SLICE_LIT("CONNECT")) ? KIND_CONNECT : KIND_NORMAL;
-}
-
-static bool take_target(struct http1_side *s, struct slice method, struct slice target, struct message *m)
-{
-	target = slice_head(target, VALUE_MAX);
-	if (target.len == 0)
-		return false;
-	for (size_t i = 0; i < target.len; i++)
-		if (target.ptr[i] < 0x20 || target.ptr[i] == 0x7f)
-			return false;
-	m->kind = MESSAGE_REQUEST;
-	message_add_str(m, ATTR_HTTP_REQUEST_METHOD, method);
-	message_add_str(m, ATTR_RAW_TARGET, target);
-	s->kind = (uint8_t)method_kind(method);
-	http_app_target(&s->head, method, target);
-	return true;
-}
-
-/* Blanks inside the target are not allowed, and sent nevertheless. */
-static bool take_request_line(struct http1_side *s, struct slice line, struct message *m)
-{
-	size_t method = method_len(line);
-
-	line = slice_head(line, http1_trim(line).len); /* a method does not start with a blank: cuts the end alone */
-	if (method == 0 || method == SIZE_MAX || line.len < method + 3 + HTTP1_VERSION_LEN)
-		return false;
-	size_t end = line.len - HTTP1_VERSION_LEN;
-	if (line.ptr[end - 1] != ' ' || !version_ok(slice_from(line, end)))
-		return false;
-	struct slice target = slice_make(line.ptr + method + 1, end - method - 1);
-	if (!take_target(s, slice_head(line, method), target.len > VALUE_MAX ? target : http1_trim(target), m))
-		return false;
-	message_add_str(m, ATTR_NETWORK_PROTOCOL_VERSION, version_number(slice_from(line, end)));
-	return true;
-}
-
-static bool take_status_line(struct http1_side *s, struct slice line, struct message *m)
-{
-	uint64_t status;
-
-	if (line.len < 12 || !version_ok(slice_head(line, HTTP1_VERSION_LEN)) || line.ptr[8] != ' ' || !slice_u64(slice_make(line.ptr + 9, 3), &status))
-		return false;
-	if (status < 100 || (line.len > 12 && line.ptr[12] != ' '))
-		return false;
-	m->kind = MESSAGE_RESPONSE;
-	message_add_int(m, ATTR_HTTP_RESPONSE_STATUS_CODE, (int64_t)status);
-	s->status = (uint16_t)status;
-	return true;
-}
-
 /* Whether the bytes so far can become a start line; asked while its end is yet to come. */
 static bool start_plausible(enum proto_side side, struct slice in)
 {
@@ -596,7 +270,7 @@ static bool start_plausible(enum proto_side side, struct slice in)
 
 	if (side == PROTO_TO_CLIENT)
 		return memcmp(in.ptr, prefix, in.len < 7 ? in.len : 7) == 0;
-	return method_len(in) != 0;
+	return http1_method_len(in) != 0;
 }
 
 static bool has_block_end(struct slice in, size_t from)
@@ -630,14 +304,14 @@ static void begin_message(struct http1_state *st, enum proto_side side, struct m
 	}
 }
 
-/* A request line that has not ended after EARLY_BYTES: its target is cut, its version waits for its end. */
+/* A request line that has not ended after HTTP1_EARLY_BYTES: its target is cut, its version waits for its end. */
 static enum parse_status long_request_line(struct http1_state *st, struct slice in, struct parse_result *ret)
 {
 	struct http1_side *s = &st->side[PROTO_TO_SERVER];
-	size_t method = method_len(in);
+	size_t method = http1_method_len(in);
 
 	s->head = (struct http_head){ 0 };
-	if (method == 0 || method == SIZE_MAX || !take_target(s, slice_head(in, method), slice_from(in, method + 1), &ret->message))
+	if (method == 0 || method == SIZE_MAX || !http1_take_target(s, slice_head(in, method), slice_from(in, method + 1), &ret->message))
 		return PARSE_BAD;
 	begin_message(st, PROTO_TO_SERVER, &ret->message);
 	s->phase = PHASE_LINE_REST;
@@ -654,14 +328,14 @@ static enum parse_status parse_start(struct http1_state *st, enum proto_side sid
 		empty++;
 	if (empty)
 		return consumed(ret, PARSE_SKIP, empty);
-	if (s->scan && in.len < EARLY_BYTES && (s->frame & FRAME_LINE_SEEN) && !has_block_end(in, s->scan > 3 ? s->scan - 3 : 0))
+	if (s->scan && in.len < HTTP1_EARLY_BYTES && (s->frame & FRAME_LINE_SEEN) && !has_block_end(in, s->scan > 3 ? s->scan - 3 : 0))
 		return need_more(s, in);
 
 	size_t lf = slice_find(in, '\n', s->frame & FRAME_LINE_SEEN ? 0 : s->scan);
 	if (lf == SIZE_MAX) {
 		if (!start_plausible(side, in) || (s->unsure && http1_detect(in, side) == DETECT_NO))
 			return PARSE_BAD;
-		if (in.len < EARLY_BYTES)
+		if (in.len < HTTP1_EARLY_BYTES)
 			return need_more(s, in);
 		return side == PROTO_TO_SERVER ? long_request_line(st, in, ret) : PARSE_BAD;
 	}
@@ -673,16 +347,16 @@ static enum parse_status parse_start(struct http1_state *st, enum proto_side sid
 	s->head = (struct http_head){ 0 };
 	s->folding = HEADER_OTHER;
 	struct slice line = http1_line(in, 0, lf);
-	if (!(side == PROTO_TO_SERVER ? take_request_line(s, line, m) : take_status_line(s, line, m)))
+	if (!(side == PROTO_TO_SERVER ? http1_take_request_line(s, line, m) : http1_take_status_line(s, line, m)))
 		return PARSE_BAD;
 	size_t at = lf + 1;
-	enum walk walk = walk_headers(s, side, in, &at, m);
-	if (walk != WALK_END && in.len < EARLY_BYTES && (walk == WALK_MORE || !has_block_end(in, lf))) {
+	enum http1_walk walk = http1_walk_headers(s, side, in, &at, m);
+	if (walk != HTTP1_WALK_END && in.len < HTTP1_EARLY_BYTES && (walk == HTTP1_WALK_MORE || !has_block_end(in, lf))) {
 		s->frame = FRAME_LINE_SEEN;
 		return need_more(s, in);
 	}
 	begin_message(st, side, m);
-	if (walk == WALK_END)
+	if (walk == HTTP1_WALK_END)
 		end_head(st, side, ret);
 	return consumed(ret, PARSE_MESSAGE, at);
 }
@@ -695,8 +369,8 @@ static enum parse_status parse_headers(struct http1_state *st, enum proto_side s
 	size_t from = at;
 
 	m->kind = side == PROTO_TO_SERVER ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
-	enum walk walk = walk_headers(s, side, in, &at, m);
-	if (walk == WALK_END) {
+	enum http1_walk walk = http1_walk_headers(s, side, in, &at, m);
+	if (walk == HTTP1_WALK_END) {
 		end_head(st, side, ret);
 		return consumed(ret, PARSE_MESSAGE, at);
 	}
@@ -704,11 +378,11 @@ static enum parse_status parse_headers(struct http1_state *st, enum proto_side s
 		s->scan = 0;
 		return consumed(ret, m->nattrs ? PARSE_MESSAGE : PARSE_SKIP, at);
 	}
-	if (walk == WALK_BAD)
+	if (walk == HTTP1_WALK_BAD)
 		return PARSE_BAD;
-	if (in.len < EARLY_BYTES)
+	if (in.len < HTTP1_EARLY_BYTES)
 		return need_more(s, in);
-	if (!take_header(s, side, in, false, m))
+	if (!http1_take_header(s, side, in, false, m))
 		return PARSE_BAD;
 	s->scan = 0;
 	s->phase = PHASE_LINE_SKIP;
@@ -728,13 +402,13 @@ static enum parse_status parse_line_rest(struct http1_state *st, enum proto_side
 	if (line.len <= HTTP1_VERSION_LEN || line.ptr[line.len - HTTP1_VERSION_LEN - 1] != ' ')
 		return PARSE_BAD;
 	struct slice version = slice_from(line, line.len - HTTP1_VERSION_LEN);
-	if (!version_ok(version))
+	if (!http1_version_ok(version))
 		return PARSE_BAD;
 	s->frame = 0;
 	s->seen = 0;
 	s->folding = HEADER_OTHER;
 	s->phase = PHASE_HEADERS;
-	message_add_str(&ret->message, ATTR_NETWORK_PROTOCOL_VERSION, version_number(version));
+	message_add_str(&ret->message, ATTR_NETWORK_PROTOCOL_VERSION, http1_version_number(version));
 	return parse_headers(st, side, in, lf + 1, ret);
 }
 
@@ -804,7 +478,7 @@ static enum chunk_step chunk_line(struct http1_side *s, struct slice line, bool 
 	*ret_data = 0;
 	if (s->phase == PHASE_TRAILERS)
 		return line.len == 0 ? STEP_END : STEP_ON;
-	if (line.len >= EARLY_BYTES || !http1_chunk_size(line, ret_data))
+	if (line.len >= HTTP1_EARLY_BYTES || !http1_chunk_size(line, ret_data))
 		return STEP_BAD;
 	if (*ret_data == 0) {
 		s->phase = PHASE_TRAILERS;
@@ -856,7 +530,7 @@ static enum parse_status parse_chunks(struct http1_state *st, enum proto_side si
 	}
 	if (step == STEP_BAD)
 		return PARSE_BAD;
-	if (in.len < EARLY_BYTES)
+	if (in.len < HTTP1_EARLY_BYTES)
 		return need_more(s, in);
 	if (s->phase != PHASE_TRAILERS)
 		return PARSE_BAD;
