@@ -52,6 +52,7 @@ servers() {
 		clickhouse-server clickhouse-server
 		php-fpm8.2 php-fpm
 		javac default-jdk-headless
+		ss iproute2
 	LIST
 	# A machine has one mail transport agent: another one stays, and the tests that need postfix skip.
 	PATH=$PATH:/usr/sbin command -v sendmail >/dev/null 2>&1 || missing+=(postfix)

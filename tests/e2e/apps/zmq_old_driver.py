@@ -1,11 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Is connected before anybody watches: zmq_old_driver.py PORTS(JSON) < "go"."""
+import re
+import subprocess
 import sys
 import time
 
 import zmq
 
-from zmq_driver import connected
+from zmq_driver import connected, ports
+
+PING = 9  # bytes of one
+
+
+def sent():
+    """Bytes that the connection to the ROUTER has sent."""
+    return int(re.search(r"bytes_acked:(\d+)", subprocess.run(["ss", "-tinH", f"dport = :{ports['router']}"], capture_output=True, text=True, check=True).stdout)[1])
+
+
 
 asker, sender, heart = connected(zmq.REQ, "rep"), connected(zmq.PUSH, "pull"), connected(zmq.DEALER, "router", heartbeat_ivl=50, heartbeat_timeout=30_000)
 asker.send(b"secret")
@@ -15,7 +26,9 @@ for s in (sender, heart):
         pass
 print("ready", file=sys.stderr)
 assert sys.stdin.readline() == "go\n"
-time.sleep(0.3)  # several heartbeats, of which nothing tells
+before, deadline = sent(), time.monotonic() + 30
+while sent() < before + 4 * PING:  # heartbeats, by which it is known
+    assert time.monotonic() < deadline, "no heartbeats"
 for i in range(11):
     asker.send(b"secret %d" % i)
     assert asker.recv() == b"secret %d" % i
