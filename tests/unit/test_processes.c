@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "conn/processes.h"
+#include "unit/assert_slice.h"
 
 #define SECOND 1000000000ull
 
@@ -41,8 +42,6 @@ static struct slice value(const struct process *p, const char *key)
 			return p->attrs[i].value;
 	return SLICE_NONE;
 }
-
-#define assert_slice(s, text) assert_true(slice_eq((s), slice_str(text)))
 
 static void descriptions_follow_fork_and_exec(void **state)
 {
