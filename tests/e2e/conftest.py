@@ -71,121 +71,46 @@ def start(folder):
         yield start_server
 
 
-def session_server(kind):
-    path = Path(tempfile.mkdtemp(prefix="plumb-e2e-"))
-    path.chmod(0o755)
-    try:
-        process = kind(path)
-        yield process
-        process.stop()
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
+# Servers that take long to start: one of each for all tests, and a fixture of the name here.
+OF_SESSION = {
+    "postgres": servers.Postgres,
+    "mariadb": servers.Mariadb,
+    "cassandra": servers.Cassandra,
+    "clickhouse": servers.Clickhouse,
+    "rabbitmq": servers.Rabbitmq,
+    "rabbitmq_stomp": lambda folder: servers.Rabbitmq(folder, stomp=True),
+    "kafka": servers.Kafka,
+    "rocketmq": servers.Rocketmq,
+    "pulsar": servers.start_pulsar,
+    "tds": servers.Tds,
+}
 
 
-def resting(server):
-    """A server of the session, once it is done with the clients of earlier tests: what one has left with it is read and answered after it is gone."""
-    wait_until(lambda: not connections(server.port), "end of earlier clients' connections", alive=server)
-    return server
+def fixtures_of(name, kind):
+    """The server, and it once it is done with the clients of earlier tests: what one has left with it is read and answered after it is gone."""
+
+    @pytest.fixture(scope="session")
+    def of_session():
+        path = Path(tempfile.mkdtemp(prefix="plumb-e2e-"))
+        path.chmod(0o755)
+        try:
+            process = kind(path)
+            yield process
+            process.stop()
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    @pytest.fixture
+    def resting(request):
+        server = request.getfixturevalue(f"{name}_of_session")
+        wait_until(lambda: not connections(server.port), "end of earlier clients' connections", alive=server)
+        return server
+
+    return of_session, resting
 
 
-@pytest.fixture(scope="session")
-def postgres_of_session():
-    yield from session_server(servers.Postgres)
-
-
-@pytest.fixture
-def postgres(postgres_of_session):
-    return resting(postgres_of_session)
-
-
-@pytest.fixture(scope="session")
-def mariadb_of_session():
-    yield from session_server(servers.Mariadb)
-
-
-@pytest.fixture
-def mariadb(mariadb_of_session):
-    return resting(mariadb_of_session)
-
-
-@pytest.fixture(scope="session")
-def cassandra_of_session():
-    yield from session_server(servers.Cassandra)
-
-
-@pytest.fixture
-def cassandra(cassandra_of_session):
-    return resting(cassandra_of_session)
-
-
-@pytest.fixture(scope="session")
-def rabbitmq_of_session():
-    yield from session_server(servers.Rabbitmq)
-
-
-@pytest.fixture
-def rabbitmq(rabbitmq_of_session):
-    return resting(rabbitmq_of_session)
-
-
-@pytest.fixture(scope="session")
-def rabbitmq_stomp_of_session():
-    yield from session_server(lambda folder: servers.Rabbitmq(folder, stomp=True))
-
-
-@pytest.fixture
-def rabbitmq_stomp(rabbitmq_stomp_of_session):
-    return resting(rabbitmq_stomp_of_session)
-
-
-@pytest.fixture(scope="session")
-def kafka_of_session():
-    yield from session_server(servers.Kafka)
-
-
-@pytest.fixture
-def kafka(kafka_of_session):
-    return resting(kafka_of_session)
-
-
-@pytest.fixture(scope="session")
-def rocketmq_of_session():
-    yield from session_server(servers.Rocketmq)
-
-
-@pytest.fixture
-def rocketmq(rocketmq_of_session):
-    return resting(rocketmq_of_session)
-
-
-@pytest.fixture(scope="session")
-def clickhouse_of_session():
-    yield from session_server(servers.Clickhouse)
-
-
-@pytest.fixture
-def clickhouse(clickhouse_of_session):
-    return resting(clickhouse_of_session)
-
-
-@pytest.fixture(scope="session")
-def pulsar_of_session():
-    yield from session_server(servers.start_pulsar)
-
-
-@pytest.fixture
-def pulsar(pulsar_of_session):
-    return resting(pulsar_of_session)
-
-
-@pytest.fixture(scope="session")
-def tds_of_session():
-    yield from session_server(servers.Tds)
-
-
-@pytest.fixture
-def tds(tds_of_session):
-    return resting(tds_of_session)
+for name, kind in OF_SESSION.items():
+    globals()[f"{name}_of_session"], globals()[name] = fixtures_of(name, kind)
 
 
 @pytest.fixture
