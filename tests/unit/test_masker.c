@@ -202,6 +202,15 @@ static const struct talk talks[] = {
 	    "\1\x0cxxxxxxxxxxxx\0\x10xxxxxxxxxxxxxxxx\3\0\0\0\0\0\0\0\x0cxxxxxxxxxxxx\1\5\0"),
 	  S("\xff\0\0\0\0\0\0\0\1\x7f\3\1PLAIN" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\1" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 	    "\4\x08\7WELCOME\4\x4e\5READY\x0bSocket-Type\0\0\0\x0c") },
+	/* ZeroMQ: with CURVE what reads like properties is none; a mechanism that is no word of the list; lengths beyond the command; a greeting behind a frame. */
+	{ S("\xff\0\0\0\0\0\0\0\1\x7f\3\1CURVE" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\0" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\4\x25\x08INITIATE\x0bSocket-Type\0\0\0\x0c" C "\0\1z" "\xff\0\0\0\0\0\0\0\1\x7f\3\1CURVE" C),
+	  S("\xff\0\0\0\0\0\0\0\1\x7f\3\1PLANB" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\1" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\4\x22\5READY\x0bSocket-Type\0\0\0\x0c" C),
+	  S("\xff\0\0\0\0\0\0\0\1\x7f\3\1CURVE" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\0" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\4\x25\x08INITIATExxxxxxxxxxxxxxxxxxxxxxxxxxxx\0\1x" "xxxxxxxxxxxxxxxxxxxxxxxxxxxxx"),
+	  S("\xff\0\0\0\0\0\0\0\1\x7f\3\1PLAXX" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\1" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\4\x22\5READYxxxxxxxxxxxxxxxxxxxxxxxxxxxx") },
+	{ S("\xff\0\0\0\0\0\0\0\1\x7f\3\1NULL" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\0" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\4\x13\5READY\x0d" C "\4\x1d\5READY\x0bSocket-Type\0\0\4\0cAnArY-" "\4\x0e\x0e" C "Y" "\0\1z"),
+	  S("\xff\0\0\0\0\0\0\0\1\x7f\3\1NULL" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\0" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\4\x13\5ERROR\x0d" C "\0\1z"),
+	  S("\xff\0\0\0\0\0\0\0\1\x7f\3\1NULL" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\0" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\4\x13\5READYxxxxxxxxxxxxx\4\x1d\5READY\x0bSocket-Type\0\0xxxxxxxxx" "\4\x0exxxxxxxxxxxxxx" "\0\1x"),
+	  S("\xff\0\0\0\0\0\0\0\1\x7f\3\1NULL" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\0" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\4\x13\5ERRORxxxxxxxxxxxxx\0\1x") },
 	/* Dubbo: a call, a heartbeat, calls in fastjson2 and in what is not known; what was thrown, a status, exceptions in fastjson2 and fastjson. */
 	{ S("\xda\xbb\xc2\0" "cAnArY-4" "\0\0\0\x31\5" "2.0.2\x0c" C "\x0c" C "\3buy\x0c" C "\xda\xbb\xe2\0" "cAnArY-4" "\0\0\0\1N" "\xda\xbb\xd7\0" "cAnArY-4" "\0\0\0\x10\0\0\0\x0c" C "\xda\xbb\xc8\0" "cAnArY-4" "\0\0\0\x0c" C),
 	  S("\xda\xbb\2\x14" "cAnArY-4" "\0\0\0\x0f\x93" "C\x0c" C "\xda\xbb\2\x46" "cAnArY-4" "\0\0\0\x0d\x0c" C "\xda\xbb\x17\x14" "cAnArY-4" "\0\0\0\x16\0\0\0\2\xbd\3\0\0\0\x0c" C "\xda\xbb\6\x14" "cAnArY-4" "\0\0\0\x0e" "3\n" C),

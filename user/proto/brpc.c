@@ -36,6 +36,8 @@ struct brpc_state {
 	bool open;                  /* it is not answered */
 	bool overlaps;              /* requests are sent before the one in front is answered */
 	bool told;                  /* of a loss, and no request has begun since */
+	bool unsure;                /* whose the answers of id 0 are */
+	uint32_t unnumbered;        /* calls of id 0 that are not answered */
 };
 _Static_assert(sizeof(struct brpc_state) <= CONNECTION_PARSER_BYTES, "parser state too large");
 
@@ -169,6 +171,24 @@ static void response_attrs(struct brpc_memory *mem, const struct brpc_meta *meta
 
 /* ---- messages ---- */
 
+/* Those of id 0 are answered in order: one that nobody has seen is answered before what came behind it. */
+static void unnumbered_begin(struct brpc_state *s, struct message *m)
+{
+	if (m->flags & MESSAGE_FLUSH)
+		s->unnumbered = 0;
+	s->unnumbered += s->unnumbered < UINT32_MAX;
+	m->flags |= s->unsure ? MESSAGE_UNSURE : 0u;
+}
+
+/* Who has been seen to send several is never known to wait again. */
+static void unnumbered_answered(struct brpc_state *s, struct message *m)
+{
+	m->flags |= s->unsure ? MESSAGE_UNSURE : 0u;
+	s->unnumbered -= s->unnumbered > 0;
+	if (!s->unnumbered && !s->overlaps)
+		s->unsure = false;
+}
+
 static void request_begin(struct brpc_state *s, const struct brpc_meta *meta, struct message *m)
 {
 	if (s->told && !s->overlaps)
@@ -178,6 +198,8 @@ static void request_begin(struct brpc_state *s, const struct brpc_meta *meta, st
 	s->told = false;
 	s->open = true;
 	s->latest = meta->id;
+	if (!meta->id)
+		unnumbered_begin(s, m);
 	if (meta->oneway)
 		m->flags |= MESSAGE_QUIET;
 	if (meta->stream)
@@ -198,6 +220,8 @@ static enum parse_status call(struct brpc_state *s, enum proto_side side, enum b
 		request_attrs(s->memory, format, meta, m);
 	} else {
 		s->open &= s->latest != meta->id;
+		if (!meta->id)
+			unnumbered_answered(s, m);
 		stream_answered(s->memory, meta->id);
 		response_attrs(s->memory, meta, m);
 	}
@@ -322,6 +346,7 @@ static void brpc_lost(void *state, enum proto_side side)
 	struct brpc_state *s = state;
 
 	s->told = true;
+	s->unsure |= side == PROTO_TO_SERVER || s->overlaps;
 	if (side == PROTO_TO_CLIENT && s->memory)
 		s->memory->streams = 0; /* their first frames may have been in there */
 }

@@ -62,7 +62,7 @@ static void request(struct dubbo_state *s, const struct dubbo_head *h, struct sl
 	dubbo_call_read(h->serialization, body, &call);
 	add_call(s->memory, &call, m);
 	/* Attachments come last: where they were not looked at, what reads like one is an argument. */
-	struct slice traceparent = body.len == h->body ? dubbo_traceparent(body) : SLICE_NONE;
+	struct slice traceparent = body.len == h->body ? dubbo_traceparent(h->serialization, body) : SLICE_NONE;
 	if (traceparent.len)
 		message_add_str(m, ATTR_RAW_TRACEPARENT, traceparent);
 }

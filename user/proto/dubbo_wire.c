@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/dubbo_wire.h"
 
-enum { DUBBO_MAGIC = 0xdabb, SERIALIZATION = 0x1f, TRACEPARENT = 55, TRACEPARENT_NEAR = 16 };
+enum { DUBBO_MAGIC = 0xdabb, SERIALIZATION = 0x1f, TRACEPARENT = 55, TRACEPARENT_NEAR = 16, TRACEPARENT_AHEAD = 3 };
 /* The first value of an answer. */
 enum answer { THROWN = 0, VALUE = 1, NOTHING = 2, THROWN_ATTACHED = 3, VALUE_ATTACHED = 4, NOTHING_ATTACHED = 5, UNKNOWN };
 
@@ -206,25 +206,53 @@ static bool is_traceparent(const uint8_t *p)
 	return true;
 }
 
-/*
- * Attachments are the last of a request, behind the arguments, whose end nobody knows who does not read them. A key with what it stands for looks much the same in all
- * serializations: behind the name a few bytes, then the value. The last one counts.
- */
-struct slice dubbo_traceparent(struct slice body)
+/* The attachments, where it is told where they begin. Those of hessian2 are behind the arguments, whose end nobody knows who does not read them. */
+static struct slice attachments_of(uint8_t serialization, struct slice body)
 {
-	static const char name[] = "traceparent";
-	size_t len = sizeof(name) - 1;
-	struct slice found = SLICE_NONE;
+	struct slice value = SLICE_NONE;
 
-	for (size_t at = slice_find(body, 't', 0); at != SIZE_MAX; at = slice_find(body, 't', at + 1)) {
-		if (body.len - at < len + TRACEPARENT)
-			break;
-		if (memcmp(body.ptr + at, name, len) != 0)
+	if (serialization == DUBBO_HESSIAN2)
+		return body;
+	if (serialization == DUBBO_FASTJSON) { /* a line */
+		size_t end = body.len, at;
+		while (end && (body.ptr[end - 1] == '\n' || body.ptr[end - 1] == '\r'))
+			end--;
+		for (at = end; at && body.ptr[at - 1] != '\n'; at--)
+			;
+		return slice_from(slice_head(body, end), at);
+	}
+	while (serialization == DUBBO_FASTJSON2 && body.len)
+		if (!fastjson2_value(&body, &value))
+			return SLICE_NONE;
+	return value;
+}
+
+/*
+ * A key and what it stands for have their lengths, or quotes, in front, which a text with the same words in it has not: no text has the byte 11 (hessian2), nor a quote without a
+ * backslash (fastjson). hessian2 may have a list's type in between.
+ */
+struct slice dubbo_traceparent(uint8_t serialization, struct slice body)
+{
+	static const struct { uint8_t serialization; struct slice name, ahead; uint8_t near; } how[] = {
+		{ DUBBO_HESSIAN2, SLICE_LIT("\x0b" "traceparent"), SLICE_LIT("\x30\x37"), TRACEPARENT_NEAR },
+		{ DUBBO_FASTJSON, SLICE_LIT("\"traceparent"), SLICE_LIT("\":\""), TRACEPARENT_AHEAD },
+		{ DUBBO_FASTJSON2, SLICE_LIT("\x54" "traceparent"), SLICE_LIT("\x79\x38\x37"), TRACEPARENT_AHEAD },
+	};
+	struct slice in = attachments_of(serialization, body), found = SLICE_NONE;
+	size_t h = 0;
+
+	while (h < sizeof(how) / sizeof(how[0]) && how[h].serialization != serialization)
+		h++;
+	if (h == sizeof(how) / sizeof(how[0]))
+		return SLICE_NONE;
+	for (size_t at = slice_find(in, how[h].name.ptr[0], 0); at != SIZE_MAX; at = slice_find(in, how[h].name.ptr[0], at + 1)) {
+		if (!slice_starts(slice_from(in, at), how[h].name))
 			continue;
-		for (size_t i = at + len; i <= at + len + TRACEPARENT_NEAR && i + TRACEPARENT <= body.len; i++) {
-			if (!is_traceparent(body.ptr + i))
+		size_t behind = at + how[h].name.len;
+		for (size_t i = behind + how[h].ahead.len; i <= behind + how[h].near && i + TRACEPARENT <= in.len; i++) {
+			if (!slice_starts(slice_from(in, i - how[h].ahead.len), how[h].ahead) || !is_traceparent(in.ptr + i))
 				continue;
-			found = slice_make(body.ptr + i, TRACEPARENT);
+			found = slice_make(in.ptr + i, TRACEPARENT);
 			break;
 		}
 	}

@@ -44,8 +44,8 @@ struct dubbo_call {
 	struct slice service, version, method;
 };
 void dubbo_call_read(uint8_t serialization, struct slice body, struct dubbo_call *ret);
-/* A W3C trace context among the attachments, if it is in `body`. */
-struct slice dubbo_traceparent(struct slice body);
+/* A W3C trace context among the attachments, of several the last one. `body` is all of it. Of serializations that are not known: none. */
+struct slice dubbo_traceparent(uint8_t serialization, struct slice body);
 
 /* Of a response with status OK: did the service throw something? *ret_class: of what class; empty if that is not told. */
 bool dubbo_thrown(uint8_t serialization, struct slice body, struct slice *ret_class);

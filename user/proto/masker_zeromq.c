@@ -4,14 +4,18 @@
 #include "proto/zeromq_wire.h"
 
 enum state { START, GREETING, IDENTITY, LENGTH, BODY, VERB_LENGTH, VERB, NAME_LENGTH, NAME, VALUE_LENGTH, VALUE, REASON_LENGTH, REASON };
-/* mask_way.flags above the frame's: this end subscribes, or asks; a message goes on; the value is the socket's type */
-enum { SUBSCRIBES = 256, BEGUN = 512, IS_TYPE = 1024, ASKS = 2048 };
+/*
+ * mask_way.flags above the frame's: this end subscribes, or asks; a message goes on; the value is the socket's type; by the greeting READY and INITIATE are encrypted; something has
+ * come, so that no greeting follows
+ */
+enum { SUBSCRIBES = 256, BEGUN = 512, IS_TYPE = 1024, ASKS = 2048, ENCRYPTED = 4096, GREETED = 8192 };
 /* mask_way.type: the content may be a subscription, or name who asks: a number of a REQ, or what a ROUTER makes up, a zero and four bytes */
 enum { MAY_SUBSCRIBE = 1, NUMBER = 2, MADE_UP = 4 };
 enum { NUMBER_LEN = 4, MADE_UP_LEN = 5 };
 enum { FRAME_FLAGS = 7, MECHANISM_AT = 12, AS_SERVER_AT = 32, TYPE_AT = 11, TYPE_SUB = 2, TYPE_XSUB = 10 };
 
 static const char *const verbs[] = { "ready", "error", "hello", "welcome", "initiate", "subscribe", "cancel", "ping", "pong", "message", "join", "leave", "rror", NULL };
+static const char *const mechanisms[] = { "null", "plain", "curve", "gssapi", NULL };
 static const char *const names[] = { "socket-type", "identity", "resource", NULL };
 static const char *const types[] = {
 	"pair", "pub", "sub", "req", "rep", "dealer", "router", "pull", "push", "xpub", "xsub", "stream", "server", "client", "radio", "dish", "gather", "scatter", "peer", "channel", NULL,
@@ -40,6 +44,22 @@ static bool begins_greeting(uint8_t at, uint8_t b)
 	}
 }
 
+/* A word of the list, in capitals, and zeros. Of others nothing stays but that there was one. */
+static uint8_t in_mechanism(struct mask_way *y, uint8_t b)
+{
+	if (b == 0) {
+		if (word_is(y, "null") || word_is(y, "plain"))
+			y->flags &= ~(uint32_t)ENCRYPTED;
+		y->word_len = MASK_WORD;
+		return 0;
+	}
+	if (b < 'A' || b > 'Z') {
+		y->word_len = MASK_WORD;
+		return 'x';
+	}
+	return word_feed(y, b, mechanisms) ? b : 'X';
+}
+
 static uint8_t in_greeting(struct mask_way *y, uint8_t b)
 {
 	uint8_t at = y->digits++;
@@ -52,8 +72,10 @@ static uint8_t in_greeting(struct mask_way *y, uint8_t b)
 		y->flags |= at == TYPE_AT && (b == TYPE_SUB || b == TYPE_XSUB) ? SUBSCRIBES : 0u; /* of version 2; of version 3 it is no such number */
 		return b;
 	}
-	if (at == MECHANISM_AT)
+	if (at == MECHANISM_AT) {
 		y->type = b == 0; /* version 2 */
+		y->flags |= ENCRYPTED; /* until the word is one that is not */
+	}
 	if (y->type && at == ZEROMQ_GREETING_2 - 1) {
 		y->remain = b;
 		to(y, b ? IDENTITY : START);
@@ -62,7 +84,7 @@ static uint8_t in_greeting(struct mask_way *y, uint8_t b)
 	if (at == ZEROMQ_GREETING - 1)
 		to(y, START);
 	if (at < AS_SERVER_AT)
-		return b == 0 || (b >= 'A' && b <= 'Z') ? b : 'x';
+		return in_mechanism(y, b);
 	return at == AS_SERVER_AT && b <= 1 ? b : 0;
 }
 
@@ -85,7 +107,9 @@ static void head_end(struct mask_way *y)
 static uint8_t in_head(struct mask_way *y, uint8_t b)
 {
 	if (y->state == START) {
-		if (b == 0xff) {
+		bool first = !(y->flags & GREETED);
+		y->flags |= GREETED;
+		if (b == 0xff && first) {
 			to(y, GREETING);
 			y->digits = 1;
 			return b;
@@ -113,7 +137,7 @@ static uint8_t in_head(struct mask_way *y, uint8_t b)
 static void verb_end(struct mask_way *y)
 {
 	if (word_is(y, "ready") || word_is(y, "initiate"))
-		to(y, NAME_LENGTH);
+		to(y, y->flags & ENCRYPTED ? BODY : NAME_LENGTH);
 	else if (word_is(y, "error") || word_is(y, "rror"))
 		to(y, REASON_LENGTH);
 	else
@@ -121,9 +145,22 @@ static void verb_end(struct mask_way *y)
 	y->type = 0;
 }
 
+/* A length that is none: what follows is no property. */
+static uint8_t astray(struct mask_way *y)
+{
+	to(y, BODY);
+	y->type = 0;
+	return 'x';
+}
+
+/* Is so much behind this byte, and `more` other ones? */
+static bool holds(const struct mask_way *y, uint64_t len, uint64_t more) { return len + more < y->remain; }
+
 static uint8_t in_properties(struct mask_way *y, uint8_t b)
 {
 	if (y->state == NAME_LENGTH) {
+		if (!holds(y, b, sizeof(uint32_t)))
+			return astray(y);
 		to(y, b ? NAME : VALUE_LENGTH);
 		y->length = b;
 		y->flags &= ~(uint32_t)IS_TYPE;
@@ -139,7 +176,10 @@ static uint8_t in_properties(struct mask_way *y, uint8_t b)
 		return b;
 	}
 	if (y->state == VALUE_LENGTH) {
+		unsigned left = 3u - y->digits; /* bytes of the number behind this one */
 		y->number = y->number << 8 | b;
+		if (!holds(y, y->number << 8 * left, left))
+			return astray(y);
 		if (++y->digits == sizeof(uint32_t)) {
 			y->length = y->number;
 			to(y, y->length ? VALUE : NAME_LENGTH);
@@ -176,6 +216,8 @@ static uint8_t in_body(struct mask_way *y, uint8_t b)
 	switch (y->state) {
 	case BODY: return in_content(y, b);
 	case VERB_LENGTH:
+		if (!holds(y, b, 0) && b != ZEROMQ_ERROR_OF_LIBZMQ[0])
+			return astray(y);
 		to(y, b ? VERB : BODY);
 		y->type = 0;
 		y->length = b == ZEROMQ_ERROR_OF_LIBZMQ[0] && y->remain <= b ? sizeof(ZEROMQ_ERROR_OF_LIBZMQ) - 2 : b;
@@ -186,6 +228,8 @@ static uint8_t in_body(struct mask_way *y, uint8_t b)
 			verb_end(y);
 		return b;
 	case REASON_LENGTH:
+		if (!holds(y, b, 0))
+			return astray(y);
 		to(y, REASON);
 		y->length = b;
 		y->part = 0;

@@ -229,12 +229,50 @@ static enum role role_of(const struct zeromq_state *s, enum proto_side side)
 /*
  * Whose an answer is. A REQ that has numbers of its own wants them back. Where the end that connects asks, and names nobody, the engine pairs in order, and knows what to make of
  * losses. The rest has numbers: of what a REP is asked, and of what a listening REQ asks, which is answered before it asks again.
+ *
+ * Behind a loss nobody knows of a REP whether an answer is for what was seen, or for what was lost. An answer to what was asked since tells nothing: it may be the one before.
  */
+static bool is_unsure(const struct zeromq_state *s) { return s->way[0].unsure || s->way[1].unsure; }
+
+static void sure(struct zeromq_state *s) { s->way[0].unsure = s->way[1].unsure = false; }
+
+static void lost_call(struct zeromq_state *s, enum proto_side side)
+{
+	s->way[side].unsure = true;
+	zeromq_calls_lost(s->memory);
+}
+
+static uint64_t request_number(struct zeromq_state *s, enum proto_side side, struct slice envelope, bool strict, uint64_t time_ns)
+{
+	bool full;
+
+	if (is_unsure(s) && zeromq_calls_silent(s->memory, time_ns))
+		sure(s);
+	/* Who asks again has its answer, or it is lost. One who does not wait is hardly behind a queue. */
+	if (strict ? is_unsure(s) : s->way[other(side)].unsure && envelope.len > ENVELOPE_EMPTY)
+		zeromq_calls_forget(s->memory, envelope);
+	uint64_t number = zeromq_call(s->memory, envelope, time_ns, &full);
+	if (full)
+		lost_call(s, side);
+	return number;
+}
+
+static bool answer_number(struct zeromq_state *s, enum proto_side asked, struct slice envelope, bool strict, uint64_t time_ns, uint64_t *ret)
+{
+	if (!zeromq_answer(s->memory, envelope, is_unsure(s), time_ns, ret))
+		return false;
+	if (!is_unsure(s))
+		return true;
+	if (strict ? zeromq_calls_answered(s->memory) : !s->way[asked].unsure && zeromq_calls_whole(s->memory))
+		sure(s);
+	return true;
+}
+
 static void call_key(struct zeromq_state *s, enum proto_side side, enum role role, struct slice envelope, uint64_t time_ns, struct message *m)
 {
 	enum proto_side asked = role == ROLE_REQUEST ? side : other(side);
 	struct way *w = &s->way[side];
-	bool named = envelope.len > ENVELOPE_EMPTY, strict = s->way[asked].type == ZEROMQ_REQ, loss = w->unsure || s->way[other(side)].unsure;
+	bool named = envelope.len > ENVELOPE_EMPTY, strict = s->way[asked].type == ZEROMQ_REQ;
 	uint64_t number;
 
 	w->keyed = named || asked == PROTO_TO_CLIENT;
@@ -242,19 +280,15 @@ static void call_key(struct zeromq_state *s, enum proto_side side, enum role rol
 	if (named && strict) {
 		w->key = of_side((hash_slice(envelope) & (KEY_SERIES - 1)) | KEY_NAMED, asked);
 	} else if (w->keyed && role == ROLE_REQUEST) {
-		/* Who asks again has its answer, or it is lost. Of one who does not wait nothing is known. */
-		if (loss && zeromq_call_open(s->memory, envelope, named || strict) && !strict)
-			m->flags |= MESSAGE_UNSURE;
-		w->key = of_side(KEY_SERIES | (zeromq_call(s->memory, envelope, time_ns) & (KEY_SERIES - 1)), asked);
-	} else if (w->keyed && zeromq_answer(s->memory, envelope, loss, time_ns, &number)) {
+		w->key = of_side(KEY_SERIES | (request_number(s, side, envelope, strict, time_ns) & (KEY_SERIES - 1)), asked);
+	} else if (w->keyed && answer_number(s, asked, envelope, strict, time_ns, &number)) {
 		w->key = of_side(KEY_SERIES | (number & (KEY_SERIES - 1)), asked);
-		if (loss && zeromq_calls_answered(s->memory))
-			w->unsure = s->way[other(side)].unsure = false;
 	} else if (w->keyed) {
 		w->key = of_side(w->sent++ & (KEY_SERIES - 1), side); /* of nobody */
 	}
 	m->keyed = w->keyed;
 	m->key = w->key;
+	m->flags |= w->keyed && !strict && is_unsure(s) ? MESSAGE_UNSURE : 0u;
 }
 
 /* `len` bytes of an envelope, which was read. */
@@ -402,7 +436,7 @@ static void zeromq_lost(void *state, enum proto_side side)
 
 	w->cut |= w->begun && w->keyed && w->role != ROLE_NONE;
 	w->begun = false;
-	w->unsure = true;
+	lost_call(s, side);
 }
 
 static size_t zeromq_resync(void *state, enum proto_side side, struct slice in)

@@ -88,6 +88,7 @@ struct slice zeromq_topic_of(const struct zeromq_memory *m, struct slice first_f
 }
 
 enum { AHEAD_MAX = 16, AHEAD_NS = 2 * 1000 * 1000 };
+static const uint64_t silence_ns = UINT64_C(60) * 1000 * 1000 * 1000;
 
 static uint32_t hash_of(struct slice envelope) { return (uint32_t)hash_slice(envelope) | 1; }
 
@@ -101,51 +102,77 @@ static bool calls_kept(struct zeromq_memory *m)
 	return m->calls != NULL;
 }
 
-/* The oldest that is not answered; m->asked if there is none. */
+static uint32_t *slot(const struct zeromq_memory *m, uint64_t number) { return &m->calls[number % ZEROMQ_CALLS]; }
+
+/* The oldest that is not answered; m->asked if there is none. The slots of the oldest may be those of answers that came ahead. */
 static uint64_t call_find(const struct zeromq_memory *m, uint32_t hash)
 {
-	uint64_t n = m->asked > ZEROMQ_CALLS ? m->asked - ZEROMQ_CALLS : 0;
+	uint64_t end = m->asked + m->ahead, n = end > ZEROMQ_CALLS ? end - ZEROMQ_CALLS : 0;
 
-	while (n < m->asked && m->calls[n % ZEROMQ_CALLS] != hash)
+	while (n < m->asked && *slot(m, n) != hash)
 		n++;
 	return n;
+}
+
+/* They are of requests that nobody has seen, and so are their numbers. */
+static void ahead_drop(struct zeromq_memory *m)
+{
+	for (; m->ahead; m->ahead--)
+		*slot(m, m->asked++) = 0;
 }
 
 /* Where its answer is there already: it was said to be this one's, and not long ago. */
 static bool came_ahead(struct zeromq_memory *m, uint32_t hash, uint64_t time_ns)
 {
-	if (m->ahead == 0)
-		return false;
-	m->ahead--;
-	if (m->calls[m->asked % ZEROMQ_CALLS] == hash && time_ns <= m->ahead_ns + AHEAD_NS)
+	if (m->ahead && *slot(m, m->asked) == hash && time_ns <= m->ahead_ns + AHEAD_NS) {
+		m->ahead--;
 		return true;
-	m->ahead = 0; /* they are of requests that nobody has seen */
+	}
+	ahead_drop(m);
 	return false;
 }
 
-uint64_t zeromq_call(struct zeromq_memory *m, struct slice envelope, uint64_t time_ns)
+static void forget(struct zeromq_memory *m, uint32_t hash)
+{
+	for (unsigned i = 0; m->calls && i < ZEROMQ_CALLS; i++)
+		if (m->calls[i] == hash)
+			m->calls[i] = 0;
+}
+
+uint64_t zeromq_call(struct zeromq_memory *m, struct slice envelope, uint64_t time_ns, bool *ret_full)
 {
 	uint32_t hash = hash_of(envelope);
 
-	if (calls_kept(m))
-		m->calls[m->asked % ZEROMQ_CALLS] = came_ahead(m, hash, time_ns) ? 0 : hash;
+	*ret_full = false;
+	m->latest_ns = time_ns;
+	if (!calls_kept(m))
+		return m->asked++;
+	bool answered = came_ahead(m, hash, time_ns);
+	*ret_full = !answered && *slot(m, m->asked);
+	if (*ret_full)
+		forget(m, *slot(m, m->asked));
+	*slot(m, m->asked) = answered ? 0 : hash;
 	return m->asked++;
 }
 
-bool zeromq_call_open(struct zeromq_memory *m, struct slice envelope, bool forget)
-{
-	uint32_t hash = hash_of(envelope);
-	bool open = false;
+void zeromq_calls_forget(struct zeromq_memory *m, struct slice envelope) { forget(m, hash_of(envelope)); }
 
-	for (unsigned i = 0; m->calls && i < ZEROMQ_CALLS; i++) {
-		if (m->calls[i] != hash)
-			continue;
-		open = true;
-		if (forget)
-			m->calls[i] = 0;
-	}
-	return open;
+void zeromq_calls_lost(struct zeromq_memory *m)
+{
+	ahead_drop(m);
+	m->lost_at = m->asked;
 }
+
+bool zeromq_calls_silent(struct zeromq_memory *m, uint64_t time_ns)
+{
+	if (!m->latest_ns || time_ns < m->latest_ns + silence_ns)
+		return false;
+	if (m->calls)
+		memset(m->calls, 0, ZEROMQ_CALLS * sizeof(*m->calls));
+	return true;
+}
+
+bool zeromq_calls_whole(const struct zeromq_memory *m) { return m->asked == m->lost_at && zeromq_calls_answered(m); }
 
 bool zeromq_calls_answered(const struct zeromq_memory *m)
 {
@@ -160,15 +187,16 @@ bool zeromq_answer(struct zeromq_memory *m, struct slice envelope, bool loss, ui
 {
 	uint64_t n = calls_kept(m) ? call_find(m, hash_of(envelope)) : m->asked;
 
+	m->latest_ns = time_ns;
 	if (n < m->asked) {
-		m->calls[n % ZEROMQ_CALLS] = 0;
+		*slot(m, n) = 0;
 		*ret_number = n;
 		return true;
 	}
-	if (loss || !m->calls || m->ahead == AHEAD_MAX)
+	if (loss || !m->calls || m->ahead == AHEAD_MAX || *slot(m, m->asked + m->ahead))
 		return false;
 	*ret_number = m->asked + m->ahead++;
 	m->ahead_ns = time_ns;
-	m->calls[*ret_number % ZEROMQ_CALLS] = hash_of(envelope);
+	*slot(m, *ret_number) = hash_of(envelope);
 	return true;
 }

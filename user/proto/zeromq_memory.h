@@ -22,6 +22,8 @@ struct zeromq_memory {
 	uint64_t asked;   /* requests so far */
 	uint64_t ahead;   /* answers that came before their requests, the latest at ahead_ns */
 	uint64_t ahead_ns;
+	uint64_t lost_at;   /* requests at the latest loss */
+	uint64_t latest_ns; /* when the latest request or answer came; 0 = not known */
 };
 
 void *zeromq_memory_new(struct proto_memory *budget);
@@ -33,12 +35,21 @@ void zeromq_topic_add(struct zeromq_memory *m, struct slice topic);
 void zeromq_topic_remove(struct zeromq_memory *m, struct slice topic);
 struct slice zeromq_topic_of(const struct zeromq_memory *m, struct slice first_frame);
 
-/* The number of a request. */
-uint64_t zeromq_call(struct zeromq_memory *m, struct slice envelope, uint64_t time_ns);
+/*
+ * The number of a request. *ret_full: so many are not answered that one had to go for this, and all of the same envelope with it, as nobody knows any more which of them an answer is
+ * for.
+ */
+uint64_t zeromq_call(struct zeromq_memory *m, struct slice envelope, uint64_t time_ns, bool *ret_full);
 /* That of the one that an answer is for: the oldest with this envelope. False: it was not seen; without a loss it may still come, and then has the number already. */
 bool zeromq_answer(struct zeromq_memory *m, struct slice envelope, bool loss, uint64_t time_ns, uint64_t *ret_number);
-/* Is one with this envelope not answered? forget: its answer is not waited for any more. */
-bool zeromq_call_open(struct zeromq_memory *m, struct slice envelope, bool forget);
+/* Answers to those with this envelope are not waited for any more. */
+void zeromq_calls_forget(struct zeromq_memory *m, struct slice envelope);
+/* Something was lost here. */
+void zeromq_calls_lost(struct zeromq_memory *m);
 bool zeromq_calls_answered(const struct zeromq_memory *m);
+/* All that were asked before the loss are answered, each by itself: nothing has been asked since. */
+bool zeromq_calls_whole(const struct zeromq_memory *m);
+/* Nobody has asked or answered for so long that the engine has given up what was open, too. It is forgotten then. */
+bool zeromq_calls_silent(struct zeromq_memory *m, uint64_t time_ns);
 
 #endif

@@ -11,8 +11,7 @@ enum {
 	LONG_HEAD = 9,
 	ENVELOPE_FRAMES = 16,
 	CONTEXT_MAX = 16,     /* of a PING */
-	CHAIN_MANY = 8,       /* frames that nobody has by chance */
-	CHAIN_LOOK = 32,      /* frames that are looked at from each place */
+	CHAIN_MANY = 8,       /* frames that nobody has by chance, and that are looked at from each place */
 	ASKED_MANY = 3,       /* messages with an empty frame in front, as first bytes */
 };
 static const uint64_t size_max = UINT64_C(1) << 40;
@@ -205,15 +204,15 @@ struct chain {
 	bool exact;                /* the last message ends with the input */
 };
 
-/* PING and PONG are whole in few bytes; a SUBSCRIBE or CANCEL has any topic. */
-static bool command_known(const struct zeromq_command *c, uint64_t size)
+/* PING and PONG are whole in few bytes; a SUBSCRIBE or CANCEL has any topic; READY is the first, and others' properties are not worth the time. */
+static bool command_known(const struct zeromq_command *c, uint64_t size, bool first)
 {
 	switch (c->verb) {
 	case ZEROMQ_PING: return size >= 7 && size <= 7 + CONTEXT_MAX;
 	case ZEROMQ_PONG: return size <= 5 + CONTEXT_MAX;
 	case ZEROMQ_SUBSCRIBE:
 	case ZEROMQ_CANCEL: return size < 256;
-	case ZEROMQ_READY: return zeromq_type_read(c->body) != ZEROMQ_UNKNOWN;
+	case ZEROMQ_READY: return first && zeromq_type_read(c->body) != ZEROMQ_UNKNOWN;
 	default: return false;
 	}
 }
@@ -233,11 +232,11 @@ static void chain_walk(struct slice in, unsigned most, struct chain *ret)
 	bool begun = false;
 
 	*ret = (struct chain){ 0 };
-	for (size_t at = 0; ret->frames < most;) {
+	for (size_t at = 0;;) {
 		struct slice rest = slice_from(in, at);
 		enum zeromq_scan scan = zeromq_frame_read(rest, &f);
 		ret->exact = rest.len == 0 && !begun && ret->frames;
-		if (scan == ZEROMQ_SCAN_MORE)
+		if (scan == ZEROMQ_SCAN_MORE || ret->frames == most)
 			return;
 		ret->bad = scan == ZEROMQ_SCAN_BAD || !frame_plausible(&f, begun);
 		if (ret->bad)
@@ -248,7 +247,7 @@ static void chain_walk(struct slice in, unsigned most, struct chain *ret)
 			ret->bad = scan == ZEROMQ_SCAN_BAD;
 			if (scan != ZEROMQ_SCAN_OK || body.len < f.size)
 				return;
-			ret->known += command_known(&command, f.size);
+			ret->known += command_known(&command, f.size, ret->frames == 0);
 		}
 		if (body.len < f.size)
 			return;
@@ -301,7 +300,7 @@ size_t zeromq_find(struct slice in, bool asking)
 		/* What asks begins with an envelope; a command may be in between. */
 		if (asking && in.ptr[at] != ZEROMQ_COMMAND && zeromq_envelope_read(rest, &need, &len) != ZEROMQ_SCAN_OK)
 			continue;
-		chain_walk(rest, CHAIN_LOOK, &chain);
+		chain_walk(rest, CHAIN_MANY, &chain);
 		if (!chain.bad && ((chain.exact && (chain.messages || chain.known)) || (chain.frames >= CHAIN_MANY && chain.messages > 1)))
 			return at;
 	}
