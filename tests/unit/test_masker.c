@@ -426,6 +426,90 @@ static void a_size_read_alone_is_of_what_follows(void **state)
 	}
 }
 
+static void say(struct masker *m, uint8_t dir, uint64_t *offset, const char *in, size_t n, uint8_t *out)
+{
+	memcpy(out, in, n);
+	feed(m, dir, *offset, out, n, n);
+	*offset += n;
+}
+
+/* A Fetch of version 0 reads as the length of the longest header that RocketMQ has. */
+static void a_long_fetch_is_no_header(void **state)
+{
+	static const char size[] = "\0\1\1\0", fetch[] = "\0\1\0\0\0\1\2\3\0\x0c" C "\xff\xff\xff\xff";
+	uint8_t out[64];
+	uint64_t offset = 100;
+	struct masker *m;
+
+	(void)state;
+	assert_int_equal(masker_new(3, 47, &m), 0);
+	say(m, 1, &offset, size, 4, out);
+	say(m, 1, &offset, fetch, sizeof(fetch) - 1, out);
+	masker_free(m);
+	assert_memory_equal(out, fetch, 10); /* up to the client's name: of RocketMQ's header nothing would stay */
+	no_canary(out, sizeof(fetch) - 1);
+}
+
+/* A key begins with the number of a collection if it is a document's, and while that is agreed on. */
+static void numbers_of_collections_stay_where_they_are(void **state)
+{
+#define HELLO_ANSWER(status, feature) "\x81\x1f\0\0\0\0\0" status "\0\0\0\2\0\0\0\1\0\0\0\0\0\0\0\0\0" feature
+#define KEYED(opcode) "\x80" opcode "\0\3\0\0\0\0\0\0\0\3\0\0\0\2\0\0\0\0\0\0\0\0" "\x08pq"
+	enum { HEAD = 24, ANSWER = HEAD + 2, REQUEST = HEAD + 3 };
+	static const char hello[] = "\x80\x1f\0\0\0\0\0\0\0\0\0\2\0\0\0\1\0\0\0\0\0\0\0\0\0\x12";
+	static const struct {
+		const char *answer, *request, *want;
+	} cases[] = {
+		{ HELLO_ANSWER("\0", "\x12"), KEYED("\0"), "\x08xx" },
+		{ NULL, KEYED("\x89"), "xxx" },                    /* a bucket */
+		{ NULL, KEYED("\x21"), "xxx" },                    /* a mechanism of SASL */
+		{ HELLO_ANSWER("\0", "\x07"), KEYED("\0"), "xxx" }, /* agreed on anew */
+		{ HELLO_ANSWER("\0", "\x12"), KEYED("\0"), "\x08xx" },
+		{ HELLO_ANSWER("\x04", "\x12"), KEYED("\0"), "xxx" }, /* a text of an error */
+	};
+	uint64_t offset[2] = { 100, 100 };
+	uint8_t out[64];
+	struct masker *m;
+
+	(void)state;
+	assert_int_equal(masker_new(3, 47, &m), 0);
+	say(m, 1, &offset[1], hello, sizeof(hello) - 1, out);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (cases[i].answer)
+			say(m, 0, &offset[0], cases[i].answer, ANSWER, out);
+		say(m, 1, &offset[1], cases[i].request, REQUEST, out);
+		assert_memory_equal(out + HEAD, cases[i].want, 3);
+	}
+	masker_free(m);
+#undef HELLO_ANSWER
+#undef KEYED
+}
+
+/* Where lengths of four bytes were seen, 0x000a0000 is none of two with a packet of ten bytes. */
+static void a_large_packet_is_no_small_one(void **state)
+{
+	static const char connect[] = "\x00\xc9\x00\x00\x01\x00\x00\x00\x01\x3f\x01\x2c\x04\x01\x20\x00\x20\x00\x4f\x98\x00\x00\x00\x01\x00\x7f\x00\x4a\x00\x00\x00\x00\x84\x84\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x20\x00\x00\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+				      "(DESCRIPTION=(ADDRESS=(PROTOCOL=tcp)(HOST=db)(PORT=1521))(CONNECT_DATA=(SERVICE_NAME=orders)(CID=(PROGRAM=x)(HOST=h)(USER=u))))";
+	static const char accept[] = "\x00\x2d\x00\x00\x02\x00\x00\x00\x01\x3e\x04\x01\x20\x00\x20\x00\x00\x01\x00\x00\x00\x2d\x05\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\x00\xff\xff\x00\x00\x00\x00\x00";
+	static const char commit[] = "\0\0\0\x0d\6\0\0\0\0\0\3\x0e\2";
+	/* Behind ten bytes something that may be a head. */
+	static const char rows[] = "\0\x0a\0\0\6\0\0\0\0\0" "\0\x0d\0\0\6\0\0\0\0\0\3\x0e\2";
+	uint64_t offset[2] = { 100, 100 };
+	uint8_t out[256];
+	struct masker *m;
+
+	(void)state;
+	assert_int_equal(masker_new(3, 47, &m), 0);
+	say(m, 1, &offset[1], connect, sizeof(connect) - 1, out);
+	say(m, 0, &offset[0], accept, sizeof(accept) - 1, out);
+	say(m, 1, &offset[1], commit, sizeof(commit) - 1, out);
+	assert_memory_equal(out, commit, 8);
+	say(m, 0, &offset[0], rows, sizeof(rows) - 1, out);
+	masker_free(m);
+	assert_memory_equal(out, rows, 8);
+	assert_memory_equal(out + 8, "xxxxxxxxxxxxxxx", sizeof(rows) - 1 - 8);
+}
+
 static void names_and_addresses_of_dns_are_masked(void **state)
 {
 	static const char answer[] = "\0\x07\x81\x80\0\1\0\1\0\0\0\0\x0c" C "\0\0\1\0\1\xc0\x0c\0\x10\0\1\0\0\0\x3c\0\x0c" C;
@@ -458,6 +542,9 @@ int main(void)
 		cmocka_unit_test(canaries_die_and_framing_lives), cmocka_unit_test(canaries_die_behind_holes),
 		cmocka_unit_test(framing_is_read_as_the_parser_does),
 		cmocka_unit_test(a_size_read_alone_is_of_what_follows),
+		cmocka_unit_test(a_long_fetch_is_no_header),
+		cmocka_unit_test(numbers_of_collections_stay_where_they_are),
+		cmocka_unit_test(a_large_packet_is_no_small_one),
 		cmocka_unit_test(names_and_addresses_of_dns_are_masked),
 	};
 	return cmocka_run_group_tests_name("masker", tests, NULL, NULL);

@@ -11,7 +11,7 @@
  * A miss, and a condition that was not met, are answers and no failures, as for memcached; that another node has the key (NOT_MY_VBUCKET) sends the client there, as MOVED does
  * in Redis. Values may be compressed (snappy); nothing in them is looked at.
  *
- * Requests are paired by their number and opcode. A quiet one is over when a noop behind it is answered, or, where answers come in order, any request. What is answered in several messages ends
+ * Requests are paired by their number and opcode. A quiet one is over when a noop behind it is answered, or, where answers are known to come in order, any request. What is answered in several messages ends
  * with the one without a key (stat), or with the status that says so (range scans). What a server tells its clients by itself, and streams of changes (DCP), belong to no exchange.
  */
 #include "proto/couchbase_wire.h"
@@ -45,7 +45,7 @@ struct couchbase_state {
 	struct couchbase_memory *memory; /* external; NULL: collections have no names */
 	uint32_t select;                 /* number of the request that selected the bucket */
 	bool selecting;
-	bool prefixed, unordered;        /* what HELLO has agreed on */
+	bool prefixed, ordered;          /* what HELLO has agreed on; neither is known before */
 	bool quiet;                      /* such requests may be open */
 	uint8_t bucket_len;
 	char bucket[BUCKET_MAX];
@@ -138,11 +138,12 @@ static void bucket_answer(struct couchbase_state *s, const struct couchbase_head
 
 static void features_take(struct couchbase_state *s, struct slice list)
 {
-	s->prefixed = s->unordered = false;
+	s->prefixed = false;
+	s->ordered = true;
 	for (size_t at = 0; list.len - at >= 2; at += 2) {
 		uint16_t feature = load_be16(list.ptr + at);
 		s->prefixed |= feature == FEATURE_COLLECTIONS;
-		s->unordered |= feature == FEATURE_UNORDERED;
+		s->ordered &= feature != FEATURE_UNORDERED;
 	}
 }
 
@@ -231,7 +232,7 @@ static void answer(struct couchbase_state *s, const struct couchbase_head *h, co
 		bucket_answer(s, h);
 	if (h->opcode == COUCHBASE_OP_COLLECTION_ID)
 		collection_answer(s->memory, h, extras);
-	if (s->quiet && (h->opcode == COUCHBASE_OP_NOOP || !s->unordered))
+	if (s->quiet && (h->opcode == COUCHBASE_OP_NOOP || s->ordered))
 		m->flags |= MESSAGE_FLUSH;
 	if (h->opcode == COUCHBASE_OP_NOOP)
 		s->quiet = false;

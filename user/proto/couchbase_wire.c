@@ -147,6 +147,8 @@ static bool side_fits(enum couchbase_kind kind, uint8_t opcode, enum proto_side 
 	return false;
 }
 
+const struct couchbase_op *couchbase_op(uint8_t opcode) { return &ops[opcode]; }
+
 enum couchbase_scan couchbase_head_read(struct slice in, enum proto_side side, struct couchbase_head *ret)
 {
 	enum couchbase_kind kind;

@@ -56,6 +56,7 @@ enum couchbase_scan { COUCHBASE_OK, COUCHBASE_MORE, COUCHBASE_BAD };
 
 /* The header at the start of `in`, as far as any opcode, even one of later servers, allows it. MORE: nothing speaks against it so far. */
 enum couchbase_scan couchbase_head_read(struct slice in, enum proto_side side, struct couchbase_head *ret);
+const struct couchbase_op *couchbase_op(uint8_t opcode); /* never NULL */
 /* Whether it also is one that the opcode, known here, may have. */
 bool couchbase_head_fits(const struct couchbase_head *h);
 

@@ -200,6 +200,7 @@ static void maybe_other(struct mask_conn *c, const struct plumb_rec_data *d, con
 	if (d->direction != c->to_server || y->next != d->offset || protocol == PLUMB_PROTO_NONE)
 		return;
 	c->protocol = protocol;
+	memset(c->memory, 0, sizeof(c->memory));
 	*y = (struct mask_way){ .next = y->next, .begun = true };
 	maskers[protocol]->mask(c, y, c->length, sizeof(c->length));
 }

@@ -57,9 +57,11 @@
  *   Dubbo       heads with three bytes of an id and none of the others, the first byte of a body, of a request in hessian2 the lengths of its first four texts, whether an answer is an exception
  *   Pulsar      sizes of frames and commands, types, lengths and numbers of fields, `persistent://` of topics, the low 21 bits of numbers in commands, whether metadata say that it is a batch or
  *               compressed; other numbers become zero
+ *   RocketMQ    lengths, codes, versions, flags and the number that pairs (of binary headers their languages, too, and no more than the low three bytes of the number), marks of JSON, names of fields
+ *               that are known; other numbers in JSON become zero
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
- * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.
+ * Protocols that are BLANK in protocols.def, what is none, Memcached in datagrams and DNS over TCP: nothing.
  */
 #ifndef PLUMB_PROTO_MASKER_H
 #define PLUMB_PROTO_MASKER_H

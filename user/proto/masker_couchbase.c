@@ -7,7 +7,7 @@ enum state { HEAD, BODY };
 enum { ID_KEPT = 3, FEATURE_MAX = 0x30, FEATURE_COLLECTIONS = 0x12, LEVEL_MAX = 3 };
 
 /* mask_way.memory: what is left of the parts of a body, in their order, and how far the one under way is. */
-enum { FRAMES, EXTRAS, KEY, PLACE, FRAME_HEAD, FRAME_LEFT, HEADER };
+enum { FRAMES, EXTRAS, KEY, PLACE, FRAME_HEAD, FRAME_LEFT, HEADER, STATUS };
 /* mask_way.flags */
 enum { BLIND = 1, IN_ID = 2, LISTS = 4, LOW = 8 };
 /* mask_conn.memory */
@@ -47,6 +47,8 @@ static void head_take(struct mask_way *y, unsigned at, uint8_t b)
 		y->memory[KEY] |= b;
 	else if (at == 4)
 		y->memory[EXTRAS] = b;
+	else if (at == 6 || at == 7)
+		y->memory[STATUS] = y->memory[STATUS] << 8 | b;
 	else if (at >= 8 && at <= 11)
 		y->number = y->number << 8 | b;
 }
@@ -61,7 +63,7 @@ static void restart(struct mask_way *y)
 }
 
 /* Lengths, opcode, status and the low bytes of the number stay, the CAS value does not. */
-static uint8_t in_head(const struct mask_conn *c, struct mask_way *y, uint8_t b)
+static uint8_t in_head(struct mask_conn *c, struct mask_way *y, uint8_t b)
 {
 	unsigned at = y->digits++;
 
@@ -72,15 +74,18 @@ static uint8_t in_head(const struct mask_conn *c, struct mask_way *y, uint8_t b)
 	head_take(y, at, b);
 	if (at + 1 < COUCHBASE_HEAD)
 		return at == 12 || at >= 16 ? 0 : b;
+	bool agrees = is_answer(magic_of(y)) && opcode_of(y) == COUCHBASE_OP_HELLO;
+	if (agrees) /* what was agreed on before is no more */
+		c->memory[PREFIXED] = false;
 	y->remain = y->number;
 	y->state = y->remain ? BODY : HEAD;
 	if (y->memory[FRAMES] + y->memory[EXTRAS] + y->memory[KEY] > y->remain)
 		y->state = MASK_LOST;
 	else if (!y->remain)
 		restart(y);
-	else if (is_answer(magic_of(y)) && opcode_of(y) == COUCHBASE_OP_HELLO)
+	else if (agrees && !y->memory[STATUS])
 		y->flags = LISTS;
-	else if (is_request(magic_of(y)) && c->memory[PREFIXED])
+	else if (is_request(magic_of(y)) && c->memory[PREFIXED] && couchbase_op(opcode_of(y))->flags & COUCHBASE_KEY)
 		y->flags = IN_ID;
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "proto/oracle_wire.h"
 
 enum { HEAD, BODY };
+enum { LARGE }; /* mask_conn.memory: lengths of four bytes were seen, and from there on all but what connects has them */
 
 /* Four letters in a row are no numbers. */
 static bool has_text(const uint8_t *p, size_t n)
@@ -205,15 +206,16 @@ static void mask_whole(uint8_t type, bool request, uint8_t *p, size_t n)
 }
 
 /* How much of the record is done. The head must be in it whole. */
-static size_t in_head(struct mask_way *y, uint8_t *p, size_t n)
+static size_t in_head(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 {
 	struct oracle_head h;
 
-	if (n < ORACLE_HEAD || !oracle_head_read(slice_make(p, n), false, &h)) {
+	if (n < ORACLE_HEAD || !oracle_head_read(slice_make(p, n), c->memory[LARGE], &h)) {
 		y->state = MASK_LOST;
 		memset(p, 'x', n);
 		return n;
 	}
+	c->memory[LARGE] |= h.large;
 	p[5] = 0;
 	y->type = h.type;
 	y->length = y->remain = h.len - ORACLE_HEAD;
@@ -231,7 +233,7 @@ static void mask(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 			return;
 		}
 		if (y->state == HEAD) {
-			i += in_head(y, p + i, n - i);
+			i += in_head(c, y, p + i, n - i);
 			continue;
 		}
 		size_t len = y->remain < n - i ? (size_t)y->remain : n - i;

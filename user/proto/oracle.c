@@ -67,8 +67,7 @@ static enum parse_status oracle_parse(void *state, enum proto_side side, struct 
 	size_t head = in.ptr[0] == URGENT ? ORACLE_HEAD + 1 : ORACLE_HEAD; /* the byte may be of a length */
 	if (in.len < head)
 		return needs(ret, head);
-	/* While it is connecting, nothing is large yet. */
-	if (!oracle_head_read(in, s->large && load_be16(in.ptr) < ORACLE_HEAD, &h))
+	if (!oracle_head_read(in, s->large, &h))
 		return PARSE_BAD;
 	if (in.len < look(&h, side))
 		return needs(ret, look(&h, side));

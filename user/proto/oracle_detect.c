@@ -177,7 +177,7 @@ size_t oracle_find(struct slice in, enum proto_side side, bool large)
 		struct slice from = slice_from(in, at);
 		if (from.ptr[6] || from.ptr[7] || (large && from.ptr[0]))
 			continue;
-		if (oracle_head_read(from, false, &h) && begins(from, side, &h))
+		if (oracle_head_read(from, large, &h) && begins(from, side, &h))
 			return at;
 	}
 	return in.len;

@@ -24,15 +24,15 @@ bool oracle_head_read(struct slice in, bool large, struct oracle_head *ret)
 {
 	uint32_t small_len = load_be16(in.ptr), len = load_be32(in.ptr);
 
-	ret->large = large || small_len < ORACLE_HEAD;
-	ret->len = ret->large ? len : small_len;
 	ret->type = in.ptr[4];
 	ret->flags = in.ptr[5];
-	if (load_be16(in.ptr + 6) || (!ret->large && load_be16(in.ptr + 2)))
-		return false;
 	/* What comes before lengths are agreed upon has a short one. */
 	bool connects = ret->type <= ORACLE_REDIRECT || ret->type == ORACLE_RESEND;
-	return (!connects || !ret->large) && ret->len <= ORACLE_PACKET_MAX && length_fits(ret->type, ret->len);
+	ret->large = !connects && (large || small_len < ORACLE_HEAD);
+	ret->len = ret->large ? len : small_len;
+	if (load_be16(in.ptr + 6) || (!ret->large && load_be16(in.ptr + 2)))
+		return false;
+	return ret->len <= ORACLE_PACKET_MAX && length_fits(ret->type, ret->len);
 }
 
 const char *oracle_function_name(unsigned function)

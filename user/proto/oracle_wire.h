@@ -84,7 +84,7 @@ struct oracle_head {
 	bool large;   /* the length is of four bytes */
 };
 
-/* in has ORACLE_HEAD bytes. large: only lengths of four bytes come. False: this is no packet. */
+/* in has ORACLE_HEAD bytes. large: it was agreed upon lengths of four bytes; else a length that would be too short for two is one. False: this is no packet. */
 bool oracle_head_read(struct slice in, bool large, struct oracle_head *ret);
 /* The name of what is asked, NULL if it is none that is known. */
 const char *oracle_function_name(unsigned function);

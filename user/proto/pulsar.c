@@ -4,6 +4,8 @@
  *
  * Keys: the number that a client gives its request; of a SEND a hash of its producer and sequence; of what is delivered its consumer, ledger and entry, in order, so that an acknowledgement
  * of all up to one is a range. What is delivered lasts until it is acknowledged or asked for once more. Clients are sent much before they want it, and close with it: silence is no failure.
+ * A consumer's number is cut to its place (pulsar_names.h), so keys are made for the one that has it only; ledgers count from one near the first that was seen. What has no key of its own
+ * ends where it was delivered, and is marked.
  *
  * Topics are named as they are on the wire (persistent://tenant/namespace/name), as Pulsar's own tools and instrumentation do; of a partition the number is apart. Commands name a producer or
  * consumer by its number, so the topics of those that were made before anybody watched are not known.
@@ -19,7 +21,9 @@
 #define KEY_CONNECT (UINT64_C(1) << 61)
 #define KEY_SEND (UINT64_C(1) << 62)
 #define KEY_DELIVERY (UINT64_C(1) << 63)
-enum { ENTRY_BITS = 30, LEDGER_BITS = 20, CONSUMER_BITS = 12, CONSUMER_FIELD = 1, MESSAGE_AUTHENTICATION = 3, MESSAGE_AUTHORIZATION = 4 };
+#define KEY_STRAY (KEY_DELIVERY | KEY_SEND) /* of what has none of its own: no consumer's number reaches that bit */
+enum { ENTRY_BITS = 30, LEDGER_BITS = 20, CONSUMER_BITS = 11, CONSUMER_FIELD = 1, MESSAGE_AUTHENTICATION = 3, MESSAGE_AUTHORIZATION = 4, WRONG_MAX = 8 };
+_Static_assert(PULSAR_PLACES_MAX <= 1 << CONSUMER_BITS, "consumers of different places would share keys");
 
 /* A command that names many messages: it is read one by one. */
 struct pulsar_list {
@@ -38,6 +42,7 @@ struct pulsar_state {
 	bool connected : 1;
 	bool told : 1; /* of a consumer that goes: what was delivered to it is over */
 	bool lost : 1; /* something of what the broker says */
+	uint8_t wrong; /* frames that were read, and were none */
 };
 _Static_assert(sizeof(struct pulsar_state) <= CONNECTION_PARSER_BYTES, "parser state too large");
 
@@ -61,11 +66,24 @@ static uint64_t send_key(uint64_t producer, uint64_t sequence)
 
 static uint64_t bits(uint64_t value, unsigned n) { return value & ((UINT64_C(1) << n) - 1); }
 
-static uint64_t delivery_key(uint64_t consumer, uint64_t ledger, uint64_t entry)
-{
-	uint64_t who = bits(consumer, CONSUMER_BITS - 1); /* the first bit says that it is a delivery */
+static uint64_t first_key(const struct pulsar_end *e) { return KEY_DELIVERY | bits(e->id, CONSUMER_BITS) << (LEDGER_BITS + ENTRY_BITS); }
 
-	return KEY_DELIVERY | who << (LEDGER_BITS + ENTRY_BITS) | bits(ledger, LEDGER_BITS) << ENTRY_BITS | bits(entry, ENTRY_BITS);
+static bool in_keys(const struct pulsar_end *e, const struct pulsar_id *id)
+{
+	return id->ledger >= e->base && (id->ledger - e->base) >> LEDGER_BITS == 0 && id->entry >> ENTRY_BITS == 0;
+}
+
+/* False: it has no key of its own. */
+static bool delivery_key(struct pulsar_end *e, const struct pulsar_id *id, uint64_t *ret_key)
+{
+	const uint64_t half = UINT64_C(1) << (LEDGER_BITS - 1);
+
+	if (!e->any && !in_keys(e, id))
+		e->base = id->ledger > half ? id->ledger - half : 0;
+	if (!in_keys(e, id))
+		return false;
+	*ret_key = first_key(e) | (id->ledger - e->base) << ENTRY_BITS | id->entry;
+	return true;
 }
 
 static void keyed(enum message_kind kind, uint64_t key, uint32_t flags, struct message *m)
@@ -150,17 +168,28 @@ static void payload_add(struct message *m, const struct pulsar_payload *p)
 
 /* ---- deliveries ---- */
 
+/* One that was not seen to begin sends nobody away. */
 static struct pulsar_end *consumer_get(struct pulsar_state *s, uint64_t id)
 {
-	struct pulsar_end *e = pulsar_end_find(&s->names->consumers, id);
+	struct pulsar_places *p = &s->names->consumers;
+	struct pulsar_end *e = pulsar_end_find(p, id);
 
-	return e ? e : pulsar_end_put(s->names, &s->names->consumers, id, SLICE_NONE, SLICE_NONE);
+	return e || pulsar_end_in_the_way(s->names, p, id) ? e : pulsar_end_put(s->names, p, id, SLICE_NONE, SLICE_NONE);
 }
 
 static bool starts_with(struct slice s, const char *word) { return slice_starts(s, slice_str(word)); }
 
 /* Is nothing said of it any more? Of topics that are not stored clients acknowledge nothing. */
-static bool is_final(const struct pulsar_end *e, uint64_t key) { return !e || e->closed || e->early == key || starts_with(pulsar_end_topic(e), "non-persistent://"); }
+static bool is_final(const struct pulsar_end *e, uint64_t key) { return e->closed || e->early == key || starts_with(pulsar_end_topic(e), "non-persistent://"); }
+
+static void delivered(struct pulsar_end *e, uint64_t key, struct message *m)
+{
+	keyed(MESSAGE_REQUEST, key, is_final(e, key) ? MESSAGE_NO_RESPONSE : MESSAGE_QUIET, m);
+	e->low = e->any && e->low < key ? e->low : key;
+	e->high = e->any && e->high > key ? e->high : key;
+	e->floor = e->any && e->floor < key ? e->floor : key;
+	e->any = true;
+}
 
 static enum parse_status deliver(struct pulsar_state *s, const struct pulsar_frame *k, struct message *m, size_t *ret_need)
 {
@@ -173,15 +202,12 @@ static enum parse_status deliver(struct pulsar_state *s, const struct pulsar_fra
 		return PARSE_NEED_MORE;
 	if (scan != PULSAR_OK || !pulsar_id_read(k->f.text[2], &id))
 		return PARSE_BAD;
-	uint64_t consumer = k->f.number[CONSUMER_FIELD], key = delivery_key(consumer, id.ledger, id.entry);
-	struct pulsar_end *e = consumer_get(s, consumer);
-	keyed(MESSAGE_REQUEST, key, is_final(e, key) ? MESSAGE_NO_RESPONSE : MESSAGE_QUIET, m);
-	if (e) {
-		e->low = e->any && e->low < key ? e->low : key;
-		e->high = e->any && e->high > key ? e->high : key;
-		e->floor = e->any && e->floor < key ? e->floor : key;
-		e->any = true;
-	}
+	struct pulsar_end *e = consumer_get(s, k->f.number[CONSUMER_FIELD]);
+	uint64_t key;
+	if (e && delivery_key(e, &id, &key))
+		delivered(e, key, m);
+	else
+		keyed(MESSAGE_REQUEST, KEY_STRAY, MESSAGE_NO_RESPONSE | MESSAGE_UNSURE, m);
 	operation_add(m, k->c->operation, "process");
 	topic_add(m, pulsar_end_topic(e));
 	string_add(m, ATTR_MESSAGING_DESTINATION_SUBSCRIPTION_NAME, pulsar_end_subscription(e));
@@ -197,7 +223,7 @@ static void settle(struct message *m, uint64_t first, uint64_t key)
 	m->first = first;
 }
 
-static void settle_all(struct message *m, uint64_t consumer) { settle(m, delivery_key(consumer, 0, 0), delivery_key(consumer, UINT64_MAX, UINT64_MAX)); }
+static void settle_all(const struct pulsar_end *e, struct message *m) { settle(m, first_key(e), first_key(e) | bits(UINT64_MAX, LEDGER_BITS + ENTRY_BITS)); }
 
 /* Several for all before them cover each but once. */
 static void settle_together(struct pulsar_end *e, uint64_t key, bool partly, struct message *m)
@@ -236,11 +262,11 @@ static bool listed(struct pulsar_state *s, struct slice in, struct message *m)
 	struct pulsar_list *l = &s->list;
 	struct pulsar_end *e = consumer_get(s, l->consumer);
 	struct pulsar_id id;
+	uint64_t key;
 
 	l->any = true;
-	if (!e || !pulsar_id_read(in, &id))
+	if (!e || !pulsar_id_read(in, &id) || !delivery_key(e, &id, &key))
 		return false;
-	uint64_t key = delivery_key(l->consumer, id.ledger, id.entry);
 	if (l->type == PULSAR_REDELIVER) {
 		settle(m, key, key);
 		fail(m, SLICE_LIT("nack"));
@@ -260,7 +286,9 @@ static bool list_end(struct pulsar_state *s, struct message *m)
 	const struct pulsar_end *e = pulsar_end_find(&s->names->consumers, l->consumer);
 
 	if (l->type == PULSAR_REDELIVER && !l->any) { /* all that was delivered */
-		settle_all(m, l->consumer);
+		if (!e)
+			return false;
+		settle_all(e, m);
 		fail(m, SLICE_LIT("nack"));
 	} else if (l->asked) {
 		keyed(MESSAGE_REQUEST, request_key(l->request), MESSAGE_BEGIN | MESSAGE_END | MESSAGE_END_AFTER_SKIP, m);
@@ -353,18 +381,20 @@ static void names_learn(struct pulsar_state *s, const struct pulsar_frame *k)
 		e->named = true;
 }
 
-/* A consumer goes, or begins anew: nothing more is said of what it was given. */
+/* A consumer goes, or begins anew, in its own place or another one's: nothing more is said of what was given to who had it. */
 static bool leaves(const struct pulsar_frame *k) { return k->h.type == PULSAR_CLOSE_CONSUMER || k->h.type == PULSAR_UNSUBSCRIBE || k->h.type == PULSAR_SUBSCRIBE; }
 
 static bool leave(struct pulsar_state *s, const struct pulsar_frame *k, struct message *m)
 {
 	uint64_t id = k->f.number[k->c->consumer];
-	struct pulsar_end *e = pulsar_end_find(&s->names->consumers, id);
+	struct pulsar_end *e = pulsar_end_find(&s->names->consumers, id), *other = NULL;
 
+	if (!e && k->h.type == PULSAR_SUBSCRIBE)
+		e = other = pulsar_end_in_the_way(s->names, &s->names->consumers, id);
 	if (!e || !e->any)
 		return false;
-	settle_all(m, id);
-	m->flags = MESSAGE_RANGE | MESSAGE_ABORT;
+	settle_all(e, m);
+	m->flags = MESSAGE_RANGE | MESSAGE_ABORT | (other ? MESSAGE_UNSURE : 0);
 	e->any = false;
 	return true;
 }
@@ -476,6 +506,19 @@ static enum parse_status frame_parse(struct pulsar_state *s, enum proto_side sid
 	}
 }
 
+/*
+ * A peer must not make us read long frames that overlap over and over: from some number on, what was read of one that is none, `n` bytes, is left behind whole.
+ */
+static enum parse_status wrong(struct pulsar_state *s, size_t n, struct parse_result *ret)
+{
+	if (s->wrong < WRONG_MAX) {
+		s->wrong++;
+		return PARSE_BAD;
+	}
+	ret->consumed = n;
+	return PARSE_SKIP;
+}
+
 static enum parse_status pulsar_parse(void *state, enum proto_side side, struct slice in, struct parse_result *ret)
 {
 	struct pulsar_state *s = state;
@@ -496,8 +539,10 @@ static enum parse_status pulsar_parse(void *state, enum proto_side side, struct 
 	}
 	k.c = &pulsar_commands[k.h.type < PULSAR_TYPES ? k.h.type : 0];
 	if (!pulsar_fields_read(slice_from(slice_head(in, seen), k.h.at), k.h.size, &k.f))
-		return PARSE_BAD;
+		return wrong(s, seen, ret);
 	enum parse_status status = frame_parse(s, side, &k, ret, &again);
+	if (status == PARSE_BAD)
+		return wrong(s, ret->need, ret);
 	if (status != PARSE_MESSAGE || again)
 		return status;
 	ret->consumed = seen;

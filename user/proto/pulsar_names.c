@@ -63,10 +63,17 @@ static bool grow(struct pulsar_names *n, struct pulsar_places *p)
 /* A place that is free, or whose owner is gone. */
 static bool is_taken(struct pulsar_end *const *at, uint64_t id) { return !at || (*at && (*at)->id != id && !(*at)->closed); }
 
-struct pulsar_end *pulsar_end_put(struct pulsar_names *n, struct pulsar_places *p, uint64_t id, struct slice topic, struct slice subscription)
+struct pulsar_end *pulsar_end_in_the_way(struct pulsar_names *n, struct pulsar_places *p, uint64_t id)
 {
 	while (is_taken(place_of(p, id), id) && grow(n, p))
 		;
+	struct pulsar_end **at = place_of(p, id);
+	return at && is_taken(at, id) ? *at : NULL;
+}
+
+struct pulsar_end *pulsar_end_put(struct pulsar_names *n, struct pulsar_places *p, uint64_t id, struct slice topic, struct slice subscription)
+{
+	(void)pulsar_end_in_the_way(n, p, id); /* in a larger table it may be nobody */
 	struct pulsar_end **at = place_of(p, id);
 	if (!at)
 		return NULL;

@@ -18,6 +18,7 @@ struct pulsar_end {
 	bool any;           /* keys of what was delivered to it: */
 	uint64_t low, high; /* the first and the last of them */
 	uint64_t floor;     /* what is below is settled, by an acknowledgement of all up to it */
+	uint64_t base;      /* the ledger that keys count from */
 	uint64_t early;     /* of an acknowledgement of what was not seen to be delivered; 0 = none */
 	uint16_t topic_len, subscription_len;
 	uint8_t text[];
@@ -41,6 +42,8 @@ void pulsar_names_free(void *names);
 
 /* NULL: not known. */
 struct pulsar_end *pulsar_end_find(const struct pulsar_places *p, uint64_t id);
+/* Another one that has the place of this one, and was not seen to end: whoever is put there ends it. NULL: nobody. */
+struct pulsar_end *pulsar_end_in_the_way(struct pulsar_names *n, struct pulsar_places *p, uint64_t id);
 /* Begins anew. NULL without memory. */
 struct pulsar_end *pulsar_end_put(struct pulsar_names *n, struct pulsar_places *p, uint64_t id, struct slice topic, struct slice subscription);
 

@@ -220,7 +220,7 @@ enum pulsar_scan pulsar_head_read(struct slice in, enum proto_side side, struct 
 	bool carries = type == PULSAR_SEND || type == PULSAR_MESSAGE;
 	if (c->by && !carries && total != command + 4)
 		return PULSAR_BAD;
-	if (carries && command > PULSAR_COMMAND_MAX)
+	if (carries && command > PULSAR_COMMAND_MAX - PULSAR_HEAD_BYTES)
 		return PULSAR_BAD;
 	at += 2;
 	n = pulsar_varint(slice_from(in, at), &tag);
@@ -314,6 +314,7 @@ static bool at_hand(struct slice in, uint64_t size, size_t at, uint64_t n, enum 
 	size_t end = n > window - at ? window : at + (size_t)n;
 	if (in.len >= end) {
 		*ret_scan = PULSAR_OK;
+		*ret_need = end;
 		return end == at + n;
 	}
 	*ret_scan = more(end, ret_need);
@@ -327,6 +328,7 @@ enum pulsar_scan pulsar_payload_read(struct slice in, uint64_t size, struct puls
 	size_t at = 0;
 
 	*ret = (struct pulsar_payload){ .body = size };
+	*ret_need = 0;
 	if (size == 0)
 		return PULSAR_OK;
 	if (!at_hand(in, size, 0, 2, &scan, ret_need))
@@ -390,4 +392,4 @@ static int frame_fits(struct slice in, enum proto_side side)
 
 int pulsar_detect(struct slice in, enum proto_side side) { return in.len ? frame_fits(in, side) : DETECT_MORE; }
 
-bool pulsar_begins(struct slice in, enum proto_side side) { return frame_fits(in, side) == DETECT_CERTAIN; }
+bool pulsar_begins(struct slice in, enum proto_side side) { return frame_fits(slice_head(in, PULSAR_LOOK), side) == DETECT_CERTAIN; }

@@ -17,6 +17,7 @@ enum {
 	PULSAR_FIELDS = 16,           /* numbers of fields below this are kept */
 	PULSAR_LINKS = 8,
 	PULSAR_KEEP = 24,             /* so many bytes tell a frame, unless it is shorter */
+	PULSAR_LOOK = 64,             /* as much of one is looked at where one may begin at each byte */
 	PULSAR_CHECKSUM = 0x0e01,
 	PULSAR_ENTRY = 0x0e02,
 };
@@ -91,12 +92,12 @@ bool pulsar_id_read(struct slice in, struct pulsar_id *ret);
 
 /* MORE: *ret_need bytes tell more. Types that are not known are OK for both sides. */
 enum pulsar_scan pulsar_head_read(struct slice in, enum proto_side side, struct pulsar_head *ret, size_t *ret_need);
-/* What follows a command: `size` bytes that begin with `in`. */
+/* What follows a command: `size` bytes that begin with `in`. But for MORE, *ret_need bytes were looked at. */
 enum pulsar_scan pulsar_payload_read(struct slice in, uint64_t size, struct pulsar_payload *ret, size_t *ret_need);
 
 /* Does a frame begin here, as far as it is at hand? */
 int pulsar_detect(struct slice in, enum proto_side side);
-/* A frame that is worth a resync. */
+/* A frame that is worth a resync, as far as its first PULSAR_LOOK bytes tell. */
 bool pulsar_begins(struct slice in, enum proto_side side);
 
 const char *pulsar_error_name(uint64_t code); /* NULL: not known */

@@ -18,6 +18,7 @@ enum { WRONG_MAX = 8 };
 /* The message under way in a direction whose body is walked through. */
 struct current {
 	bool walking, response;
+	bool cut; /* by a loss, while it was walked through: its end is still to be told */
 	uint64_t key;
 	struct rocketmq_body body;
 };
@@ -223,6 +224,12 @@ static enum parse_status rocketmq_parse(void *state, enum proto_side side, struc
 
 	if (!mem)
 		return PARSE_BAD;
+	if (mem->current[side].cut) {
+		mem->current[side].cut = false;
+		identify(&mem->current[side], &ret->message);
+		ret->message.flags = MESSAGE_END | MESSAGE_UNSURE;
+		return PARSE_MESSAGE;
+	}
 	if (mem->current[side].walking)
 		return walk(&mem->current[side], in, 0, ret);
 	switch (rocketmq_head_read(in, &mem->head, &ret->need)) {
@@ -249,8 +256,10 @@ static void rocketmq_lost(void *state, enum proto_side side)
 {
 	struct rocketmq_memory *mem = ((struct rocketmq_state *)state)->memory;
 
-	if (mem)
-		mem->current[side].walking = false;
+	if (!mem)
+		return;
+	mem->current[side].cut |= mem->current[side].walking;
+	mem->current[side].walking = false;
 }
 
 static bool rocketmq_missing(void *state, enum proto_side side, uint64_t n, struct message *ret_message)

@@ -232,7 +232,8 @@ bool rocketmq_goes_on(uint32_t frame, struct slice in)
 	if (in.len < 4)
 		return false;
 	memcpy(prefix + 4, in.ptr, 4);
-	return prefix_fits(slice_make(prefix, sizeof(prefix)));
+	/* The longest header there may be is Kafka's Fetch of version 0. */
+	return (load_be32(in.ptr) & 0xffffff) < ROCKETMQ_HEADER_MAX && prefix_fits(slice_make(prefix, sizeof(prefix)));
 }
 
 enum rocketmq_read rocketmq_head_read(struct slice in, struct rocketmq_head *h, size_t *ret_need)

@@ -110,7 +110,7 @@ static enum parse_status parse_secret(struct tds_state *s, struct tds_session *x
 	if (side == PROTO_TO_CLIENT || s->login_sent || in.ptr[0] != 0x17)
 		return PARSE_SKIP;
 	s->login_sent = x->busy = true;
-	x->turn++;
+	x->turn = ++s->memory->turns;
 	x->asked = TDS_ASKED_LOGIN;
 	m->kind = MESSAGE_REQUEST;
 	m->flags |= MESSAGE_BEGIN | MESSAGE_END | (ret->skip ? MESSAGE_END_AFTER_SKIP : 0);
@@ -140,7 +140,7 @@ static bool begin_request(struct tds_state *s, struct tds_session *x, struct par
 	x->stale = x->attention = false;
 	if (early)
 		return false;
-	x->turn++;
+	x->turn = ++s->memory->turns;
 	x->busy = true;
 	x->asked = TDS_ASKED_UNKNOWN;
 	return false;
@@ -169,7 +169,7 @@ static void begin_to_client(struct tds_state *s, struct tds_session *x, const st
 	way->blind = s->found && !s->found_first;
 	way->aside = way->blind || (!x->busy && x->attention); /* blind: the rest of an answer, of which the head was lost */
 	if (!x->busy && !way->aside) {
-		x->turn++;
+		x->turn = ++s->memory->turns;
 		x->busy = x->early = true;
 		x->asked = TDS_ASKED_UNKNOWN;
 		s->early_ns = ret->time_ns;
@@ -341,9 +341,24 @@ static enum parse_status parse_session(struct tds_state *s, struct tds_session *
 
 /* --- sessions of MARS --- */
 
+/* It has to go for want of room, and what is open of it is not found any more. */
+static enum parse_status leave(struct tds_session *x, enum proto_side side, struct parse_result *ret)
+{
+	struct message *m = &ret->message;
+
+	x->busy = false;
+	m->kind = side == PROTO_TO_SERVER ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
+	m->keyed = true;
+	m->key = key_of(x);
+	m->flags = MESSAGE_ABORT | MESSAGE_UNSURE;
+	return PARSE_MESSAGE;
+}
+
 static enum parse_status parse_frame(struct tds_state *s, enum proto_side side, struct slice in, struct parse_result *ret)
 {
 	struct tds_frame *f = &s->frame[side];
+	struct tds_session *x;
+	uint8_t type = SMP_DATA;
 	size_t used = 0;
 
 	if (f->left == 0) {
@@ -354,18 +369,20 @@ static enum parse_status parse_frame(struct tds_state *s, enum proto_side side, 
 			return PARSE_BAD;
 		f->session = tds_le16(in.ptr + 2);
 		s->mars = true;
-		if (in.ptr[1] != SMP_DATA) {
-			struct tds_session *x = in.ptr[1] == SMP_SYN ? tds_session_get(s->memory, f->session) : NULL;
-
-			if (x)
-				tds_session_clear(x);
-			ret->apart = true;
-			ret->consumed = SMP_HEAD;
-			return PARSE_SKIP;
-		}
+		type = in.ptr[1];
 		used = SMP_HEAD;
 	}
-	struct tds_session *x = tds_session_get(s->memory, f->session);
+	if ((type == SMP_SYN || type == SMP_DATA) && (x = tds_session_leaving(s->memory, f->session)))
+		return leave(x, side, ret);
+	if (type != SMP_DATA) {
+		x = type == SMP_SYN ? tds_session_get(s->memory, f->session) : NULL;
+		if (x)
+			tds_session_clear(x);
+		ret->apart = true;
+		ret->consumed = SMP_HEAD;
+		return PARSE_SKIP;
+	}
+	x = tds_session_get(s->memory, f->session);
 	size_t head = used + (x && x->way[side].left == 0 ? TDS_HEAD + (side == PROTO_TO_CLIENT) : 1u);
 	uint32_t left = used ? tds_le32(in.ptr + 4) - SMP_HEAD : f->left;
 	if (!x)

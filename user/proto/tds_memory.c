@@ -40,7 +40,8 @@ void tds_session_clear(struct tds_session *s)
 	}
 }
 
-struct tds_session *tds_session_get(struct tds_memory *m, uint16_t id)
+/* Its place, or the one that it would get: a free one, or the oldest's. */
+static struct tds_session *place_of(struct tds_memory *m, uint16_t id)
 {
 	struct tds_session *oldest = NULL;
 
@@ -53,22 +54,35 @@ struct tds_session *tds_session_get(struct tds_memory *m, uint16_t id)
 				break;
 			memset(s, 0, sizeof(*s));
 		}
-		if (s->used && s->id == id) {
-			s->at = ++m->clock;
+		if (s->used && s->id == id)
 			return s;
-		}
 		if (!oldest || (oldest->used && (!s->used || m->clock - s->at > m->clock - oldest->at)))
 			oldest = s;
 		if (!s->used) /* those behind it are not used either: none is given back */
 			break;
 	}
-	if (!oldest)
-		return NULL;
-	tds_session_clear(oldest);
-	oldest->used = true;
-	oldest->id = id;
-	oldest->at = ++m->clock;
 	return oldest;
+}
+
+struct tds_session *tds_session_get(struct tds_memory *m, uint16_t id)
+{
+	struct tds_session *s = place_of(m, id);
+
+	if (!s)
+		return NULL;
+	if (!s->used || s->id != id)
+		tds_session_clear(s);
+	s->used = true;
+	s->id = id;
+	s->at = ++m->clock;
+	return s;
+}
+
+struct tds_session *tds_session_leaving(struct tds_memory *m, uint16_t id)
+{
+	struct tds_session *s = place_of(m, id);
+
+	return s && s->used && s->id != id && s->busy ? s : NULL;
 }
 
 bool tds_session_columns(struct tds_memory *m, struct tds_session *s, uint16_t n)

@@ -27,7 +27,7 @@ struct tds_session {
 	uint16_t id;
 	bool used;
 	uint32_t at;   /* time of the latest use */
-	uint32_t turn; /* requests so far */
+	uint32_t turn; /* number of the request, among those of all sessions */
 	uint8_t asked; /* enum tds_asked: what is not answered, or was last */
 	bool busy;     /* it is not answered */
 	bool early;    /* a response has begun, and its request will come */
@@ -74,6 +74,7 @@ struct tds_statement {
 struct tds_memory {
 	struct proto_memory *budget; /* not owned */
 	uint32_t clock;
+	uint32_t turns; /* requests so far, so that a session whose place was taken by another repeats no number */
 	char database[TDS_NAME_LEN + 1], instance[TDS_NAME_LEN / 2], name[TDS_NAME_LEN + TDS_NAME_LEN / 2 + 2]; /* empty = not known; name: of both */
 	bool full; /* a statement had to go for want of room */
 	struct tds_session first;
@@ -85,6 +86,8 @@ struct tds_memory *tds_memory_new(struct proto_memory *budget); /* NULL without 
 void tds_memory_free(struct tds_memory *m);
 /* The session of MARS with this number; a new one takes the place of the oldest. NULL without memory. */
 struct tds_session *tds_session_get(struct tds_memory *m, uint16_t id);
+/* Whose place that would be, and which is not answered. NULL: nobody's. */
+struct tds_session *tds_session_leaving(struct tds_memory *m, uint16_t id);
 /* As it was at its beginning, but for the memory it owns. */
 void tds_session_clear(struct tds_session *s);
 /* False without room. */
