@@ -57,6 +57,10 @@
  *   Dubbo       heads with three bytes of an id and none of the others, the first byte of a body, of a request in hessian2 the lengths of its first four texts, whether an answer is an exception
  *   Pulsar      sizes of frames and commands, types, lengths and numbers of fields, `persistent://` of topics, the low 21 bits of numbers in commands, whether metadata say that it is a batch or
  *               compressed; other numbers become zero
+ *   TDS         (told by PRELOGIN, LOGIN7 or the headers of a request) heads of packets but for the process, options of PRELOGIN and whether there is encryption, version; the first keyword of
+ *               statements, numbers and names of well-known procedures, handles below 2^21; tokens, types and lengths (below 2^21), NULLs, status and command of a DONE, numbers of rows and errors
+ *               below 2^21. Rows of more than 120 columns (with a bitmap of NULLs: 32), longer texts and what is no token known here: of the rest nothing but the DONE at the end. Of sessions
+ *               of MARS nothing
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Every other protocol, Memcached in datagrams and DNS over TCP: nothing.
