@@ -65,6 +65,17 @@ static uint8_t rest(const struct mask_conn *c, struct mask_way *y)
 	return is_server(c, y) ? 0 : 'x';
 }
 
+/* The length of a name, in characters, that follows. */
+static uint8_t chars_byte(const struct mask_conn *c, struct mask_way *y, uint8_t b, enum state state, enum state after)
+{
+	uint64_t n = UINT64_C(2) * b;
+
+	if (y->flags & EOM && n >= y->remain)
+		return rest(c, y);
+	pass(y, n, state, after);
+	return b;
+}
+
 /* The next byte of a number, least first. False: it is larger than any, or than what is left. */
 static bool number_byte(struct mask_way *y, uint8_t b, unsigned bytes)
 {
@@ -246,10 +257,7 @@ static uint8_t parameter_byte(const struct mask_conn *c, struct mask_way *y, uin
 		go(y, PROC_LEN);
 		return b;
 	}
-	if (y->flags & EOM && 2u * b >= y->remain)
-		return rest(c, y);
-	pass(y, 2u * b, PARAMETER_NAME, PARAMETER_STATUS);
-	return b;
+	return chars_byte(c, y, b, PARAMETER_NAME, PARAMETER_STATUS);
 }
 
 /* --- answers --- */
@@ -404,10 +412,7 @@ static uint8_t return_byte(const struct mask_conn *c, struct mask_way *y, uint8_
 {
 	if (y->part++ < 2)
 		return 0;
-	if (y->flags & EOM && 2u * b >= y->remain)
-		return rest(c, y);
-	pass(y, 2u * b, RETURN_NAME, RETURN_FLAGS);
-	return b;
+	return chars_byte(c, y, b, RETURN_NAME, RETURN_FLAGS);
 }
 
 /* --- types --- */
@@ -703,10 +708,7 @@ static uint8_t answer_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
 			type_begin(y, true);
 		return 0;
 	case COLUMN_NAME_LEN:
-		if (y->flags & EOM && 2u * b >= y->remain)
-			return rest(c, y);
-		pass(y, 2u * b, COLUMN_NAME, y->memory[COLUMN_AT] < y->memory[COLUMNS_KNOWN] ? COLUMN : TOKEN);
-		return b;
+		return chars_byte(c, y, b, COLUMN_NAME, y->memory[COLUMN_AT] < y->memory[COLUMNS_KNOWN] ? COLUMN : TOKEN);
 	case COLUMN_NAME: return passing(y, y->memory[COLUMN_AT] < y->memory[COLUMNS_KNOWN] ? COLUMN : TOKEN, y->length % 2 ? 0 : 'x');
 	case BITMAP: return bitmap_byte(c, y, b);
 	case RETURN: return return_byte(c, y, b);
