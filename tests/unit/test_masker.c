@@ -243,10 +243,17 @@ static void feed(struct masker *m, uint8_t dir, uint64_t offset, uint8_t *p, siz
 	masker_record(m, &rec, p, n);
 }
 
+/* Nor in UTF-16. */
 static void no_canary(const uint8_t *p, size_t n)
 {
-	for (size_t i = 0; i + 5 <= sizeof(C) - 1; i++)
+	uint8_t wide[2 * sizeof(C)] = { 0 };
+
+	for (size_t i = 0; i < sizeof(C) - 1; i++)
+		wide[2 * i] = (uint8_t)C[i];
+	for (size_t i = 0; i + 5 <= sizeof(C) - 1; i++) {
 		assert_null(memmem(p, n, &C[i], 5));
+		assert_null(memmem(p, n, &wide[2 * i], 9));
+	}
 }
 
 /*
