@@ -2,8 +2,8 @@
 /*
  * No literal survives: of hostile SQL neither text, summary nor names show anything that the server takes for a value or a comment. The
  * judge is a second, plain reading of the text by the servers' own rules, once for each way in which a server may be set up
- * (PostgreSQL 15 src/backend/parser/scan.l, with standard_conforming_strings on and off; MySQL 8.0 manual, 9.1, 9.7). The first byte
- * chooses the dialect and cuts the output.
+ * (PostgreSQL 15 src/backend/parser/scan.l, with standard_conforming_strings on and off; MySQL 8.0 manual, 9.1, 9.7; Transact-SQL reference,
+ * "Constants", "Database identifiers", "EXECUTE", "Reserved keywords"). The first byte chooses the dialect and cuts the output.
  */
 #include "fuzz/fuzz.h"
 
@@ -154,12 +154,194 @@ static void read_sql(struct reading *r)
 	}
 }
 
+/* --- Transact-SQL, whose calls take words for texts --- */
+
+static bool in_list(struct slice word, const char *const *list)
+{
+	for (; *list; list++)
+		if (slice_ieq(word, slice_str(*list)))
+			return true;
+	return false;
+}
+
+/* What no procedure is called by without quotes, and words that begin statements although they are not reserved. */
+static const char *const reserved[] = {
+	"add", "all", "alter", "and", "any", "as", "asc", "authorization", "backup", "begin", "between", "break", "browse", "bulk", "by", "cascade", "case", "check", "checkpoint", "close", "clustered",
+	"coalesce", "collate", "column", "commit", "compute", "constraint", "contains", "containstable", "continue", "convert", "create", "cross", "current", "cursor", "database", "dbcc", "deallocate",
+	"declare", "default", "delete", "deny", "desc", "disk", "distinct", "distributed", "double", "drop", "dump", "else", "end", "errlvl", "escape", "except", "exec", "execute", "exists", "exit",
+	"external", "fetch", "file", "fillfactor", "for", "foreign", "freetext", "from", "full", "function", "goto", "grant", "group", "having", "holdlock", "identity", "if", "in", "index", "inner",
+	"insert", "intersect", "into", "is", "join", "key", "kill", "left", "like", "lineno", "load", "merge", "national", "nocheck", "nonclustered", "not", "null", "nullif", "of", "off", "offsets",
+	"on", "open", "option", "or", "order", "outer", "over", "percent", "pivot", "plan", "precision", "primary", "print", "proc", "procedure", "public", "raiserror", "read", "readtext",
+	"reconfigure", "references", "replication", "restore", "restrict", "return", "revert", "revoke", "right", "rollback", "rowcount", "rule", "save", "schema", "select", "set", "setuser",
+	"shutdown", "some", "statistics", "system_user", "table", "tablesample", "textsize", "then", "to", "top", "tran", "transaction", "trigger", "truncate", "tsequal", "union", "unique",
+	"unpivot", "update", "updatetext", "use", "user", "values", "varying", "view", "waitfor", "when", "where", "while", "with", "writetext",
+	"disable", "enable", "get", "go", "move", "receive", "send", "throw", NULL,
+};
+
+static bool ts_letter(uint8_t c) { return letter(c) || c == '@' || c == '#'; }
+
+static size_t ts_word_length(const struct reading *r)
+{
+	size_t n = 0;
+
+	if (ts_letter(look(r, 0)))
+		while (ts_letter(look(r, n)) || digit(look(r, n)) || look(r, n) == '$')
+			n++;
+	return n;
+}
+
+static void ts_space(struct reading *r)
+{
+	while (r->at < r->in.len) {
+		uint8_t c = look(r, 0);
+
+		if (c == '/' && look(r, 1) == '*')
+			comment(r);
+		else if (c == '-' && look(r, 1) == '-')
+			while (r->at < r->in.len && look(r, 0) != '\n')
+				pass(r, 1, true);
+		else if (c <= ' ')
+			pass(r, 1, false);
+		else
+			return;
+	}
+}
+
+static void ts_name(struct reading *r)
+{
+	for (pass(r, 1, false); r->at < r->in.len; pass(r, 1, false)) {
+		if (look(r, 0) != ']')
+			continue;
+		pass(r, 1, false);
+		if (look(r, 0) != ']')
+			return;
+	}
+}
+
+/* Binary, or digits with a point and an exponent. */
+static void ts_number(struct reading *r)
+{
+	bool binary = look(r, 0) == '0' && ascii_lower(look(r, 1)) == 'x';
+
+	pass(r, binary ? 2 : 0, true);
+	while (digit(look(r, 0)) || (binary ? ascii_lower(look(r, 0)) >= 'a' && ascii_lower(look(r, 0)) <= 'f' : look(r, 0) == '.'))
+		pass(r, 1, true);
+	if (!binary && ascii_lower(look(r, 0)) == 'e' && (digit(look(r, 1)) || ((look(r, 1) == '-' || look(r, 1) == '+') && digit(look(r, 2)))))
+		for (pass(r, 2, true); digit(look(r, 0));)
+			pass(r, 1, true);
+}
+
+/* Signs of money that letters are not: in front of a number, or alone. */
+static size_t currency(const struct reading *r)
+{
+	if (look(r, 0) == 0xc2 && look(r, 1) >= 0xa2 && look(r, 1) <= 0xa5)
+		return 2;
+	return look(r, 0) == 0xe2 && look(r, 1) == 0x82 && look(r, 2) >= 0xa0 && look(r, 2) <= 0xbf ? 3 : 0;
+}
+
+/* One token that is no white space. As an argument a word is a text. */
+static void ts_token(struct reading *r, bool argument)
+{
+	uint8_t c = look(r, 0);
+	size_t n = ts_word_length(r);
+
+	if (c == '\'' || c == '"') {
+		string(r, false, true);
+	} else if (c == '[') {
+		ts_name(r);
+	} else if (currency(r)) {
+		pass(r, currency(r), false);
+	} else if (n == 1 && ascii_lower(c) == 'n' && look(r, 1) == '\'') {
+		pass(r, 1, false);
+		string(r, false, true);
+	} else if (n) {
+		pass(r, n, argument && c != '@');
+	} else if (digit(c) || (c == '.' && digit(look(r, 1)))) {
+		ts_number(r);
+	} else {
+		pass(r, 1, false);
+	}
+}
+
+static bool ts_is_name(const struct reading *r) { return ts_word_length(r) || look(r, 0) == '[' || look(r, 0) == '"'; }
+
+/* A procedure's name and its number, if one is here, and the arguments up to what no comma stands in front of. */
+static void ts_call(struct reading *r)
+{
+	for (bool variable = look(r, 0) == '@';; variable = false) {
+		if ((!ts_is_name(r) && look(r, 0) != '.') || in_list(slice_make(r->in.ptr + r->at, ts_word_length(r)), reserved))
+			return;
+		if (ts_is_name(r))
+			ts_token(r, false);
+		ts_space(r);
+		if (look(r, 0) != '.' && !(variable && look(r, 0) == '='))
+			break;
+		bool given = look(r, 0) == '=';
+		pass(r, 1, false);
+		ts_space(r);
+		if (given) {
+			ts_call(r);
+			return;
+		}
+	}
+	if (look(r, 0) == ';' && digit(look(r, 1))) {
+		pass(r, 1, false);
+		ts_number(r);
+		ts_space(r);
+	}
+	for (;;) {
+		size_t n = ts_word_length(r);
+		bool sign = look(r, 0) == '-' || look(r, 0) == '+' || look(r, 0) == '$' || currency(r), value = n || sign || digit(look(r, 0)) || look(r, 0) == '\'' || look(r, 0) == '"' || look(r, 0) == '[' || look(r, 0) == '.';
+		if (!value || in_list(slice_make(r->in.ptr + r->at, n), reserved))
+			return;
+		ts_token(r, true);
+		ts_space(r);
+		if (sign && r->at < r->in.len && digit(look(r, 0)))
+			ts_number(r);
+		if (n && look(r, 0) == '=') {
+			pass(r, 1, false);
+			ts_space(r);
+			continue;
+		}
+		n = ts_word_length(r);
+		if (slice_ieq(slice_make(r->in.ptr + r->at, n), SLICE_LIT("output")) || slice_ieq(slice_make(r->in.ptr + r->at, n), SLICE_LIT("out"))) {
+			pass(r, n, false);
+			ts_space(r);
+		}
+		if (look(r, 0) != ',')
+			return;
+		pass(r, 1, false);
+		ts_space(r);
+	}
+}
+
+static void read_tsql(struct reading *r)
+{
+	ts_space(r);
+	/* A batch may begin with a procedure's name alone. */
+	if (look(r, 0) != '@')
+		ts_call(r);
+	while (r->at < r->in.len) {
+		size_t n = ts_word_length(r);
+		struct slice word = slice_make(r->in.ptr + r->at, n);
+		bool call = n && (slice_ieq(word, SLICE_LIT("exec")) || slice_ieq(word, SLICE_LIT("execute")));
+
+		ts_token(r, false);
+		ts_space(r);
+		if (call)
+			ts_call(r);
+	}
+}
+
 static void check(struct slice sql, enum sql_dialect dialect, bool backslash, struct slice text, const struct sql_description *d)
 {
 	static struct reading r;
 
 	r = (struct reading){ .in = sql, .mysql = dialect == SQL_MYSQL, .cql = dialect == SQL_CQL, .clickhouse = dialect == SQL_CLICKHOUSE, .backslash = backslash };
-	read_sql(&r);
+	if (dialect == SQL_TSQL)
+		read_tsql(&r);
+	else
+		read_sql(&r);
 	REQUIRE(!fuzz_leaks(text, sql, r.secret));
 	REQUIRE(!fuzz_leaks(slice_make(d->summary, d->summary_len), sql, r.secret));
 	REQUIRE(!fuzz_leaks(d->operation, sql, r.secret));
@@ -171,7 +353,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct statement_cache cache;
 	struct slice in = slice_make(data, size);
 	uint8_t choice = fuzz_byte(&in);
-	enum sql_dialect dialect = choice & 1 ? SQL_MYSQL : choice & 4 ? SQL_CQL : choice & 8 ? SQL_CLICKHOUSE : SQL_ANSI;
+	enum sql_dialect dialect = choice & 1 ? SQL_MYSQL : choice & 4 ? SQL_CQL : choice & 8 ? SQL_CLICKHOUSE : choice & 32 ? SQL_TSQL : SQL_ANSI;
 	size_t cap = choice & 2 ? choice : SQL_MAX + 2;
 	struct sql_description d = { 0 };
 

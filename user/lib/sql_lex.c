@@ -164,7 +164,7 @@ static void skip_number(struct sql_lex *l)
 	while (l->at < l->in.len) {
 		uint8_t c = peek(l, 0);
 
-		if ((!is_word(c) && c != '.') || (c == '$' && l->dialect != SQL_MYSQL))
+		if ((!is_word(c) && !is_mark(l, c) && c != '.') || (c == '$' && l->dialect != SQL_MYSQL))
 			break;
 		letters = letters || is_alpha(c);
 		l->at++;
@@ -270,9 +270,9 @@ static bool skip_money(struct sql_lex *l)
 
 	if (!n || (peek(l, 0) == '$' && is_alpha(peek(l, 1))))
 		return false;
-	for (l->at += n; peek(l, 0) == ' ' || peek(l, 0) == '-' || peek(l, 0) == '+';)
+	for (l->at += n; (peek(l, 0) == ' ' || peek(l, 0) == '-' || peek(l, 0) == '+') && !line_comment_starts(l);)
 		l->at++;
-	while (l->at < l->in.len && (is_word(peek(l, 0)) || peek(l, 0) == '.'))
+	while (l->at < l->in.len && (is_word(peek(l, 0)) || is_mark(l, peek(l, 0)) || peek(l, 0) == '.'))
 		l->at++;
 	return true;
 }

@@ -59,6 +59,10 @@
  *               compressed; other numbers become zero
  *   RocketMQ    lengths, codes, versions, flags and the number that pairs (of binary headers their languages, too, and no more than the low three bytes of the number), marks of JSON, names of fields
  *               that are known; other numbers in JSON become zero
+ *   TDS         (told by PRELOGIN, LOGIN7 or the headers of a request) heads of packets but for the process, options of PRELOGIN and whether there is encryption, version; the first keyword of
+ *               statements, numbers and names of well-known procedures, handles below 2^21; tokens, types and lengths (below 2^21), NULLs, status and command of a DONE, numbers of rows and errors
+ *               below 2^21. Rows of more than 120 columns (with a bitmap of NULLs: 32), longer texts and what is no token known here: of the rest nothing but the DONE at the end. Of sessions
+ *               of MARS nothing
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *
  * Protocols that are BLANK in protocols.def, what is none, Memcached in datagrams and DNS over TCP: nothing.

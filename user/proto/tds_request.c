@@ -38,9 +38,11 @@ static const struct tds_procedure procedures[] = {
 };
 enum { PROCEDURES = sizeof(procedures) / sizeof(procedures[0]) };
 
+const struct tds_procedure *tds_procedure_get(uint16_t id) { return id && id < PROCEDURES ? &procedures[id] : NULL; }
+
 const struct tds_procedure *tds_procedure(const struct tds_session *x)
 {
-	return x->proc && x->proc < PROCEDURES ? &procedures[x->proc] : NULL;
+	return tds_procedure_get(x->proc);
 }
 
 /* --- ALL_HEADERS --- */

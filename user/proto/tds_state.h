@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the parser of a TDS connection keeps, and what its files share; for proto/tds*.c only. */
+/* What the parser of a TDS connection keeps, and what its files share; for proto/tds*.c and its masker only. */
 #ifndef PLUMB_PROTO_TDS_STATE_H
 #define PLUMB_PROTO_TDS_STATE_H
 
@@ -31,7 +31,8 @@ struct tds_procedure {
 	uint8_t statement, handle; /* handle: that it is given, or gives */
 	enum tds_procedure_kind { TDS_OTHER, TDS_RUNS, TDS_PREPARES, TDS_EXECUTES, TDS_UNPREPARES } kind;
 };
-const struct tds_procedure *tds_procedure(const struct tds_session *x); /* NULL: none of them */
+const struct tds_procedure *tds_procedure_get(uint16_t id); /* NULL: none of them */
+const struct tds_procedure *tds_procedure(const struct tds_session *x);
 
 /*
  * tds_request.c, tds_response.c. _walk goes on with a message: it consumes all of *in, unless w->pass says that some of what follows need not be seen. _end adds

@@ -31,6 +31,7 @@ enum clause {
 	CLAUSE_INSERT,    /* ClickHouse's: a FORMAT may follow, and data in it */
 	CLAUSE_FORMAT,    /* its name is to come */
 	CLAUSE_DATA,      /* up to the end */
+	CLAUSE_VARIABLE,  /* Transact-SQL: it holds the name of what is called, or, where = follows, takes what that returns */
 	CLAUSE_CALLED,    /* Transact-SQL: a procedure's name has been begun */
 	CLAUSE_BARE,      /* its arguments, which may be words that are values, up to the semicolon */
 };
@@ -185,6 +186,8 @@ static bool is_hidden(struct redactor *r, struct slice s)
 		return true;
 	if (r->clause == CLAUSE_VALUE)
 		return s.ptr[0] != ';';
+	if (r->clause == CLAUSE_VARIABLE && s.ptr[0] != '=')
+		r->clause = CLAUSE_BARE;
 	if (r->clause == CLAUSE_CALLED && s.ptr[0] != '.')
 		r->clause = s.ptr[0] == '(' ? CLAUSE_OTHER : CLAUSE_BARE;
 	if (r->clause == CLAUSE_BARE)
@@ -224,12 +227,14 @@ static bool calls(const struct redactor *r, struct slice word)
 /* EXEC name, EXEC @status = name, EXEC ('text'): what stands behind the name, or what is none of it. */
 static enum clause called_clause(const struct redactor *r, enum sql_token_kind kind, struct slice s)
 {
-	bool variable = r->clause == CLAUSE_EXECUTE && kind == SQL_WORD && s.ptr[0] == '@', name = kind == SQL_WORD || kind == SQL_QUOTED;
+	bool name = kind == SQL_WORD || kind == SQL_QUOTED;
 
 	if (s.ptr[0] == '(')
 		return CLAUSE_OTHER;
-	if (s.ptr[0] == '.' || (r->clause == CLAUSE_EXECUTE && s.ptr[0] == '=') || variable)
+	if (s.ptr[0] == '.' || r->clause == CLAUSE_VARIABLE)
 		return CLAUSE_EXECUTE;
+	if (r->clause == CLAUSE_EXECUTE && kind == SQL_WORD && s.ptr[0] == '@')
+		return CLAUSE_VARIABLE;
 	return name && r->clause == CLAUSE_EXECUTE ? CLAUSE_CALLED : CLAUSE_BARE;
 }
 
@@ -244,12 +249,14 @@ static enum clause next_clause(const struct redactor *r, enum sql_token_kind kin
 		return CLAUSE_EXECUTE;
 	if (r->dialect == SQL_TSQL && r->clause == CLAUSE_START && kind == SQL_LITERAL) /* EXEC procedure;1 word: one of several of its name */
 		return CLAUSE_BARE;
-	if (r->dialect == SQL_TSQL && (r->clause == CLAUSE_EXECUTE || r->clause == CLAUSE_CALLED))
+	if (r->dialect == SQL_TSQL && (r->clause == CLAUSE_EXECUTE || r->clause == CLAUSE_VARIABLE || r->clause == CLAUSE_CALLED))
 		return called_clause(r, kind, s);
 	switch (r->clause) {
 	case CLAUSE_START:
 		if (r->dialect == SQL_TSQL && (kind == SQL_QUOTED || (word.len && !begins_statement(word))))
 			return CLAUSE_CALLED;
+		if (r->dialect == SQL_TSQL && s.ptr[0] == '.') /* of the database in use */
+			return CLAUSE_EXECUTE;
 		if (slice_ieq(word, SLICE_LIT("set")))
 			return CLAUSE_SET;
 		if (slice_ieq(word, SLICE_LIT("alter")))
@@ -282,6 +289,7 @@ static enum clause next_clause(const struct redactor *r, enum sql_token_kind kin
 	case CLAUSE_VALUE:
 	case CLAUSE_ARGUMENTS:
 	case CLAUSE_DATA:
+	case CLAUSE_VARIABLE:
 	case CLAUSE_CALLED:
 	case CLAUSE_BARE:
 		break;

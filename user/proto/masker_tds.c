@@ -1,0 +1,911 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TDS for shared recordings: see masker.h for what stays. Way 0 is the client's. Types and values are walked as tds_walk.c does, a byte at a time; what cannot be is zero from there on, which is
+ * no token, so that the parser, too, looks for the DONE at the end.
+ */
+#include "proto/masker_way.h"
+#include "proto/tds_state.h"
+
+/* Of a message. Those of the client, those of the server, then types and values, which both send. */
+enum state {
+	START, REST, PRELOGIN, PRELOGIN_VALUES, LOGIN, HEADERS, TEXT, KIND, PROC_LEN, PROC_ID, PROC_NAME, PROC_OPTIONS, PARAMETER, PARAMETER_NAME, PARAMETER_STATUS,
+	TOKEN, DONE, LENGTH, LONG_LENGTH, ERROR, ACK, CHANGE, PASS, FEATURE, FEATURE_LENGTH, FEATURE_PASS, COLUMNS, COLUMN, COLUMN_NAME_LEN, COLUMN_NAME, BITMAP, RETURN, RETURN_NAME, RETURN_FLAGS,
+	TYPE, UDT_SIZE, FIXED, SCHEMA, NAME_PARTS, NAME_LEN, NAME, VALUE_LEN, POINTER, TEXT_LEN, CHUNK, VALUE,
+};
+
+/* mask_way.flags */
+enum { EOM = 1, OPEN = 2, TLS = 4, BLIND = 8, NULLS = 16, IN_CHUNKS = 32, TEXT_VALUE = 64, HANDLE_VALUE = 128, COLUMN_TYPE = 256, FIRST = 512 };
+/* mask_conn.memory: flags; then the shapes of the columns, a byte each. */
+enum { SINCE_71 = 1, SINCE_72 = 2, KNOWN = 4, SECRET = 8, PREPARES = 16, COLUMNS_MAX = 120, NULLS_MAX = 32 };
+/* mask_way.memory */
+enum { TYPE_BYTE, SHAPE, SHORT_NAMES, LONG_NAMES, COLUMN_AT, COLUMNS_KNOWN, PROC, PARAMETERS, NULL_BITS, TOKEN_BYTE };
+enum { HEAD_LAST = TDS_HEAD - 1, TLS_HEAD = 5, LOW = 0x20 };
+enum { LENGTH_AT = MASK_WORD - 2 }; /* of the head's length in mask_way.word, whose words are shorter */
+
+static const char *const keywords[] = {
+	"select", "insert", "update", "delete", "merge", "declare", "set", "use", "create", "alter", "drop", "begin", "commit", "rollback", "save", "if", "while", "with", "truncate", "print",
+	"waitfor", "grant", "revoke", "deny", "exec", "execute", "backup", "restore", "dbcc", "bulk", NULL,
+};
+static const char *const procedures[] = {
+	"sp_cursor", "sp_cursoropen", "sp_cursorprepare", "sp_cursorexecute", "sp_cursorprepexec", "sp_cursorunprepare", "sp_cursorfetch", "sp_cursoroption", "sp_cursorclose", "sp_executesql",
+	"sp_prepare", "sp_execute", "sp_prepexec", "sp_prepexecrpc", "sp_unprepare", NULL,
+};
+
+static bool is_server(const struct mask_conn *c, const struct mask_way *y) { return y == &c->ways[1]; }
+static bool since_72(const struct mask_conn *c) { return c->memory[0] & SINCE_72 || !(c->memory[0] & KNOWN); }
+static bool since_71(const struct mask_conn *c) { return c->memory[0] & SINCE_71 || !(c->memory[0] & KNOWN); }
+static uint8_t *shapes(struct mask_conn *c) { return (uint8_t *)&c->memory[1]; }
+
+static void set_version(struct mask_conn *c, uint8_t major)
+{
+	c->memory[0] = (c->memory[0] & ~(uint64_t)(SINCE_71 | SINCE_72)) | KNOWN | (major >= 0x71 ? SINCE_71 : 0u) | (major >= 0x72 ? SINCE_72 : 0u);
+}
+
+static void go(struct mask_way *y, enum state state)
+{
+	y->state = (uint8_t)state;
+	y->number = y->part = 0;
+}
+
+/* Of n bytes nothing stays; n = 0 is passed at once. */
+static void pass(struct mask_way *y, uint64_t n, enum state state, enum state after)
+{
+	go(y, n ? state : after);
+	y->length = n;
+}
+
+static bool passed(struct mask_way *y) { return --y->length == 0; }
+
+static uint8_t rest(const struct mask_conn *c, struct mask_way *y)
+{
+	go(y, REST);
+	y->flags |= BLIND;
+	if (is_server(c, y))
+		y->memory[COLUMNS_KNOWN] = 0;
+	return is_server(c, y) ? 0 : 'x';
+}
+
+/* The length of a name, in characters, that follows. */
+static uint8_t chars_byte(const struct mask_conn *c, struct mask_way *y, uint8_t b, enum state state, enum state after)
+{
+	uint64_t n = UINT64_C(2) * b;
+
+	if (y->flags & EOM && n >= y->remain)
+		return rest(c, y);
+	pass(y, n, state, after);
+	return b;
+}
+
+/* The next byte of a number, least first. False: it is larger than any, or than what is left. */
+static bool number_byte(struct mask_way *y, uint8_t b, unsigned bytes)
+{
+	unsigned at = (unsigned)y->part++;
+
+	if ((at == bytes - 1 && bytes > 1 && b >= LOW) || (at == 2 && b >= LOW) || (at == 3 && b))
+		return false;
+	y->number |= (uint64_t)b << 8 * at;
+	return !(y->flags & EOM) || y->number < y->remain;
+}
+
+/* Small numbers of `bytes` that mean nothing to who reads on. */
+static uint8_t kept_low(uint64_t at, uint8_t b) { return at < 2 || (at == 2 && b < LOW) ? b : 0; }
+
+/* --- UTF-16 --- */
+
+static uint8_t wide(struct mask_way *y, uint8_t b, const char *const *list)
+{
+	bool high = y->part++ % 2;
+
+	if (high) {
+		if (b)
+			y->word_len = MASK_WORD;
+		return 0;
+	}
+	if (b == ' ' && word_in(y, list)) {
+		y->word_len = MASK_WORD;
+		return b;
+	}
+	return word_feed(y, b, list) ? b : 'x';
+}
+
+/* --- what comes before requests --- */
+
+/* Kind, offset and length of each option; of their values whether there is encryption. */
+static uint8_t prelogin_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	enum { OPTION = 5, ENCRYPTION = 1, END = 0xff, KINDS = 8 };
+	uint64_t at = y->part++, in = at % OPTION;
+
+	if (y->state == PRELOGIN_VALUES)
+		return at == y->memory[SHAPE] && at && b <= TDS_ENCRYPT_REQUIRED ? b : 0;
+	if (at == 0 && b >= 0x14 && b <= 0x17) { /* TLS begins */
+		y->memory[TYPE_BYTE] = b;
+		c->memory[0] |= SECRET;
+		return b;
+	}
+	if (y->memory[TYPE_BYTE] >= 0x14 && y->memory[TYPE_BYTE] <= 0x17)
+		return at == 1 && b == 3 ? b : 0;
+	if (in == 0) {
+		y->memory[TYPE_BYTE] = b;
+		if (b == END)
+			y->state = PRELOGIN_VALUES;
+		return b == END || b < KINDS ? b : rest(c, y);
+	}
+	if (in % 2) /* of both numbers the high byte */
+		return b <= 1 ? b : rest(c, y);
+	if (in == 2 && y->memory[TYPE_BYTE] == ENCRYPTION)
+		y->memory[SHAPE] = b;
+	return b;
+}
+
+/* Length and version. */
+static uint8_t login_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	uint64_t at = y->part++;
+
+	if (at < 4)
+		return at < 2 || (at == 2 && b <= 1) ? b : 0;
+	if (at != 7)
+		return 0;
+	set_version(c, b);
+	return b >= 0x70 && b <= 0x74 ? b : rest(c, y);
+}
+
+/* --- requests --- */
+
+static void text_begin(struct mask_way *y)
+{
+	go(y, TEXT);
+	word_clear(y);
+}
+
+static void name_begin(struct mask_way *y, uint64_t len)
+{
+	pass(y, 2 * len, PROC_NAME, PROC_OPTIONS);
+	word_clear(y);
+}
+
+static void headers_end(struct mask_way *y)
+{
+	if (y->type == TDS_BATCH)
+		text_begin(y);
+	else
+		go(y, y->type == TDS_RPC ? PROC_LEN : KIND);
+}
+
+/* The third byte of a message is none of ALL_HEADERS' length: as before 7.2. */
+static uint8_t without_headers(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	uint64_t first = y->number;
+
+	c->memory[0] = (c->memory[0] & ~(uint64_t)SINCE_72) | KNOWN;
+	if (y->type == TDS_BATCH && first <= UINT8_MAX) {
+		text_begin(y);
+		word_feed(y, (uint8_t)first, keywords);
+		y->part = 2;
+		return wide(y, b, keywords);
+	}
+	if (y->type != TDS_RPC || first == 0)
+		return rest(c, y);
+	if (first == UINT16_MAX) {
+		go(y, PROC_ID);
+		y->part = 1;
+		y->memory[PROC] = b;
+		return b < LOW ? b : rest(c, y);
+	}
+	name_begin(y, first);
+	y->part = 1;
+	y->length--;
+	return word_feed(y, b, procedures) ? b : 'x';
+}
+
+static uint8_t headers_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	uint64_t at = y->part++;
+
+	if (at < 2) {
+		if (at == 1 && b > TDS_ALL_HEADERS_MAX >> 8 && !(y->type == TDS_RPC && b == 0xff && y->number == 0xff))
+			return rest(c, y);
+		y->number |= (uint64_t)b << 8 * at;
+		return b;
+	}
+	if (at == 2 && (b || y->number == UINT16_MAX))
+		return without_headers(c, y, b);
+	if (at == 3) {
+		if (b || y->number <= 4 || y->number > TDS_ALL_HEADERS_MAX)
+			return rest(c, y);
+		c->memory[0] |= KNOWN | SINCE_71 | SINCE_72;
+	}
+	if (at + 1 == y->number)
+		headers_end(y);
+	/* Of the first one its length and type. */
+	return at == 4 || (at == 5 && b <= 4) || (at == 8 && b <= 3) ? b : 0;
+}
+
+static uint8_t proc_len_byte(const struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	if (y->part++ == 0) {
+		y->number = b;
+		return b;
+	}
+	y->memory[PROC] = y->memory[PARAMETERS] = 0;
+	if (b == 0xff && y->number == 0xff)
+		go(y, PROC_ID);
+	else if (b > 4 || (b == 0 && y->number == 0))
+		return rest(c, y);
+	else
+		name_begin(y, y->number | (uint64_t)b << 8);
+	return b;
+}
+
+static uint8_t proc_name_byte(struct mask_way *y, uint8_t b)
+{
+	uint8_t out = wide(y, b, procedures);
+
+	if (passed(y)) {
+		for (uint16_t i = 0; procedures[i]; i++)
+			if (word_is(y, procedures[i]))
+				y->memory[PROC] = i + 1u;
+		go(y, PROC_OPTIONS);
+	}
+	return out;
+}
+
+static uint8_t parameter_byte(const struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	if (c->memory[0] & SINCE_72 ? b >= 0xfe : b == 0x80) {
+		go(y, PROC_LEN);
+		return b;
+	}
+	return chars_byte(c, y, b, PARAMETER_NAME, PARAMETER_STATUS);
+}
+
+/* --- answers --- */
+
+static unsigned done_len(const struct mask_conn *c) { return since_72(c) ? 12 : 8; }
+
+static uint8_t done_byte(const struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	uint64_t at = y->part++;
+
+	if (y->part == done_len(c))
+		go(y, y->flags & BLIND ? REST : TOKEN);
+	if (at < 2)
+		return at ? b & TDS_DONE_KNOWN >> 8 : b & (TDS_DONE_KNOWN & 0xff);
+	if (at < 4)
+		return at == 2 && b >= 0xc0 ? b : 0;
+	return kept_low(at - 4, b);
+}
+
+static void row_begin(struct mask_conn *c, struct mask_way *y, bool nulls)
+{
+	y->memory[COLUMN_AT] = y->memory[NULL_BITS] = 0;
+	y->flags = nulls ? y->flags | NULLS : y->flags & ~(uint32_t)NULLS;
+	if (!y->memory[COLUMNS_KNOWN] || (nulls && y->memory[COLUMNS_KNOWN] > NULLS_MAX))
+		rest(c, y);
+	else
+		go(y, BITMAP);
+}
+
+static void value_of(struct mask_conn *c, struct mask_way *y, uint64_t n);
+
+static void value_begin(struct mask_conn *c, struct mask_way *y, uint64_t shape)
+{
+	y->memory[SHAPE] = shape;
+	y->flags &= ~(uint32_t)IN_CHUNKS;
+	y->word_len = MASK_WORD;
+	if (y->flags & TEXT_VALUE)
+		word_clear(y);
+	if (shape <= TDS_FIXED_MAX)
+		value_of(c, y, shape);
+	else
+		go(y, VALUE_LEN);
+}
+
+/* The next column that has a value; behind the last one a token. */
+static void column_begin(struct mask_conn *c, struct mask_way *y)
+{
+	uint64_t *at = &y->memory[COLUMN_AT];
+
+	while (*at < y->memory[COLUMNS_KNOWN] && y->flags & NULLS && y->memory[NULL_BITS] >> *at & 1)
+		++*at;
+	if (*at == y->memory[COLUMNS_KNOWN])
+		go(y, TOKEN);
+	else
+		value_begin(c, y, shapes(c)[(*at)++]);
+}
+
+static uint8_t token_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	y->memory[TOKEN_BYTE] = b;
+	switch (b) {
+	case TDS_ROW: case TDS_NBC_ROW:
+		row_begin(c, y, b == TDS_NBC_ROW);
+		if (y->state == REST)
+			return 0;
+		if (b == TDS_ROW)
+			column_begin(c, y);
+		return b;
+	case TDS_DONE: case TDS_DONE_PROC: case TDS_DONE_IN_PROC: go(y, DONE); return b;
+	case TDS_COLUMNS: go(y, COLUMNS); return b;
+	case TDS_RETURN_STATUS: case TDS_OFFSET: pass(y, 4, PASS, TOKEN); return b;
+	case TDS_RETURN_VALUE: go(y, RETURN); return b;
+	case TDS_FEATURES: go(y, FEATURE); return b;
+	case TDS_SESSION_STATE: case TDS_FEDAUTH_INFO: go(y, LONG_LENGTH); return b;
+	case TDS_TABLE_NAME: case TDS_COLUMN_INFO: case TDS_ORDER: case TDS_ERROR: case TDS_INFO: case TDS_LOGIN_ACK: case TDS_ENV_CHANGE: case TDS_SSPI_TOKEN: go(y, LENGTH); return b;
+	default: return rest(c, y);
+	}
+}
+
+static uint8_t length_byte(const struct mask_conn *c, struct mask_way *y, uint8_t b, unsigned bytes)
+{
+	if (!number_byte(y, b, bytes))
+		return rest(c, y);
+	if (y->part < bytes)
+		return b;
+	uint64_t token = y->memory[TOKEN_BYTE];
+	enum state body = y->state == FEATURE_LENGTH ? FEATURE_PASS : token == TDS_ERROR || token == TDS_INFO ? ERROR : token == TDS_LOGIN_ACK ? ACK : token == TDS_ENV_CHANGE ? CHANGE : PASS;
+	pass(y, y->number, body, body == FEATURE_PASS ? FEATURE : TOKEN);
+	return b;
+}
+
+/* Number, state, class, the text's length, the text. What follows becomes names of no length. */
+static uint8_t error_byte(struct mask_way *y, uint8_t b)
+{
+	uint64_t at = y->part++;
+
+	if (at < 4)
+		return kept_low(at, b);
+	if (at < 6)
+		return b <= 25 ? b : 0;
+	if (at == 6) {
+		y->number = b;
+		return b;
+	}
+	if (at == 7) {
+		uint8_t kept = b < LOW ? b : 0;
+		y->number = 2 * (y->number | (uint64_t)kept << 8);
+		return kept;
+	}
+	return at < 8 + y->number && at % 2 == 0 ? 'x' : 0;
+}
+
+static uint8_t ack_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	uint64_t at = y->part++;
+
+	if (at == 0)
+		return b <= 1 ? b : 0;
+	if (at > 1)
+		return 0;
+	set_version(c, b);
+	return b >= 0x70 && b <= 0x74 ? b : b > 0x74 ? 0x74 : 0;
+}
+
+static uint8_t columns_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	y->number |= (uint64_t)b << 8 * y->part++;
+	if (y->part == 1)
+		return b;
+	uint64_t n = y->number;
+	if (n == UINT16_MAX) { /* as they were told before */
+		go(y, TOKEN);
+		return b;
+	}
+	if (n > COLUMNS_MAX)
+		return rest(c, y);
+	y->memory[COLUMNS_KNOWN] = n;
+	y->memory[COLUMN_AT] = 0;
+	go(y, n ? COLUMN : TOKEN);
+	return b;
+}
+
+static uint8_t bitmap_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	y->memory[NULL_BITS] |= (uint64_t)b << 8 * y->part++;
+	if (y->part == (y->memory[COLUMNS_KNOWN] + 7) / 8)
+		column_begin(c, y);
+	return b;
+}
+
+static uint8_t return_byte(const struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	if (y->part++ < 2)
+		return 0;
+	return chars_byte(c, y, b, RETURN_NAME, RETURN_FLAGS);
+}
+
+/* --- types --- */
+
+static void type_begin(struct mask_way *y, bool column)
+{
+	go(y, TYPE);
+	y->flags = column ? y->flags | COLUMN_TYPE : y->flags & ~(uint32_t)COLUMN_TYPE;
+}
+
+static const struct tds_procedure *procedure(const struct mask_way *y) { return y->memory[PROC] ? tds_procedure_get((uint16_t)y->memory[PROC]) : NULL; }
+
+static void type_end(struct mask_conn *c, struct mask_way *y)
+{
+	uint64_t type = y->memory[TYPE_BYTE];
+	bool is_int = type == 0x26 || type == 0x38;
+	const struct tds_procedure *known = is_server(c, y) ? NULL : procedure(y);
+
+	if (y->flags & COLUMN_TYPE) {
+		shapes(c)[y->memory[COLUMN_AT]++] = (uint8_t)y->memory[SHAPE];
+		go(y, COLUMN_NAME_LEN);
+		return;
+	}
+	y->flags &= ~(uint32_t)(TEXT_VALUE | HANDLE_VALUE);
+	if (is_server(c, y)) {
+		y->flags |= is_int && c->memory[0] & PREPARES ? HANDLE_VALUE : 0;
+	} else if (known) {
+		y->memory[PARAMETERS]++;
+		y->flags |= y->memory[PARAMETERS] == known->statement && tds_type_info((uint8_t)type).text ? TEXT_VALUE : 0;
+		y->flags |= is_int && y->memory[PARAMETERS] == known->handle ? HANDLE_VALUE : 0;
+		if (known->handle && (known->kind == TDS_RUNS || known->kind == TDS_PREPARES))
+			c->memory[0] |= PREPARES;
+	}
+	value_begin(c, y, y->memory[SHAPE]);
+}
+
+/* Names that are left in it, then its end. */
+static void names_begin(struct mask_conn *c, struct mask_way *y)
+{
+	if (y->memory[SHORT_NAMES] || y->memory[LONG_NAMES])
+		go(y, NAME_LEN);
+	else
+		type_end(c, y);
+}
+
+static void fixed_end(struct mask_conn *c, struct mask_way *y)
+{
+	struct tds_type_info t = tds_type_info((uint8_t)y->memory[TYPE_BYTE]);
+	bool table = t.table && y->flags & COLUMN_TYPE;
+
+	if (t.schema) {
+		go(y, SCHEMA);
+	} else if (table && since_72(c)) {
+		go(y, NAME_PARTS);
+	} else {
+		y->memory[LONG_NAMES] += table;
+		names_begin(c, y);
+	}
+}
+
+static void fixed_begin(struct mask_conn *c, struct mask_way *y)
+{
+	struct tds_type_info t = tds_type_info((uint8_t)y->memory[TYPE_BYTE]);
+	unsigned n = t.schema ? 0 : t.fixed + (t.collation && since_71(c) ? 5u : 0u);
+
+	go(y, FIXED);
+	y->length = n;
+	if (n == 0)
+		fixed_end(c, y);
+}
+
+static uint8_t type_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	struct tds_type_info t = tds_type_info(b);
+	bool column = y->flags & COLUMN_TYPE;
+
+	if (t.shape == TDS_UNKNOWN || (column && t.shape == 0))
+		return rest(c, y);
+	y->memory[TYPE_BYTE] = b;
+	y->memory[SHAPE] = t.shape == TDS_TEXT && !column ? (uint64_t)TDS_LONG : t.shape;
+	y->memory[SHORT_NAMES] = t.udt ? 3 : 0;
+	y->memory[LONG_NAMES] = t.udt && column;
+	if (t.udt && column)
+		go(y, UDT_SIZE);
+	else
+		fixed_begin(c, y);
+	return b;
+}
+
+static uint8_t fixed_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	struct tds_type_info t = tds_type_info((uint8_t)y->memory[TYPE_BYTE]);
+	uint64_t at = y->part++;
+	uint8_t out = 0;
+
+	if (t.size_at && at == 0) {
+		y->number = out = b;
+	} else if (t.size_at && at == 1) {
+		bool parts = b == 0xff && y->number == 0xff;
+		out = parts || b < LOW ? b : 0;
+		if (parts)
+			y->memory[SHAPE] = TDS_PARTS;
+	} else if (t.shape == TDS_BYTE) {
+		out = b < LOW ? b : 0;
+	}
+	if (passed(y))
+		fixed_end(c, y);
+	return out;
+}
+
+static uint8_t name_len_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	bool is_short = y->memory[SHORT_NAMES];
+
+	if (!number_byte(y, b, is_short ? 1 : 2))
+		return rest(c, y);
+	if (y->part < (is_short ? 1 : 2))
+		return b;
+	y->memory[is_short ? SHORT_NAMES : LONG_NAMES]--;
+	uint64_t n = 2 * y->number;
+	pass(y, n, NAME, NAME);
+	if (!n)
+		names_begin(c, y);
+	return b;
+}
+
+/* --- values --- */
+
+static void value_end(struct mask_conn *c, struct mask_way *y)
+{
+	if (y->flags & HANDLE_VALUE && is_server(c, y))
+		c->memory[0] &= ~(uint64_t)PREPARES;
+	y->flags &= ~(uint32_t)(TEXT_VALUE | HANDLE_VALUE);
+	if (!is_server(c, y))
+		go(y, PARAMETER);
+	else if (y->memory[TOKEN_BYTE] == TDS_RETURN_VALUE)
+		go(y, TOKEN);
+	else
+		column_begin(c, y);
+}
+
+static void value_of(struct mask_conn *c, struct mask_way *y, uint64_t n)
+{
+	pass(y, n, VALUE, VALUE);
+	if (!n)
+		value_end(c, y);
+}
+
+/* Eight bytes: all of them ff is NULL. */
+static uint8_t parts_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	uint64_t at = y->part++;
+	bool stays = at ? b == 0xff && y->number == at : b >= 0xfe;
+
+	y->number += stays;
+	if (at == 0)
+		y->length = b;
+	if (at < 7)
+		return stays ? b : 0;
+	if (y->number == 8 && y->length == 0xff) {
+		value_end(c, y);
+	} else {
+		y->flags |= IN_CHUNKS;
+		go(y, CHUNK);
+	}
+	return stays ? b : 0;
+}
+
+/* Two or four bytes that are all ff say that there is none. */
+static uint8_t value_len_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	uint64_t shape = y->memory[SHAPE];
+	unsigned bytes = shape == TDS_SHORT ? 2 : shape == TDS_LONG ? 4 : 1;
+
+	if (shape == TDS_PARTS)
+		return parts_byte(c, y, b);
+	bool null = bytes > 1 && b == 0xff && y->number == (UINT64_C(1) << 8 * y->part) - 1;
+	if (null) {
+		y->number = y->number << 8 | b;
+		if (++y->part == bytes)
+			value_end(c, y);
+		return b;
+	}
+	if (!number_byte(y, b, bytes))
+		return rest(c, y);
+	if (y->part < bytes)
+		return b;
+	if (shape == TDS_TEXT && b)
+		pass(y, b + UINT64_C(8), POINTER, POINTER);
+	else
+		value_of(c, y, y->number);
+	return b;
+}
+
+static uint8_t chunk_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	if (!number_byte(y, b, 4))
+		return rest(c, y);
+	if (y->part < 4)
+		return b;
+	if (y->state == TEXT_LEN || !y->number) {
+		value_of(c, y, y->number);
+		return b;
+	}
+	uint64_t n = y->number;
+	go(y, VALUE);
+	y->length = n;
+	return b;
+}
+
+static uint8_t value_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	uint8_t out = 'x';
+
+	if (y->flags & TEXT_VALUE)
+		out = wide(y, b, keywords);
+	else if (y->flags & HANDLE_VALUE)
+		out = kept_low(y->part++, b);
+	if (!passed(y))
+		return out;
+	if (y->flags & IN_CHUNKS)
+		go(y, CHUNK);
+	else
+		value_end(c, y);
+	return out;
+}
+
+/* --- bytes --- */
+
+static uint8_t passing(struct mask_way *y, enum state next, uint8_t out)
+{
+	if (passed(y))
+		go(y, next);
+	return out;
+}
+
+static uint8_t request_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	uint64_t at;
+
+	switch ((enum state)y->state) {
+	case LOGIN: return login_byte(c, y, b);
+	case HEADERS: return headers_byte(c, y, b);
+	case TEXT: return wide(y, b, keywords);
+	case KIND:
+		at = y->part++;
+		if (at == 1)
+			go(y, REST);
+		return at == 0 && b <= 9 ? b : 0;
+	case PROC_LEN: return proc_len_byte(c, y, b);
+	case PROC_ID:
+		at = y->part++;
+		if (at == 0)
+			y->memory[PROC] = b;
+		if (at == 1)
+			go(y, PROC_OPTIONS);
+		return at == 0 ? (b < LOW ? b : rest(c, y)) : 0;
+	case PROC_NAME: return proc_name_byte(y, b);
+	case PROC_OPTIONS:
+		if (y->part++ == 1)
+			go(y, PARAMETER);
+		return 0;
+	case PARAMETER: return parameter_byte(c, y, b);
+	case PARAMETER_NAME: return passing(y, PARAMETER_STATUS, y->length % 2 ? 0 : 'x');
+	case PARAMETER_STATUS:
+		if (b & 8) /* encrypted */
+			rest(c, y);
+		else
+			type_begin(y, false);
+		return b & 0xf;
+	default: return 'x';
+	}
+}
+
+static uint8_t answer_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	switch ((enum state)y->state) {
+	case TOKEN: return token_byte(c, y, b);
+	case DONE: return done_byte(c, y, b);
+	case LENGTH: return length_byte(c, y, b, 2);
+	case LONG_LENGTH: case FEATURE_LENGTH: return length_byte(c, y, b, 4);
+	case ERROR: b = error_byte(y, b); break;
+	case ACK: b = ack_byte(c, y, b); break;
+	case CHANGE: b = y->part++ == 0 && b <= 24 ? b : 0; break;
+	case PASS: b = 0; break;
+	case FEATURE:
+		go(y, b == 0xff ? TOKEN : FEATURE_LENGTH);
+		return b < LOW || b == 0xff ? b : 0;
+	case FEATURE_PASS: return passing(y, FEATURE, 0);
+	case COLUMNS: return columns_byte(c, y, b);
+	case COLUMN:
+		if (++y->part == (since_72(c) ? 6 : 4))
+			type_begin(y, true);
+		return 0;
+	case COLUMN_NAME_LEN:
+		return chars_byte(c, y, b, COLUMN_NAME, y->memory[COLUMN_AT] < y->memory[COLUMNS_KNOWN] ? COLUMN : TOKEN);
+	case COLUMN_NAME: return passing(y, y->memory[COLUMN_AT] < y->memory[COLUMNS_KNOWN] ? COLUMN : TOKEN, y->length % 2 ? 0 : 'x');
+	case BITMAP: return bitmap_byte(c, y, b);
+	case RETURN: return return_byte(c, y, b);
+	case RETURN_NAME: return passing(y, RETURN_FLAGS, y->length % 2 ? 0 : 'x');
+	case RETURN_FLAGS:
+		if (++y->part == (since_72(c) ? 7 : 5))
+			type_begin(y, false);
+		return 0;
+	default: return 0;
+	}
+	if (passed(y))
+		go(y, TOKEN);
+	return b;
+}
+
+static uint8_t walked_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	switch ((enum state)y->state) {
+	case TYPE: return type_byte(c, y, b);
+	case UDT_SIZE:
+		if (++y->part == 2)
+			fixed_begin(c, y);
+		return 0;
+	case FIXED: return fixed_byte(c, y, b);
+	case SCHEMA:
+		y->memory[SHORT_NAMES] = b ? 2 : 0;
+		y->memory[LONG_NAMES] = b ? 1 : 0;
+		names_begin(c, y);
+		return b != 0;
+	case NAME_PARTS:
+		if (b > 4)
+			return rest(c, y);
+		y->memory[LONG_NAMES] = b;
+		names_begin(c, y);
+		return b;
+	case NAME_LEN: return name_len_byte(c, y, b);
+	case NAME:
+		if (passed(y))
+			names_begin(c, y);
+		return 'x';
+	case VALUE_LEN: return value_len_byte(c, y, b);
+	case POINTER: return passing(y, TEXT_LEN, 0);
+	case TEXT_LEN: case CHUNK: return chunk_byte(c, y, b);
+	default: return value_byte(c, y, b);
+	}
+}
+
+/* What may be a DONE, at the end of a message of which the rest is not read. */
+static uint8_t rest_byte(const struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	if (!is_server(c, y))
+		return 'x';
+	if (!(y->flags & EOM) || y->remain != done_len(c) + 1u || b < TDS_DONE)
+		return 0;
+	y->flags |= BLIND;
+	go(y, DONE);
+	return b;
+}
+
+static uint8_t body_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	if (y->flags & TLS)
+		return 'x';
+	/* The server answers a PRELOGIN with a response. */
+	if (y->state == TOKEN && b == 0 && y->type == TDS_RESPONSE && y->flags & FIRST)
+		go(y, PRELOGIN);
+	y->flags &= ~(uint32_t)FIRST;
+	if (y->state == REST)
+		return rest_byte(c, y, b);
+	if (y->state == PRELOGIN || y->state == PRELOGIN_VALUES)
+		return prelogin_byte(c, y, b);
+	if (y->state >= TYPE)
+		return walked_byte(c, y, b);
+	return is_server(c, y) ? answer_byte(c, y, b) : request_byte(c, y, b);
+}
+
+/* --- packets --- */
+
+static bool is_request(uint8_t type)
+{
+	switch (type) {
+	case TDS_BATCH: case TDS_RPC: case TDS_ATTENTION: case TDS_BULK: case TDS_FEDAUTH: case TDS_TRANSACTION: case TDS_LOGIN: case TDS_SSPI: case TDS_PRELOGIN: return true;
+	default: return false;
+	}
+}
+
+static void message_begin(struct mask_conn *c, struct mask_way *y)
+{
+	y->flags &= TLS;
+	y->flags |= OPEN | FIRST;
+	y->memory[TYPE_BYTE] = y->memory[SHAPE] = y->memory[PROC] = y->memory[PARAMETERS] = 0;
+	switch (y->type) {
+	case TDS_RESPONSE: go(y, TOKEN); break;
+	case TDS_PRELOGIN: go(y, PRELOGIN); break;
+	case TDS_LOGIN: go(y, LOGIN); break;
+	case TDS_BATCH: case TDS_RPC: case TDS_TRANSACTION: go(y, HEADERS); break;
+	default: go(y, REST);
+	}
+	if (!is_server(c, y))
+		c->memory[0] &= ~(uint64_t)PREPARES;
+}
+
+static uint8_t lose(struct mask_way *y)
+{
+	y->state = MASK_LOST;
+	return 'x';
+}
+
+static uint16_t packet_length(const struct mask_way *y) { return load_be16((const uint8_t *)y->word + LENGTH_AT); }
+
+/* A record of TLS, where its handshake was seen: type, version, length. */
+static uint8_t tls_head_byte(struct mask_way *y, uint8_t b)
+{
+	unsigned at = y->digits++;
+
+	if (at < 3)
+		return at == 1 && b != 3 ? lose(y) : b;
+	y->word[LENGTH_AT + at - 3] = (char)b;
+	if (y->digits < TLS_HEAD)
+		return b;
+	y->remain = packet_length(y);
+	y->digits = 0;
+	y->flags = (y->flags & ~(uint32_t)TLS) | (y->remain ? TLS : 0u);
+	return b;
+}
+
+static uint8_t head_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	unsigned at = y->digits;
+
+	if (at == 0 && c->memory[0] & SECRET && b >= 0x14 && b <= 0x17)
+		y->flags |= TLS;
+	if (y->flags & TLS)
+		return tls_head_byte(y, b);
+	y->digits++;
+	switch (at) {
+	case 0:
+		if (is_server(c, y) ? b != TDS_RESPONSE && b != TDS_PRELOGIN : !is_request(b))
+			return lose(y);
+		if (!(y->flags & OPEN) || y->type != b) {
+			y->type = b;
+			message_begin(c, y);
+		}
+		return b;
+	case 1:
+		y->flags = (y->flags & ~(uint32_t)EOM) | (b & TDS_EOM ? EOM : 0u);
+		return b & ~TDS_STATUS ? lose(y) : b;
+	case 2:
+		y->word[LENGTH_AT] = (char)b;
+		return b > TDS_PACKET_MAX >> 8 ? lose(y) : b;
+	case 3:
+		y->word[LENGTH_AT + 1] = (char)b;
+		return packet_length(y) < TDS_HEAD ? lose(y) : b;
+	case 6: return b; /* the packet's number */
+	case HEAD_LAST:
+		y->digits = 0;
+		y->remain = packet_length(y) - (uint64_t)TDS_HEAD;
+		if (!y->remain && y->flags & EOM)
+			y->flags &= ~(uint32_t)OPEN;
+		return 0;
+	default: return 0; /* of whose process it is */
+	}
+}
+
+static uint8_t one(struct mask_conn *c, struct mask_way *y, uint8_t b)
+{
+	if (!y->remain)
+		return head_byte(c, y, b);
+	uint8_t out = body_byte(c, y, b);
+	y->remain--;
+	if (!y->remain && y->flags & TLS)
+		y->flags &= ~(uint32_t)TLS;
+	else if (!y->remain && y->flags & EOM)
+		y->flags &= ~(uint32_t)OPEN;
+	return out;
+}
+
+static void mask(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		p[i] = y->state < MASK_LOST ? one(c, y, p[i]) : 'x';
+}
+
+/* What of a message was not captured says what the rest of it is. */
+static void hole(struct mask_way *y) { go(y, REST); }
+
+/* Many read a packet's head alone. */
+static bool is_first_head(struct slice in)
+{
+	return in.len == TDS_HEAD && in.ptr[0] == TDS_PRELOGIN && in.ptr[1] == TDS_EOM && in.ptr[2] == 0 && !load_be16(in.ptr + 4) && in.ptr[6] <= 1 && tds_is_head(in, PROTO_TO_SERVER);
+}
+
+static enum mask_opens opens(struct slice in) { return is_first_head(in) || tds_detect(in, PROTO_TO_SERVER) == DETECT_CERTAIN ? MASK_OPENS_SURELY : MASK_OPENS_NOT; }
+
+static bool begins(struct slice in)
+{
+	return in.len && in.ptr[0] != SMP && (tds_detect(in, PROTO_TO_SERVER) >= DETECT_LIKELY || tds_detect(in, PROTO_TO_CLIENT) >= DETECT_LIKELY);
+}
+
+const struct mask_ops mask_tds = { .opens = opens, .begins = begins, .mask = mask, .hole = hole, .ends_with_body = true };
