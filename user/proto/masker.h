@@ -28,7 +28,7 @@
  *   MQTT        heads, packet ids, lengths and `/+#` of topics, options, codes; properties become others of the same length
  *   AMQP        heads and ends of frames, classes and methods, lengths of texts and tables, flags, delivery tags (32 bits), reply codes, the size of a body; other numbers
  *               become zero
- *   Kafka       lengths, numbers of elements, request keys and versions, the low three bytes of correlation ids, error codes, acknowledgements asked for, partitions up to
+ *   Kafka       (frames below 512 MiB) lengths, numbers of elements, request keys and versions, the low three bytes of correlation ids, error codes, acknowledgements asked for, partitions up to
  *               2^16; of batches lengths, format, low attributes and number of records below 2^24; other numbers become zero
  *   ZooKeeper   lengths, numbers of elements, the low three bytes of a request's number, what is asked, errors, `/` of paths, time-outs below 2^24; other numbers become zero
  *   LDAP        tags and lengths, the low three bytes of message ids, result codes, scopes, flags; of the names of extensions those that are known; other numbers become zero

@@ -119,7 +119,7 @@ static bool head_fits(const struct mask_way *y, bool request, unsigned at)
 	const uint8_t *head = (const uint8_t *)y->word;
 
 	switch (at) {
-	case 0: return head[0] < KAFKA_FRAME_MAX >> 24;
+	case 0: return head[0] < ' '; /* four letters behind the three of an id would be a word of seven */
 	case 3: return load_be32(head) >= (request ? KAFKA_HEAD : KAFKA_REPLY_HEAD) - KAFKA_SIZE_BYTES;
 	case 4: return !request || head[4] == 0;
 	case 5: return !request || kafka_api_get(head[5]) != NULL;
