@@ -56,8 +56,9 @@ def status(out):
     return next((int(line.split()[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"status:")), 200)
 
 
+old = sys.stdin.readline() == "ready\n"
 c = Connection(int(sys.argv[1]))
-if sys.stdin.readline() == "ready\n":
+if old:
     c.send(request(1, "GET", "/items/1"))
     c.ended()
     print("ready", file=sys.stderr, flush=True)

@@ -11,6 +11,7 @@ from thrift_shop import WAYS, Client, SoldOut
 
 transport_factory, protocol_factory = WAYS[sys.argv[2]]
 service = sys.argv[3] + ":" if len(sys.argv) > 3 else ""
+old = sys.stdin.readline() == "ready\n"
 socket = TSocket("127.0.0.1", int(sys.argv[1]))
 socket.open()
 protocol = protocol_factory.getProtocol(transport_factory.getTransport(socket))
@@ -31,7 +32,7 @@ def step(what, name, *args, expect=None, error=""):
     print(json.dumps({"what": what, "ns": time.perf_counter_ns() - start, "error": got}))
 
 
-if sys.stdin.readline() == "ready\n":  # an old connection: one call before plumb looks
+if old:  # an old connection: one call before plumb looks
     c.call(service + "ping")
     print("ready", file=sys.stderr, flush=True)
     assert sys.stdin.readline() == "go\n"
