@@ -38,6 +38,11 @@ class Span:
         return self.attrs.get(key)
 
     @property
+    def text(self):
+        """All that it says, but for ids and times, whose digits are chance."""
+        return str({k: v for k, v in self.raw.items() if not k.endswith(("Id", "UnixNano"))})
+
+    @property
     def path(self):
         """Request path with query, of either side of an HTTP exchange."""
         full = self.attrs.get("url.full")

@@ -56,6 +56,17 @@ def check_durations(spans_by_path, results, kind):
     assert len(off) <= len(results) * (1 - EXACT_SHARE[kind]), "\n".join(off)
 
 
+def check_steps(measured):
+    """(What, span, its driver's measure): none is longer, and of most the rest is little: the driver's language runs between its clock and the system calls, and on a busy machine it waits in there."""
+    off = []
+    for what, span, ns in measured:
+        text = f"{what}: span {span.duration_ns / 1e6:.3f} ms, measured {ns / 1e6:.3f} ms"
+        assert span.duration_ns <= ns + max(TOLERANCE_NS, ns * TOLERANCE_PART), text
+        if not close(span.duration_ns, ns):
+            off.append(text)
+    assert len(off) <= len(measured) // 3, "\n".join(off)
+
+
 def check_order(spans):
     for s in spans:
         assert s.end_ns >= s.start_ns, describe([s])
