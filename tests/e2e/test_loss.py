@@ -102,7 +102,7 @@ def check(folder, whole, truth, count):
         said.append(f"{len(lost)} of {len(data)} records lost: {right} right, {marked} marked, {len(wrong)} wrong: {wrong[:5]}")
         # Where many records go at once there may be nothing left that tells. A lone one is always told.
         assert len(wrong) <= (right // 200 if seed % 2 else 0), "\n".join(said)
-        assert right + marked >= count - count // 8 and right >= count // 2, "\n".join(said)
+        assert right + marked >= count - count // (5 if seed % 2 else 8) and right >= count // 2, "\n".join(said)
 
 
 def record(plumb, folder, driver, server):
