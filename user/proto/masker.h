@@ -42,7 +42,7 @@
  *   ClickHouse  (told by the client's Hello) packets, lengths, revisions, marks, the first keyword of statements, error numbers below 2^16, sizes of frames, numbers of columns and rows, types and
  *               lengths of values where columns are walked (of plain types, in arrays, dictionaries, with NULL; fewer than 2^24 rows); other numbers become zero. Behind another column,
  *               or settings of servers before revision 54429, nothing until a record begins with what is known
- *   Thrift      (nothing of what is compressed) lengths, types and ids of fields, numbers of elements, sequence ids, colons of names, numbers of exceptions; of THeader's headers three bytes of
+ *   Thrift      (nothing of what is compressed, sizes below 512 MiB) lengths, types and ids of fields, numbers of elements, sequence ids, colons of names, numbers of exceptions; of THeader's headers three bytes of
  *               the sequence number
  *   bRPC        (told by a call) letters and lengths of heads (up to 64 MiB, meta messages to 1 MiB), tags and lengths of fields that are known, correlation ids, numbers of streams and their frames,
  *               of methods and errors; a stream's first frame to the caller as an answer if it has the length of one; other numbers become zero

@@ -173,7 +173,7 @@ static bool size_byte(struct mask_way *y, uint8_t b)
 	y->number = compact ? y->number | (uint64_t)(b & 127) << 7 * (y->part & 7) : y->number << 8 | b;
 	y->part++;
 	if (compact ? b & 128 : y->part < 4) {
-		if (y->part > 4)
+		if (y->part > 4 || (!compact && y->part == 1 && b >= ' ')) /* one size behind the other is no word */
 			y->state = MASK_LOST;
 		return false;
 	}
