@@ -34,7 +34,7 @@ public class Driver {
 		reference.setApplication(Server.application("driver"));
 		reference.setInterface(type);
 		reference.setVersion("1.7.0");
-		reference.setUrl("dubbo://" + Server.LOOPBACK + ":" + port + "/" + path + "?serialization=" + serialization + "&prefer.serialization=" + serialization + "&heartbeat=" + heartbeat + "&watch.2.callback=true");
+		reference.setUrl("dubbo://" + Server.LOOPBACK + ":" + port + "/" + path + "?serialization=" + serialization + "&prefer.serialization=" + serialization + "&heartbeat=" + heartbeat + "&heartbeat.timeout=60000&watch.2.callback=true");
 		if (type == Shop.class)
 			reference.setMethods(List.of(note, Server.watch()));
 		reference.setTimeout(20000);
@@ -124,9 +124,9 @@ public class Driver {
 	}
 
 	private void idle() throws Exception {
-		step("first", () -> shop.add(1, 2));
+		need(shop.add(1, 2) == 3, "first");
 		need(System.in.read() == -1, "end of input");
-		step("last", () -> shop.add(1, 2));
+		need(shop.add(1, 2) == 3, "last");
 	}
 
 	public static void main(String[] args) throws Exception {
