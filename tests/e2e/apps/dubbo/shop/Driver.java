@@ -34,7 +34,7 @@ public class Driver {
 		reference.setApplication(Server.application("driver"));
 		reference.setInterface(type);
 		reference.setVersion("1.7.0");
-		reference.setUrl("dubbo://" + Server.LOOPBACK + ":" + port + "/" + path + "?serialization=" + serialization + "&prefer.serialization=" + serialization + "&heartbeat=" + heartbeat + "&heartbeat.timeout=60000&watch.2.callback=true");
+		reference.setUrl("dubbo://" + Server.LOOPBACK + ":" + port + "/" + path + "?serialization=" + serialization + "&prefer.serialization=" + serialization + "&heartbeat=" + heartbeat + "&heartbeat.timeout=180000&watch.2.callback=true");
 		if (type == Shop.class)
 			reference.setMethods(List.of(note, Server.watch()));
 		reference.setTimeout(20000);
