@@ -230,7 +230,7 @@ static void sleeps_long_when_nothing_comes(void **state)
 static void holds_back_what_may_be_overtaken(void **state)
 {
 	struct rig *r = *state;
-	uint64_t future = boot_ns() - r->base_ns + 50000000;
+	uint64_t future = boot_ns() - r->base_ns + 1000000000;
 
 	put(r, 0, 5);
 	put(r, 0, future);

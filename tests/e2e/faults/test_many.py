@@ -90,7 +90,7 @@ def test_short_lived_processes_and_connections(agent, load, collector):
 
     load.do("connect 50021")
     requests_counted(p, 2109 + 50021)
-    wait_until(lambda: p.books()["exported"] == 2 * (2109 + 50021), "all spans", alive=p)
+    p.wait_exported(2 * (2109 + 50021))
     after = gauges(p)
     # Ended processes are kept for late records, 1024 of them for half a minute: tests/unit/test_processes.c sees them go.
     assert after.pop("plumb_processes_active") < 1024 + 16 and before.pop("plumb_processes_active") < 2048
@@ -192,7 +192,7 @@ def test_engine_without_descriptors(agent, load, collector, folder):
             assert scraper.recv(15) == b"HTTP/1.1 200 OK"
     finally:
         resource.prlimit(engine, resource.RLIMIT_NOFILE, limits)
-    wait_until(lambda: p.books()["exported"] == 2 * 1611, "all spans", alive=p)
+    p.wait_exported(2 * 1611)
     assert p.stop() == 0, p.tail()
     Seen(collector).once(1, 1611)
     assert set(collector.seen.values()) == {1}

@@ -95,6 +95,15 @@ class Agent(Plumb):
         b["reasons"] = {k.split('reason="')[1].split('"')[0]: v for k, v in dropped.items()}
         return b
 
+    def wait_exported(self, count):
+        """Waits until all spans have left it, and none was dropped."""
+        def left():
+            b = self.books()
+            return b if b["exported"] + b["dropped"] >= count else None
+
+        b = wait_until(left, f"{count} spans exported", timeout_s=60, alive=self)
+        assert (b["exported"], b["dropped"]) == (count, 0), b
+
 
 class Seen:
     """What a collector got of numbered requests: spans by side and number."""
