@@ -94,6 +94,7 @@ static void localised_quotes(void **state)
 		{ "l’erreur est là", "l’erreur est là" },
 		{ "open «secret", "open ?" },
 		{ "User name [alice] or password is invalid.", "User name ? or password is invalid." },
+		{ "User name [al\"ice] or secret", "User name ?" }, /* whose end, nobody knows */
 		{ "key [a] of [b] is", "key ? is" },
 		{ "an open [secret", "an open ?" },
 		{ "mix « \"a » b", "mix ?" },

@@ -50,22 +50,27 @@ static size_t plain_end(struct slice s, size_t from)
 
 /*
  * As plain_end(), also for the marks of other languages. Which of them closes another differs (»a«, «a»): any does. A plain quote that opens
- * within lasts as long as it would elsewhere.
+ * within them, or within brackets, lasts as long as it would elsewhere.
  */
 static size_t quoted_end(struct slice s, size_t from)
 {
 	size_t n = mark_length(s, from), end = 0;
 	bool apostrophe = n == 3 && s.ptr[from] == 0xe2 && s.ptr[from + 2] == 0x99;
 
-	if (!n)
-		return plain_end(s, from);
-	if (apostrophe && from > 0 && is_word(s.ptr[from - 1]))
-		return from;
-	for (size_t i = from + n; i < s.len; i++)
-		if (mark_length(s, i))
-			end = i + mark_length(s, i);
-	if (!end)
-		return s.len;
+	if (!n) {
+		end = plain_end(s, from);
+		if (end == from || (s.ptr[from] != '[' && s.ptr[from] != '('))
+			return end;
+		n = 1;
+	} else {
+		if (apostrophe && from > 0 && is_word(s.ptr[from - 1]))
+			return from;
+		for (size_t i = from + n; i < s.len; i++)
+			if (mark_length(s, i))
+				end = i + mark_length(s, i);
+		if (!end)
+			return s.len;
+	}
 	for (size_t i = from + n; i < end; i++) {
 		size_t inner = plain_end(s, i);
 		if (inner > i)
