@@ -186,7 +186,9 @@ def grpc_truth(plan, kind):
 
 
 def grpc_statement(s):
-    return (s["rpc.method"], s["rpc.response.status_code"], s["plumb.rpc.request.messages"], s["plumb.rpc.response.messages"], s["error.type"])
+    # The server answers a method that it does not know at the head of the call, and its message may come behind that.
+    sent = s["plumb.rpc.request.messages"] if s["rpc.method"] != "_OTHER" else 1
+    return (s["rpc.method"], s["rpc.response.status_code"], sent, s["plumb.rpc.response.messages"], s["error.type"])
 
 
 @pytest.mark.parametrize("language,streams", [("go", 1), ("go", 17), ("python", 1)])
