@@ -187,7 +187,7 @@ def grpc_truth(plan, kind):
 
 def grpc_statement(s):
     # The server answers a method that it does not know at the head of the call, and its message may come behind that.
-    sent = s["plumb.rpc.request.messages"] if s["rpc.method"] != "_OTHER" else 1
+    sent = max(s["plumb.rpc.request.messages"], s["rpc.method"] == "_OTHER")
     return (s["rpc.method"], s["rpc.response.status_code"], sent, s["plumb.rpc.response.messages"], s["error.type"])
 
 

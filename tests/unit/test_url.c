@@ -94,6 +94,9 @@ static void localised_quotes(void **state)
 		{ "l’erreur est là", "l’erreur est là" },
 		{ "open «secret", "open ?" },
 		{ "User name [alice] or password is invalid.", "User name ? or password is invalid." },
+		{ "Key (a)=(b \"c) of d\" is", "Key (a)=? is" },
+		{ "an [d’un «secret] here", "an ?" },
+		{ "an [a [\"b] secret", "an ?" },
 		{ "User name [al\"ice] or secret", "User name ?" }, /* whose end, nobody knows */
 		{ "key [a] of [b] is", "key ? is" },
 		{ "an open [secret", "an open ?" },

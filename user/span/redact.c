@@ -48,35 +48,42 @@ static size_t plain_end(struct slice s, size_t from)
 	return end > from + 1 ? end : s.len;
 }
 
-/*
- * As plain_end(), also for the marks of other languages. Which of them closes another differs (»a«, «a»): any does. A plain quote that opens
- * within them, or within brackets, lasts as long as it would elsewhere.
- */
+/* As plain_end(), of a mark of n bytes. Which of them closes another differs (»a«, «a»): any does. */
+static size_t mark_end(struct slice s, size_t from, size_t n)
+{
+	bool apostrophe = n == 3 && s.ptr[from] == 0xe2 && s.ptr[from + 2] == 0x99;
+	size_t end = 0;
+
+	if (apostrophe && from > 0 && is_word(s.ptr[from - 1]))
+		return from;
+	for (size_t i = from + n; i < s.len; i++)
+		if (mark_length(s, i))
+			end = i + mark_length(s, i);
+	return end ? end : s.len;
+}
+
+static size_t any_end(struct slice s, size_t from)
+{
+	size_t n = mark_length(s, from);
+
+	return n ? mark_end(s, from, n) : plain_end(s, from);
+}
+
+/* As plain_end(), of all marks. A plain quote that opens within those of other languages lasts as long as it would elsewhere, and so does any within brackets. */
 static size_t quoted_end(struct slice s, size_t from)
 {
-	size_t n = mark_length(s, from), end = 0;
-	bool apostrophe = n == 3 && s.ptr[from] == 0xe2 && s.ptr[from + 2] == 0x99;
+	size_t n = mark_length(s, from), end = any_end(s, from);
+	uint8_t bracket = s.ptr[from];
 
-	if (!n) {
-		end = plain_end(s, from);
-		if (end == from || (s.ptr[from] != '[' && s.ptr[from] != '('))
-			return end;
-		n = 1;
-	} else {
-		if (apostrophe && from > 0 && is_word(s.ptr[from - 1]))
-			return from;
-		for (size_t i = from + n; i < s.len; i++)
-			if (mark_length(s, i))
-				end = i + mark_length(s, i);
-		if (!end)
-			return s.len;
-	}
-	for (size_t i = from + n; i < end; i++) {
-		size_t inner = plain_end(s, i);
-		if (inner > i)
-			i = inner - 1;
+	if (end == from || (!n && bracket != '[' && bracket != '('))
+		return end;
+	for (size_t i = from + (n ? n : 1); i < end; i++) {
+		/* The last bracket ends all that open before it. */
+		size_t inner = n ? plain_end(s, i) : s.ptr[i] == bracket ? i : any_end(s, i);
 		if (inner > end)
 			end = inner;
+		if (inner > i && s.ptr[i] != '[' && s.ptr[i] != '(')
+			i = inner - 1;
 	}
 	return end;
 }
