@@ -77,7 +77,7 @@ static size_t quoted_end(struct slice s, size_t from)
 
 	if (end == from || (!n && bracket != '[' && bracket != '('))
 		return end;
-	for (size_t i = from + (n ? n : 1); i < end; i++) {
+	for (size_t i = from + (n ? n : 1); i < end && end < s.len; i++) {
 		/* The last bracket ends all that open before it. */
 		size_t inner = n ? plain_end(s, i) : s.ptr[i] == bracket ? i : any_end(s, i);
 		if (inner > end)
