@@ -478,6 +478,28 @@ static void both_sides_ask(void **state)
 	fixture_done(&f);
 }
 
+/* A consumer whose place another takes: whether what it was given is ever acknowledged, nobody sees. */
+static void what_is_given_up_unsure_is_marked(void **state)
+{
+	static const char subscribe[] = "\0\0\0\x30\0\0\0\x2c\x08\4\x22\x28\x0a\x1d" "persistent://public/default/t\x12\1s\x18\1\x20\1\x28\1";
+	static const char success[] = "\0\0\0\x0a\0\0\0\6\x08\x0d\x6a\2\x08\1";
+	static const char deliver[] = "\0\0\0\x27\0\0\0\x0c\x08\x09\x4a\x08\x08\1\x12\4\x08\5\x10\6\x0e\1\x12\x34\x56\x78\0\0\0\x0c\x0a\1p\x10\1\x18\x80\xd0\x95\xff\xbc\x31x";
+	static const char another[] = "\0\0\0\x31\0\0\0\x2d\x08\4\x22\x29\x0a\x1d" "persistent://public/default/t\x12\1s\x18\1\x20\x81\x10\x28\2";
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+	io(&f, PLUMB_EGRESS, subscribe, sizeof(subscribe) - 1, sizeof(subscribe) - 1);
+	io(&f, PLUMB_INGRESS, success, sizeof(success) - 1, sizeof(success) - 1);
+	io(&f, PLUMB_INGRESS, deliver, sizeof(deliver) - 1, sizeof(deliver) - 1);
+	assert_int_equal(f.begun - f.ended, 1);
+	io(&f, PLUMB_EGRESS, another, sizeof(another) - 1, sizeof(another) - 1);
+	assert_int_equal(f.ended, 2);
+	assert_int_equal(f.holes, 1);
+	close_socket(&f, 0);
+	fixture_done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -495,6 +517,7 @@ int main(void)
 		cmocka_unit_test(a_reset_behind_the_answer_is_no_failure),
 		cmocka_unit_test(early_response_finds_its_request),
 		cmocka_unit_test(skips_within_a_message_are_no_holes),
+		cmocka_unit_test(what_is_given_up_unsure_is_marked),
 	};
 	return cmocka_run_group_tests_name("pairing", tests, NULL, NULL);
 }

@@ -390,6 +390,7 @@ static void settle(struct pairing *p, struct exchange *x, const struct message *
 		x->state |= QUIET;
 		return;
 	}
+	x->flags |= m->flags & MESSAGE_UNSURE ? EXCHANGE_HOLE : 0;
 	if (m->flags & MESSAGE_ABORT && x->state & QUIET && !(x->state & RESPONSE_BEGUN)) { /* as good as answered when it was asked */
 		if (!x->request.end_ns)
 			x->request.end_ns = at->end_ns;
@@ -399,7 +400,6 @@ static void settle(struct pairing *p, struct exchange *x, const struct message *
 		return;
 	}
 	pairing_keep_attrs(p, x, m);
-	x->flags |= m->flags & MESSAGE_UNSURE ? EXCHANGE_HOLE : 0;
 	if (m->flags & MESSAGE_ABORT) {
 		abort_exchange(p, x, at);
 		return;
