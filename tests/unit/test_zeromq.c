@@ -55,6 +55,23 @@ static void one_too_many_takes_all_of_its_envelope_along(void **state)
 	assert_int_equal(budget.used, 0);
 }
 
+static void without_memory_nobody_knows_whose_an_answer_is(void **state)
+{
+	struct proto_memory tight = { .max = 1 << 20 };
+	struct zeromq_memory *m = zeromq_memory_new(&tight);
+	bool full;
+
+	(void)state;
+	tight.max = tight.used;
+	assert_int_equal(zeromq_call(m, A, NOW, &full), 0);
+	assert_true(full);
+	tight.max = 1 << 20;
+	assert_int_equal(ask(m, A, NOW), 1);
+	assert_int_equal(answer(m, A), 1);
+	zeromq_memory_free(m);
+	assert_int_equal(tight.used, 0);
+}
+
 static void answers_ahead_are_no_old_calls(void **state)
 {
 	struct zeromq_memory *m = zeromq_memory_new(&budget);
@@ -198,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_too_many_takes_all_of_its_envelope_along),
+		cmocka_unit_test(without_memory_nobody_knows_whose_an_answer_is),
 		cmocka_unit_test(answers_ahead_are_no_old_calls),
 		cmocka_unit_test(answers_ahead_of_nobody_are_gone),
 		cmocka_unit_test(no_answer_goes_ahead_where_a_call_is_open),

@@ -143,9 +143,9 @@ uint64_t zeromq_call(struct zeromq_memory *m, struct slice envelope, uint64_t ti
 {
 	uint32_t hash = hash_of(envelope);
 
-	*ret_full = false;
 	m->latest_ns = time_ns;
-	if (!calls_kept(m))
+	*ret_full = !calls_kept(m); /* whose answer comes is not known then */
+	if (*ret_full)
 		return m->asked++;
 	bool answered = came_ahead(m, hash, time_ns);
 	*ret_full = !answered && *slot(m, m->asked);

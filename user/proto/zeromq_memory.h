@@ -49,7 +49,7 @@ void zeromq_calls_lost(struct zeromq_memory *m);
 bool zeromq_calls_answered(const struct zeromq_memory *m);
 /* All that were asked before the loss are answered, each by itself: nothing has been asked since. */
 bool zeromq_calls_whole(const struct zeromq_memory *m);
-/* Nobody has asked or answered for so long that the engine has given up what was open, too. It is forgotten then. */
+/* Nobody has asked or answered for a minute, as long as an answer is waited for unless limits say otherwise: what was asked is forgotten then. */
 bool zeromq_calls_silent(struct zeromq_memory *m, uint64_t time_ns);
 
 #endif
