@@ -36,6 +36,7 @@ struct brpc_state {
 	bool open;                  /* it is not answered */
 	bool overlaps;              /* requests are sent before the one in front is answered */
 	bool told;                  /* of a loss, and no request has begun since */
+	bool guessed;               /* behind a loss, that one which was open is over */
 	bool unsure;                /* whose the answers of id 0 are */
 	uint32_t unnumbered;        /* calls of id 0 that are not answered */
 };
@@ -174,8 +175,7 @@ static void response_attrs(struct brpc_memory *mem, const struct brpc_meta *meta
 /* Those of id 0 are answered in order: one that nobody has seen is answered before what came behind it. */
 static void unnumbered_begin(struct brpc_state *s, struct message *m)
 {
-	if (m->flags & MESSAGE_FLUSH)
-		s->unnumbered = 0;
+	s->unsure |= s->guessed && s->overlaps;
 	s->unnumbered += s->unnumbered < UINT32_MAX;
 	m->flags |= s->unsure ? MESSAGE_UNSURE : 0u;
 }
@@ -183,6 +183,8 @@ static void unnumbered_begin(struct brpc_state *s, struct message *m)
 /* Who has been seen to send several is never known to wait again. */
 static void unnumbered_answered(struct brpc_state *s, struct message *m)
 {
+	if (s->guessed && !s->unnumbered)
+		s->overlaps = s->unsure = true;
 	m->flags |= s->unsure ? MESSAGE_UNSURE : 0u;
 	s->unnumbered -= s->unnumbered > 0;
 	if (!s->unnumbered && !s->overlaps)
@@ -191,10 +193,13 @@ static void unnumbered_answered(struct brpc_state *s, struct message *m)
 
 static void request_begin(struct brpc_state *s, const struct brpc_meta *meta, struct message *m)
 {
-	if (s->told && !s->overlaps)
+	if (s->told && !s->overlaps) {
 		m->flags |= MESSAGE_FLUSH;
-	else
+		s->guessed |= s->open;
+		s->unnumbered = 0;
+	} else {
 		s->overlaps |= s->open;
+	}
 	s->told = false;
 	s->open = true;
 	s->latest = meta->id;
