@@ -78,8 +78,10 @@ static bool delivery_key(struct pulsar_end *e, const struct pulsar_id *id, uint6
 {
 	const uint64_t half = UINT64_C(1) << (LEDGER_BITS - 1);
 
-	if (!e->any && !in_keys(e, id))
+	if (!e->any && !in_keys(e, id)) {
 		e->base = id->ledger > half ? id->ledger - half : 0;
+		e->early = 0; /* a key by the base before */
+	}
 	if (!in_keys(e, id))
 		return false;
 	*ret_key = first_key(e) | (id->ledger - e->base) << ENTRY_BITS | id->entry;
