@@ -228,8 +228,8 @@ static struct slice attachments_of(uint8_t serialization, struct slice body)
 }
 
 /*
- * A key and what it stands for have their lengths, or quotes, in front, which a text with the same words in it has not: no text has the byte 11 (hessian2), nor a quote without a
- * backslash (fastjson). hessian2 may have a list's type in between.
+ * A key and what it stands for have their lengths, or quotes, in front, which a text that has the same words has not by chance: in fastjson it cannot, as its quotes have backslashes; in the others
+ * a caller who means to deceive can have them there, who could as well send the context itself. hessian2 may have a list's type in between.
  */
 struct slice dubbo_traceparent(uint8_t serialization, struct slice body)
 {

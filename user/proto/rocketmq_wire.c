@@ -233,7 +233,7 @@ bool rocketmq_goes_on(uint32_t frame, struct slice in)
 		return false;
 	memcpy(prefix + 4, in.ptr, 4);
 	/* The longest header there may be is Kafka's Fetch of version 0. */
-	return (load_be32(in.ptr) & 0xffffff) < ROCKETMQ_HEADER_MAX && prefix_fits(slice_make(prefix, sizeof(prefix)));
+	return (load_be32(in.ptr) & 0xffffff) <= ROCKETMQ_HEADER_MAX && prefix_fits(slice_make(prefix, sizeof(prefix)));
 }
 
 enum rocketmq_read rocketmq_head_read(struct slice in, struct rocketmq_head *h, size_t *ret_need)

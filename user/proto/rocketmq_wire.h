@@ -12,7 +12,7 @@
 enum {
 	ROCKETMQ_PREFIX = 8,
 	ROCKETMQ_FRAME_MAX = 1 << 28,
-	ROCKETMQ_HEADER_MAX = 1 << 16, /* the properties of a message have 32,767 bytes at most */
+	ROCKETMQ_HEADER_MAX = (1 << 16) - 1, /* the properties of a message have 32,767 bytes at most */
 	ROCKETMQ_START = 29,      /* so much tells where a frame begins */
 	ROCKETMQ_BINARY_MIN = 21, /* header without remark and fields */
 	ROCKETMQ_JSON_MIN = 24,
