@@ -16,7 +16,7 @@ enum state {
 /* mask_way.flags */
 enum { EOM = 1, OPEN = 2, TLS = 4, BLIND = 8, NULLS = 16, IN_CHUNKS = 32, TEXT_VALUE = 64, HANDLE_VALUE = 128, COLUMN_TYPE = 256, FIRST = 512 };
 /* mask_conn.memory: flags; then the shapes of the columns, a byte each. */
-enum { SINCE_71 = 1, SINCE_72 = 2, KNOWN = 4, SECRET = 8, PREPARES = 16, COLUMNS_MAX = 120, NULLS_MAX = 32 };
+enum { SINCE_71 = 1, SINCE_72 = 2, KNOWN = 4, SECRET = 8, PREPARES = 16, ANSWERS = 32, COLUMNS_MAX = 120, NULLS_MAX = 32 };
 /* mask_way.memory */
 enum { TYPE_BYTE, SHAPE, SHORT_NAMES, LONG_NAMES, COLUMN_AT, COLUMNS_KNOWN, PROC, PARAMETERS, NULL_BITS, TOKEN_BYTE };
 enum { HEAD_LAST = TDS_HEAD - 1, TLS_HEAD = 5, LOW = 0x20 };
@@ -81,7 +81,7 @@ static bool number_byte(struct mask_way *y, uint8_t b, unsigned bytes)
 {
 	unsigned at = (unsigned)y->part++;
 
-	if ((at == bytes - 1 && bytes > 1 && b >= LOW) || (at == 2 && b >= LOW) || (at == 3 && b))
+	if ((at == bytes - 1 && bytes > 1 && b >= LOW) || (at == 2 && b >= LOW) || (at == 3 && (b || y->number >= (uint64_t)LOW << 16)))
 		return false;
 	y->number |= (uint64_t)b << 8 * at;
 	return !(y->flags & EOM) || y->number < y->remain;
@@ -178,6 +178,8 @@ static uint8_t without_headers(struct mask_conn *c, struct mask_way *y, uint8_t 
 {
 	uint64_t first = y->number;
 
+	if (c->memory[0] & SINCE_72)
+		return rest(c, y);
 	c->memory[0] = (c->memory[0] & ~(uint64_t)SINCE_72) | KNOWN;
 	if (y->type == TDS_BATCH && first <= UINT8_MAX) {
 		text_begin(y);
@@ -243,9 +245,9 @@ static uint8_t proc_name_byte(struct mask_way *y, uint8_t b)
 	uint8_t out = wide(y, b, procedures);
 
 	if (passed(y)) {
-		for (uint16_t i = 0; procedures[i]; i++)
-			if (word_is(y, procedures[i]))
-				y->memory[PROC] = i + 1u;
+		for (uint16_t i = 1; tds_procedure_get(i); i++)
+			if (word_is(y, tds_procedure_get(i)->name))
+				y->memory[PROC] = i;
 		go(y, PROC_OPTIONS);
 	}
 	return out;
@@ -787,16 +789,10 @@ static uint8_t body_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
 
 /* --- packets --- */
 
-static bool is_request(uint8_t type)
-{
-	switch (type) {
-	case TDS_BATCH: case TDS_RPC: case TDS_ATTENTION: case TDS_BULK: case TDS_FEDAUTH: case TDS_TRANSACTION: case TDS_LOGIN: case TDS_SSPI: case TDS_PRELOGIN: return true;
-	default: return false;
-	}
-}
-
 static void message_begin(struct mask_conn *c, struct mask_way *y)
 {
+	bool lost = !y->flags && c->memory[0] & ANSWERS; /* or it is the first one */
+
 	y->flags &= TLS;
 	y->flags |= OPEN | FIRST;
 	y->memory[TYPE_BYTE] = y->memory[SHAPE] = y->memory[PROC] = y->memory[PARAMETERS] = 0;
@@ -807,8 +803,10 @@ static void message_begin(struct mask_conn *c, struct mask_way *y)
 	case TDS_BATCH: case TDS_RPC: case TDS_TRANSACTION: go(y, HEADERS); break;
 	default: go(y, REST);
 	}
-	if (!is_server(c, y))
+	/* Nor is known what was asked before an answer behind a loss. */
+	if (!is_server(c, y) || lost)
 		c->memory[0] &= ~(uint64_t)PREPARES;
+	c->memory[0] |= is_server(c, y) ? ANSWERS : 0;
 }
 
 static uint8_t lose(struct mask_way *y)
@@ -846,9 +844,10 @@ static uint8_t head_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
 	y->digits++;
 	switch (at) {
 	case 0:
-		if (is_server(c, y) ? b != TDS_RESPONSE && b != TDS_PRELOGIN : !is_request(b))
+		if (is_server(c, y) ? b != TDS_RESPONSE && b != TDS_PRELOGIN : !tds_is_request(b))
 			return lose(y);
-		if (!(y->flags & OPEN) || y->type != b) {
+		/* Behind a hole it has no type, and goes on as what it is not known. */
+		if (!(y->flags & OPEN) || (y->type && y->type != b)) {
 			y->type = b;
 			message_begin(c, y);
 		}
@@ -893,7 +892,11 @@ static void mask(struct mask_conn *c, struct mask_way *y, uint8_t *p, size_t n)
 }
 
 /* What of a message was not captured says what the rest of it is. */
-static void hole(struct mask_way *y) { go(y, REST); }
+static void hole(struct mask_way *y)
+{
+	go(y, REST);
+	y->memory[COLUMNS_KNOWN] = 0;
+}
 
 /* Many read a packet's head alone. */
 static bool is_first_head(struct slice in)

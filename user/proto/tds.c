@@ -376,6 +376,8 @@ static enum parse_status parse_frame(struct tds_state *s, enum proto_side side, 
 		return leave(x, side, ret);
 	if (type != SMP_DATA) {
 		x = type == SMP_SYN ? tds_session_get(s->memory, f->session) : NULL;
+		if (x && x->busy) /* another one begins, whose end was not seen */
+			return leave(x, side, ret);
 		if (x)
 			tds_session_clear(x);
 		ret->apart = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/tds_wire.h"
 
-static bool client_type(uint8_t type)
+bool tds_is_request(uint8_t type)
 {
 	switch (type) {
 	case TDS_BATCH: case TDS_RPC: case TDS_ATTENTION: case TDS_BULK: case TDS_FEDAUTH: case TDS_TRANSACTION: case TDS_LOGIN: case TDS_SSPI: case TDS_PRELOGIN: return true;
@@ -20,7 +20,7 @@ bool tds_is_head(struct slice in, enum proto_side side)
 		return (p[0] == TDS_RESPONSE || p[0] == TDS_PRELOGIN) && p[1] <= TDS_EOM && len > TDS_HEAD;
 	if (p[0] == TDS_ATTENTION)
 		return len == TDS_HEAD && p[1] & TDS_EOM;
-	return client_type(p[0]) && !(p[1] & ~TDS_STATUS) && (len > TDS_HEAD || p[1] & TDS_EOM);
+	return tds_is_request(p[0]) && !(p[1] & ~TDS_STATUS) && (len > TDS_HEAD || p[1] & TDS_EOM);
 }
 
 bool tds_is_smp(struct slice in)

@@ -85,6 +85,7 @@ static inline uint32_t tds_le32(const uint8_t *p) { return tds_le16(p) | (uint32
 static inline uint64_t tds_le64(const uint8_t *p) { return tds_le32(p) | (uint64_t)tds_le32(p + 4) << 32; }
 
 /* A packet's header with which a side's packet may begin. in.len >= TDS_HEAD. */
+bool tds_is_request(uint8_t type); /* a type of packet that clients send */
 bool tds_is_head(struct slice in, enum proto_side side);
 /* A header of SMP. in.len >= SMP_HEAD. */
 bool tds_is_smp(struct slice in);
