@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "proto/masker.h"
+#include "proto/masker_way.h"
 
 #define C "cAnArY-4711z" /* no part of four bytes is in any list */
 
@@ -583,6 +584,26 @@ static void packets_behind_a_hole_of_tds_keep_nothing(void **state)
 	masker_free(m);
 }
 
+/* Behind the same beginning, whatever the key. */
+static void names_that_differ_remain_different(void **state)
+{
+	static const char *const alike[] = { "0123456789abcdef", "abcdefghijklmnopqrstuvwxyz" };
+
+	(void)state;
+	for (uint64_t key = 0; key < 1000; key++)
+		for (size_t k = 0; k < sizeof(alike) / sizeof(alike[0]); k++) {
+			uint32_t seen = 0;
+			for (const char *c = alike[k]; *c; c++) {
+				struct mask_way y = { .key = key };
+				mask_letter(&y, 'q');
+				uint8_t letter = mask_letter(&y, (uint8_t)*c);
+				assert_in_range(letter, 'a', 'z');
+				assert_false(seen >> (letter - 'a') & 1);
+				seen |= 1u << (letter - 'a');
+			}
+		}
+}
+
 static void names_and_addresses_of_dns_are_masked(void **state)
 {
 	static const char answer[] = "\0\x07\x81\x80\0\1\0\1\0\0\0\0\x0c" C "\0\0\1\0\1\xc0\x0c\0\x10\0\1\0\0\0\x3c\0\x0c" C;
@@ -620,6 +641,7 @@ int main(void)
 		cmocka_unit_test(a_large_packet_is_no_small_one),
 		cmocka_unit_test(a_head_read_alone_tells_tds),
 		cmocka_unit_test(packets_behind_a_hole_of_tds_keep_nothing),
+		cmocka_unit_test(names_that_differ_remain_different),
 		cmocka_unit_test(names_and_addresses_of_dns_are_masked),
 	};
 	return cmocka_run_group_tests_name("masker", tests, NULL, NULL);

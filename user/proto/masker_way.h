@@ -64,12 +64,26 @@ extern const struct mask_ops mask_http2;
 /* Datagrams, whole. */
 void mask_dns_datagram(uint8_t *p, size_t n);
 
-/* Of a name that tells things apart: another letter for each, which follows from all before it (in `length`, 0 at the name's start) and the key. */
+/*
+ * Of a name that tells things apart: another letter for each, which follows from all before it (in `length`, 0 at the name's start) and the key. Names that differ in a digit or in a letter
+ * of one case remain different, numbers in base 16, too; what is neither may become what another is.
+ */
 static inline uint8_t mask_letter(struct mask_way *y, uint8_t b)
 {
+	enum { LETTERS = 26, DIGITS_FROM = 16 };
+	uint8_t order[LETTERS], low = ascii_lower(b);
+	unsigned which = low >= 'a' && low <= 'z' ? low - 'a' : b >= '0' && b <= '9' ? DIGITS_FROM + b - '0' : b % LETTERS;
+	uint64_t r = (y->length ^ y->key) * UINT64_C(0xd6e8feb86659fd93);
+
+	for (uint8_t i = 0; i < LETTERS; i++) { /* shuffled */
+		r = (r ^ r >> 29) * UINT64_C(0x9e3779b97f4a7c15) + y->key;
+		uint8_t at = (uint8_t)((r >> 40) % (i + 1u));
+		order[i] = order[at];
+		order[at] = i;
+	}
 	y->length = (y->length ^ b) * UINT64_C(0x9e3779b97f4a7c15) + y->key;
 	y->length ^= y->length >> 31;
-	return (uint8_t)('a' + (y->length * UINT64_C(0xd6e8feb86659fd93) >> 40) % 26);
+	return (uint8_t)('a' + order[which]);
 }
 
 static inline void word_clear(struct mask_way *y) { y->word_len = 0; }
