@@ -97,6 +97,7 @@ static void localised_quotes(void **state)
 		{ "Key (a)=(b \"c) of d\" is", "Key (a)=? is" },
 		{ "an [d’un «secret] here", "an ?" },
 		{ "an [a [\"b] secret", "an ?" },
+		{ "an [a ‚b \"c‚ d] secret", "an ?" },
 		{ "User name [al\"ice] or secret", "User name ?" }, /* whose end, nobody knows */
 		{ "key [a] of [b] is", "key ? is" },
 		{ "an open [secret", "an open ?" },

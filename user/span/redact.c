@@ -77,12 +77,17 @@ static size_t quoted_end(struct slice s, size_t from)
 
 	if (end == from || (!n && bracket != '[' && bracket != '('))
 		return end;
+	/* The last mark, and the last bracket, end all that open before them. */
 	for (size_t i = from + (n ? n : 1); i < end && end < s.len; i++) {
-		/* The last bracket ends all that open before it. */
-		size_t inner = n ? plain_end(s, i) : s.ptr[i] == bracket ? i : any_end(s, i);
+		size_t mark = mark_length(s, i), inner = i;
+		if (mark && !n)
+			inner = mark_end(s, i, mark);
+		else if (!mark && s.ptr[i] != bracket)
+			inner = plain_end(s, i);
+		n = mark && inner > i ? mark : n;
 		if (inner > end)
 			end = inner;
-		if (inner > i && s.ptr[i] != '[' && s.ptr[i] != '(')
+		if (inner > i && (s.ptr[i] == '\'' || s.ptr[i] == '"' || s.ptr[i] == '`'))
 			i = inner - 1;
 	}
 	return end;
