@@ -249,6 +249,9 @@ static void ts_token(struct reading *r, bool argument)
 		string(r, false, true);
 	} else if (c == '[') {
 		ts_name(r);
+	} else if (c == '$' && ts_letter(look(r, 1))) { /* $action and its like */
+		pass(r, 1, false);
+		pass(r, ts_word_length(r), argument);
 	} else if (currency(r)) {
 		pass(r, currency(r), false);
 	} else if (n == 1 && ascii_lower(c) == 'n' && look(r, 1) == '\'') {

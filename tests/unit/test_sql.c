@@ -192,6 +192,9 @@ static const struct redact_case redact_cases[] = {
 	{ "..p Z", "..p ?", SQL_TSQL },
 	{ "SELECT $-- Z J\n, $ - 7 FROM t", "SELECT ? , ? FROM t", SQL_TSQL },
 	{ "EXEC p;7Z@J Z", "EXEC p;?", SQL_TSQL },
+	{ "SELECT 7EXEC p Z, J", "SELECT ? p ?, ?", SQL_TSQL },
+	{ "SELECT \xef\xbc\x84" "7, \xef\xbf\xa5" "7 FROM t", "SELECT ?, ? FROM t", SQL_TSQL },
+	{ "SELECT a FROM \xef\xbf", "SELECT a FROM \xef\xbf", SQL_TSQL }, /* the beginning of one alone */
 	{ "sp_addlogin Z, J", "sp_addlogin ?, ?", SQL_TSQL },
 	{ "IF 7 = 7 EXEC p Z", "IF ? = ? EXEC p ?", SQL_TSQL },
 	{ "EXEC ('SELECT Z') AT s", "EXEC (?) AT s", SQL_TSQL },

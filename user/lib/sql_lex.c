@@ -259,7 +259,7 @@ static size_t currency_length(const struct sql_lex *l)
 	if (c[0] == 0xc2)
 		return c[1] >= 0xa2 && c[1] <= 0xa5 ? 2 : 0;
 	bool sign = (c[0] == 0xe0 && ((c[1] == 0xa7 && (c[2] == 0xb2 || c[2] == 0xb3)) || (c[1] == 0xb8 && c[2] == 0xbf))) || (c[0] == 0xe1 && c[1] == 0x9f && c[2] == 0x9b) ||
-		    (c[0] == 0xe2 && c[1] == 0x82 && c[2] >= 0xa0 && c[2] <= 0xbf) || (c[0] == 0xef && ((c[1] == 0xb7 && c[2] == 0xbc) || (c[1] == 0xb9 && c[2] == 0xa9) || c[1] == 0xbc || c[1] == 0xbf));
+		    (c[0] == 0xe2 && c[1] == 0x82 && c[2] >= 0xa0 && c[2] <= 0xbf) || (c[0] == 0xef && ((c[1] == 0xb7 && c[2] == 0xbc) || (c[1] == 0xb9 && c[2] == 0xa9) || (c[1] == 0xbc && c[2] == 0x84) || (c[1] == 0xbf && c[2] >= 0xa0 && c[2] <= 0xa6)));
 	return sign ? 3 : 0;
 }
 
@@ -409,4 +409,14 @@ struct sql_token sql_lex_next(struct sql_lex *l)
 	}
 	t.len = l->at - t.start;
 	return t;
+}
+
+bool sql_token_calls(enum sql_dialect dialect, enum sql_token_kind kind, struct slice s)
+{
+	static const struct slice words[] = { SLICE_LIT("exec"), SLICE_LIT("execute") };
+
+	for (size_t i = 0; dialect == SQL_TSQL && i < sizeof(words) / sizeof(words[0]); i++)
+		if (s.len >= words[i].len && (kind == SQL_WORD ? s.len == words[i].len : kind == SQL_LITERAL) && slice_ieq(slice_from(s, s.len - words[i].len), words[i]))
+			return true;
+	return false;
 }

@@ -53,4 +53,7 @@ static inline struct slice sql_token_slice(const struct sql_lex *l, struct sql_t
 	return slice_make(l->in.ptr + t.start, t.len);
 }
 
+/* Transact-SQL: EXEC or EXECUTE, behind a number also without space between. */
+bool sql_token_calls(enum sql_dialect dialect, enum sql_token_kind kind, struct slice s);
+
 #endif

@@ -219,11 +219,6 @@ static bool begins_statement(struct slice word)
 	return false;
 }
 
-static bool calls(const struct redactor *r, struct slice word)
-{
-	return r->dialect == SQL_TSQL && (slice_ieq(word, SLICE_LIT("exec")) || slice_ieq(word, SLICE_LIT("execute")));
-}
-
 /* EXEC name, EXEC @status = name, EXEC ('text'): what stands behind the name, or what is none of it. */
 static enum clause called_clause(const struct redactor *r, enum sql_token_kind kind, struct slice s)
 {
@@ -245,7 +240,7 @@ static enum clause next_clause(const struct redactor *r, enum sql_token_kind kin
 
 	if (s.ptr[0] == ';' && r->clause != CLAUSE_FORMAT)
 		return CLAUSE_START;
-	if (calls(r, word))
+	if (sql_token_calls(r->dialect, kind, s))
 		return CLAUSE_EXECUTE;
 	if (r->dialect == SQL_TSQL && r->clause == CLAUSE_START && kind == SQL_LITERAL) /* EXEC procedure;1 word: one of several of its name */
 		return CLAUSE_BARE;

@@ -100,8 +100,6 @@ static bool is_cte(const struct walk *w, struct slice name)
 	return false;
 }
 
-static bool is_exec(const struct walk *w, struct slice word) { return w->lex.dialect == SQL_TSQL && (slice_ieq(word, SLICE_LIT("exec")) || slice_ieq(word, SLICE_LIT("execute"))); }
-
 static void command(struct walk *w, struct slice word)
 {
 	if (w->d->operation.len == 0)
@@ -136,6 +134,8 @@ static const char *const utilities[] = { "begin", "start", "commit", "rollback",
 	"abort", "use", "kill", "flush", "explain", "describe", "desc", "pragma", "attach", "detach", "reassign", "security", NULL };
 static const char *const objects[] = { "create", "drop", "alter", "comment", "refresh", "reindex", NULL };
 static const char *const tables[] = { "replace", "truncate", "lock", "copy", "analyze", "vacuum", "cluster", "call", NULL };
+/* Of these, what Transact-SQL takes for a procedure's name, with words for texts behind it. */
+static const char *const no_tsql[] = { "replace", "lock", "copy", "analyze", "vacuum", "cluster", "call", "comment", "refresh", "reindex", NULL };
 static const char *const listing[] = { "truncate", "lock", "drop", NULL }; /* take several tables */
 static const char *const noise[] = { "only", "if", "not", "exists", "lateral", "table", "into", "ignore", "low_priority", "delayed", "concurrently", "full",
 	"verbose", "freeze", "analyze", "quick", NULL };
@@ -168,12 +168,8 @@ static bool first_word(struct walk *w, struct slice word)
 	}
 	if (w->depth > 0)
 		return false;
-	if (is_exec(w, word)) {
-		command(w, word);
-		w->calls = true;
-		w->expect = EXPECT_TABLE;
-		return true;
-	}
+	if (w->lex.dialect == SQL_TSQL && one_of(word, no_tsql))
+		return false;
 	if (one_of(word, utilities)) {
 		command(w, word);
 		/* What EXPLAIN, PREPARE and DECLARE carry is a statement that runs: it is summed up like one. */
@@ -266,6 +262,15 @@ static bool command_follows(const struct walk *w)
 	return slice_ieq(w->previous, SLICE_LIT("as")) && (slice_ieq(op, SLICE_LIT("prepare")) || slice_ieq(op, SLICE_LIT("create")));
 }
 
+/* A reserved word: a statement begins, and behind the name of what is called nothing names a table. */
+static void call(struct walk *w)
+{
+	w->may_from = w->in_from = 0;
+	w->in_with = false;
+	w->calls = true;
+	w->expect = EXPECT_TABLE;
+}
+
 static void on_word(struct walk *w, struct slice word)
 {
 	bool start = w->start || (w->in_with && w->depth == w->with_depth);
@@ -278,6 +283,11 @@ static void on_word(struct walk *w, struct slice word)
 	}
 	if (w->utility)
 		return;
+	if (sql_token_calls(w->lex.dialect, SQL_WORD, word)) {
+		command(w, word);
+		call(w);
+		return;
+	}
 	if (w->expect == EXPECT_CTE) {
 		if (!slice_ieq(word, SLICE_LIT("recursive")))
 			name(w, word);
@@ -387,6 +397,8 @@ static void on_token(struct walk *w, struct sql_token t, struct slice s)
 	case SQL_PLACEHOLDER:
 		w->start = false;
 		w->expect = EXPECT_NOTHING;
+		if (!w->utility && sql_token_calls(w->lex.dialect, t.kind, s))
+			call(w);
 		break;
 	case SQL_SPACE:
 	case SQL_END:
