@@ -71,7 +71,7 @@ void mask_dns_datagram(uint8_t *p, size_t n);
 static inline uint8_t mask_letter(struct mask_way *y, uint8_t b)
 {
 	enum { LETTERS = 26, DIGITS_FROM = 16 };
-	uint8_t order[LETTERS], low = ascii_lower(b);
+	uint8_t order[LETTERS] = {0}, low = ascii_lower(b);
 	unsigned which = low >= 'a' && low <= 'z' ? low - 'a' : b >= '0' && b <= '9' ? DIGITS_FROM + b - '0' : b % LETTERS;
 	uint64_t r = (y->length ^ y->key) * UINT64_C(0xd6e8feb86659fd93);
 
