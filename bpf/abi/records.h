@@ -35,7 +35,8 @@ enum plumb_record_type {
 	PLUMB_REC_DGRAM = 14,    /* plumb_rec_dgram, captured bytes as payload */
 	PLUMB_REC_SELF = 15,     /* plumb_rec_self: cost of the probe and of each BPF program */
 	PLUMB_REC_OVERHEAD = 16, /* plumb_rec_overhead */
-	/* 17..31 reserved: stack, thread time, GPU call, log line, TLS data */
+	PLUMB_REC_CALL = 17,     /* plumb_rec_call, text as payload */
+	/* 18..31 reserved: stack, thread time, GPU call, log line, TLS data */
 	PLUMB_REC_TYPES = 32,
 };
 
@@ -82,6 +83,7 @@ enum plumb_loss {
 	PLUMB_LOSS_SHED,            /* requests (turns) on connections that are not looked at, to keep within the overhead budget */
 	PLUMB_LOSS_UNSENT_SPANS,    /* spans that were in the memory of an engine that died, neither exported nor spooled nor dropped */
 	PLUMB_LOSS_OPEN_REQUESTS,   /* requests that an engine which died was following: they were no spans yet */
+	PLUMB_LOSS_CALLS,           /* calls of libraries of which nothing could be kept, or that are not looked at as they would cost too much */
 	PLUMB_LOSS_REASONS,
 };
 
@@ -256,6 +258,54 @@ enum plumb_path {
 	PLUMB_PATH_SENDFILE, PLUMB_PATH_SPLICE, PLUMB_PATH_IO_URING, PLUMB_PATH_ZEROCOPY,
 	PLUMB_PATHS,
 };
+
+/*
+ * Calls of libraries that are watched in the program itself (uprobes), because nothing of them leaves it: one number for each kind of record. "Text" is the payload. Handles are addresses in
+ * the process: unique there as long as they live.
+ */
+enum plumb_function {
+	PLUMB_FN_NONE = 0,
+	/* https://sqlite.org/c3ref/: results are SQLite's codes, extended ones too */
+	PLUMB_FN_SQLITE_OPEN = 1,     /* object: database. Text: file name as it was given */
+	PLUMB_FN_SQLITE_PREPARE = 2,  /* object: statement, 0 where it failed; parent: database. Text: the statement alone, of a text of several */
+	/*
+	 * One execution, from the beginning of its first sqlite3_step to the end of its last: that returned SQLITE_DONE or an error, or SQLITE_ROW, as who called it wanted no
+	 * more of them and has reset or finalized the statement. object: statement; parent: database, 0 unknown; count: rows
+	 */
+	PLUMB_FN_SQLITE_EXECUTE = 3,
+	PLUMB_FN_SQLITE_FINALIZE = 4, /* object: statement, which is no more */
+	PLUMB_FN_SQLITE_CLOSE = 5,    /* object: database, which is no more */
+	/* https://duckdb.org/docs/stable/clients/c/api: results are DuckDBSuccess = 0, DuckDBError = 1 */
+	PLUMB_FN_DUCKDB_OPEN = 6,     /* object: database. Text: file name */
+	PLUMB_FN_DUCKDB_CONNECT = 7,  /* object: connection; parent: database */
+	PLUMB_FN_DUCKDB_QUERY = 8,    /* one execution. parent: connection. Text: what is executed */
+	PLUMB_FN_DUCKDB_PREPARE = 9,  /* object: statement, 0 where it failed; parent: connection. Text: statement */
+	PLUMB_FN_DUCKDB_EXECUTE = 10, /* one execution. object: statement */
+	PLUMB_FN_DUCKDB_FORGET = 11,  /* object: statement, connection or database, which is no more */
+	PLUMB_FUNCTIONS,
+};
+
+/* Most text that one call's record carries. */
+#define PLUMB_CALL_TEXT_MAX 4096
+
+/* A call that has returned, or several that make one: see plumb_function. h.time_ns: when the last of them returned. */
+struct plumb_rec_call {
+	struct plumb_rec_header h;
+	__u64 begin_ns;  /* CLOCK_BOOTTIME, when the first of them began; <= h.time_ns */
+	__u64 object;    /* handle; 0 none or unknown */
+	__u64 parent;    /* handle that it belongs to; 0 none or unknown */
+	__u64 flow;      /* as in plumb_rec_data */
+	__u64 count;     /* of what the function says; else 0 */
+	__u32 pid;
+	__u32 tid;       /* the thread that made the first of them */
+	__u16 function;  /* enum plumb_function */
+	__u16 flags;     /* PLUMB_CALL_* */
+	__s32 result;    /* of the last of them, as the library returned it */
+	__u32 len;       /* bytes of the text, without a NUL; where it was cut (PLUMB_CALL_CUT), of what is known of it */
+	__u32 captured;  /* bytes of payload behind this struct, <= len, <= PLUMB_CALL_TEXT_MAX */
+};
+#define PLUMB_CALL_CUT 1u     /* the text is longer than what was captured */
+#define PLUMB_CALL_NO_TEXT 2u /* there is one, and it could not be read */
 
 /* Cost of plumb itself, all cumulative. One record per BPF program (name set), one for the probe process (name empty). */
 struct plumb_rec_self {

@@ -27,6 +27,7 @@ struct record {
 		struct plumb_rec_dgram dgram;
 		struct plumb_rec_self self;
 		struct plumb_rec_overhead overhead;
+		struct plumb_rec_call call;
 	} u;
 };
 
