@@ -12,7 +12,7 @@ static const char *const loss_names[] = {
 	[PLUMB_LOSS_NESTED] = "nested", [PLUMB_LOSS_STORAGE] = "storage", [PLUMB_LOSS_FAULT] = "fault", [PLUMB_LOSS_UNREADABLE] = "unreadable",
 	[PLUMB_LOSS_TRUNCATED] = "truncated", [PLUMB_LOSS_ENGINE_RESTART] = "engine_restart", [PLUMB_LOSS_DESCRIBE] = "describe",
 	[PLUMB_LOSS_CONTROL] = "control", [PLUMB_LOSS_SHED] = "shed", [PLUMB_LOSS_UNSENT_SPANS] = "unsent_spans",
-	[PLUMB_LOSS_OPEN_REQUESTS] = "open_requests",
+	[PLUMB_LOSS_OPEN_REQUESTS] = "open_requests", [PLUMB_LOSS_CALLS] = "calls",
 };
 _Static_assert(sizeof(loss_names) / sizeof(loss_names[0]) == PLUMB_LOSS_REASONS, "a loss reason without a name");
 
