@@ -53,7 +53,7 @@ static void fill(uint8_t *raw, uint16_t type, uint32_t size)
 
 static bool carries(uint16_t type)
 {
-	return type == PLUMB_REC_DATA || type == PLUMB_REC_DGRAM || type == PLUMB_REC_PROCESS;
+	return type == PLUMB_REC_DATA || type == PLUMB_REC_DGRAM || type == PLUMB_REC_PROCESS || type == PLUMB_REC_CALL;
 }
 
 static void short_bodies_are_zero_extended(void **state)
@@ -107,7 +107,7 @@ static void impossible_sizes_are_refused(void **state)
 static void unknown_types_keep_their_header(void **state)
 {
 	static uint8_t raw[PLUMB_RECORD_MAX];
-	static const uint16_t types[] = { 0, 17, 31, 32, 33, 0xffff };
+	static const uint16_t types[] = { 0, 18, 31, 32, 33, 0xffff };
 	struct record rec;
 	struct slice payload;
 
@@ -176,6 +176,43 @@ static void payload_lies_inside_its_record(void **state)
 		d = sample(type, PLUMB_RECORD_MAX, PLUMB_PAYLOAD_MAX + 1, PLUMB_PAYLOAD_MAX + 1);
 		assert_int_equal(decode_data(&e, &d, &rec, &payload), -EBADMSG);
 	}
+	munmap(e.map, e.bytes);
+}
+
+static int decode_call(struct edge *e, struct plumb_rec_call c, uint32_t payload_bytes, struct slice *payload)
+{
+	static uint8_t raw[PLUMB_RECORD_MAX];
+	struct record rec;
+
+	c.h = (struct plumb_rec_header){ .size = (uint32_t)sizeof(c) + payload_bytes, .type = PLUMB_REC_CALL, .time_ns = 1009 };
+	memset(raw, 'p', sizeof(raw));
+	memcpy(raw, &c, sizeof(c));
+	int n = record_decode(edge_put(e, raw, c.h.size), &rec, payload);
+	assert_true(n == -EBADMSG || n == (int)c.h.size);
+	return n < 0 ? n : 0;
+}
+
+static void calls_hold_what_they_say(void **state)
+{
+	struct edge e;
+	struct slice text;
+
+	(void)state;
+	edge_init(&e);
+	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .begin_ns = 1009, .len = 23, .captured = 23 }, 24, &text), 0);
+	assert_int_equal(text.len, 23);
+	assert_int_equal(text.ptr[22], 'p');
+	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .function = 0xffff, .len = UINT32_MAX, .flags = 0xffff }, 8, &text), 0);
+	assert_null(text.ptr);
+	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .begin_ns = 1010 }, 0, &text), -EBADMSG);
+	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .begin_ns = UINT64_MAX }, 0, &text), -EBADMSG);
+	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .len = 25, .captured = 25 }, 24, &text), -EBADMSG);
+	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .len = 22, .captured = 23 }, 24, &text), -EBADMSG);
+	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .len = UINT32_MAX, .captured = UINT32_MAX }, 24, &text), -EBADMSG);
+	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .len = 9000, .captured = PLUMB_CALL_TEXT_MAX }, PLUMB_CALL_TEXT_MAX, &text), 0);
+	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .len = 9000, .captured = PLUMB_CALL_TEXT_MAX + 1 }, PLUMB_CALL_TEXT_MAX + 8, &text), -EBADMSG);
+	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .count = INT64_MAX }, 0, &text), 0);
+	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .count = UINT64_C(1) << 63 }, 0, &text), -EBADMSG);
 	munmap(e.map, e.bytes);
 }
 
@@ -254,7 +291,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(short_bodies_are_zero_extended), cmocka_unit_test(impossible_sizes_are_refused),
 		cmocka_unit_test(unknown_types_keep_their_header), cmocka_unit_test(payload_lies_inside_its_record),
-		cmocka_unit_test(strings_end), cmocka_unit_test(times_leave_room),
+		cmocka_unit_test(calls_hold_what_they_say), cmocka_unit_test(strings_end), cmocka_unit_test(times_leave_room),
 	};
 	return cmocka_run_group_tests_name("decode", tests, NULL, NULL);
 }
