@@ -288,10 +288,11 @@ enum plumb_function {
 /* Most text that one call's record carries. */
 #define PLUMB_CALL_TEXT_MAX 4096
 
-/* A call that has returned, or several that make one: see plumb_function. h.time_ns: when the last of them returned. */
+/* A call that has returned, or several that make one: see plumb_function. h.time_ns: when that was known. */
 struct plumb_rec_call {
 	struct plumb_rec_header h;
-	__u64 begin_ns;  /* CLOCK_BOOTTIME, when the first of them began; <= h.time_ns */
+	__u64 begin_ns;  /* CLOCK_BOOTTIME, when the first of them began; <= end_ns */
+	__u64 end_ns;    /* when the last of them returned; <= h.time_ns */
 	__u64 object;    /* handle; 0 none or unknown */
 	__u64 parent;    /* handle that it belongs to; 0 none or unknown */
 	__u64 flow;      /* as in plumb_rec_data */

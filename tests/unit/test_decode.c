@@ -199,13 +199,13 @@ static void calls_hold_what_they_say(void **state)
 
 	(void)state;
 	edge_init(&e);
-	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .begin_ns = 1009, .len = 23, .captured = 23 }, 24, &text), 0);
+	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .begin_ns = 1009, .end_ns = 1009, .len = 23, .captured = 23 }, 24, &text), 0);
 	assert_int_equal(text.len, 23);
 	assert_int_equal(text.ptr[22], 'p');
 	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .function = 0xffff, .len = UINT32_MAX, .flags = 0xffff }, 8, &text), 0);
 	assert_null(text.ptr);
-	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .begin_ns = 1010 }, 0, &text), -EBADMSG);
-	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .begin_ns = UINT64_MAX }, 0, &text), -EBADMSG);
+	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .begin_ns = 1010, .end_ns = 1010 }, 0, &text), -EBADMSG);
+	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .begin_ns = 8, .end_ns = 7 }, 0, &text), -EBADMSG);
 	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .len = 25, .captured = 25 }, 24, &text), -EBADMSG);
 	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .len = 22, .captured = 23 }, 24, &text), -EBADMSG);
 	assert_int_equal(decode_call(&e, (struct plumb_rec_call){ .len = UINT32_MAX, .captured = UINT32_MAX }, 24, &text), -EBADMSG);

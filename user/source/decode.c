@@ -31,7 +31,7 @@ static const uint16_t fixed_bytes[PLUMB_REC_TYPES] = {
 _Static_assert(sizeof(struct plumb_rec_start) % 8 == 0 && sizeof(struct plumb_rec_exec) % 8 == 0 &&
 	       sizeof(struct plumb_rec_sock) % 8 == 0 && sizeof(struct plumb_rec_sock_stats) % 8 == 0 &&
 	       sizeof(struct plumb_rec_data) == 64 && sizeof(struct plumb_rec_dgram) == 88 &&
-	       sizeof(struct plumb_rec_process) == 40 && sizeof(struct plumb_rec_call) == 80, "records are padded to 8 bytes");
+	       sizeof(struct plumb_rec_process) == 40 && sizeof(struct plumb_rec_call) == 88, "records are padded to 8 bytes");
 
 size_t record_fixed_bytes(uint16_t type)
 {
@@ -63,7 +63,7 @@ static bool data_is_sound(const struct plumb_rec_data *d)
 /* A function that is not known here is no damage: a later program may have recorded it. */
 static bool call_is_sound(const struct plumb_rec_call *c)
 {
-	return c->captured <= c->len && c->captured <= PLUMB_CALL_TEXT_MAX && c->begin_ns <= c->h.time_ns && c->count <= INT64_MAX;
+	return c->captured <= c->len && c->captured <= PLUMB_CALL_TEXT_MAX && c->begin_ns <= c->end_ns && c->end_ns <= c->h.time_ns && c->count <= INT64_MAX;
 }
 
 /*
