@@ -250,7 +250,7 @@ enum activity_answer activity_find_alone(struct activity *a, uint32_t pid, uint6
 	return ACTIVITY_FOUND;
 }
 
-enum activity_answer activity_find(struct activity *a, struct activity_caller by, uint64_t start_ns, const struct trace_context *wire,
+enum activity_answer activity_find(struct activity *a, struct activity_caller by, uint64_t start_ns, const struct trace_context *wire, bool within,
 				   struct trace_node **ret_node, enum join *ret_join)
 {
 	struct handler_thread *t = thread_find(a, by);
@@ -261,8 +261,10 @@ enum activity_answer activity_find(struct activity *a, struct activity_caller by
 	struct trace_node *n = thread_choose(t, wire);
 	if (!n || n->start_ns > start_ns)
 		return ACTIVITY_AMBIGUOUS;
-	set_runnable(n, false);
-	t->current = n;
+	if (!within) {
+		set_runnable(n, false);
+		t->current = n;
+	}
 	*ret_node = n;
 	return ACTIVITY_FOUND;
 }

@@ -7,6 +7,8 @@
  * call. With two runnable ones nobody can tell from outside, and the call is not joined. A thread without request works for a request of another thread if
  * it is, and has been, the only one in the process: weak evidence with a label of its own.
  *
+ * A call of a library is known when it has returned, to the same thread: whose it is, the same rules say, and who waits for what remains as it was.
+ *
  * Entries live as long as requests that need them, so the tables are bounded by the nodes.
  */
 #ifndef PLUMB_CORRELATE_ACTIVITY_H
@@ -41,12 +43,13 @@ void activity_turn(struct activity *a, struct activity_caller by);
 /* An answer to a call that the request made has come. */
 void activity_resume(struct trace_node *n);
 
-/*
- * The request that makes a call at start_ns. wire: the context that the call carries, or NULL; among several requests it picks the one that came with the same.
- */
 /* The one request that the process is handling, if it has handled no other meanwhile: for callers whose thread says nothing. */
 enum activity_answer activity_find_alone(struct activity *a, uint32_t pid, uint64_t start_ns, struct trace_node **ret_node);
-enum activity_answer activity_find(struct activity *a, struct activity_caller by, uint64_t start_ns, const struct trace_context *wire,
+/*
+ * The request that makes a call at start_ns. wire: the context that the call carries, or NULL; among several requests it picks the one that came with the same. The request then waits for an
+ * answer, unless the call is one within the process and over.
+ */
+enum activity_answer activity_find(struct activity *a, struct activity_caller by, uint64_t start_ns, const struct trace_context *wire, bool within,
 				   struct trace_node **ret_node, enum join *ret_join);
 
 #endif

@@ -361,7 +361,7 @@ static void thread_join(struct correlate *c, struct trace_node *n)
 	if (tasks_move(x->process, by.flow))
 		answer = activity_find_alone(&c->activity, by.pid, n->start_ns, &request);
 	else
-		answer = activity_find(&c->activity, by, n->start_ns, n->has_wire ? &n->wire : NULL, &request, &join);
+		answer = activity_find(&c->activity, by, n->start_ns, n->has_wire ? &n->wire : NULL, x->flags & EXCHANGE_WITHIN, &request, &join);
 	/* Of its response bytes were lost: whether it is still being handled, nobody knows. */
 	if (answer == ACTIVITY_FOUND && request->x && request->x->flags & EXCHANGE_HOLE && request->x->response.start_ns)
 		answer = ACTIVITY_AMBIGUOUS;
@@ -431,7 +431,7 @@ void correlate_begin(struct correlate *c, struct exchange *x)
 		return;
 	if (!(x->flags & EXCHANGE_SESSION))
 		x->conn->correlate = n;
-	if ((x->flags & EXCHANGE_NO_REQUEST) || x->response.end_ns)
+	if ((x->flags & EXCHANGE_NO_REQUEST) || (x->response.end_ns && !(x->flags & EXCHANGE_WITHIN)))
 		return; /* heard of when it was over: whatever was being handled then is not now */
 	if (n->role == PLUMB_ROLE_SERVER && !(x->flags & EXCHANGE_SESSION))
 		thread_handles(c, n);
@@ -573,7 +573,7 @@ void correlate_end(struct correlate *c, struct exchange *x)
 	}
 	wire_find(c, n);
 	activity_stop(&c->activity, n);
-	if (n->role == PLUMB_ROLE_CLIENT && n->parent)
+	if (n->role == PLUMB_ROLE_CLIENT && n->parent && !(x->flags & EXCHANGE_WITHIN))
 		activity_resume(n->parent);
 	if (is_settled(n))
 		release(c, n); /* while it is in the processor's caches */

@@ -40,6 +40,7 @@ struct exchange_ends {
 #define EXCHANGE_MALFORMED 32u  /* something in it, or in its response's place, is no message of its protocol */
 #define EXCHANGE_UNFINISHED 16u /* the input ended before it did */
 #define EXCHANGE_REVERSED 64u   /* the end that was connected to has asked: a broker delivers. role follows who asks */
+#define EXCHANGE_WITHIN 256u     /* a call within the process, told of when it was over: the thread that made it went nowhere else meanwhile */
 #define EXCHANGE_SESSION 128u   /* lasts as long as its connection: no thread handles it in particular */
 
 struct exchange {
