@@ -201,6 +201,35 @@ static const struct redact_case redact_cases[] = {
 	{ "CREATE LOGIN a WITH PASSWORD = 'Z'", "CREATE LOGIN a WITH PASSWORD = ?", SQL_TSQL },
 	{ "INSERT INTO t (a) VALUES (7), (8)", "INSERT INTO t (a) VALUES (?)", SQL_TSQL },
 	{ "SELECT [Z", "SELECT ?", SQL_TSQL },
+	/* SQLite: "text" is a name only where nothing else can stand. */
+	{ "SELECT \"u\".\"id\" FROM \"app user\" AS \"u\" WHERE \"u\".\"id\" = 7", "SELECT \"u\".\"id\" FROM \"app user\" AS \"u\" WHERE \"u\".\"id\" = ?", SQL_SQLITE },
+	{ "SELECT a FROM t WHERE b = \"Z\" AND \"J\" = c", "SELECT a FROM t WHERE b = ? AND ? = c", SQL_SQLITE },
+	{ "SELECT \"Z\", upper(\"J\")", "SELECT ?, upper(?)", SQL_SQLITE },
+	{ "INSERT INTO \"t\" (\"a\", \"b\") VALUES (\"Z\", \"J\")", "INSERT INTO \"t\" (\"a\", \"b\") VALUES (?)", SQL_SQLITE },
+	{ "INSERT INTO main.\"t\"(\"a\")VALUES(\"Z\"),(\"J\")", "INSERT INTO main.\"t\"(\"a\")VALUES(?)", SQL_SQLITE },
+	{ "INSERT INTO t VALUES (\"Z\", lower(\"J\"))", "INSERT INTO t VALUES (?, lower(?))", SQL_SQLITE },
+	{ "INSERT OR REPLACE INTO \"t\" (\"a\") SELECT \"Z\" FROM \"b\"", "INSERT OR REPLACE INTO \"t\" (\"a\") SELECT ? FROM \"b\"", SQL_SQLITE },
+	{ "UPDATE \"t\" SET \"a\" = \"Z\", \"b\" = f(7, \"J\") WHERE c IN (\"Z\", \"J\")", "UPDATE \"t\" SET \"a\" = ?, \"b\" = f(?, ?) WHERE c IN (?)", SQL_SQLITE },
+	{ "UPDATE t SET a = 7 WHERE b = 8, \"Z\"", "UPDATE t SET a = ? WHERE b = ?, ?", SQL_SQLITE },
+	{ "CREATE TABLE \"t\" (\"a\" TEXT DEFAULT \"Z\", \"b\" INT CHECK (a > \"J\"))", "CREATE TABLE \"t\" (\"a\" TEXT DEFAULT ?, \"b\" INT CHECK (a > ?))", SQL_SQLITE },
+	{ "CREATE TABLE IF NOT EXISTS \"t\" (\"a\")", "CREATE TABLE IF NOT EXISTS \"t\" (\"a\")", SQL_SQLITE },
+	{ "SELECT a IS DISTINCT FROM \"Z\"", "SELECT a IS DISTINCT FROM ?", SQL_SQLITE },
+	{ "SELECT a FROM t WHERE EXISTS (\"Z\")", "SELECT a FROM t WHERE EXISTS (?)", SQL_SQLITE },
+	{ "SELECT [a b], `c` FROM [t]", "SELECT [a b], `c` FROM [t]", SQL_SQLITE },
+	{ "SELECT [Z", "SELECT ?", SQL_SQLITE },
+	{ "SELECT `Z", "SELECT ?", SQL_SQLITE },
+	{ "SELECT a FROM \"Z", "SELECT a FROM ?", SQL_SQLITE },
+	{ "SELECT a FROM t WHERE b LIKE ? ESCAPE '\\' AND c = 'Z'", "SELECT a FROM t WHERE b LIKE ? ESCAPE ? AND c = ?", SQL_SQLITE },
+	{ "SELECT 'Z\\', a", "SELECT ?, a", SQL_SQLITE },
+	{ "SELECT e'Z', q'J', x'78' FROM t", "SELECT e?, q?, ? FROM t", SQL_SQLITE },
+	{ "SELECT ?1, ?, :name, @name, $name, $a::b", "SELECT ?1, ?, :name, @name, $name, $a::b", SQL_SQLITE },
+	{ "SELECT a /* Z /* J */, b -- Z\r J\n, c", "SELECT a , b , c", SQL_SQLITE },
+	{ "PRAGMA key = Z", "PRAGMA key = ?", SQL_SQLITE },
+	{ "PRAGMA key = \"x'78'\"; SELECT 7", "PRAGMA key = ?; SELECT ?", SQL_SQLITE },
+	{ "PRAGMA main.rekey('Z')", "PRAGMA main.rekey(?)", SQL_SQLITE },
+	{ "PRAGMA journal_mode", "PRAGMA journal_mode", SQL_SQLITE },
+	{ "ATTACH DATABASE \"Z\" AS \"aux\" KEY \"J\"", "ATTACH DATABASE ? AS \"aux\" KEY ?", SQL_SQLITE },
+	{ "PRAGMA s3_secret = Z", "PRAGMA s3_secret = ?", SQL_ANSI },
 };
 
 enum { REDACT_CASES = sizeof(redact_cases) / sizeof(redact_cases[0]) };
@@ -382,6 +411,23 @@ static void sums_up_cql(void **state)
 	}
 }
 
+static void sqlite_is_summed_up(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "INSERT OR REPLACE INTO t VALUES (7)", "INSERT t" }, { "REPLACE INTO t VALUES (7)", "REPLACE t" },
+		{ "SELECT * FROM \"users\" JOIN [orders] ON 7", "SELECT users orders" }, { "SELECT \"a\" FROM t", "SELECT t" }, { "PRAGMA table_info(t)", "PRAGMA" },
+		{ "UPDATE OR IGNORE t SET a = 7", "UPDATE t" }, { "CREATE TABLE IF NOT EXISTS \"t\" (\"a\")", "CREATE TABLE t" }, { "ATTACH 'Z' AS a", "ATTACH" },
+		{ "EXPLAIN QUERY PLAN SELECT * FROM t", "EXPLAIN SELECT t" }, { "DELETE FROM \"t\"", "DELETE t" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sql_description d;
+		sql_describe(slice_str(cases[i][0]), SQL_SQLITE, &d);
+		assert_text(d.summary, d.summary_len, cases[i][1], cases[i][0]);
+	}
+}
+
 static void clickhouse_is_summed_up(void **state)
 {
 	static const struct summary_case cases[] = {
@@ -454,7 +500,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(redacts),
 		cmocka_unit_test(no_prefix_shows_a_value),
-		cmocka_unit_test(sums_up), cmocka_unit_test(sums_up_cql), cmocka_unit_test(clickhouse_is_summed_up),
+		cmocka_unit_test(sums_up), cmocka_unit_test(sums_up_cql), cmocka_unit_test(clickhouse_is_summed_up), cmocka_unit_test(sqlite_is_summed_up),
 		cmocka_unit_test(summary_holds_whole_names_only),
 		cmocka_unit_test(cuts_between_characters),
 		cmocka_unit_test(big_lists_fit_a_small_room),

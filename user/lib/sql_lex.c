@@ -80,7 +80,7 @@ static bool skip_space(struct sql_lex *l)
 		} else if (peek(l, 0) == '/' && peek(l, 1) == '*') {
 			skip_block_comment(l);
 		} else if (line_comment_starts(l)) {
-			while (l->at < l->in.len && peek(l, 0) != '\n' && (peek(l, 0) != '\r' || l->dialect == SQL_MYSQL || l->dialect == SQL_CLICKHOUSE || l->dialect == SQL_TSQL))
+			while (l->at < l->in.len && peek(l, 0) != '\n' && (peek(l, 0) != '\r' || l->dialect == SQL_MYSQL || l->dialect == SQL_CLICKHOUSE || l->dialect == SQL_TSQL || l->dialect == SQL_SQLITE))
 				l->at++;
 		} else {
 			break;
@@ -101,7 +101,7 @@ static void skip_string(struct sql_lex *l, bool escapes)
 	for (l->at++; l->at < l->in.len; l->at++) {
 		uint8_t c = peek(l, 0);
 
-		if (c == '\\' && l->dialect != SQL_TSQL) {
+		if (c == '\\' && l->dialect != SQL_TSQL && l->dialect != SQL_SQLITE) {
 			slashes++;
 			continue;
 		}
@@ -292,7 +292,7 @@ static enum sql_token_kind lex_word(struct sql_lex *l)
 		skip_string(l, false);
 		return SQL_LITERAL;
 	}
-	if (peek(l, 0) != '\'')
+	if (peek(l, 0) != '\'' || (l->dialect == SQL_SQLITE && !slice_ieq(word, SLICE_LIT("x"))))
 		return SQL_WORD;
 	if (slice_ieq(word, SLICE_LIT("q")) || slice_ieq(word, SLICE_LIT("nq"))) {
 		l->at = l->in.len; /* the delimiter is the text's own choice */
@@ -358,10 +358,107 @@ static bool skip_cql_literal(struct sql_lex *l)
 	return n > 0;
 }
 
+/* SQLite takes "text" for a string where no column is called so: it is a name only where nothing else can stand. */
+static enum sql_token_kind lex_doubtful(struct sql_lex *l) { return skip_name(l) && (l->naming || peek(l, 0) == '.') ? SQL_QUOTED : SQL_LITERAL; }
+
+/* SQLite: ?, ?1, :name, @name, $name, $name::name. False: it is none. */
+static bool skip_parameter(struct sql_lex *l)
+{
+	uint8_t c = peek(l, 0);
+
+	if (c != '?' && ((c != ':' && c != '@' && c != '$') || !is_word(peek(l, 1))))
+		return false;
+	for (l->at++; l->at < l->in.len; l->at++) {
+		if (c == '?' ? is_digit(peek(l, 0)) : is_word(peek(l, 0)))
+			continue;
+		if (c != '$' || peek(l, 0) != ':' || peek(l, 1) != ':')
+			break;
+		l->at++;
+	}
+	return true;
+}
+
+enum { TARGET_NONE, TARGET_COMES, TARGET_NAMED };
+
+static bool one_of(struct slice word, const char *const *list)
+{
+	while (*list && !slice_ieq(word, slice_str(*list)))
+		list++;
+	return *list;
+}
+
+static uint64_t list_bit(const struct sql_lex *l) { return l->depth < 64 ? UINT64_C(1) << l->depth : 0; }
+
+static void note_word(struct sql_lex *l, struct slice word)
+{
+	static const char *const targets[] = { "into", "table", "exists", "references", NULL };  /* a table, and perhaps its columns in parentheses */
+	static const char *const names[] = { "from", "join", "update", "index", "view", "trigger", "column", "as", "savepoint", "to", "set", NULL };
+	static const char *const ends[] = { "where", "from", "returning", "order", "limit", "select", "values", NULL }; /* of SET's list */
+	bool distinct = l->distinct;
+
+	l->distinct = slice_ieq(word, SLICE_LIT("distinct"));
+	if (one_of(word, ends))
+		l->lists &= ~list_bit(l);
+	l->naming = one_of(word, targets) || one_of(word, names);
+	if (one_of(word, targets))
+		l->target = TARGET_COMES;
+	else
+		l->target = l->target == TARGET_COMES ? TARGET_NAMED : TARGET_NONE;
+	if (slice_ieq(word, SLICE_LIT("set")))
+		l->lists |= list_bit(l);
+	if (distinct && slice_ieq(word, SLICE_LIT("from")))
+		l->naming = false; /* IS DISTINCT FROM "text" */
+}
+
+static void note_punct(struct sql_lex *l, uint8_t c)
+{
+	uint8_t target = l->target;
+
+	l->naming = l->distinct = false;
+	l->target = TARGET_NONE;
+	switch (c) {
+	case '.':
+		l->naming = true;
+		l->target = target == TARGET_NAMED ? TARGET_COMES : TARGET_NONE;
+		break;
+	case '(':
+		l->depth++;
+		l->lists &= ~list_bit(l);
+		if (target == TARGET_NAMED) {
+			l->lists |= list_bit(l);
+			l->naming = true;
+		}
+		break;
+	case ')':
+		l->lists &= ~list_bit(l);
+		l->depth -= l->depth > 0;
+		break;
+	case ',': l->naming = l->lists & list_bit(l); break;
+	case ';':
+		l->depth = 0;
+		l->lists = 0;
+		break;
+	default: break;
+	}
+}
+
+/* Where names stand that nothing can be confused with. */
+static void note_place(struct sql_lex *l, enum sql_token_kind kind, struct slice s)
+{
+	if (kind == SQL_WORD) {
+		note_word(l, s);
+	} else if (kind == SQL_PUNCT) {
+		note_punct(l, s.ptr[0]);
+	} else {
+		l->target = kind == SQL_QUOTED && l->target == TARGET_COMES ? TARGET_NAMED : TARGET_NONE;
+		l->naming = l->distinct = false;
+	}
+}
+
 static enum sql_token_kind lex_token(struct sql_lex *l)
 {
 	uint8_t c = peek(l, 0);
-	bool mysql = l->dialect == SQL_MYSQL, clickhouse = l->dialect == SQL_CLICKHOUSE, tsql = l->dialect == SQL_TSQL;
+	bool mysql = l->dialect == SQL_MYSQL, clickhouse = l->dialect == SQL_CLICKHOUSE, tsql = l->dialect == SQL_TSQL, sqlite = l->dialect == SQL_SQLITE;
 
 	if (curly_opens(l)) {
 		skip_curly(l);
@@ -375,9 +472,13 @@ static enum sql_token_kind lex_token(struct sql_lex *l)
 		skip_string(l, mysql || clickhouse);
 		return SQL_LITERAL;
 	}
-	if (c == '"' || ((mysql || clickhouse) && c == '`') || (tsql && c == '['))
+	if (sqlite && c == '"')
+		return lex_doubtful(l);
+	if (sqlite && skip_parameter(l))
+		return SQL_PLACEHOLDER;
+	if (c == '"' || ((mysql || clickhouse || sqlite) && c == '`') || ((tsql || sqlite) && c == '['))
 		return skip_name(l) ? SQL_QUOTED : SQL_LITERAL;
-	if (c == '$' && !mysql && !tsql)
+	if (c == '$' && !mysql && !tsql && !sqlite)
 		return lex_dollar(l);
 	if (is_alpha(c) || c == '$' || is_mark(l, c))
 		return lex_word(l);
@@ -405,6 +506,8 @@ struct sql_token sql_lex_next(struct sql_lex *l)
 		l->open = false;
 		t.kind = lex_token(l);
 		t.open = l->open;
+		if (l->dialect == SQL_SQLITE)
+			note_place(l, t.kind, slice_make(l->in.ptr + t.start, l->at - t.start));
 		l->operand = t.kind != SQL_PUNCT || c == ')' || c == ']';
 	}
 	t.len = l->at - t.start;

@@ -5,6 +5,7 @@
  *
  * Follows PostgreSQL 15 documentation, chapter 4.1 (lexical structure) and MySQL 8.0 reference manual, chapter 9.1 (literals), 9.7 (comments). CQL: Apache Cassandra
  * 4.1 documentation, The Cassandra Query Language, definitions. ClickHouse: clickhouse.com/docs/sql-reference/syntax.
+ * SQLite: sqlite.org/lang_expr.html, .../lang_keywords.html, .../quirks.html#dblquote.
  * Transact-SQL: learn.microsoft.com/sql/t-sql/data-types/constants-transact-sql, .../comments, .../database-identifiers.
  */
 #ifndef PLUMB_LIB_SQL_LEX_H
@@ -13,11 +14,12 @@
 #include "lib/slice.h"
 
 enum sql_dialect {
-	SQL_ANSI,  /* PostgreSQL, SQLite, Oracle: "name", $tag$text$tag$, nested comments, E'' */
+	SQL_ANSI,  /* PostgreSQL, Oracle, DuckDB: "name", $tag$text$tag$, nested comments, E'' */
 	SQL_MYSQL, /* MySQL, MariaDB: "text", `name`, backslash escapes, # comments */
 	SQL_CQL,   /* Cassandra: "name", $$text$$, // comments, UUIDs and durations without quotes */
 	SQL_TSQL,  /* SQL Server: [name], "text" (or a name, as the session has it), no escapes, nested comments, @variables, #temporary tables, $1.50 */
 	SQL_CLICKHOUSE, /* "name", `name`, backslash escapes in all quotes, $tag$text$tag$, # comments, ‘text’ and “name” */
+	SQL_SQLITE, /* [name], `name`, "name" where only a name can stand, elsewhere "text" (or a name, if there is one), no escapes, ?1, :name, @name, $name */
 };
 
 enum sql_token_kind {
@@ -42,6 +44,11 @@ struct sql_lex {
 	size_t at;
 	enum sql_dialect dialect;
 	bool open;    /* of the token being cut */
+	bool naming;  /* SQLite: what comes names something, whatever its quotes are */
+	bool distinct; /* SQLite: the latest word was DISTINCT */
+	uint8_t target; /* SQLite: behind INTO, TABLE and the like, or the name that follows them */
+	unsigned depth; /* SQLite: of parentheses */
+	uint64_t lists; /* SQLite: by depth: a comma there is followed by a name */
 	bool operand; /* the latest token other than space was a value: a sign that follows is an operator */
 };
 

@@ -25,6 +25,7 @@ enum clause {
 	CLAUSE_ALTER,     /* a SET may follow; of functions and procedures in CREATE, too */
 	CLAUSE_SET,       /* its =, TO or TIME ZONE is to come; never that of UPDATE, which holds columns */
 	CLAUSE_VALUE,     /* what is set, up to the semicolon */
+	CLAUSE_PRAGMA,    /* its = or its arguments may follow: of some it is a key */
 	CLAUSE_EXECUTE,   /* a name may follow */
 	CLAUSE_NAME,      /* its arguments may follow */
 	CLAUSE_ARGUMENTS, /* up to their closing parenthesis */
@@ -260,7 +261,11 @@ static enum clause next_clause(const struct redactor *r, enum sql_token_kind kin
 			return CLAUSE_CREATE;
 		if (r->dialect == SQL_CLICKHOUSE && slice_ieq(word, SLICE_LIT("insert")))
 			return CLAUSE_INSERT;
+		if (slice_ieq(word, SLICE_LIT("pragma")))
+			return CLAUSE_PRAGMA;
 		return slice_ieq(word, SLICE_LIT("execute")) ? CLAUSE_EXECUTE : CLAUSE_OTHER;
+	case CLAUSE_PRAGMA:
+		return s.ptr[0] == '=' ? CLAUSE_VALUE : s.ptr[0] == '(' ? CLAUSE_ARGUMENTS : CLAUSE_PRAGMA;
 	case CLAUSE_CREATE:
 		if (slice_ieq(word, SLICE_LIT("or")) || slice_ieq(word, SLICE_LIT("replace")))
 			return CLAUSE_CREATE;

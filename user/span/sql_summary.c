@@ -139,6 +139,7 @@ static const char *const no_tsql[] = { "replace", "lock", "copy", "analyze", "va
 static const char *const listing[] = { "truncate", "lock", "drop", NULL }; /* take several tables */
 static const char *const noise[] = { "only", "if", "not", "exists", "lateral", "table", "into", "ignore", "low_priority", "delayed", "concurrently", "full",
 	"verbose", "freeze", "analyze", "quick", NULL };
+static const char *const conflicts[] = { "or", "rollback", "abort", "replace", "fail", NULL }; /* SQLite: INSERT OR REPLACE INTO */
 static const char *const object_kinds[] = { "table", "index", "view", "database", "schema", "function", "procedure", "role", "user", "sequence", "type",
 	"trigger", "extension", "domain", "aggregate", "tablespace", "publication", "subscription", "policy", "rule", "column", NULL };
 static const char *const from_ends[] = { "where", "group", "order", "having", "limit", "offset", "set", "returning", "values", "union", "intersect",
@@ -302,7 +303,7 @@ static void on_word(struct walk *w, struct slice word)
 		object_word(w, word);
 		return;
 	}
-	if ((w->expect == EXPECT_TABLE || w->expect == EXPECT_SOURCE) && one_of(word, noise))
+	if ((w->expect == EXPECT_TABLE || w->expect == EXPECT_SOURCE) && (one_of(word, noise) || (w->lex.dialect == SQL_SQLITE && one_of(word, conflicts))))
 		return;
 	if (clause_word(w, word)) {
 		if (slice_ieq(word, SLICE_LIT("select")) && w->in_with && w->depth == w->with_depth)
