@@ -7,6 +7,7 @@
 
 #include "lib/map.h"
 #include "lib/slab.h"
+#include "proto/masker_calls.h"
 #include "proto/masker_way.h"
 #include "proto/rocketmq_wire.h"
 #include "proto/zookeeper_wire.h"
@@ -77,8 +78,10 @@ static struct mask_conn *conn_of(struct masker *m, uint64_t sock)
 
 #define MASKER_MASKED(symbol) &mask_##symbol
 #define MASKER_BLANK(symbol) NULL
+#define MASKER_CALLS(symbol) NULL
 #define MASKER_EXTERN_MASKED(symbol) extern const struct mask_ops mask_##symbol;
 #define MASKER_EXTERN_BLANK(symbol)
+#define MASKER_EXTERN_CALLS(symbol)
 
 #define PROTOCOL(id, symbol, name, family, statement, recording, ...) MASKER_EXTERN_##recording(symbol)
 #include "../../bpf/abi/protocols.def"
@@ -278,6 +281,10 @@ void masker_record(void *ctx, const struct record *rec, uint8_t *payload, size_t
 			forget(m, c);
 		break;
 	case PLUMB_REC_DATA: stream(m, &rec->u.data, payload, len); break;
+	case PLUMB_REC_CALL:
+		if (len)
+			mask_call(&rec->u.call, payload, len);
+		break;
 	case PLUMB_REC_DGRAM:
 		if (len)
 			datagram(m, &rec->u.dgram, payload, len);

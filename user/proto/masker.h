@@ -64,6 +64,7 @@
  *               below 2^21. Rows of more than 120 columns (with a bitmap of NULLs: 32), longer texts and what is no token known here: of the rest nothing but the DONE at the end. Of sessions
  *               of MARS nothing
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
+ *   Calls       (of libraries: SQLite, DuckDB) the first word of statements, `:memory:` as a database's name
  *
  * Protocols that are BLANK in protocols.def, what is none, Memcached in datagrams and DNS over TCP: nothing.
  */

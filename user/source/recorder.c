@@ -137,7 +137,7 @@ static void mask_record(struct recorder *r, struct record *rec, uint8_t *payload
 
 	if (r->o.mask)
 		r->o.mask(r->o.mask_ctx, rec, len ? payload : NULL, len);
-	else if (type == PLUMB_REC_DATA || type == PLUMB_REC_DGRAM)
+	else if (type == PLUMB_REC_DATA || type == PLUMB_REC_DGRAM || type == PLUMB_REC_CALL)
 		memset(payload, 'x', len);
 	redact_record(rec, payload, len);
 }

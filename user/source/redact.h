@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What `--redact` takes out of the records themselves; payloads of connections are masked by recorder_options.mask. */
+/* What `--redact` takes out of the records themselves; payloads of connections and texts of calls are masked by recorder_options.mask. */
 #ifndef PLUMB_SOURCE_REDACT_H
 #define PLUMB_SOURCE_REDACT_H
 

@@ -72,7 +72,7 @@ struct recorder_options {
 	int level;     /* zlib level, 0 = default (1) */
 	uint64_t max_bytes; /* stop with -EFBIG beyond, 0 = none: the file never grows larger and is complete up to there */
 	/*
-	 * With redact: masks the payload of a DATA or DGRAM record in place, seeing every record in order (payload NULL where
+	 * With redact: masks the payload of a DATA, DGRAM or CALL record in place, seeing every record in order (payload NULL where
 	 * it has none). NULL masks every byte, so that the file keeps times, sizes and connections but no exchange;
 	 * proto/masker.h keeps what the parsers need.
 	 */
