@@ -174,6 +174,8 @@ static void on_io(struct pipeline *p, const struct record *rec, struct slice pay
 
 static void on_process(struct pipeline *p, const struct record *rec, struct slice payload)
 {
+	if (rec->u.h.type == PLUMB_REC_EXIT || rec->u.h.type == PLUMB_REC_EXEC)
+		proto_engine_forget_process(p->proto, rec->u.h.type == PLUMB_REC_EXIT ? rec->u.exit.pid : rec->u.exec.pid);
 	process_table_record(p->processes, rec, payload);
 	if (rec->u.h.type != PLUMB_REC_PROC_STAT && rec->u.h.type != PLUMB_REC_EXIT)
 		return;
@@ -231,6 +233,7 @@ int pipeline_record(void *ctx, const struct record *rec, struct slice payload)
 		conn_table_record(p->conns, rec, payload);
 		on_tick(p);
 		break;
+	case PLUMB_REC_CALL: proto_engine_call(p->proto, &rec->u.call, payload); break;
 	case PLUMB_REC_START: on_start(p, &rec->u.start); break;
 	case PLUMB_REC_CLOCK: p->realtime_offset_ns = rec->u.clock.realtime_offset_ns; break;
 	case PLUMB_REC_LOSS:

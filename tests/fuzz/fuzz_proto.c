@@ -142,6 +142,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(&f, 0, sizeof(f));
 	f.ops = proto_get((uint16_t)(1 + (choice & 0x7f) % (PLUMB_PROTO_COUNT - 1)));
+	if (!f.ops)
+		return 0; /* a library's calls */
 	f.datagram = (choice & 0x80) && proto_on_datagram(f.ops->id);
 	void *external = f.ops->open ? f.ops->open(&memory) : NULL;
 	if (f.ops->open)

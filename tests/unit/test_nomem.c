@@ -616,6 +616,8 @@ static void write_files(void)
 	for (size_t i = 0; i < sizeof(parsers) / sizeof(*parsers); i++) {
 		char pattern[256];
 		glob_t g;
+		if (!proto_get(parsers[i].id))
+			continue; /* a library's calls */
 		snprintf(pattern, sizeof(pattern), "tests/proto/%s/*.fix", parsers[i].symbol);
 		assert_int_equal(glob(pattern, 0, NULL, &g), 0);
 		for (size_t k = 0; k < g.gl_pathc; k++) {

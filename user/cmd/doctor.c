@@ -49,6 +49,7 @@ static int print_protocols(void)
 #define T "stream"
 #define U "datagram"
 #define TU "stream, datagram"
+#define C "library"
 #define PROTOCOL(id, symbol, name, family, statement, recording, transports, port, about) { name, families_##family, transports, about, port },
 #define families_HTTP "HTTP"
 #define families_DB "DB"
@@ -64,12 +65,13 @@ static int print_protocols(void)
 #undef T
 #undef U
 #undef TU
+#undef C
 	};
 
 	printf("%-12s %-10s %-17s %5s  %s\n", "NAME", "FAMILY", "TRANSPORT", "PORT", "WHAT IS PARSED");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		printf("%-12s %-10s %-17s %5d  %s\n", rows[i].name, rows[i].family, rows[i].transports, rows[i].port, rows[i].about);
-	puts("\nA protocol is recognised by its bytes; the port only breaks ties.");
+	puts("\nA protocol is recognised by its bytes; the port only breaks ties. A library is known by its functions.");
 	return 0;
 }
 

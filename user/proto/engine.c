@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "proto/calls.h"
 #include "proto/detect.h"
 #include "proto/memory.h"
 #include "proto/pairing.h"
@@ -23,6 +24,7 @@ enum {
 
 struct proto_engine {
 	struct pairing pairing;
+	struct calls *calls;
 	struct proto_memory memory;
 	struct proto_counts counts;
 	bool enabled[PLUMB_PROTO_COUNT];
@@ -40,6 +42,11 @@ int proto_engine_new(const struct proto_engine_options *o, const struct proto_en
 	e->memory.max = o->max_parser_bytes ? o->max_parser_bytes : PARSER_BYTES_MAX;
 	pairing_init(&e->pairing, o, h, &e->counts);
 	e->pairing.enabled = e->enabled;
+	int err = calls_new(o->max_handles, &e->pairing, &e->calls);
+	if (err) {
+		proto_engine_free(e);
+		return err;
+	}
 	*ret_engine = e;
 	return 0;
 }
@@ -48,6 +55,7 @@ void proto_engine_free(struct proto_engine *e)
 {
 	if (!e)
 		return;
+	calls_free(e->calls);
 	pairing_done(&e->pairing);
 	free(e);
 }
@@ -664,7 +672,11 @@ void proto_engine_seed(struct proto_engine *e, uint64_t seed)
 {
 	if (!e->counts.exchanges_open) /* those in the table are found by the old one */
 		e->pairing.seed = seed;
+	calls_seed(e->calls, seed);
 }
+
+void proto_engine_call(struct proto_engine *e, const struct plumb_rec_call *r, struct slice text) { calls_record(e->calls, r, text); }
+void proto_engine_forget_process(struct proto_engine *e, uint32_t pid) { calls_forget(e->calls, pid); }
 
 void proto_engine_tick(struct proto_engine *e, uint64_t time_ns) { pairing_tick(&e->pairing, time_ns); }
 
@@ -684,4 +696,5 @@ void proto_engine_counts(const struct proto_engine *e, struct proto_counts *ret)
 	*ret = e->counts;
 	ret->parser_bytes = e->memory.used;
 	ret->parser_bytes_refused = e->memory.refused;
+	calls_counts(e->calls, &ret->calls);
 }

@@ -16,6 +16,7 @@ struct proto_engine_options {
 	uint64_t timeout_ns;          /* a request without response so long ends with error.type "timeout"; 0 = 60 s */
 	uint64_t max_parser_bytes;    /* what parsers may allocate for all connections together; 0 = 64 MiB */
 	const bool *enabled;          /* by PLUMB_PROTO_*, NULL = all */
+	uint32_t max_handles;         /* of libraries' statements and databases; see calls.h */
 	struct process_table *processes; /* takes back the references of freed exchanges; NULL only where connections have no process */
 };
 
@@ -35,6 +36,14 @@ struct proto_engine_handler {
 	void *ctx;
 };
 
+struct calls_counts {
+	uint64_t handles;  /* now */
+	uint64_t evicted;  /* handles that gave way to others */
+	uint64_t refused;  /* not kept for want of memory */
+	uint64_t not_seen; /* executions of a statement whose text is not known */
+	uint64_t unknown;  /* calls of functions that this program does not know */
+};
+
 struct proto_counts {
 	uint64_t detected[PLUMB_PROTO_COUNT], messages[PLUMB_PROTO_COUNT], exchanges[PLUMB_PROTO_COUNT];
 	uint64_t bad[PLUMB_PROTO_COUNT], resyncs[PLUMB_PROTO_COUNT], resync_bytes[PLUMB_PROTO_COUNT];
@@ -50,6 +59,7 @@ struct proto_counts {
 	uint64_t adopted;       /* responses that were seen before their request */
 	uint64_t oneway;        /* messages that need no exchange */
 	uint64_t attrs_cut;     /* exchanges whose attributes did not fit */
+	struct calls_counts calls;
 };
 
 struct proto_engine;
@@ -60,6 +70,10 @@ void proto_engine_free(struct proto_engine *e);
 void proto_engine_conn_handler(struct proto_engine *e, struct conn_handler *ret_handler);
 /* What a peer cannot know, at the start of a stream of records. Changes nothing that is given out. */
 void proto_engine_seed(struct proto_engine *e, uint64_t seed);
+/* A call of a library is an exchange, or tells of a handle that others refer to; text is its payload. */
+void proto_engine_call(struct proto_engine *e, const struct plumb_rec_call *r, struct slice text);
+/* A process has ended, or executes another program. */
+void proto_engine_forget_process(struct proto_engine *e, uint32_t pid);
 /* Ends exchanges whose time is up. */
 void proto_engine_tick(struct proto_engine *e, uint64_t time_ns);
 /* End of input: open exchanges end as they are, flagged EXCHANGE_UNFINISHED. */

@@ -103,7 +103,7 @@ struct proto_ops {
 	uint32_t want[2];
 };
 
-/* registry.c: by PLUMB_PROTO_*; NULL for none. */
+/* registry.c: by PLUMB_PROTO_*; NULL for none, and for calls of a library. */
 const struct proto_ops *proto_get(uint16_t id);
 uint16_t proto_port_hint(uint16_t id);
 bool proto_on_stream(uint16_t id);

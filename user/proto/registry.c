@@ -2,11 +2,21 @@
 /* The protocols of bpf/abi/protocols.def by number and name. */
 #include "proto/proto.h"
 
-#define PROTOCOL(id, symbol, ...) extern const struct proto_ops proto_##symbol;
+/* Calls of a library have no parser. */
+#define EXTERN_T(symbol) extern const struct proto_ops proto_##symbol;
+#define EXTERN_U EXTERN_T
+#define EXTERN_TU EXTERN_T
+#define EXTERN_C(symbol)
+#define OPS_T(symbol) &proto_##symbol
+#define OPS_U OPS_T
+#define OPS_TU OPS_T
+#define OPS_C(symbol) NULL
+
+#define PROTOCOL(id, symbol, name, family, statement, recording, transports, ...) EXTERN_##transports(symbol)
 #include "../../bpf/abi/protocols.def"
 #undef PROTOCOL
 
-enum { TRANSPORT_T = 1, TRANSPORT_U = 2, TRANSPORT_TU = 3 };
+enum { TRANSPORT_C = 0, TRANSPORT_T = 1, TRANSPORT_U = 2, TRANSPORT_TU = 3 };
 
 struct protocol {
 	const struct proto_ops *ops;
@@ -18,7 +28,7 @@ struct protocol {
 static const struct protocol protocols[PLUMB_PROTO_COUNT] = {
 	[PLUMB_PROTO_NONE] = { NULL, "unknown", 0, 0 },
 #define PROTOCOL(id, symbol, name, family, statement, recording, transports, port, what) \
-	[PLUMB_PROTO_##id] = { &proto_##symbol, name, TRANSPORT_##transports, port },
+	[PLUMB_PROTO_##id] = { OPS_##transports(symbol), name, TRANSPORT_##transports, port },
 #include "../../bpf/abi/protocols.def"
 #undef PROTOCOL
 };

@@ -488,6 +488,7 @@ static bool sql_dialect_of(enum proto_statement kind, enum sql_dialect *ret_dial
 	case PROTO_STATEMENT_CQL: *ret_dialect = SQL_CQL; return true;
 	case PROTO_STATEMENT_CLICKHOUSE: *ret_dialect = SQL_CLICKHOUSE; return true;
 	case PROTO_STATEMENT_TSQL: *ret_dialect = SQL_TSQL; return true;
+	case PROTO_STATEMENT_SQLITE: *ret_dialect = SQL_SQLITE; return true;
 	default: return false;
 	}
 }
