@@ -159,6 +159,9 @@ static void render_stages(const struct prom *p, const struct metrics_self *s)
 	single(p, FAMILY_EXCHANGES_REFUSED, s->proto.exchanges_refused);
 	single(p, FAMILY_EXCHANGES_EVICTED, s->proto.exchanges_evicted);
 	single(p, FAMILY_EXCHANGES_OPEN, s->proto.exchanges_open);
+	SEVERAL(p, FAMILY_HANDLES, { "evicted", s->proto.calls.evicted }, { "refused", s->proto.calls.refused },
+		{ "statement_not_seen", s->proto.calls.not_seen }, { "unknown", s->proto.calls.unknown });
+	single(p, FAMILY_HANDLES_ACTIVE, s->proto.calls.handles);
 	single(p, FAMILY_SPANS, s->span.built);
 	SEVERAL(p, FAMILY_SPAN_CUTS, { "route_overflow", s->span.route_overflow }, { "attribute_dropped", s->span.attrs_dropped },
 		{ "text_cut", s->span.text_cut }, { "exchange_full", s->proto.attrs_cut });
