@@ -145,6 +145,15 @@ static void any_record(struct fuzz *f, const struct step *s)
 
 	if (s->bytes.len)
 		memcpy((uint8_t *)&r + sizeof(r.u.h), s->bytes.ptr, body < s->bytes.len ? body : s->bytes.len);
+	if (r.u.h.type == PLUMB_REC_CALL) { /* few would be sound by chance */
+		r.u.call.end_ns = f->now;
+		r.u.call.begin_ns %= f->now;
+		r.u.call.captured = (uint32_t)slice_from(s->bytes, body).len;
+		r.u.call.len = r.u.call.captured + r.u.call.len % 2;
+		r.u.call.count &= INT64_MAX;
+		r.u.call.function %= PLUMB_FUNCTIONS + 1;
+		r.u.call.pid = 100 + r.u.call.pid % 3;
+	}
 	if (fixed)
 		feed(f, &r, fixed, slice_from(s->bytes, body));
 }

@@ -15,7 +15,7 @@ enum { SQL_MAX = 2048 };
 struct reading {
 	struct slice in;
 	size_t at;
-	bool mysql, cql, clickhouse, backslash; /* '\' escapes in plain strings */
+	bool mysql, cql, clickhouse, sqlite, backslash; /* '\' escapes in plain strings */
 	bool secret[SQL_MAX];
 };
 
@@ -53,7 +53,7 @@ static void comment(struct reading *r)
 	size_t depth = 0;
 
 	do {
-		if (look(r, 0) == '/' && look(r, 1) == '*' && (depth == 0 || (!r->mysql && !r->cql && !r->clickhouse))) {
+		if (look(r, 0) == '/' && look(r, 1) == '*' && (depth == 0 || (!r->mysql && !r->cql && !r->clickhouse && !r->sqlite))) {
 			depth++;
 			pass(r, 2, true);
 		} else if (r->clickhouse && look(r, 0) == '/' && look(r, 1) == '*') { /* some servers nest them */
@@ -110,14 +110,14 @@ static void word(struct reading *r)
 	while ((letter(look(r, n)) || digit(look(r, n)) || look(r, n) == '$') && !curly(r, n))
 		n++;
 	uint8_t first = ascii_lower(look(r, 0));
-	if (!r->mysql && !r->clickhouse && n == 1 && first == 'u' && look(r, 1) == '&' && (look(r, 2) == '\'' || look(r, 2) == '"')) {
+	if (!r->mysql && !r->clickhouse && !r->sqlite && n == 1 && first == 'u' && look(r, 1) == '&' && (look(r, 2) == '\'' || look(r, 2) == '"')) {
 		pass(r, 2, false);
 		string(r, false, look(r, 0) == '\'');
 		return;
 	}
 	bool prefix = n == 1 && look(r, 1) == '\'';
 	pass(r, n, false);
-	if (prefix && !r->mysql && ((first == 'e' && !r->clickhouse) || first == 'b' || first == 'x'))
+	if (prefix && !r->mysql && ((first == 'e' && !r->clickhouse && !r->sqlite) || (first == 'b' && !r->sqlite) || first == 'x'))
 		string(r, first == 'e', true);
 }
 
@@ -129,11 +129,20 @@ static void read_sql(struct reading *r)
 		if (c == '/' && look(r, 1) == '*') {
 			comment(r);
 		} else if ((c == '-' && look(r, 1) == '-' && (!r->mysql || r->in.len - r->at == 2 || look(r, 2) <= ' ' || look(r, 2) == 0x7f)) || ((r->mysql || r->clickhouse) && c == '#') || ((r->cql || r->clickhouse) && c == '/' && look(r, 1) == '/')) {
-			while (r->at < r->in.len && look(r, 0) != '\n' && (r->mysql || r->clickhouse || look(r, 0) != '\r'))
+			while (r->at < r->in.len && look(r, 0) != '\n' && (r->mysql || r->clickhouse || r->sqlite || look(r, 0) != '\r'))
 				pass(r, 1, true);
 		} else if (c == '\'' || (c == '"' && r->mysql)) {
 			string(r, r->backslash, true);
-		} else if (c == '"' || (c == '`' && (r->mysql || r->clickhouse))) {
+		} else if (r->sqlite && (c == '?' || c == ':' || c == '@' || c == '$')) { /* a parameter */
+			do
+				pass(r, 1, false);
+			while (digit(look(r, 0)) || (c != '?' && (letter(look(r, 0)) || look(r, 0) == '$')));
+		} else if (r->sqlite && c == '[') {
+			do
+				pass(r, 1, false);
+			while (r->at < r->in.len && look(r, 0) != ']');
+			pass(r, 1, false);
+		} else if (c == '"' || (c == '`' && (r->mysql || r->clickhouse || r->sqlite))) { /* SQLite's may be a text: where, is decided by what a name is needed for */
 			string(r, r->clickhouse, false);
 		} else if (curly(r, 0)) {
 			curly_quoted(r);
@@ -340,7 +349,7 @@ static void check(struct slice sql, enum sql_dialect dialect, bool backslash, st
 {
 	static struct reading r;
 
-	r = (struct reading){ .in = sql, .mysql = dialect == SQL_MYSQL, .cql = dialect == SQL_CQL, .clickhouse = dialect == SQL_CLICKHOUSE, .backslash = backslash };
+	r = (struct reading){ .in = sql, .mysql = dialect == SQL_MYSQL, .cql = dialect == SQL_CQL, .clickhouse = dialect == SQL_CLICKHOUSE, .sqlite = dialect == SQL_SQLITE, .backslash = backslash };
 	if (dialect == SQL_TSQL)
 		read_tsql(&r);
 	else
@@ -356,7 +365,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct statement_cache cache;
 	struct slice in = slice_make(data, size);
 	uint8_t choice = fuzz_byte(&in);
-	enum sql_dialect dialect = choice & 1 ? SQL_MYSQL : choice & 4 ? SQL_CQL : choice & 8 ? SQL_CLICKHOUSE : choice & 32 ? SQL_TSQL : SQL_ANSI;
+	enum sql_dialect dialect = choice & 1 ? SQL_MYSQL : choice & 4 ? SQL_CQL : choice & 8 ? SQL_CLICKHOUSE : choice & 32 ? SQL_TSQL : choice & 64 ? SQL_SQLITE : SQL_ANSI;
 	size_t cap = choice & 2 ? choice : SQL_MAX + 2;
 	struct sql_description d = { 0 };
 

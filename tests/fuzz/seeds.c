@@ -285,6 +285,67 @@ static void from_text(const char *path)
 	buffer_done(&seed);
 }
 
+static void put_call(struct buffer *raw, struct buffer *steps, struct recorder *r, const struct plumb_rec_call *c, const char *text)
+{
+	struct record rec = { .u.call = *c };
+	size_t len = strlen(text), size = (sizeof(rec.u.call) + len + 7) & ~(size_t)7, body = sizeof(rec.u.call) - sizeof(rec.u.h);
+
+	rec.u.h = (struct plumb_rec_header){ .size = (uint32_t)size, .type = PLUMB_REC_CALL, .time_ns = 1000 };
+	rec.u.call.len = rec.u.call.captured = (uint32_t)len;
+	rec.u.call.pid = rec.u.call.tid = 100;
+	if (recorder_write(r, &rec, slice_make(text, len)) < 0)
+		die("call");
+	buffer_append(raw, &rec.u.call, sizeof(rec.u.call));
+	buffer_append(raw, text, len);
+	buffer_append(raw, (const uint8_t[8]){ 0 }, size - sizeof(rec.u.call) - len);
+	buffer_append_byte(steps, STEP_RECORD);
+	buffer_append_byte(steps, PLUMB_REC_CALL + 32); /* and so 4 * 49 bytes */
+	buffer_append(steps, &rec.u.call.begin_ns, body);
+	len = len < 4 * (PLUMB_REC_CALL + 32) - body ? len : 4 * (PLUMB_REC_CALL + 32) - body;
+	buffer_append(steps, text, len);
+	for (; len < 4 * (PLUMB_REC_CALL + 32) - body; len++)
+		buffer_append_byte(steps, ' ');
+}
+
+static void from_calls(void)
+{
+	static const struct { struct plumb_rec_call c; const char *text; } calls[] = {
+		{ { .function = PLUMB_FN_SQLITE_OPEN, .object = 1 }, "file:a.db?key=b" }, { { .function = PLUMB_FN_SQLITE_PREPARE, .object = 2, .parent = 1 }, "SELECT a FROM t WHERE b = 'c'" },
+		{ { .function = PLUMB_FN_SQLITE_EXECUTE, .object = 2, .parent = 1, .result = 101, .count = 7 }, "" }, { { .function = PLUMB_FN_SQLITE_EXECUTE, .object = 2, .result = 2067 }, "" },
+		{ { .function = PLUMB_FN_SQLITE_FINALIZE, .object = 2 }, "" }, { { .function = PLUMB_FN_SQLITE_CLOSE, .object = 1 }, "" }, { { .function = PLUMB_FN_DUCKDB_OPEN, .object = 3 }, ":memory:" },
+		{ { .function = PLUMB_FN_DUCKDB_CONNECT, .object = 4, .parent = 3 }, "" }, { { .function = PLUMB_FN_DUCKDB_QUERY, .parent = 4 }, "COPY t TO 'a'" },
+		{ { .function = PLUMB_FN_DUCKDB_PREPARE, .object = 5, .parent = 4 }, "SELECT $1" }, { { .function = PLUMB_FN_DUCKDB_EXECUTE, .object = 5, .result = 1 }, "" },
+		{ { .function = PLUMB_FN_DUCKDB_FORGET, .object = 5 }, "" },
+	};
+	struct buffer raw, steps, file;
+	struct recorder *r;
+	char path[512], error[256];
+	uint8_t block[4096];
+
+	snprintf(path, sizeof(path), "%s/recording.tmp", root);
+	if (recorder_open(path, NULL, &r, error, sizeof(error)) < 0)
+		die(error);
+	buffer_init(&raw, SEED_MAX);
+	buffer_init(&steps, SEED_MAX);
+	buffer_init(&file, SEED_MAX);
+	buffer_append_byte(&raw, 0);
+	buffer_append_byte(&steps, 0x23);
+	buffer_append_byte(&file, 1);
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		put_call(&raw, &steps, r, &calls[i].c, calls[i].text);
+	FILE *in = recorder_close(r) < 0 ? NULL : fopen(path, "re");
+	for (size_t n; in && (n = fread(block, 1, sizeof(block), in)) > 0;)
+		buffer_append(&file, block, n);
+	if (!in || fclose(in) != 0 || remove(path) != 0)
+		die(path);
+	write_seed("record", "call", "all", buffer_slice(&raw));
+	write_seed("pipeline", "call", "all", buffer_slice(&steps));
+	write_seed("recording", "call", "all", buffer_slice(&file));
+	buffer_done(&raw);
+	buffer_done(&steps);
+	buffer_done(&file);
+}
+
 static void from_configuration(void)
 {
 	struct buffer b;
@@ -325,5 +386,6 @@ int main(int argc, char **argv)
 			from_text(g.gl_pathv[i]);
 	globfree(&g);
 	from_configuration();
+	from_calls();
 	return 0;
 }

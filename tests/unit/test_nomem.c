@@ -574,6 +574,33 @@ static void write_fixture(struct writer *w, const char *path, uint16_t id)
 	fixture_done(&f);
 }
 
+static void write_call(struct writer *w, struct plumb_rec_call c, const char *text)
+{
+	c.pid = c.tid = 100;
+	c.begin_ns = c.end_ns = w->now;
+	c.len = c.captured = (uint32_t)strlen(text);
+	struct record rec = { .u.call = c };
+	write_record(w, &rec, PLUMB_REC_CALL, slice_make(text, c.len));
+}
+
+/* Of texts of all sizes. */
+static void write_calls(struct writer *w)
+{
+	char text[PLUMB_CALL_TEXT_MAX + 1];
+
+	write_call(w, (struct plumb_rec_call){ .function = PLUMB_FN_SQLITE_OPEN, .object = 1 }, "/tmp/a.db");
+	for (uint64_t i = 0; i < 4; i++) {
+		memset(text, 'a', sizeof(text));
+		memcpy(text, "SELECT ", 7);
+		text[100u << (2 * i) < sizeof(text) ? 100u << (2 * i) : sizeof(text) - 1] = 0;
+		write_call(w, (struct plumb_rec_call){ .function = PLUMB_FN_SQLITE_PREPARE, .object = 10 + i, .parent = 1 }, text);
+		write_call(w, (struct plumb_rec_call){ .function = PLUMB_FN_SQLITE_EXECUTE, .object = 10 + i, .result = 101 }, "");
+	}
+	write_call(w, (struct plumb_rec_call){ .function = PLUMB_FN_SQLITE_PREPARE, .parent = 1, .result = 1 }, "SELEC 1");
+	write_call(w, (struct plumb_rec_call){ .function = PLUMB_FN_DUCKDB_QUERY, .parent = 5 }, text);
+	write_call(w, (struct plumb_rec_call){ .function = PLUMB_FN_SQLITE_FINALIZE, .object = 10 }, "");
+}
+
 static void begin_piece(struct writer *w)
 {
 	static const char facts[] = "service.name=shop\0process.executable.path=/usr/bin/shop";
@@ -629,6 +656,9 @@ static void write_files(void)
 		}
 		globfree(&g);
 	}
+	end_piece(&w);
+	begin_piece(&w);
+	write_calls(&w);
 	end_piece(&w);
 	assert_int_equal(fclose(w.pcap), 0);
 }
