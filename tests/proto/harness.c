@@ -20,8 +20,8 @@ enum { GUARD_BYTES = 16 << 20, OPEN_MAX = 1024, IDLE_MAX = 8, LINE_BYTES_MAX = 8
 
 /* A protocol may be missing while it is being written: its tests are then skipped, and say so. */
 #define EXTERN_T(symbol) extern const struct proto_ops proto_##symbol __attribute__((weak));
-#define EXTERN_U EXTERN_T
-#define EXTERN_TU EXTERN_T
+#define EXTERN_U(symbol) EXTERN_T(symbol)
+#define EXTERN_TU(symbol) EXTERN_T(symbol)
 #define EXTERN_C(symbol) /* a library's calls have no parser */
 #define PROTOCOL(id, symbol, name, family, statement, recording, transports, ...) EXTERN_##transports(symbol)
 #include "../../bpf/abi/protocols.def"
@@ -29,8 +29,8 @@ enum { GUARD_BYTES = 16 << 20, OPEN_MAX = 1024, IDLE_MAX = 8, LINE_BYTES_MAX = 8
 
 const struct harness_parser harness_parsers[] = {
 #define PARSER_T(symbol_, id_) { .symbol = #symbol_, .ops = &proto_##symbol_, .id = PLUMB_PROTO_##id_ },
-#define PARSER_U PARSER_T
-#define PARSER_TU PARSER_T
+#define PARSER_U(symbol_, id_) PARSER_T(symbol_, id_)
+#define PARSER_TU(symbol_, id_) PARSER_T(symbol_, id_)
 #define PARSER_C(symbol_, id_)
 #define PROTOCOL(id_, symbol_, name, family, statement, recording, transports, ...) PARSER_##transports(symbol_, id_)
 #include "../../bpf/abi/protocols.def"

@@ -4,12 +4,12 @@
 
 /* Calls of a library have no parser. */
 #define EXTERN_T(symbol) extern const struct proto_ops proto_##symbol;
-#define EXTERN_U EXTERN_T
-#define EXTERN_TU EXTERN_T
+#define EXTERN_U(symbol) EXTERN_T(symbol)
+#define EXTERN_TU(symbol) EXTERN_T(symbol)
 #define EXTERN_C(symbol)
 #define OPS_T(symbol) &proto_##symbol
-#define OPS_U OPS_T
-#define OPS_TU OPS_T
+#define OPS_U(symbol) OPS_T(symbol)
+#define OPS_TU(symbol) OPS_T(symbol)
 #define OPS_C(symbol) NULL
 
 #define PROTOCOL(id, symbol, name, family, statement, recording, transports, ...) EXTERN_##transports(symbol)
