@@ -140,7 +140,7 @@ static bool console_attr_int(const struct span *s, enum attr_id id, int64_t *ret
 
 /*
  * The other end as address:port: the socket's, whatever the messages call it. Where the socket does not know (datagrams): of a client the server, of a server
- * the client.
+ * the client. What is called within the process has no other end but the database's file.
  */
 static struct slice console_peer(const struct span *s, char *text, size_t text_len)
 {
@@ -153,8 +153,10 @@ static struct slice console_peer(const struct span *s, char *text, size_t text_l
 		address = console_attr(s, client ? ATTR_SERVER_ADDRESS : ATTR_CLIENT_ADDRESS);
 		has_port = console_attr_int(s, client ? ATTR_SERVER_PORT : ATTR_CLIENT_PORT, &port);
 	}
-	if (address.len == 0)
-		return SLICE_LIT("-");
+	if (address.len == 0) {
+		struct slice file = client ? console_attr(s, ATTR_DB_NAMESPACE) : SLICE_NONE;
+		return file.len ? file : SLICE_LIT("-");
+	}
 
 	bool v6 = slice_find(address, ':', 0) != SIZE_MAX && address.ptr[0] != '[';
 	int len = (int)(address.len < text_len - 16 ? address.len : text_len - 16);
