@@ -217,6 +217,7 @@ static const struct redact_case redact_cases[] = {
 	{ "SELECT a FROM t WHERE EXISTS (\"Z\")", "SELECT a FROM t WHERE EXISTS (?)", SQL_SQLITE },
 	{ "SELECT [a b], `c` FROM [t]", "SELECT [a b], `c` FROM [t]", SQL_SQLITE },
 	{ "SELECT [Z", "SELECT ?", SQL_SQLITE },
+	{ "SELECT [a]] 'Z]', b", "SELECT [a]] ?, b", SQL_SQLITE },
 	{ "SELECT `Z", "SELECT ?", SQL_SQLITE },
 	{ "SELECT a FROM \"Z", "SELECT a FROM ?", SQL_SQLITE },
 	{ "SELECT a FROM t WHERE b LIKE ? ESCAPE '\\' AND c = 'Z'", "SELECT a FROM t WHERE b LIKE ? ESCAPE ? AND c = ?", SQL_SQLITE },

@@ -127,6 +127,7 @@ static void skip_string(struct sql_lex *l, bool escapes)
 static bool skip_name(struct sql_lex *l)
 {
 	uint8_t quote = peek(l, 0) == '[' ? ']' : peek(l, 0);
+	bool doubles = quote != ']' || l->dialect != SQL_SQLITE;
 
 	for (l->at++; l->at < l->in.len && peek(l, 0); l->at++) {
 		if (l->dialect == SQL_CLICKHOUSE && peek(l, 0) == '\\' && peek(l, 1)) {
@@ -136,7 +137,7 @@ static bool skip_name(struct sql_lex *l)
 		if (peek(l, 0) != quote)
 			continue;
 		l->at++;
-		if (peek(l, 0) != quote)
+		if (peek(l, 0) != quote || !doubles)
 			return true;
 	}
 	l->at = l->in.len;
