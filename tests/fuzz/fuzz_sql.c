@@ -3,7 +3,7 @@
  * No literal survives: of hostile SQL neither text, summary nor names show anything that the server takes for a value or a comment. The
  * judge is a second, plain reading of the text by the servers' own rules, once for each way in which a server may be set up
  * (PostgreSQL 15 src/backend/parser/scan.l, with standard_conforming_strings on and off; MySQL 8.0 manual, 9.1, 9.7; Transact-SQL reference,
- * "Constants", "Database identifiers", "EXECUTE", "Reserved keywords"). The first byte chooses the dialect and cuts the output.
+ * "Constants", "Database identifiers", "EXECUTE", "Reserved keywords"; SQLite 3, lang_expr.html, quirks.html). The first byte chooses the dialect and cuts the output.
  */
 #include "fuzz/fuzz.h"
 
@@ -17,6 +17,7 @@ struct reading {
 	size_t at;
 	bool mysql, cql, clickhouse, sqlite, backslash; /* '\' escapes in plain strings */
 	bool secret[SQL_MAX];
+	uint8_t previous; /* SQLite: the last byte of the token before */
 };
 
 static uint8_t look(const struct reading *r, size_t ahead) { return r->in.len - r->at > ahead ? r->in.ptr[r->at + ahead] : 0; }
@@ -121,16 +122,29 @@ static void word(struct reading *r)
 		string(r, first == 'e', true);
 }
 
+/* SQLite: behind an operator "text" is one, unless it is the table that a column is of. */
+static void doubtful(struct reading *r)
+{
+	size_t from = r->at;
+
+	string(r, false, false);
+	if (r->previous && strchr("=<>|+-*/%", r->previous) && look(r, 0) != '.')
+		memset(r->secret + from, true, r->at - from);
+}
+
 static void read_sql(struct reading *r)
 {
 	while (r->at < r->in.len) {
 		uint8_t c = look(r, 0);
+		bool space = c <= ' ' || c == 0x7f;
 
 		if (c == '/' && look(r, 1) == '*') {
 			comment(r);
+			space = true;
 		} else if ((c == '-' && look(r, 1) == '-' && (!r->mysql || r->in.len - r->at == 2 || look(r, 2) <= ' ' || look(r, 2) == 0x7f)) || ((r->mysql || r->clickhouse) && c == '#') || ((r->cql || r->clickhouse) && c == '/' && look(r, 1) == '/')) {
 			while (r->at < r->in.len && look(r, 0) != '\n' && (r->mysql || r->clickhouse || r->sqlite || look(r, 0) != '\r'))
 				pass(r, 1, true);
+			space = true;
 		} else if (c == '\'' || (c == '"' && r->mysql)) {
 			string(r, r->backslash, true);
 		} else if (r->sqlite && (c == '?' || c == ':' || c == '@' || c == '$')) { /* a parameter */
@@ -142,7 +156,9 @@ static void read_sql(struct reading *r)
 				pass(r, 1, false);
 			while (r->at < r->in.len && look(r, 0) != ']');
 			pass(r, 1, false);
-		} else if (c == '"' || (c == '`' && (r->mysql || r->clickhouse || r->sqlite))) { /* SQLite's may be a text: where, is decided by what a name is needed for */
+		} else if (c == '"' && r->sqlite) {
+			doubtful(r);
+		} else if (c == '"' || (c == '`' && (r->mysql || r->clickhouse || r->sqlite))) {
 			string(r, r->clickhouse, false);
 		} else if (curly(r, 0)) {
 			curly_quoted(r);
@@ -160,6 +176,8 @@ static void read_sql(struct reading *r)
 		} else {
 			pass(r, 1, false);
 		}
+		if (!space)
+			r->previous = r->in.ptr[r->at - 1];
 	}
 }
 
