@@ -191,7 +191,7 @@ $(B)/tests/proto/%: tests/proto/%.c $(HARNESS) $(HARNESS:.c=.h) $(PARSER_OBJ) $(
 
 $(B)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libplumb.a
 	$(say) FUZZ $<
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -MMD -MP -o $@ $< $(B)/libplumb.a $(ALL_LDLIBS) -fsanitize=fuzzer
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -MMD -MP -o $@ $< $(filter %.o,$^) $(B)/libplumb.a $(ALL_LDLIBS) -fsanitize=fuzzer
 
 $(B)/tests/fuzz/seeds: tests/fuzz/seeds.c tests/proto/fixture.c $(B)/libplumb.a
 	$(say) FUZZ $<
@@ -199,6 +199,8 @@ $(B)/tests/fuzz/seeds: tests/fuzz/seeds.c tests/proto/fixture.c $(B)/libplumb.a
 
 # Tests of what is not in the library name its objects.
 $(B)/tests/unit/test_describe: $(B)/obj/user/probe/describe.o
+$(B)/tests/unit/test_elf: $(B)/obj/user/probe/elf.o
+$(B)/tests/fuzz/fuzz_elf: $(B)/obj/user/probe/elf.o
 $(B)/tests/unit/test_filter: $(B)/obj/user/probe/filter.o $(B)/obj/user/probe/describe.o
 $(B)/tests/unit/test_governor: $(B)/obj/user/probe/governor.o
 $(B)/tests/unit/test_rights: $(B)/obj/user/probe/rights.o $(B)/obj/user/probe/caps.o

@@ -241,6 +241,7 @@ int pipeline_record(void *ctx, const struct record *rec, struct slice payload)
 			p->loss[rec->u.loss.reason] = rec->u.loss.count;
 		break;
 	case PLUMB_REC_OVERHEAD: metrics_overhead_record(p->metrics, &rec->u.overhead); break;
+	case PLUMB_REC_LIBRARIES: metrics_libraries_record(p->metrics, &rec->u.libraries); break;
 	case PLUMB_REC_SELF: metrics_self_record(p->metrics, &rec->u.self); break;
 	default: break;
 	}

@@ -36,7 +36,8 @@ enum plumb_record_type {
 	PLUMB_REC_SELF = 15,     /* plumb_rec_self: cost of the probe and of each BPF program */
 	PLUMB_REC_OVERHEAD = 16, /* plumb_rec_overhead */
 	PLUMB_REC_CALL = 17,     /* plumb_rec_call, text as payload */
-	/* 18..31 reserved: stack, thread time, GPU call, log line, TLS data */
+	PLUMB_REC_LIBRARIES = 18, /* plumb_rec_libraries */
+	/* 19..31 reserved: stack, thread time, GPU call, log line, TLS data */
 	PLUMB_REC_TYPES = 32,
 };
 
@@ -83,7 +84,7 @@ enum plumb_loss {
 	PLUMB_LOSS_SHED,            /* requests (turns) on connections that are not looked at, to keep within the overhead budget */
 	PLUMB_LOSS_UNSENT_SPANS,    /* spans that were in the memory of an engine that died, neither exported nor spooled nor dropped */
 	PLUMB_LOSS_OPEN_REQUESTS,   /* requests that an engine which died was following: they were no spans yet */
-	PLUMB_LOSS_CALLS,           /* calls of libraries of which nothing could be kept, or that are not looked at as they would cost too much */
+	PLUMB_LOSS_CALLS,           /* calls of libraries of which nothing could be kept */
 	PLUMB_LOSS_REASONS,
 };
 
@@ -307,6 +308,20 @@ struct plumb_rec_call {
 };
 #define PLUMB_CALL_CUT 1u     /* the text is longer than what was captured */
 #define PLUMB_CALL_NO_TEXT 2u /* there is one, and it could not be read */
+
+/* Probes on functions of libraries, and what they cost those who call them. */
+struct plumb_rec_libraries {
+	struct plumb_rec_header h;
+	__u64 traps;      /* entries and returns, cumulative; whoever called, watched or not */
+	__u64 trap_ns;    /* what they took, by what one took at the start; cumulative */
+	__u64 refused;    /* files with such functions to which nothing could be attached, cumulative */
+	__u64 unknown;    /* files that were mapped and that the kernel could not tell of, cumulative */
+	__u32 files;      /* that have probes now */
+	__u32 processes;  /* that run them, each counted for each file */
+	__u32 flags;      /* PLUMB_LIBRARIES_* */
+	__u32 pad;
+};
+#define PLUMB_LIBRARIES_SHED 1u /* what is called most is not looked at, to save cost */
 
 /* Cost of plumb itself, all cumulative. One record per BPF program (name set), one for the probe process (name empty). */
 struct plumb_rec_self {

@@ -62,6 +62,7 @@ static struct metrics *busy(void)
 	struct record failed = { .u.sock_stats = { .h = { .type = PLUMB_REC_SOCK_CLOSE, .time_ns = SECOND }, .sock = 2, .pid = 101, .error = ETIMEDOUT,
 		.flags = PLUMB_SOCK_CONNECT_FAILED, .family = AF_INET6, .type = SOCK_STREAM, .role = PLUMB_ROLE_CLIENT, .remote_addr = { [15] = 1 } } };
 	struct plumb_rec_overhead overhead = { .h = { .size = sizeof(overhead) }, .cost_ppm = 12500, .budget_ppm = 30000, .level = 2 };
+	struct plumb_rec_libraries libraries = { .h = { .size = sizeof(libraries) }, .traps = 1009, .trap_ns = 1500000000, .files = 2, .processes = 7, .unknown = 3, .flags = PLUMB_LIBRARIES_SHED };
 	struct plumb_rec_self program = { .name = "on_send", .run_ns = 1234567, .run_count = 31 };
 
 	assert_int_equal(metrics_new(&o, &m), 0);
@@ -76,6 +77,7 @@ static struct metrics *busy(void)
 	metrics_socket(m, NULL, NULL, &failed);
 	metrics_self_record(m, &program);
 	metrics_overhead_record(m, &overhead);
+	metrics_libraries_record(m, &libraries);
 	return m;
 }
 
@@ -121,6 +123,10 @@ static void text_format(void **state)
 	has(&b, "process_cpu_time_seconds_total{service_name=\"shop\",process_pid=\"101\",cpu_mode=\"user\"} 1.5\n");
 	has(&b, "# TYPE target_info gauge\ntarget_info{service_name=\"shop\",process_pid=\"101\",host_name=\"n\\\"1\",container_id=\"abc\"} 1\n");
 	has(&b, "plumb_lost_total{reason=\"fault\"} 7\n");
+	has(&b, "plumb_library_traps_total 1009\n");
+	has(&b, "plumb_library_trap_seconds_total 1.5\n");
+	has(&b, "plumb_library_shed 1\n");
+	has(&b, "plumb_library_unseen_total{reason=\"attach\"} 0\nplumb_library_unseen_total{reason=\"mapping\"} 3\n");
 	has(&b, "plumb_bpf_run_seconds_total{program=\"on_send\"} 0.001234567\n");
 	has(&b, "# TYPE plumb_sink_spans_total counter\nplumb_sink_spans_total{sink=\"otlp\",fate=\"sent\"} 17\nplumb_sink_spans_total{sink=\"otlp\",fate=\"dropped\"} 3\n");
 	has(&b, "plumb_sink_last_error_info{sink=\"otlp\",message=\"" REASON "\"} 1\n");

@@ -8,6 +8,7 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/perf_event.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -42,7 +43,7 @@ static int outcome(attempt_fn *attempt, const struct rights_needs *needs)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
 }
 
-static const struct rights_needs once = { .restarts = false }, again = { .restarts = true }, recording = { .restarts = true, .writes = true };
+static const struct rights_needs once = { .restarts = false }, again = { .restarts = true }, recording = { .restarts = true, .writes = true }, attaching = { .attaches = true };
 
 static int say_if_not_root(void **state)
 {
@@ -91,6 +92,22 @@ static int load_program(void)
 	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_SOCKET_FILTER, .insn_cnt = 2, .insns = (uintptr_t)code, .license = (uintptr_t)"GPL" };
 
 	return errno_of(syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr)));
+}
+
+static int open_event(void)
+{
+	struct perf_event_attr attr = { .type = PERF_TYPE_SOFTWARE, .size = sizeof(attr), .config = PERF_COUNT_SW_DUMMY };
+
+	return errno_of(syscall(SYS_perf_event_open, &attr, -1, 0, -1, 0));
+}
+
+/* Of no program: that there is none is found once it may be asked. */
+static int make_link(void)
+{
+	union bpf_attr attr = { .link_create = { .prog_fd = UINT32_MAX } };
+	int err = errno_of(syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr)));
+
+	return err == EBADF ? 0 : err;
 }
 
 static int map_fd;
@@ -147,6 +164,7 @@ static void capabilities_are(const struct rights_needs *needs, const int *kept)
 static void only_what_is_needed_stays(void **state)
 {
 	static const int always[] = { CAP_BPF, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN, CAP_KILL, -1 };
+	static const int attaches[] = { CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN, CAP_KILL, -1 };
 	static const int restarts[] = { CAP_BPF,    CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN, CAP_KILL, CAP_SETUID,
 					CAP_SETGID, CAP_SETPCAP,    CAP_SYS_NICE,        CAP_NET_ADMIN, -1 };
 	static const int records[] = { CAP_BPF,    CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN, CAP_KILL,         CAP_SETUID,
@@ -157,6 +175,7 @@ static void only_what_is_needed_stays(void **state)
 	capabilities_are(&once, always);
 	capabilities_are(&again, restarts);
 	capabilities_are(&recording, records);
+	capabilities_are(&attaching, attaches);
 }
 
 static void refused(attempt_fn *attempt, const char *name, const struct rights_needs *needs)
@@ -179,6 +198,9 @@ static void what_it_never_does_is_refused(void **state)
 	REFUSED(make_map, &again);
 	REFUSED(load_program, &again);
 	REFUSED(become_nobody, &once);
+	REFUSED(open_event, &once);
+	REFUSED(make_link, &once);
+	REFUSED(load_program, &attaching);
 }
 
 static void what_it_does_goes_on(void **state)
@@ -195,6 +217,8 @@ static void what_it_does_goes_on(void **state)
 	assert_int_equal(outcome(update_map, &once), 0);
 	assert_int_equal(outcome(update_map, &again), 0);
 	assert_int_equal(outcome(start_child, &again), 0);
+	assert_int_equal(outcome(open_event, &attaching), 0);
+	assert_int_equal(outcome(make_link, &attaching), 0);
 	/* For the next engine. */
 	assert_int_equal(outcome(own_mounts, &again), 0);
 	assert_int_equal(outcome(become_nobody, &again), 0);

@@ -92,7 +92,7 @@ static void try_kernel(struct doctor *d)
 		all.features[data - all.features].rungs[i] = c.features[data - all.features].rungs[i];
 	}
 
-	struct load_options best = { .rung = NULL };
+	struct load_options best = { .libraries = true };
 	int err = loaded_new(&best, &l, &d->caps, d->error, sizeof(d->error));
 	if (!err) {
 		err = loaded_attach_life(l, &d->caps, d->error, sizeof(d->error));

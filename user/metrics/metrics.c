@@ -198,6 +198,12 @@ void metrics_overhead_record(struct metrics *m, const struct plumb_rec_overhead 
 	m->cost.overhead = *r;
 }
 
+void metrics_libraries_record(struct metrics *m, const struct plumb_rec_libraries *r)
+{
+	advance(m, r->h.time_ns);
+	m->cost.libraries = *r;
+}
+
 int metrics_render(struct metrics *m, const struct metrics_self *self, bool openmetrics, uint64_t now_ns, struct buffer *out)
 {
 	struct prom p = { out, openmetrics };

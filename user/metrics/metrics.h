@@ -47,6 +47,7 @@ void metrics_socket(struct metrics *m, const struct connection *c, const struct 
 void metrics_process(struct metrics *m, const struct process *p); /* after PROC_STAT and at exit */
 void metrics_self_record(struct metrics *m, const struct plumb_rec_self *r);
 void metrics_overhead_record(struct metrics *m, const struct plumb_rec_overhead *r);
+void metrics_libraries_record(struct metrics *m, const struct plumb_rec_libraries *r);
 /* Name of an enum plumb_loss as the label `reason` has it. */
 const char *metrics_loss_name(uint32_t reason);
 /* Errors: those of the buffer (-ENOBUFS at its maximum, -ENOMEM). */

@@ -105,6 +105,16 @@ static void render_programs(const struct prom *p, const struct self_cost *c)
 		prom_sample(p, f, f->variant_label, c->programs[i].name, c->programs[i].run_count);
 }
 
+static void render_libraries(const struct prom *p, const struct plumb_rec_libraries *r)
+{
+	single(p, FAMILY_LIBRARY_FILES, r->files);
+	single(p, FAMILY_LIBRARY_PROCESSES, r->processes);
+	single(p, FAMILY_LIBRARY_TRAPS, r->traps);
+	single(p, FAMILY_LIBRARY_TRAP_SECONDS, r->trap_ns);
+	single(p, FAMILY_LIBRARY_SHED, r->flags & PLUMB_LIBRARIES_SHED ? 1 : 0);
+	SEVERAL(p, FAMILY_LIBRARY_UNSEEN, { "attach", r->refused }, { "mapping", r->unknown });
+}
+
 static void render_cost(const struct prom *p, const struct metrics_self *self, const struct self_cost *c)
 {
 	const struct named cpu[] = { { "engine", self->engine_cpu_ns }, { "probe", c->probe_cpu_ns } };
@@ -119,6 +129,8 @@ static void render_cost(const struct prom *p, const struct metrics_self *self, c
 		single(p, FAMILY_OVERHEAD_BUDGET, c->overhead.budget_ppm ? c->overhead.budget_ppm : MICRO);
 		single(p, FAMILY_SHED_LEVEL, c->overhead.level);
 	}
+	if (c->libraries.h.size)
+		render_libraries(p, &c->libraries);
 	single(p, FAMILY_RESTARTS, self->engine_restarts);
 	single(p, FAMILY_WEB_EVICTED, self->web_evicted);
 }

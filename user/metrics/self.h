@@ -13,6 +13,7 @@ struct self_cost {
 	struct plumb_rec_self programs[SELF_PROGRAMS_MAX];
 	uint32_t count;
 	struct plumb_rec_overhead overhead; /* size 0 = none yet */
+	struct plumb_rec_libraries libraries; /* likewise */
 	uint64_t probe_cpu_ns, probe_rss_bytes, map_bytes;
 	bool probe_known;
 };

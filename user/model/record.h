@@ -28,6 +28,7 @@ struct record {
 		struct plumb_rec_self self;
 		struct plumb_rec_overhead overhead;
 		struct plumb_rec_call call;
+		struct plumb_rec_libraries libraries;
 	} u;
 };
 

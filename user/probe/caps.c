@@ -20,6 +20,11 @@ static const struct caps_feature ladders[] = {
 	{ .name = "socket life", .nrungs = 1, .limits = "", .rungs = { { "set_state", "tp_btf inet_sock_set_state", "4.16", CAPS_UNTRIED, "" } } },
 	{ .name = "process life", .nrungs = 1, .limits = "",
 	  .rungs = { { "sched_process", "tp_btf sched_process_fork, _exec, _exit", "5.5", CAPS_UNTRIED, "" } } },
+	{ .name = "library calls", .nrungs = 2, .limits = "programs of other machines (32 bits) are not looked at",
+	  .rungs = {
+		  { "uprobe_multi", "one link for the functions of a file", "6.6 (89ae89f53d20)", CAPS_UNTRIED, "" },
+		  { "uprobe_perf", "a perf event for each function", "5.15 (7adfc6c9b315)", CAPS_UNTRIED, "" },
+	  } },
 };
 
 static void caps_prerequisite(struct caps *c, const char *name, bool ok, const char *detail)

@@ -83,8 +83,11 @@ static int load_print(enum libbpf_print_level level, const char *format, va_list
 	return 0;
 }
 
+const char *load_said(void) { return libbpf_said; }
+void load_said_clear(void) { libbpf_said[0] = 0; }
+
 /* Objects that are loaded later use the maps of the first that has one of the same name. */
-static int load_share_maps(struct bpf_object *to, struct bpf_object *from)
+int load_share_maps(struct bpf_object *to, struct bpf_object *from)
 {
 	struct bpf_map *map;
 
@@ -106,9 +109,11 @@ int loaded_map_fd(const struct loaded *l, const char *name)
 	return bpf_map__fd(bpf_object__find_map_by_name(l->base, name));
 }
 
+int loaded_objects(const struct loaded *l) { return loaded_functions_object(l) ? 3 : 2; }
+
 struct bpf_object *loaded_object(const struct loaded *l, int i)
 {
-	return i == 0 ? l->base : l->process->obj;
+	return i == 0 ? l->base : i == 1 ? l->process->obj : loaded_functions_object(l);
 }
 
 /* Filters are constants of each object: the verifier then removes what is not asked for. */
@@ -132,7 +137,7 @@ struct bpf_object *loaded_object(const struct loaded *l, int i)
 		(skel)->rodata->wake_bytes = (l)->ring_bytes / 8;                                                 \
 	} while (0)
 
-static int load_size_maps(struct loaded *l, struct bpf_object *object)
+int load_size_maps(struct loaded *l, struct bpf_object *object)
 {
 	static const char *const by_level[] = { "ring_ends", "scratches" };
 	struct bpf_map *targets = bpf_object__find_map_by_name(object, "targets"), *places = bpf_object__find_map_by_name(object, "places");
@@ -488,6 +493,8 @@ int loaded_new(const struct load_options *o, struct loaded **ret_loaded, struct 
 		load_fail(err, "cannot load the process programs", ret_error, error_len);
 		goto fail;
 	}
+	if (o->libraries)
+		loaded_load_functions(l, o, ret_caps); /* nothing else is lost without it */
 	l->percpu_bytes = bpf_map__value_size(bpf_object__find_map_by_name(l->base, "percpu"));
 	l->process_ring = ring_buffer__new(loaded_map_fd(l, "process_ring"), load_process_event, l, NULL);
 	if (!l->process_ring) {
@@ -509,6 +516,7 @@ void loaded_free(struct loaded *l)
 	if (!l)
 		return;
 	ring_buffer__free(l->process_ring);
+	loaded_free_functions(l);
 	process_bpf__destroy(l->process);
 	syscall_bpf__destroy(l->syscall);
 	message_bpf__destroy(l->message);

@@ -13,16 +13,19 @@
 #include "model/record.h"
 #include "probe/caps.h"
 #include "probe/filter.h"
+#include "probe/uprobe.h"
 
 struct load_options {
 	uint32_t ring_bytes;     /* per CPU, rounded down to a power of two; 0 = 4 MiB, less where many CPUs share 32 MiB */
 	struct filters filters;
 	bool only_targets;       /* nothing is watched but what is included */
 	bool count_cost;         /* BPF_ENABLE_STATS: run time per program; itself costs about 80 ns a run */
+	bool libraries;          /* programs on functions of libraries are loaded too, where there is a way for it */
+	const char *library_rung; /* for them use this way and no other; NULL = the best that works */
 	const char *rung;        /* use this way for socket data and no other; NULL = the best that works */
 };
 
-enum { LOAD_PROGRAMS_MAX = 32 }; /* of all objects together, on any rung */
+enum { LOAD_PROGRAMS_MAX = 64 }; /* of all objects together, on any rung */
 
 struct program_cost {
 	char name[24];
@@ -70,6 +73,15 @@ size_t loaded_costs(struct loaded *l, struct program_cost *ret_costs, size_t max
 int loaded_timing_begin(struct loaded *l);
 int loaded_timing_end(struct loaded *l, uint64_t *ret_ppm);
 uint64_t loaded_map_bytes(struct loaded *l);
+
+/* What a probe on a function costs who calls it, as it was measured at the start; 0: there is no way for it here. */
+uint64_t loaded_trap_ns(const struct loaded *l);
+/* Attaches the program for entries, or for returns, to functions of a file; see uprobe_attach(). Cookies: enum plumb_site. */
+int loaded_attach_functions(struct loaded *l, const struct uprobe_place *place, bool returns, struct uprobe *ret_uprobe);
+/* Such probes were detached: returns may be missed. missed: of files that are in use, so that what tells of handles is too. */
+void loaded_detached(struct loaded *l, bool missed);
+/* How often such programs ran. */
+uint64_t loaded_function_hits(const struct loaded *l);
 
 /* Exec, fork and exit records as they happen. The descriptor is readable when there are some. */
 int loaded_process_fd(const struct loaded *l);

@@ -32,7 +32,7 @@ static uint64_t account_skipped(const struct loaded *l)
 {
 	uint64_t n = 0;
 
-	for (int i = 0; i < LOADED_OBJECTS; i++) {
+	for (int i = 0; i < loaded_objects(l); i++) {
 		struct bpf_program *prog;
 		bpf_object__for_each_program(prog, loaded_object(l, i)) {
 			struct bpf_prog_info info = { 0 };
@@ -68,7 +68,7 @@ size_t loaded_costs(struct loaded *l, struct program_cost *ret_costs, size_t max
 {
 	size_t n = 0;
 
-	for (int i = 0; i < LOADED_OBJECTS; i++) {
+	for (int i = 0; i < loaded_objects(l); i++) {
 		struct bpf_object *object = loaded_object(l, i);
 		struct bpf_program *prog;
 		bpf_object__for_each_program(prog, object) {
@@ -145,7 +145,7 @@ uint64_t loaded_map_bytes(struct loaded *l)
 {
 	uint64_t bytes = 0;
 
-	for (int i = 0; i < LOADED_OBJECTS; i++) {
+	for (int i = 0; i < loaded_objects(l); i++) {
 		struct bpf_object *object = loaded_object(l, i);
 		struct bpf_map *map;
 		bpf_object__for_each_map(map, object)

@@ -5,7 +5,7 @@
 
 #include "probe/load.h"
 
-enum { LOADED_OBJECTS = 2 };
+#include "../../bpf/abi/sites.h"
 
 struct loaded {
 	struct socket_bpf *socket;   /* one of these three: the rung that serves socket data and socket life */
@@ -13,6 +13,10 @@ struct loaded {
 	struct syscall_bpf *syscall;
 	struct bpf_object *base;     /* the object of that one; owns the maps that all share */
 	struct process_bpf *process;
+	struct library_bpf *library;  /* NULL: not wanted, or no way for it */
+	enum uprobe_way uprobe_way;
+	struct plumb_call_epoch epoch;
+	uint64_t trap_ns;            /* what a probe on a function costs who calls it; 0: there are none */
 	struct ring_buffer *process_ring;
 	struct link_ring *rings; /* by CPU and level, mapped */
 	uint32_t ncpus;
@@ -31,7 +35,20 @@ struct loaded {
 
 /* The descriptor of a map that all objects share. */
 int loaded_map_fd(const struct loaded *l, const char *name);
-/* i < LOADED_OBJECTS. The first owns the shared maps. */
+/* How many objects are loaded; the first owns the shared maps. */
+int loaded_objects(const struct loaded *l);
 struct bpf_object *loaded_object(const struct loaded *l, int i);
+
+/* For each object that is loaded behind the first: maps by CPU get their size, and those that it shares are the first's. */
+int load_size_maps(struct loaded *l, struct bpf_object *object);
+int load_share_maps(struct bpf_object *to, struct bpf_object *from);
+/* The first complaint of libbpf since it was cleared; "" = none. */
+const char *load_said(void);
+void load_said_clear(void);
+
+/* Finds a way to sit on functions and loads the programs for it; without one, l->trap_ns is 0 and caps say why. */
+void loaded_load_functions(struct loaded *l, const struct load_options *o, struct caps *caps);
+void loaded_free_functions(struct loaded *l);
+struct bpf_object *loaded_functions_object(const struct loaded *l); /* NULL: none */
 
 #endif

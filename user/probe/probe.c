@@ -26,6 +26,7 @@
 #include "lib/log.h"
 #include "probe/describe.h"
 #include "probe/governor.h"
+#include "probe/library.h"
 #include "probe/selection.h"
 #include "probe/watch.h"
 
@@ -46,6 +47,8 @@ struct probe {
 	const struct probe_options *o;
 	struct loaded *loaded;
 	struct watch *watch;
+	struct libraries *libraries; /* NULL: calls of libraries are not watched */
+	char no_libraries[200]; /* why, where they were to be */
 	struct link link;
 	struct link_progress *progress; /* shared with the engine */
 	const struct rights *rights;    /* that are to be explained; NULL = they were */
@@ -167,6 +170,9 @@ static void probe_say_level(const struct probe *p, uint32_t before)
 		log_info("plumb takes %.1f %% of this machine: %s", (double)g->cost_ppm / 1e4, what);
 }
 
+/* What probes on functions take of one CPU, beside the programs' own time. */
+static uint64_t probe_trap_ppm(const struct probe *p) { return p->libraries ? libraries_ppm(p->libraries) : 0; }
+
 static void probe_report_overhead(struct probe *p)
 {
 	const struct governor *g = &p->governor;
@@ -205,7 +211,7 @@ static void probe_govern(struct probe *p)
 {
 	uint32_t before = p->governor.level;
 
-	if (governor_feed(&p->governor, boot_ns(), clock_ns(CLOCK_PROCESS_CPUTIME_ID) + probe_engine_cpu(p), p->bpf_ppm)) {
+	if (governor_feed(&p->governor, boot_ns(), clock_ns(CLOCK_PROCESS_CPUTIME_ID) + probe_engine_cpu(p), p->bpf_ppm + probe_trap_ppm(p))) {
 		int err = loaded_shed(p->loaded, governor_capture_bytes(&p->governor), governor_sample_shift(&p->governor));
 		if (err)
 			log_error("cannot tell the programs what to give up: %s", strerror(-err));
@@ -216,6 +222,14 @@ static void probe_govern(struct probe *p)
 	probe_report_overhead(p);
 }
 
+static void probe_report_libraries(struct probe *p)
+{
+	struct plumb_rec_libraries r = { .h = probe_header(PLUMB_REC_LIBRARIES, sizeof(r)) };
+
+	libraries_record(p->libraries, &r);
+	probe_send_counted(p, &r, sizeof(r));
+}
+
 static void probe_report(struct probe *p)
 {
 	struct plumb_rec_clock clock = { .h = probe_header(PLUMB_REC_CLOCK, sizeof(clock)), .realtime_offset_ns = realtime_offset() };
@@ -223,6 +237,8 @@ static void probe_report(struct probe *p)
 	probe_send_counted(p, &clock, sizeof(clock));
 	probe_report_loss(p);
 	probe_report_self(p);
+	if (p->libraries)
+		probe_report_libraries(p);
 }
 
 /* Closes all descriptors but the standard ones and those in keep (sorted here). */
@@ -475,6 +491,8 @@ static void probe_explain_rights(struct probe *p)
 {
 	const struct rights *r = p->rights;
 
+	if (r && p->no_libraries[0])
+		log_info("calls of libraries (SQLite, DuckDB) are not watched: %s", p->no_libraries);
 	p->rights = NULL;
 	for (size_t i = 0; r && i < RIGHTS_COUNT; i++)
 		if (r->rows[i].state == RIGHTS_MISSING && !r->rows[i].starts)
@@ -518,6 +536,8 @@ static void probe_process_event(void *ctx, const struct plumb_rec_header *h)
 	struct probe *p = ctx;
 
 	watch_event(p->watch, h);
+	if (p->libraries)
+		libraries_event(p->libraries, h);
 }
 
 /* Nothing can come any more if processes are named by number alone and none of them, nor of their children, lives. */
@@ -551,6 +571,8 @@ static void probe_tick(struct probe *p)
 		p->restart_at_ns = now + 1000000000ull;
 	loaded_process_read(p->loaded, probe_process_event, p); /* forks and exits wake nobody */
 	watch_tick(p->watch, now);
+	if (p->libraries)
+		libraries_tick(p->libraries, now);
 	if (p->timing) {
 		p->timing = false;
 		loaded_timing_end(p->loaded, &p->bpf_ppm); /* a failure leaves the share that was */
@@ -622,6 +644,23 @@ static int probe_targets(struct probe *p, char *ret_error, size_t error_len)
 	return err;
 }
 
+/* What does not work here is not needed anywhere else. */
+static void probe_start_libraries(struct probe *p, struct caps *caps)
+{
+	const struct caps_feature *f = caps_feature(caps, "library calls");
+	const struct probe_options *o = p->o;
+
+	if (!o->load.libraries)
+		return;
+	/* A third of the budget, of all CPUs, in millionths of one. */
+	uint64_t most_ppm = (uint64_t)(o->max_overhead * 1e6 * (double)sysconf(_SC_NPROCESSORS_ONLN) / 3);
+	int err = libraries_new(p->loaded, o->max_overhead < 1 ? most_ppm : 0, &p->libraries);
+	if (err)
+		snprintf(p->no_libraries, sizeof(p->no_libraries), "%s", f->serves < 0 ? f->rungs[f->nrungs - 1].why : strerror(-err));
+	else
+		libraries_look(p->libraries);
+}
+
 static void probe_loop(struct probe *p)
 {
 	while (!(p->stopping && !p->engine)) {
@@ -630,9 +669,12 @@ static void probe_loop(struct probe *p)
 			{ .fd = p->timer_fd, .events = POLLIN },
 			{ .fd = loaded_process_fd(p->loaded), .events = POLLIN },
 			{ .fd = p->control_fd, .events = POLLIN },
+			{ .fd = p->libraries ? libraries_fd(p->libraries) : -1, .events = POLLIN },
 		};
-		if (poll(fds, 4, -1) < 0 && errno != EINTR)
+		if (poll(fds, 5, -1) < 0 && errno != EINTR)
 			break;
+		if (fds[4].revents) /* first: who has just mapped a library is about to call it */
+			libraries_read(p->libraries);
 		if (fds[2].revents)
 			loaded_process_read(p->loaded, probe_process_event, p);
 		if (fds[3].revents)
@@ -647,6 +689,7 @@ static void probe_loop(struct probe *p)
 static void probe_done(struct probe *p)
 {
 	watch_free(p->watch);
+	libraries_free(p->libraries);
 	loaded_free(p->loaded);
 	if (p->control_fd >= 0)
 		close(p->control_fd);
@@ -661,7 +704,6 @@ static void probe_done(struct probe *p)
 int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_error, size_t error_len)
 {
 	struct probe p = { .o = o, .signal_fd = -1, .timer_fd = -1, .control_fd = -1, .backoff_ms = 0 };
-	const struct rights_needs needs = { .restarts = o->restart, .writes = o->writes };
 
 	/* It holds the headers and keys that the engine gets. */
 	prctl(PR_SET_DUMPABLE, 0);
@@ -688,6 +730,7 @@ int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_er
 		err = loaded_attach(p.loaded, ret_caps, ret_error, error_len);
 	if (err)
 		goto out;
+	probe_start_libraries(&p, ret_caps);
 	p.rights = &ret_caps->rights;
 	err = probe_start_engine(&p);
 	if (err) {
@@ -702,6 +745,7 @@ int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_er
 			log_error("cannot start the command: %s", strerror(-err));
 	}
 	/* After the fork of the command, which keeps what its operator has. */
+	const struct rights_needs needs = { .restarts = o->restart, .writes = o->writes, .attaches = p.libraries != NULL };
 	err = rights_settle(&needs);
 	if (err)
 		log_warn("the probe keeps more rights than it needs: %s", strerror(-err));

@@ -14,8 +14,8 @@
 
 enum { RLIMIT_NICE_WANTED = 25 }; /* for a nice value of -5: getrlimit(2) */
 
-/* How long the probe keeps it: until all is attached, as long as it may have to start an engine, or for good. */
-enum keep { KEEP_START, KEEP_RESTARTS, KEEP_ALWAYS };
+/* How long the probe keeps it: until all is attached, as long as it attaches to more, as long as it may have to start an engine, or for good. */
+enum keep { KEEP_START, KEEP_ATTACHES, KEEP_RESTARTS, KEEP_ALWAYS };
 
 static const struct {
 	int capability;
@@ -24,16 +24,16 @@ static const struct {
 	const char *name, *serves, *without;
 } table[RIGHTS_COUNT] = {
 	{ CAP_BPF, KEEP_ALWAYS, true, "CAP_BPF", "load programs, make maps, set targets in them", "plumb does not start" },
-	{ CAP_PERFMON, KEEP_START, true, "CAP_PERFMON", "attach programs that read kernel memory", "plumb does not start" },
+	{ CAP_PERFMON, KEEP_ATTACHES, true, "CAP_PERFMON", "attach programs that read kernel memory, see which files programs map", "plumb does not start" },
 	{ CAP_SYS_PTRACE, KEEP_ALWAYS, false, "CAP_SYS_PTRACE", "read /proc/PID of other users' processes: exe, environ, io, fd",
 	  "other users' processes have no path of their executable, no names from their environment (OTEL_SERVICE_NAME, pods), no I/O counts (before "
-	  "Linux 6.2 no descriptor counts), no joins by thread; --exe finds only those that start later" },
+	  "Linux 6.2 no descriptor counts), no joins by thread; --exe finds only those that start later; calls of libraries in them are not seen" },
 	{ CAP_DAC_READ_SEARCH, KEEP_ALWAYS, false, "CAP_DAC_READ_SEARCH", "read these files, and programs, whatever their mode",
 	  "other users' processes have no names from their environment (OTEL_SERVICE_NAME, pods), no I/O counts (before Linux 6.2 no descriptor counts); "
-	  "no joins by thread in programs that only their owner may read" },
-	{ CAP_SYS_ADMIN, KEEP_ALWAYS, false, "CAP_SYS_ADMIN", "a root directory of the engine's own; reading what BPF programs cost (--max-overhead, capture.count_cost)",
+	  "no joins by thread and no calls of libraries in programs that only their owner may read" },
+	{ CAP_SYS_ADMIN, KEEP_ALWAYS, false, "CAP_SYS_ADMIN", "a root directory of the engine's own; reading what BPF programs cost (--max-overhead, capture.count_cost); files without a name",
 	  "Landlock alone keeps the engine from files (without Landlock, plumb does not start); --max-overhead counts plumb's processes only, "
-	  "capture.count_cost nothing" },
+	  "capture.count_cost nothing; calls of libraries in files that were replaced or deleted are not seen" },
 	{ CAP_SETUID, KEEP_RESTARTS, true, "CAP_SETUID", "the engine's own user", "plumb does not start as root" },
 	{ CAP_SETGID, KEEP_RESTARTS, true, "CAP_SETGID", "the engine's own group", "plumb does not start as root" },
 	{ CAP_SETPCAP, KEEP_RESTARTS, false, "CAP_SETPCAP", "empty the engine's bounding set", "the engine's bounding set stays full, although nothing that it may do uses it" },
@@ -100,7 +100,8 @@ static bool kept(int capability, const struct rights_needs *needs)
 		return needs->restarts && needs->writes;
 	for (size_t i = 0; i < RIGHTS_COUNT; i++)
 		if (table[i].capability == capability)
-			return table[i].keep == KEEP_ALWAYS || (table[i].keep == KEEP_RESTARTS && needs->restarts);
+			return table[i].keep == KEEP_ALWAYS || (table[i].keep == KEEP_RESTARTS && needs->restarts) ||
+			       (table[i].keep == KEEP_ATTACHES && needs->attaches);
 	return false;
 }
 
@@ -109,7 +110,7 @@ static bool kept(int capability, const struct rights_needs *needs)
  * capset(2) among it, and would then keep out little more.
  */
 static const int denied_calls[] = {
-	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(perf_event_open),
+	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
 	SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(kexec_load), SCMP_SYS(kexec_file_load), SCMP_SYS(reboot),
 	SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(open_by_handle_at), SCMP_SYS(name_to_handle_at), SCMP_SYS(setns), SCMP_SYS(chroot),
 	SCMP_SYS(io_uring_setup), SCMP_SYS(userfaultfd), SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(keyctl), SCMP_SYS(acct), SCMP_SYS(quotactl),
@@ -119,11 +120,11 @@ static const int denied_calls[] = {
 
 /* Programs are not loaded or attached any more, nor the maps and programs of others opened, even where CAP_SYS_ADMIN is kept. */
 static const int denied_bpf[] = {
-	BPF_PROG_LOAD, BPF_BTF_LOAD, BPF_MAP_CREATE, BPF_PROG_ATTACH, BPF_RAW_TRACEPOINT_OPEN, BPF_LINK_CREATE, BPF_LINK_UPDATE, BPF_ITER_CREATE, BPF_OBJ_PIN,
+	BPF_PROG_LOAD, BPF_BTF_LOAD, BPF_MAP_CREATE, BPF_PROG_ATTACH, BPF_RAW_TRACEPOINT_OPEN, BPF_LINK_UPDATE, BPF_ITER_CREATE, BPF_OBJ_PIN,
 	BPF_OBJ_GET, BPF_PROG_GET_FD_BY_ID, BPF_MAP_GET_FD_BY_ID, BPF_BTF_GET_FD_BY_ID, BPF_LINK_GET_FD_BY_ID, BPF_TASK_FD_QUERY, BPF_PROG_TEST_RUN,
 };
 
-static int settle_calls(void)
+static int settle_calls(bool attaches)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
 	int err = 0;
@@ -137,6 +138,11 @@ static int settle_calls(void)
 	}
 	for (size_t i = 0; !err && i < sizeof(denied_bpf) / sizeof(denied_bpf[0]); i++)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)denied_bpf[i], 0));
+	/* The two by which a program that is loaded comes to sit on more functions. */
+	if (!err && !attaches)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(perf_event_open), 0);
+	if (!err && !attaches)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)BPF_LINK_CREATE, 0));
 	if (!err)
 		err = seccomp_load(ctx);
 	seccomp_release(ctx);
@@ -153,5 +159,5 @@ int rights_settle(const struct rights_needs *needs)
 		return -EPERM;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -errno;
-	return settle_calls();
+	return settle_calls(needs->attaches);
 }

@@ -39,6 +39,7 @@ enum rights_state rights_state(const struct rights *r, int capability);
 struct rights_needs {
 	bool restarts; /* it starts the engine again, which gives up rights of its own then */
 	bool writes;   /* … and opens a recording where only the operator may write */
+	bool attaches; /* it sits on functions of programs that start later */
 };
 
 /*

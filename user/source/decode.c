@@ -26,6 +26,7 @@ static const uint16_t fixed_bytes[PLUMB_REC_TYPES] = {
 	[PLUMB_REC_SELF] = sizeof(struct plumb_rec_self),
 	[PLUMB_REC_OVERHEAD] = sizeof(struct plumb_rec_overhead),
 	[PLUMB_REC_CALL] = sizeof(struct plumb_rec_call),
+	[PLUMB_REC_LIBRARIES] = sizeof(struct plumb_rec_libraries),
 };
 
 _Static_assert(sizeof(struct plumb_rec_start) % 8 == 0 && sizeof(struct plumb_rec_exec) % 8 == 0 &&

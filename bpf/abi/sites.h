@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Functions of libraries that probes sit on, by what they take: the probe gives the number with each function that it attaches to, the program finds it there. */
+#ifndef PLUMB_SITES_H
+#define PLUMB_SITES_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+enum plumb_site {
+	PLUMB_SITE_NONE = 0,
+	PLUMB_SITE_SQLITE_OPEN,       /* (file name, &database, …) */
+	PLUMB_SITE_SQLITE_PREPARE,    /* (database, text, bytes, &statement, &tail) */
+	PLUMB_SITE_SQLITE_PREPARE_V3, /* (database, text, bytes, flags, &statement, &tail) */
+	PLUMB_SITE_SQLITE_STEP,       /* (statement) */
+	PLUMB_SITE_SQLITE_RESET,      /* (statement) */
+	PLUMB_SITE_SQLITE_FINALIZE,   /* (statement) */
+	PLUMB_SITE_SQLITE_CLOSE,      /* (database) */
+	PLUMB_SITE_DUCKDB_OPEN,       /* (file name, &database, …) */
+	PLUMB_SITE_DUCKDB_CONNECT,    /* (database, &connection) */
+	PLUMB_SITE_DUCKDB_QUERY,      /* (connection, text, …) */
+	PLUMB_SITE_DUCKDB_PREPARE,    /* (connection, text, &statement) */
+	PLUMB_SITE_DUCKDB_EXTRACT,    /* (connection, text, &statements) */
+	PLUMB_SITE_DUCKDB_PREPARE_EXTRACTED, /* (connection, statements, index, &statement) */
+	PLUMB_SITE_DUCKDB_EXECUTE,    /* (statement, …) */
+	PLUMB_SITE_DUCKDB_PENDING,    /* (statement, &pending) */
+	PLUMB_SITE_DUCKDB_EXECUTE_PENDING, /* (pending, …) */
+	PLUMB_SITE_DUCKDB_FORGET,     /* (&handle) of a statement, connection or database */
+	PLUMB_SITE_DUCKDB_DROP,       /* (&handle) of statements or what is pending */
+	PLUMB_SITES,
+};
+
+/* What the probe tells the programs; both only grow. */
+struct plumb_call_epoch {
+	__u32 detached; /* probes went, so returns may have been missed */
+	__u32 missed;   /* so may what tells of handles */
+};
+
+#endif

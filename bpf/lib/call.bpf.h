@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Calls of libraries: what a probe on a function's entry keeps for the one on its return, and the record that both make. A program on a function in user space can be
+ * preempted, so a level is taken atomically, and only while a record is written.
+ */
+#ifndef PLUMB_CALL_BPF_H
+#define PLUMB_CALL_BPF_H
+
+#define PLUMB_PREEMPTIBLE
+#include "lib/target.bpf.h"
+
+#include "abi/sites.h"
+
+/* libbpf has it since 1.2. */
+#if defined(__TARGET_ARCH_x86)
+#define CALL_PARM6(ctx) ((ctx)->r9)
+#else
+#define CALL_PARM6(ctx) (((const struct user_pt_regs *)(ctx))->regs[5])
+#endif
+
+enum { CALL_ARGS = 5 };
+#define CALLS_MAX 4096 /* threads that are in a call */
+#define CALL_HANDLES_MAX 16384
+
+/*
+ * The call that a thread is in. One that it makes meanwhile is the library's own (SQLite reads its tables by statements, too) and nobody's business: it lies deeper on the stack. Where two probes lie on
+ * the same function (a file that is known by two names) the second entry overwrites the first with the same, and the second return finds nothing.
+ */
+struct call_frame {
+	__u64 pid_tgid;
+	__u64 begin_ns;
+	__u64 args[CALL_ARGS];
+	__u64 frame;      /* where its return address lies */
+	__u32 site;
+	__u32 detached;   /* as it was when the call began */
+};
+
+/* Of threads that ended within a call it stays until others take its place. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, CALLS_MAX);
+	__type(key, __u64); /* pid_tgid */
+	__type(value, struct call_frame);
+} calls SEC(".maps");
+
+/* The probe's to write. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct plumb_call_epoch);
+} call_epoch SEC(".maps");
+
+/* By its address in the process. */
+struct call_handle_key {
+	__u64 address;
+	__u32 tgid;
+	__u32 pad;
+};
+
+/*
+ * A handle that a library has given out: the number that records know it by, which no other has, so that what is told of an address is never taken for what lies there later. And, of a
+ * statement, the execution that has returned rows and is not over.
+ */
+struct call_handle {
+	__u64 number; /* 0: it was made before the probe came */
+	__u64 begin_ns, end_ns, count; /* begin_ns 0: none */
+	__u32 tid;
+	__u32 missed; /* as it was when it was made */
+};
+
+/* What is not given back stays until others take its place. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, CALL_HANDLES_MAX);
+	__type(key, struct call_handle_key);
+	__type(value, struct call_handle);
+} call_handles SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} call_numbers SEC(".maps");
+
+struct call_facts {
+	__u64 object, parent; /* numbers of handles */
+	__u64 count;
+	__u64 text;       /* address, 0 none */
+	__u64 text_bytes; /* 0: up to its NUL */
+	__u64 end_ns;     /* 0: now */
+	__s32 result;
+};
+
+/* Entries and returns seen since the start: each is a trap, whoever is watched. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PLUMB_SITES);
+	__type(key, __u32);
+	__type(value, __u64);
+} call_hits SEC(".maps");
+
+static __always_inline void call_hit(__u32 site)
+{
+	__u64 *hits = bpf_map_lookup_elem(&call_hits, &site);
+
+	if (hits)
+		++*hits;
+}
+
+static __always_inline void call_lost(void)
+{
+	struct plumb_percpu *pc = plumb_percpu_get();
+
+	if (pc)
+		plumb_lost(pc, PLUMB_LOSS_CALLS, 1);
+}
+
+static __always_inline struct plumb_call_epoch call_epoch_now(void)
+{
+	__u32 zero = 0;
+	struct plumb_call_epoch none = {}, *e = bpf_map_lookup_elem(&call_epoch, &zero);
+
+	return e ? *e : none;
+}
+
+/* Where the return address of the function that is entered lies, or lay of one that returns. */
+static __always_inline __u64 call_frame_at(struct pt_regs *ctx, bool returned)
+{
+	__u64 frame = PT_REGS_SP(ctx);
+
+#if defined(__TARGET_ARCH_x86)
+	if (returned)
+		frame -= sizeof(__u64); /* it was popped */
+#endif
+	return frame;
+}
+
+/* Is the thread within another call of the library? Stacks grow down. */
+static __always_inline bool call_is_inner(struct pt_regs *ctx, __u64 pid_tgid)
+{
+	struct call_frame *outer = bpf_map_lookup_elem(&calls, &pid_tgid);
+
+	return outer && outer->frame > call_frame_at(ctx, false) && outer->detached == call_epoch_now().detached;
+}
+
+/* Whether it is a call of a program that is watched, and not the library's own. */
+static __always_inline bool call_counts(struct pt_regs *ctx, __u64 pid_tgid, __u32 site)
+{
+	call_hit(site);
+	return target_wanted((__u32)(pid_tgid >> 32)) && !call_is_inner(ctx, pid_tgid);
+}
+
+/* Keeps what its return is told with. shift: the argument behind this number is left out; 0 = none. */
+static __always_inline void call_begin(struct pt_regs *ctx, __u64 pid_tgid, __u32 site, int shift)
+{
+	struct call_frame f = {
+		.pid_tgid = pid_tgid, .begin_ns = bpf_ktime_get_boot_ns(), .frame = call_frame_at(ctx, false), .site = site, .detached = call_epoch_now().detached,
+		.args = { PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx), PT_REGS_PARM4(ctx), PT_REGS_PARM5(ctx) },
+	};
+
+	if (shift == 3) {
+		f.args[3] = PT_REGS_PARM5(ctx);
+		f.args[4] = CALL_PARM6(ctx);
+	}
+	if (bpf_map_update_elem(&calls, &pid_tgid, &f, BPF_ANY))
+		call_lost();
+}
+
+/* The call that returns here, or NULL: it began before the probe came, or does not count. */
+static __always_inline struct call_frame *call_end(struct pt_regs *ctx, __u32 site)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct call_frame *f = bpf_map_lookup_elem(&calls, &pid_tgid);
+
+	call_hit(site);
+	return f && f->site == site && f->frame == call_frame_at(ctx, true) ? f : NULL;
+}
+
+/* Behind call_end(), when all is told. */
+static __always_inline void call_forget(struct call_frame *f)
+{
+	__u64 pid_tgid = f->pid_tgid;
+
+	bpf_map_delete_elem(&calls, &pid_tgid);
+}
+
+/* What lies at an address of the program; 0 if there is nothing to be read. */
+static __always_inline __u64 call_read_pointer(__u64 address)
+{
+	__u64 value = 0;
+
+	if (address && bpf_probe_read_user(&value, sizeof(value), (const void *)address))
+		value = 0;
+	return value;
+}
+
+/* What is known of a handle; NULL: nothing, or of what lay there before. */
+static __always_inline struct call_handle *call_handle_at(__u64 pid_tgid, __u64 address)
+{
+	struct call_handle_key key = { .address = address, .tgid = (__u32)(pid_tgid >> 32) };
+	struct call_handle *h = bpf_map_lookup_elem(&call_handles, &key);
+
+	return h && h->missed == call_epoch_now().missed ? h : NULL;
+}
+
+/* 0: not known. */
+static __always_inline __u64 call_number_of(__u64 pid_tgid, __u64 address)
+{
+	struct call_handle *h = address ? call_handle_at(pid_tgid, address) : NULL;
+
+	return h ? h->number : 0;
+}
+
+static __always_inline void call_handle_put(__u64 pid_tgid, __u64 address, const struct call_handle *h)
+{
+	struct call_handle_key key = { .address = address, .tgid = (__u32)(pid_tgid >> 32) };
+
+	if (bpf_map_update_elem(&call_handles, &key, h, BPF_ANY))
+		call_lost();
+}
+
+/* The handle is new: whatever is known of its address is of another one. Its number. */
+static __always_inline __u64 call_handle_new(__u64 pid_tgid, __u64 address)
+{
+	__u32 zero = 0;
+	__u64 *count = bpf_map_lookup_elem(&call_numbers, &zero);
+	struct call_handle h = { .missed = call_epoch_now().missed };
+
+	if (!address || !count)
+		return 0;
+	h.number = __sync_fetch_and_add(count, 1) << 12 | (bpf_get_smp_processor_id() & 0xfff);
+	h.number += 1 << 12;
+	call_handle_put(pid_tgid, address, &h);
+	return h.number;
+}
+
+static __always_inline __u64 call_handle_end(__u64 pid_tgid, __u64 address)
+{
+	struct call_handle_key key = { .address = address, .tgid = (__u32)(pid_tgid >> 32) };
+	__u64 number = call_number_of(pid_tgid, address);
+
+	bpf_map_delete_elem(&call_handles, &key);
+	return number;
+}
+
+/* Copies the text behind the record. */
+static __always_inline void call_copy_text(struct plumb_rec_call *r, const struct call_facts *facts)
+{
+	__u64 most = facts->text_bytes ? facts->text_bytes : PLUMB_CALL_TEXT_MAX;
+
+	barrier_var(most); /* the verifier shall see the comparison with what it is used as */
+	if (most > PLUMB_CALL_TEXT_MAX)
+		most = PLUMB_CALL_TEXT_MAX;
+	long n = bpf_probe_read_user_str(r + 1, (__u32)most + 1, (const void *)facts->text);
+	if (n < 0) {
+		r->flags = PLUMB_CALL_NO_TEXT;
+		return;
+	}
+	r->captured = n > 0 ? (__u32)n - 1 : 0;
+	r->len = r->captured;
+	if (r->captured == PLUMB_CALL_TEXT_MAX && facts->text_bytes != PLUMB_CALL_TEXT_MAX) {
+		r->flags = PLUMB_CALL_CUT;
+		if (facts->text_bytes > r->captured && facts->text_bytes < 0xffffffff)
+			r->len = (__u32)facts->text_bytes;
+	}
+}
+
+static __always_inline void call_write(struct plumb_percpu *pc, __u32 level, const struct call_frame *f, __u32 function, const struct call_facts *facts)
+{
+	struct plumb_ring_ends *ends;
+	struct plumb_rec_call *r = plumb_reserve(level, sizeof(*r) + PLUMB_CALL_TEXT_MAX + 8, &ends);
+
+	if (!r) {
+		plumb_lost(pc, PLUMB_LOSS_CALLS, 1);
+		return;
+	}
+	plumb_header(&r->h, PLUMB_REC_CALL, sizeof(*r));
+	r->begin_ns = f->begin_ns;
+	r->end_ns = facts->end_ns ? facts->end_ns : r->h.time_ns;
+	r->object = facts->object;
+	r->parent = facts->parent;
+	r->flow = 0;
+	r->count = facts->count;
+	r->pid = (__u32)(f->pid_tgid >> 32);
+	r->tid = (__u32)f->pid_tgid;
+	r->function = (__u16)function;
+	r->flags = 0;
+	r->result = facts->result;
+	r->len = 0;
+	r->captured = 0;
+	if (facts->text)
+		call_copy_text(r, facts);
+	__u32 size = (sizeof(*r) + r->captured + 7) & ~7u;
+	r->h.size = size;
+	plumb_commit(ends, size);
+}
+
+static __always_inline void call_tell(const struct call_frame *f, __u32 function, const struct call_facts *facts)
+{
+	struct plumb_percpu *pc = plumb_percpu_get();
+	__u32 level;
+
+	if (!pc || !plumb_enter(pc, &level))
+		return;
+	call_write(pc, level, f, function, facts);
+	plumb_leave(pc, level);
+}
+
+/* A handle was given back. What nobody was told of needs no end. */
+static __always_inline void call_tell_end(__u64 pid_tgid, __u32 function, __u64 address)
+{
+	__u64 now = bpf_ktime_get_boot_ns();
+	struct call_frame f = { .pid_tgid = pid_tgid, .begin_ns = now };
+	struct call_facts facts = { .object = call_handle_end(pid_tgid, address), .end_ns = now };
+
+	if (facts.object)
+		call_tell(&f, function, &facts);
+}
+
+#endif

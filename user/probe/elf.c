@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/elf.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	SECTIONS_MAX = 4096,
+	SEGMENTS_MAX = 256,
+	NAMES_MAX_BYTES = 64 * 1024 * 1024, /* of one table of symbols; programs with all their debug symbols have some tens of MiB */
+	SYMBOLS_READ = 2048,                /* at a time */
+	FUNCTIONS_MAX = 64,
+};
+
+#if defined(__x86_64__)
+enum { MACHINE = EM_X86_64 };
+#elif defined(__aarch64__)
+enum { MACHINE = EM_AARCH64 };
+#else
+enum { MACHINE = EM_NONE }; /* no program is of this machine */
+#endif
+
+struct elf_file {
+	int fd;
+	uint64_t size;
+	Elf64_Ehdr head;
+	Elf64_Shdr *sections;
+	Elf64_Phdr segments[SEGMENTS_MAX];
+	unsigned nsegments;
+};
+
+static bool read_at(const struct elf_file *f, void *to, uint64_t len, uint64_t at)
+{
+	if (at > f->size || len > f->size - at)
+		return false;
+	for (uint64_t done = 0; done < len;) {
+		ssize_t n = pread(f->fd, (uint8_t *)to + done, len - done, (off_t)(at + done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false; /* it became shorter meanwhile */
+		done += (uint64_t)n;
+	}
+	return true;
+}
+
+static int elf_read_head(struct elf_file *f)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size < 0)
+		return -ENOEXEC;
+	f->size = (uint64_t)st.st_size;
+	const Elf64_Ehdr *h = &f->head;
+	if (!read_at(f, &f->head, sizeof(f->head), 0) || memcmp(h->e_ident, ELFMAG, SELFMAG) != 0 || h->e_ident[EI_CLASS] != ELFCLASS64 ||
+	    h->e_ident[EI_DATA] != ELFDATA2LSB || h->e_machine != MACHINE || (h->e_type != ET_EXEC && h->e_type != ET_DYN))
+		return -ENOEXEC;
+	if (h->e_phentsize != sizeof(Elf64_Phdr) || h->e_shentsize != sizeof(Elf64_Shdr) || h->e_phnum == 0 || h->e_phnum > SEGMENTS_MAX || h->e_shnum > SECTIONS_MAX)
+		return -ENOEXEC;
+	f->nsegments = h->e_phnum;
+	return read_at(f, f->segments, f->nsegments * sizeof(f->segments[0]), h->e_phoff) ? 0 : -ENOEXEC;
+}
+
+/* Symbols have addresses; a probe wants a place in the file. 0 = in no executable segment. */
+static uint64_t elf_offset(const struct elf_file *f, uint64_t address)
+{
+	for (unsigned i = 0; i < f->nsegments; i++) {
+		const Elf64_Phdr *p = &f->segments[i];
+		if (p->p_type == PT_LOAD && p->p_flags & PF_X && address >= p->p_vaddr && address - p->p_vaddr < p->p_filesz && p->p_offset < f->size &&
+		    address - p->p_vaddr < f->size - p->p_offset)
+			return p->p_offset + (address - p->p_vaddr);
+	}
+	return 0;
+}
+
+/* Where in a table of names this one stands; tables share the ends of names. 0 = nowhere. */
+static uint64_t name_at(const char *names, uint64_t len, const char *name)
+{
+	const char *found = memmem(names, len, name, strlen(name) + 1);
+
+	return found ? (uint64_t)(found - names) : 0;
+}
+
+static void elf_take(const struct elf_file *f, const Elf64_Sym *symbols, size_t count, const uint64_t *at, struct elf_function *functions, size_t n)
+{
+	for (size_t i = 0; i < count; i++) {
+		const Elf64_Sym *s = &symbols[i];
+		if (ELF64_ST_TYPE(s->st_info) != STT_FUNC || s->st_shndx == SHN_UNDEF || s->st_name == 0)
+			continue;
+		for (size_t k = 0; k < n; k++)
+			if (at[k] == s->st_name && !functions[k].offset)
+				functions[k].offset = elf_offset(f, s->st_value);
+	}
+}
+
+static int elf_scan(const struct elf_file *f, const Elf64_Shdr *table, struct elf_function *functions, size_t n)
+{
+	uint64_t at[FUNCTIONS_MAX];
+	int err = 0;
+
+	if (table->sh_link >= f->head.e_shnum || table->sh_entsize != sizeof(Elf64_Sym))
+		return 0;
+	const Elf64_Shdr *strings = &f->sections[table->sh_link];
+	if (strings->sh_type != SHT_STRTAB || strings->sh_size == 0 || strings->sh_size > f->size)
+		return 0;
+	if (strings->sh_size > NAMES_MAX_BYTES)
+		return -EFBIG;
+	char *names = malloc(strings->sh_size);
+	Elf64_Sym *symbols = malloc(SYMBOLS_READ * sizeof(*symbols));
+	if (!names || !symbols)
+		err = -ENOMEM;
+	else if (read_at(f, names, strings->sh_size, strings->sh_offset) && (at[0] = name_at(names, strings->sh_size, functions[0].name))) {
+		for (size_t k = 1; k < n; k++)
+			at[k] = name_at(names, strings->sh_size, functions[k].name);
+		for (uint64_t i = 0, all = table->sh_size / sizeof(*symbols); i < all;) {
+			uint64_t count = all - i < SYMBOLS_READ ? all - i : SYMBOLS_READ;
+			if (table->sh_offset > f->size || !read_at(f, symbols, count * sizeof(*symbols), table->sh_offset + i * sizeof(*symbols)))
+				break;
+			elf_take(f, symbols, count, at, functions, n);
+			i += count;
+		}
+	}
+	free(symbols);
+	free(names);
+	return err;
+}
+
+int elf_find(int fd, struct elf_function *functions, size_t n)
+{
+	struct elf_file *f = malloc(sizeof(*f));
+	int found = 0;
+
+	if (!f)
+		return -ENOMEM;
+	*f = (struct elf_file){ .fd = fd };
+	int err = n == 0 || n > FUNCTIONS_MAX ? -EINVAL : elf_read_head(f);
+	size_t bytes = (size_t)f->head.e_shnum * sizeof(*f->sections);
+	if (!err && bytes) { /* without sections nobody knows where the symbols are */
+		f->sections = malloc(bytes);
+		err = !f->sections ? -ENOMEM : read_at(f, f->sections, bytes, f->head.e_shoff) ? 0 : -ENOEXEC;
+	}
+	/* What is exported is short, and mostly enough. */
+	for (uint32_t type = SHT_DYNSYM; !err && !functions[0].offset && type; type = type == SHT_DYNSYM ? SHT_SYMTAB : 0)
+		for (unsigned i = 0; i < f->head.e_shnum && !err; i++)
+			if (f->sections[i].sh_type == type)
+				err = elf_scan(f, &f->sections[i], functions, n);
+	for (size_t k = 0; k < n; k++)
+		found += functions[k].offset != 0;
+	free(f->sections);
+	free(f);
+	return err ? err : found;
+}

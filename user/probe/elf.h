@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where functions lie in programs and libraries. ELF files are anybody's: all is read by pread(2), within the file and within bounds. gABI, chapter 4; elf(5).
+ */
+#ifndef PLUMB_PROBE_ELF_H
+#define PLUMB_PROBE_ELF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct elf_function {
+	const char *name;
+	uint64_t offset; /* in the file, of its first instruction; 0 = not found */
+};
+
+/*
+ * Fills in the offsets of those that the file has, as exported symbols or local ones. Without the first of them the others are not looked for. Returns how many were found.
+ * -ENOEXEC: not an ELF file of this machine, or nothing that can be made sense of; -EFBIG: its symbols are more than is read; -ENOMEM.
+ */
+int elf_find(int fd, struct elf_function *functions, size_t n);
+
+#endif

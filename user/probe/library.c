@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/library.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/hash.h"
+#include "lib/log.h"
+#include "lib/map.h"
+#include "probe/elf.h"
+#include "probe/mappings.h"
+#include "probe/uprobe.h"
+
+#include "../../bpf/abi/sites.h"
+
+enum {
+	FILES_MAX = 64,            /* with probes at once */
+	SWEPT_MAX = 256,           /* ended processes found at once */
+	USERS_MAX = 16384,         /* of one file; a file with more stays until plumb ends */
+	GONE_MAX = 1024,
+	SEEN_MAX = 8192,           /* files that were looked at and have nothing */
+	SITES_MAX = 12, SAME_MAX = 3, /* of one library */
+	READS_A_TICK = 64,         /* wake-ups by mappings between two ticks: in a storm of processes the rest waits */
+};
+static const uint64_t second_ns = 1000000000ull;
+static const uint64_t linger_ns = 2 * second_ns;  /* a file keeps its probes so long after its last user */
+static const uint64_t sweep_ns = 2 * second_ns;
+static const uint64_t forget_ns = 30 * second_ns; /* the number of a file may be another one's by then */
+static const uint64_t shed_first_ns = 30 * second_ns, shed_most_ns = 600 * second_ns;
+
+/* Functions that take the same arguments. */
+struct site {
+	enum plumb_site site;
+	bool returns;
+	bool often; /* called for each row */
+	const char *functions[SAME_MAX];
+};
+
+struct library {
+	const char *name;
+	const char *sign; /* a function without which it is another library */
+	struct site sites[SITES_MAX];
+};
+
+static const struct library known[] = {
+	{ "sqlite", "sqlite3_step", {
+		{ PLUMB_SITE_SQLITE_OPEN, true, false, { "sqlite3_open", "sqlite3_open_v2" } },
+		{ PLUMB_SITE_SQLITE_PREPARE, true, false, { "sqlite3_prepare", "sqlite3_prepare_v2" } },
+		{ PLUMB_SITE_SQLITE_PREPARE_V3, true, false, { "sqlite3_prepare_v3" } },
+		{ PLUMB_SITE_SQLITE_STEP, true, true, { "sqlite3_step" } },
+		{ PLUMB_SITE_SQLITE_RESET, false, true, { "sqlite3_reset" } },
+		{ PLUMB_SITE_SQLITE_FINALIZE, false, false, { "sqlite3_finalize" } },
+		{ PLUMB_SITE_SQLITE_CLOSE, true, false, { "sqlite3_close", "sqlite3_close_v2" } },
+	} },
+	{ "duckdb", "duckdb_query", {
+		{ PLUMB_SITE_DUCKDB_OPEN, true, false, { "duckdb_open", "duckdb_open_ext" } },
+		{ PLUMB_SITE_DUCKDB_CONNECT, true, false, { "duckdb_connect" } },
+		{ PLUMB_SITE_DUCKDB_QUERY, true, true, { "duckdb_query" } },
+		{ PLUMB_SITE_DUCKDB_PREPARE, true, false, { "duckdb_prepare" } },
+		{ PLUMB_SITE_DUCKDB_EXTRACT, true, false, { "duckdb_extract_statements" } },
+		{ PLUMB_SITE_DUCKDB_PREPARE_EXTRACTED, true, false, { "duckdb_prepare_extracted_statement" } },
+		{ PLUMB_SITE_DUCKDB_EXECUTE, true, true, { "duckdb_execute_prepared", "duckdb_execute_prepared_streaming" } },
+		{ PLUMB_SITE_DUCKDB_PENDING, true, true, { "duckdb_pending_prepared", "duckdb_pending_prepared_streaming" } },
+		{ PLUMB_SITE_DUCKDB_EXECUTE_PENDING, true, true, { "duckdb_execute_pending" } },
+		{ PLUMB_SITE_DUCKDB_FORGET, false, false, { "duckdb_destroy_prepare", "duckdb_disconnect", "duckdb_close" } },
+		{ PLUMB_SITE_DUCKDB_DROP, false, false, { "duckdb_destroy_extracted", "duckdb_destroy_pending" } },
+	} },
+};
+
+enum { SELDOM, OFTEN, KINDS };
+
+/* Probes on the functions of one kind. */
+struct attached {
+	struct uprobe entry, back;
+};
+
+struct library_file {
+	const struct library *library; /* NULL: free */
+	uint64_t key;
+	int fd;                        /* it stays open: no other file gets its number meanwhile */
+	struct map users;              /* by pid: the file, or struct libraries of one that was found dead */
+	bool pinned;                   /* has, or had, more users than are counted */
+	uint64_t unused_ns;            /* since when it has no user; 0 = it has */
+	uint64_t offsets[SITES_MAX][SAME_MAX];
+	struct attached attached[KINDS];
+};
+
+struct libraries {
+	struct loaded *loaded;
+	struct mappings *mappings;
+	struct library_file files[FILES_MAX];
+	struct map by_key;             /* struct library_file */
+	struct map gone;               /* processes that had ended before their files were looked at: their children may live */
+	struct map seen;               /* files without anything: the key, and itself */
+	uint64_t forget_at_ns, measure_at_ns, sweep_at_ns;
+	uint64_t now_ns;
+	uint32_t reads;                /* since the last tick */
+	uint64_t most_ppm, ppm;
+	uint64_t measured_ns, hits;    /* at the latest measurement */
+	int shed;                      /* kinds that are let go: 0 none, 1 what is called often, 2 all */
+	uint64_t shed_until_ns, shed_for_ns;
+	uint64_t failed;
+	DIR *looking;                  /* at /proc, for those that run already */
+};
+
+static uint64_t file_key(const struct mapping *m)
+{
+	uint64_t words[2] = { (uint64_t)m->major << 32 | m->minor, m->inode };
+
+	return hash_bytes(words, sizeof(words), 0);
+}
+
+/* --- probes --- */
+
+static void place_of(const struct library_file *f, int kind, bool returns, struct uprobe_place *ret)
+{
+	ret->n = 0;
+	for (size_t i = 0; i < SITES_MAX; i++) {
+		const struct site *s = &f->library->sites[i];
+		for (size_t k = 0; k < SAME_MAX; k++)
+			if (f->offsets[i][k] && s->often == (kind == OFTEN) && (s->returns || !returns) && ret->n < UPROBE_FUNCTIONS_MAX) {
+				ret->offsets[ret->n] = f->offsets[i][k];
+				ret->cookies[ret->n++] = s->site;
+			}
+	}
+}
+
+static int attach_kind(struct libraries *ls, struct library_file *f, int kind)
+{
+	struct attached *a = &f->attached[kind];
+	struct uprobe_place place;
+	char path[32];
+	int err = 0;
+
+	if (a->entry.n)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
+	place.path = path;
+	/* A return without its entry is nobody's; an entry without its return would be kept. */
+	place_of(f, kind, true, &place);
+	if (place.n)
+		err = loaded_attach_functions(ls->loaded, &place, true, &a->back);
+	place_of(f, kind, false, &place);
+	if (!err && place.n)
+		err = loaded_attach_functions(ls->loaded, &place, false, &a->entry);
+	if (err)
+		uprobe_detach((struct uprobe *[]){ &a->back }, 1);
+	return err;
+}
+
+static void file_detach(struct libraries *ls, struct library_file *f)
+{
+	struct attached *a = f->attached;
+
+	uprobe_detach((struct uprobe *[]){ &a[SELDOM].entry, &a[SELDOM].back, &a[OFTEN].entry, &a[OFTEN].back }, 4);
+	loaded_detached(ls->loaded, f->users.len || f->pinned);
+}
+
+static int file_attach(struct libraries *ls, struct library_file *f)
+{
+	/* What tells of a handle comes before what uses it. */
+	int err = ls->shed < 2 ? attach_kind(ls, f, SELDOM) : 0;
+
+	if (!err && ls->shed < 1)
+		err = attach_kind(ls, f, OFTEN);
+	if (err)
+		file_detach(ls, f);
+	return err;
+}
+
+/* --- files --- */
+
+/* By its name, as the process sees it: links in its file system do not lead out of it. */
+static int path_open(const struct mapping *m)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%u/root", m->pid);
+	int root = open(path, O_PATH | O_CLOEXEC);
+	if (root < 0)
+		return -1;
+	int fd = (int)syscall(SYS_openat2, root, m->path, &how, sizeof(how));
+	close(root);
+	return fd;
+}
+
+/*
+ * The mapping itself leads to the file whatever has become of its name; where that is not allowed, its name does. What is no regular file is not opened, as that may do anything: -ENOEXEC. -ENOENT:
+ * the process is gone, or may not be looked at.
+ */
+static int file_open(const struct mapping *m)
+{
+	char path[96];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%u/map_files/%llx-%llx", m->pid, (unsigned long long)m->from, (unsigned long long)m->to);
+	int place = open(path, O_PATH | O_CLOEXEC);
+	if (place < 0)
+		place = path_open(m);
+	if (place < 0)
+		return -ENOENT;
+	int fd = -ENOEXEC;
+	if (fstat(place, &st) == 0 && S_ISREG(st.st_mode)) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			fd = -ENOENT;
+	}
+	close(place);
+	return fd;
+}
+
+/* Where the library's functions lie in the file. Returns whether it is this library. */
+static bool file_find(struct library_file *f, const struct library *library)
+{
+	struct elf_function functions[1 + SITES_MAX * SAME_MAX] = { { library->sign, 0 } };
+	size_t n = 1;
+
+	for (size_t i = 0; i < SITES_MAX; i++)
+		for (size_t k = 0; k < SAME_MAX && library->sites[i].functions[k]; k++)
+			functions[n++].name = library->sites[i].functions[k];
+	if (elf_find(f->fd, functions, n) <= 0 || !functions[0].offset)
+		return false;
+	n = 1;
+	for (size_t i = 0; i < SITES_MAX; i++)
+		for (size_t k = 0; k < SAME_MAX && library->sites[i].functions[k]; k++)
+			f->offsets[i][k] = functions[n++].offset;
+	f->library = library;
+	return true;
+}
+
+static void file_free(struct libraries *ls, struct library_file *f)
+{
+	file_detach(ls, f);
+	map_remove(&ls->by_key, f->key);
+	map_done(&f->users);
+	close(f->fd);
+	memset(f, 0, sizeof(*f));
+}
+
+static struct library_file *file_place(struct libraries *ls)
+{
+	struct library_file *oldest = NULL;
+
+	for (size_t i = 0; i < FILES_MAX; i++) {
+		struct library_file *f = &ls->files[i];
+		if (!f->library)
+			return f;
+		if (f->unused_ns && (!oldest || f->unused_ns < oldest->unused_ns))
+			oldest = f;
+	}
+	if (oldest)
+		file_free(ls, oldest);
+	return oldest;
+}
+
+static void file_fail(struct libraries *ls, const struct mapping *m, const char *what, const char *why)
+{
+	if (ls->failed++ == 0) /* the metrics have the others */
+		log_warn("calls of %s in %s (process %u) are not seen: %s", what, m->path, m->pid, why);
+}
+
+/* There is nothing in this file. */
+static void libraries_remember(struct libraries *ls, uint64_t key)
+{
+	if (ls->seen.len == ls->seen.max) {
+		map_done(&ls->seen);
+		map_init(&ls->seen, SEEN_MAX);
+	}
+	(void)map_put(&ls->seen, key, ls); /* without memory it is read again */
+}
+
+/* A file that was not looked at yet: NULL if there is nothing in it, or nothing to be done. */
+static struct library_file *file_new(struct libraries *ls, const struct mapping *m, uint64_t key)
+{
+	struct library_file *f = file_place(ls);
+
+	if (!f) {
+		file_fail(ls, m, "libraries", "too many files with probes");
+		return NULL;
+	}
+	f->fd = file_open(m);
+	if (f->fd == -ENOEXEC) {
+		libraries_remember(ls, key);
+		return NULL;
+	}
+	if (f->fd < 0) {
+		if (ls->gone.len < ls->gone.max)
+			(void)map_put(&ls->gone, m->pid, ls);
+		return NULL;
+	}
+	bool found = false;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && !found; i++)
+		found = file_find(f, &known[i]);
+	if (!found) {
+		close(f->fd);
+		libraries_remember(ls, key);
+		return NULL;
+	}
+	map_init(&f->users, USERS_MAX);
+	f->key = key;
+	int err = map_put(&ls->by_key, key, f);
+	if (!err)
+		err = file_attach(ls, f);
+	if (err) {
+		file_fail(ls, m, f->library->name, strerror(-err));
+		file_free(ls, f);
+		return NULL;
+	}
+	log_debug("watching %s in %s", f->library->name, m->path);
+	return f;
+}
+
+static void file_use(struct library_file *f, uint32_t pid)
+{
+	if (map_put(&f->users, pid, f))
+		f->pinned = true;
+	f->unused_ns = 0;
+}
+
+static void file_leave(struct libraries *ls, struct library_file *f, uint32_t pid)
+{
+	if (map_remove(&f->users, pid) && f->users.len == 0 && !f->pinned)
+		f->unused_ns = ls->now_ns ? ls->now_ns : 1;
+}
+
+/*
+ * Exits of processes whose mapping was told of later come to nothing, so now and then it is looked who lives. Whoever does not may yet be told of as a parent, by forks under way: he goes when he is
+ * found so the second time.
+ */
+static void file_sweep(struct libraries *ls, struct library_file *f)
+{
+	uint32_t dead[SWEPT_MAX];
+	size_t n = 0, at = 0;
+	uint64_t pid;
+
+	while (n < SWEPT_MAX && map_next(&f->users, &at, &pid))
+		if (kill((pid_t)pid, 0) && errno == ESRCH)
+			dead[n++] = (uint32_t)pid;
+	for (size_t i = 0; i < n; i++) {
+		if (map_get(&f->users, dead[i]) == ls)
+			file_leave(ls, f, dead[i]);
+		else
+			(void)map_put(&f->users, dead[i], ls); /* in its place: cannot fail */
+	}
+}
+
+static void on_mapping(void *ctx, const struct mapping *m)
+{
+	struct libraries *ls = ctx;
+	uint64_t key = file_key(m);
+
+	if (map_get(&ls->seen, key) || m->path[0] != '/')
+		return;
+	struct library_file *f = map_get(&ls->by_key, key);
+	if (!f)
+		f = file_new(ls, m, key);
+	if (f)
+		file_use(f, m->pid);
+}
+
+/* --- what it costs --- */
+
+static void libraries_let_go(struct libraries *ls, uint64_t now_ns)
+{
+	if (ls->shed++ == 0) {
+		ls->shed_for_ns = ls->shed_for_ns ? ls->shed_for_ns * 2 : shed_first_ns;
+		if (ls->shed_for_ns > shed_most_ns)
+			ls->shed_for_ns = shed_most_ns;
+		ls->shed_until_ns = now_ns + ls->shed_for_ns;
+	}
+	log_warn("to look at calls of libraries takes %.1f %% of a CPU, and may take %.1f %%: %s are not looked at for %llu s (--max-overhead)", (double)ls->ppm / 1e4, (double)ls->most_ppm / 1e4,
+		 ls->shed == 1 ? "executions" : "they", (unsigned long long)((ls->shed_until_ns - now_ns) / second_ns));
+	for (size_t i = 0; i < FILES_MAX; i++) {
+		struct library_file *f = &ls->files[i];
+		if (ls->shed == 1)
+			uprobe_detach((struct uprobe *[]){ &f->attached[OFTEN].entry, &f->attached[OFTEN].back }, 2);
+		else if (f->library)
+			file_detach(ls, f);
+	}
+	loaded_detached(ls->loaded, false);
+	ls->measured_ns = 0; /* what comes of it is measured anew */
+}
+
+static void libraries_take_up(struct libraries *ls)
+{
+	ls->shed = 0;
+	log_info("all calls of libraries are looked at again");
+	for (size_t i = 0; i < FILES_MAX; i++)
+		if (ls->files[i].library && file_attach(ls, &ls->files[i]))
+			ls->failed++;
+}
+
+static void libraries_measure(struct libraries *ls, uint64_t now_ns)
+{
+	uint64_t hits = loaded_function_hits(ls->loaded), traps = hits - ls->hits, elapsed_ns = now_ns - ls->measured_ns;
+
+	if (!ls->measured_ns)
+		ls->ppm = 0;
+	else if (elapsed_ns)
+		ls->ppm = traps * loaded_trap_ns(ls->loaded) * 1000 / (elapsed_ns / 1000 + 1);
+	ls->hits = hits;
+	ls->measured_ns = now_ns;
+	if (ls->shed && now_ns >= ls->shed_until_ns)
+		libraries_take_up(ls);
+	else if (ls->shed < 2 && ls->most_ppm && ls->ppm > ls->most_ppm)
+		libraries_let_go(ls, now_ns);
+	else if (!ls->shed && ls->shed_for_ns && now_ns > ls->shed_until_ns + shed_most_ns)
+		ls->shed_for_ns = 0; /* it has been quiet for long */
+}
+
+/* --- the whole --- */
+
+int libraries_new(struct loaded *l, uint64_t most_ppm, struct libraries **ret_libraries)
+{
+	if (!loaded_trap_ns(l))
+		return -ENOTSUP;
+	struct libraries *ls = calloc(1, sizeof(*ls));
+	if (!ls)
+		return -ENOMEM;
+	ls->loaded = l;
+	ls->most_ppm = most_ppm;
+	ls->now_ns = clock_ns(CLOCK_BOOTTIME);
+	map_init(&ls->by_key, FILES_MAX);
+	map_init(&ls->seen, SEEN_MAX);
+	map_init(&ls->gone, GONE_MAX);
+	int err = mappings_new(on_mapping, ls, &ls->mappings);
+	if (err) {
+		libraries_free(ls);
+		return err;
+	}
+	*ret_libraries = ls;
+	return 0;
+}
+
+void libraries_free(struct libraries *ls)
+{
+	if (!ls)
+		return;
+	for (size_t i = 0; i < FILES_MAX; i++)
+		if (ls->files[i].library)
+			file_free(ls, &ls->files[i]);
+	if (ls->looking)
+		closedir(ls->looking);
+	mappings_free(ls->mappings);
+	map_done(&ls->by_key);
+	map_done(&ls->seen);
+	map_done(&ls->gone);
+	free(ls);
+}
+
+void libraries_look(struct libraries *ls)
+{
+	if (!ls->looking)
+		ls->looking = opendir("/proc");
+}
+
+/* Some at a time: a machine may run thousands, and who starts now must not wait for them. */
+static void libraries_look_on(struct libraries *ls)
+{
+	uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + 20000000;
+	struct dirent *e;
+
+	while (ls->looking && clock_ns(CLOCK_MONOTONIC) < until_ns) {
+		e = readdir(ls->looking);
+		if (!e) {
+			closedir(ls->looking);
+			ls->looking = NULL;
+			return;
+		}
+		char *end;
+		unsigned long pid = strtoul(e->d_name, &end, 10);
+		if (pid > 0 && pid <= INT32_MAX && !*end)
+			mappings_of((uint32_t)pid, on_mapping, ls);
+	}
+}
+
+int libraries_fd(const struct libraries *ls) { return ls->reads < READS_A_TICK ? mappings_fd(ls->mappings) : -1; }
+
+void libraries_read(struct libraries *ls)
+{
+	ls->reads++;
+	mappings_read(ls->mappings);
+}
+
+void libraries_event(struct libraries *ls, const struct plumb_rec_header *h)
+{
+	const struct plumb_rec_fork *r = (const struct plumb_rec_fork *)h;
+
+	/* What the parent had mapped by then was told before. Where it had gone by then, the child has the same. */
+	if (h->type == PLUMB_REC_FORK) {
+		mappings_read(ls->mappings);
+		if (map_get(&ls->gone, r->parent_pid) && mappings_of(r->pid, on_mapping, ls) && ls->gone.len < ls->gone.max)
+			(void)map_put(&ls->gone, r->pid, ls);
+	}
+	for (size_t i = 0; i < FILES_MAX; i++) {
+		struct library_file *f = &ls->files[i];
+		if (!f->library)
+			continue;
+		if (h->type == PLUMB_REC_FORK && map_get(&f->users, r->parent_pid))
+			file_use(f, r->pid);
+		else if (h->type == PLUMB_REC_EXIT)
+			file_leave(ls, f, ((const struct plumb_rec_exit *)h)->pid);
+	}
+}
+
+void libraries_tick(struct libraries *ls, uint64_t now_ns)
+{
+	ls->now_ns = now_ns;
+	ls->reads = 0;
+	mappings_read(ls->mappings);
+	libraries_look_on(ls);
+	for (size_t i = 0; i < FILES_MAX; i++) {
+		struct library_file *f = &ls->files[i];
+		if (f->library && f->unused_ns && now_ns - f->unused_ns > linger_ns)
+			file_free(ls, f);
+	}
+	if (now_ns >= ls->sweep_at_ns) {
+		for (size_t i = 0; i < FILES_MAX; i++)
+			if (ls->files[i].library)
+				file_sweep(ls, &ls->files[i]);
+		ls->sweep_at_ns = now_ns + sweep_ns;
+	}
+	if (now_ns >= ls->forget_at_ns) {
+		map_done(&ls->seen);
+		map_init(&ls->seen, SEEN_MAX);
+		map_done(&ls->gone);
+		map_init(&ls->gone, GONE_MAX);
+		ls->forget_at_ns = now_ns + forget_ns;
+	}
+	if (now_ns >= ls->measure_at_ns) {
+		libraries_measure(ls, now_ns);
+		ls->measure_at_ns = now_ns + second_ns;
+	}
+}
+
+void libraries_record(const struct libraries *ls, struct plumb_rec_libraries *ret)
+{
+	ret->traps = ls->hits;
+	ret->trap_ns = ls->hits * loaded_trap_ns(ls->loaded);
+	ret->refused = ls->failed;
+	ret->unknown = mappings_lost(ls->mappings);
+	ret->flags = ls->shed ? PLUMB_LIBRARIES_SHED : 0;
+	for (size_t i = 0; i < FILES_MAX; i++)
+		if (ls->files[i].library) {
+			ret->files++;
+			ret->processes += (uint32_t)ls->files[i].users.len;
+		}
+}
+
+uint64_t libraries_ppm(const struct libraries *ls) { return ls->most_ppm && ls->ppm > ls->most_ppm ? ls->most_ppm : ls->ppm; }

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Libraries whose calls are watched in the programs themselves, because nothing of them leaves the program: which files have them, who runs these files, probes on their
+ * functions. A file is read once; its probes are attached when the first process maps it and go soon after the last one has ended.
+ *
+ * Each probe is a trap in the program that calls. What all of them cost is measured, and the functions that are called most are let go where that is more than is allowed.
+ */
+#ifndef PLUMB_PROBE_LIBRARY_H
+#define PLUMB_PROBE_LIBRARY_H
+
+#include "probe/load.h"
+
+struct libraries;
+
+/* -ENOTSUP where this kernel has no way for it: nothing else is lost. most_ppm: of the time of one CPU that traps may take; 0 = without limit. */
+int libraries_new(struct loaded *l, uint64_t most_ppm, struct libraries **ret_libraries);
+void libraries_free(struct libraries *ls);
+
+/* Looks at the processes that run already. */
+void libraries_look(struct libraries *ls);
+/* Readable when files were mapped: libraries_read(). */
+int libraries_fd(const struct libraries *ls);
+void libraries_read(struct libraries *ls);
+/* Forks and exits. */
+void libraries_event(struct libraries *ls, const struct plumb_rec_header *h);
+void libraries_tick(struct libraries *ls, uint64_t now_ns);
+
+/* All but the header. */
+void libraries_record(const struct libraries *ls, struct plumb_rec_libraries *ret);
+/* What their traps take of one CPU, by the latest measurement; of more than is allowed they get rid themselves. */
+uint64_t libraries_ppm(const struct libraries *ls);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The programs that sit on functions of libraries: found a way for, loaded, and attached. */
+#include "probe/loaded.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../bpf/abi/sites.h"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion" /* generated code is not held to our warnings */
+#include "library.skel.h"
+#pragma GCC diagnostic pop
+
+static int functions_load(struct loaded *l, const struct load_options *o, enum uprobe_way way)
+{
+	struct bpf_program *prog;
+	struct library_bpf *skel = library_bpf__open();
+
+	if (!skel)
+		return -errno;
+	skel->rodata->only_targets = o->only_targets;
+	skel->rodata->filters_by_place = l->by_place;
+	skel->rodata->ring_bytes = l->ring_bytes;
+	skel->rodata->wake_bytes = l->ring_bytes / 8;
+	int err = load_size_maps(l, skel->obj);
+	if (!err)
+		err = load_share_maps(skel->obj, l->base);
+	bpf_object__for_each_program(prog, skel->obj)
+		if (!err && way == UPROBE_MULTI)
+			err = bpf_program__set_expected_attach_type(prog, (enum bpf_attach_type)UPROBE_MULTI_ATTACH);
+	if (!err)
+		err = library_bpf__load(skel);
+	if (err) {
+		library_bpf__destroy(skel);
+		return err;
+	}
+	l->library = skel;
+	return 0;
+}
+
+void loaded_load_functions(struct loaded *l, const struct load_options *o, struct caps *caps)
+{
+	static const enum uprobe_way ways[] = { UPROBE_MULTI, UPROBE_PERF };
+	struct caps_feature *f = caps_feature(caps, "library calls");
+
+	for (size_t i = 0; i < f->nrungs && i < sizeof(ways) / sizeof(ways[0]) && f->serves < 0; i++) {
+		struct caps_rung *r = &f->rungs[i];
+		if (o->library_rung && strcmp(o->library_rung, r->name) != 0)
+			continue;
+		load_said_clear();
+		int err = uprobe_try(ways[i], &l->trap_ns);
+		if (!err)
+			err = functions_load(l, o, ways[i]);
+		r->state = err ? CAPS_FAILS : CAPS_WORKS;
+		if (err) {
+			l->trap_ns = 0;
+			snprintf(r->why, sizeof(r->why), "%s", load_said()[0] ? load_said() : strerror(-err));
+			continue;
+		}
+		l->uprobe_way = ways[i];
+		f->serves = (int)i;
+	}
+}
+
+void loaded_free_functions(struct loaded *l)
+{
+	library_bpf__destroy(l->library);
+	l->library = NULL;
+}
+
+struct bpf_object *loaded_functions_object(const struct loaded *l) { return l->library ? l->library->obj : NULL; }
+
+uint64_t loaded_trap_ns(const struct loaded *l) { return l->trap_ns; }
+
+int loaded_attach_functions(struct loaded *l, const struct uprobe_place *place, bool returns, struct uprobe *ret_uprobe)
+{
+	if (!l->library)
+		return -ENOTSUP;
+	return uprobe_attach(l->uprobe_way, bpf_program__fd(returns ? l->library->progs.library_return : l->library->progs.library_enter), place, returns, ret_uprobe);
+}
+
+void loaded_detached(struct loaded *l, bool missed)
+{
+	uint32_t zero = 0;
+
+	l->epoch.detached++;
+	l->epoch.missed += missed;
+	if (l->library)
+		bpf_map_update_elem(bpf_map__fd(l->library->maps.call_epoch), &zero, &l->epoch, BPF_ANY); /* there is one element, always */
+}
+
+uint64_t loaded_function_hits(const struct loaded *l)
+{
+	uint64_t *values = calloc(l->ncpus, sizeof(*values)), sum = 0;
+
+	for (uint32_t f = 0; values && l->library && f < PLUMB_SITES; f++) {
+		if (bpf_map_lookup_elem(bpf_map__fd(l->library->maps.call_hits), &f, values))
+			continue;
+		for (uint32_t cpu = 0; cpu < l->ncpus; cpu++)
+			sum += values[cpu];
+	}
+	free(values);
+	return sum;
+}

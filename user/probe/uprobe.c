@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/uprobe.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/perf_event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+
+enum { TRIAL_CALLS = 32, TRIAL_ROUNDS = 8 };
+
+/* BPF_LINK_CREATE as of 6.6; the headers that plumb is built with may not have it. */
+struct multi_attr {
+	uint32_t prog_fd, target_fd, attach_type, flags;
+	uint64_t path, offsets, ref_ctr_offsets, cookies;
+	uint32_t cnt, multi_flags, pid, pad;
+};
+enum { MULTI_RETURN = 1 };
+
+static int attach_multi(int prog, const struct uprobe_place *place, bool returns)
+{
+	struct multi_attr attr = {
+		.prog_fd = (uint32_t)prog, .attach_type = UPROBE_MULTI_ATTACH, .path = (uintptr_t)place->path, .offsets = (uintptr_t)place->offsets,
+		.cookies = (uintptr_t)place->cookies, .cnt = (uint32_t)place->n, .multi_flags = returns ? MULTI_RETURN : 0,
+	};
+	int fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* The number that the kernel gave to this kind of event. */
+static int perf_type(void)
+{
+	static const char path[] = "/sys/bus/event_source/devices/uprobe/type";
+	FILE *f = fopen(path, "re");
+	char text[16] = "";
+
+	if (!f)
+		return -errno;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = 0;
+	fclose(f);
+	long type = strtol(text, NULL, 10);
+	return type > 0 && type < INT32_MAX ? (int)type : -ENOTSUP;
+}
+
+/* An event and the link that runs the program there (5.15, 7adfc6c9b315). */
+static int attach_perf(int prog, int type, const char *path, uint64_t offset, uint64_t cookie, bool returns, struct uprobe *u)
+{
+	/* Bit 0 of config asks for the return: /sys/bus/event_source/devices/uprobe/format/retprobe. */
+	struct perf_event_attr attr = { .type = (uint32_t)type, .size = sizeof(attr), .config = returns ? 1 : 0, .config1 = (uintptr_t)path, .config2 = offset };
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = cookie);
+	int fd = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC); /* every process, and for a uprobe on every CPU */
+
+	if (fd < 0)
+		return -errno;
+	u->fds[u->n++] = fd;
+	int link = bpf_link_create(prog, fd, BPF_PERF_EVENT, &opts);
+	if (link < 0)
+		return link;
+	u->fds[u->n++] = link;
+	return ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) ? -errno : 0;
+}
+
+static void close_all(struct uprobe *u)
+{
+	while (u->n) /* links before what they hold on to */
+		close(u->fds[--u->n]);
+}
+
+int uprobe_attach(enum uprobe_way way, int prog, const struct uprobe_place *place, bool returns, struct uprobe *ret_uprobe)
+{
+	struct uprobe u = { .n = 0 };
+	int err = 0, type;
+
+	if (place->n == 0 || place->n > UPROBE_FUNCTIONS_MAX)
+		return -EINVAL;
+	switch (way) {
+	case UPROBE_MULTI:
+		err = attach_multi(prog, place, returns);
+		if (err < 0)
+			return err;
+		u.fds[u.n++] = err;
+		err = 0;
+		break;
+	case UPROBE_PERF:
+		type = perf_type();
+		err = type < 0 ? type : 0;
+		for (size_t i = 0; i < place->n && !err; i++)
+			err = attach_perf(prog, type, place->path, place->offsets[i], place->cookies[i], returns, &u);
+		break;
+	case UPROBE_NONE: err = -ENOTSUP; break;
+	}
+	if (err) {
+		close_all(&u);
+		return err;
+	}
+	*ret_uprobe = u;
+	return 0;
+}
+
+/* In the child: what its parent has closed by then goes with its end. */
+static void undertake(const int hold[2])
+{
+	char none;
+
+	close(hold[1]);
+	while (read(hold[0], &none, 1) < 0 && errno == EINTR)
+		;
+	_exit(0);
+}
+
+void uprobe_detach(struct uprobe *const *probes, size_t n)
+{
+	int hold[2];
+	size_t any = 0;
+
+	for (size_t i = 0; i < n; i++)
+		any += probes[i]->n;
+	if (!any)
+		return;
+	bool piped = pipe2(hold, O_CLOEXEC) == 0;
+	if (piped && fork() == 0)
+		undertake(hold);
+	for (size_t i = 0; i < n; i++)
+		close_all(probes[i]);
+	if (piped) {
+		close(hold[0]);
+		close(hold[1]);
+	}
+}
+
+/* --- trial --- */
+
+/* Called as a library's function would be. */
+static __attribute__((noinline)) int trial_function(int x)
+{
+	__asm__ volatile("" : "+r"(x));
+	return x;
+}
+
+static int (*volatile const trial_call)(int) = trial_function; /* so that no copy of it is called */
+
+/* Where it lies in the file of this program. */
+static uint64_t trial_offset(void)
+{
+	uint64_t address = (uintptr_t)trial_function, found = 0;
+	FILE *f = fopen("/proc/self/maps", "re");
+	char line[512];
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		char *end;
+		uint64_t from = strtoull(line, &end, 16), to = *end == '-' ? strtoull(end + 1, &end, 16) : 0;
+		if (address < from || address >= to)
+			continue;
+		end = strchr(end + 1, ' '); /* behind the permissions */
+		found = end ? strtoull(end + 1, NULL, 16) + (address - from) : 0;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* The best of some rounds: the first traps of a process cost much more, and others have the CPU in between. */
+static uint64_t trial_time(void)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (int round = 0; round < TRIAL_ROUNDS; round++) {
+		uint64_t begin = clock_ns(CLOCK_MONOTONIC);
+		for (int i = 0; i < TRIAL_CALLS; i++)
+			trial_call(i);
+		uint64_t took = clock_ns(CLOCK_MONOTONIC) - begin;
+		best = took < best ? took : best;
+	}
+	return best;
+}
+
+int uprobe_try(enum uprobe_way way, uint64_t *ret_trap_ns)
+{
+	const struct bpf_insn nothing[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 }, { .code = BPF_JMP | BPF_EXIT } };
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = way == UPROBE_MULTI ? (enum bpf_attach_type)UPROBE_MULTI_ATTACH : (enum bpf_attach_type)0);
+	struct uprobe_place place = { .path = "/proc/self/exe", .n = 1, .offsets = { trial_offset() } };
+	struct uprobe entry = { .n = 0 }, back = { .n = 0 };
+	uint64_t free_ns = trial_time();
+
+	int prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "plumb_try", "GPL", nothing, 2, &opts);
+	if (prog < 0)
+		return prog;
+	int err = uprobe_attach(way, prog, &place, false, &entry);
+	if (!err)
+		err = uprobe_attach(way, prog, &place, true, &back);
+	if (!err) {
+		uint64_t trapped_ns = trial_time();
+		*ret_trap_ns = trapped_ns > free_ns ? (trapped_ns - free_ns) / (2ull * TRIAL_CALLS) + 1 : 1;
+	}
+	uprobe_detach((struct uprobe *[]){ &entry, &back }, 2);
+	close(prog);
+	return err;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Programs on functions of user space, in all processes that run the file. By one link for many functions where the kernel has it (uprobe_multi, 6.6, 89ae89f53d20), else by a
+ * perf event for each.
+ */
+#ifndef PLUMB_PROBE_UPROBE_H
+#define PLUMB_PROBE_UPROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum uprobe_way {
+	UPROBE_NONE,
+	UPROBE_MULTI,
+	UPROBE_PERF,
+};
+
+/* BPF_TRACE_UPROBE_MULTI: what programs must be loaded for with UPROBE_MULTI. */
+enum { UPROBE_MULTI_ATTACH = 48 };
+
+enum { UPROBE_FUNCTIONS_MAX = 24 };
+
+/* Functions of one file. */
+struct uprobe_place {
+	const char *path; /* must lead to the file as long as the call lasts */
+	size_t n;
+	uint64_t offsets[UPROBE_FUNCTIONS_MAX]; /* of first instructions */
+	uint64_t cookies[UPROBE_FUNCTIONS_MAX]; /* bpf_get_attach_cookie() */
+};
+
+/* A program on functions of one file. */
+struct uprobe {
+	int fds[2 * UPROBE_FUNCTIONS_MAX];
+	size_t n;
+};
+
+/* prog: descriptor of a BPF_PROG_TYPE_KPROBE. Negative errno, and then nothing is attached. */
+int uprobe_attach(enum uprobe_way way, int prog, const struct uprobe_place *place, bool returns, struct uprobe *ret_uprobe);
+/*
+ * Takes probes away. The kernel takes tens of milliseconds for each, so a child does it that lives as long; without one it is done here. Whoever waits for children meets one that he does not
+ * know.
+ */
+void uprobe_detach(struct uprobe *const *probes, size_t n);
+
+/*
+ * Tries a way on a function of this program, and measures what an entry or a return with a program that does nothing costs who calls it (never 0). Negative errno if it does
+ * not work.
+ */
+int uprobe_try(enum uprobe_way way, uint64_t *ret_trap_ns);
+
+#endif
