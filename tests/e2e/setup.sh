@@ -58,6 +58,8 @@ servers() {
 	PATH=$PATH:/usr/sbin command -v sendmail >/dev/null 2>&1 || missing+=(postfix)
 	compgen -G '/usr/lib/jvm/*-17-*/bin/java' >/dev/null || missing+=(openjdk-17-jre-headless)
 	command -v javac >/dev/null 2>&1 || missing+=(openjdk-17-jdk-headless)
+	compgen -G '/usr/lib/*/libsqlite3.a' >/dev/null || missing+=(libsqlite3-dev)
+	perl -MDBD::SQLite -e1 2>/dev/null || missing+=(libdbd-sqlite3-perl)
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 }
 
@@ -122,6 +124,20 @@ brpc_link() {
 	rm -f $link/spu-*.whl
 }
 
+# DuckDB's own library of Node's packages.
+node_modules() {
+	local from=$here/apps/node/package.json to=build/e2e/node
+	cmp -s "$from" "$to/package.json" && [ -d "$to/node_modules" ] && return 0
+	command -v npm >/dev/null 2>&1 || { echo "e2e setup: no npm: tests of DuckDB by Node will skip" >&2; return 0; }
+	echo "e2e setup: Node's packages in $to"
+	rm -rf "$to"
+	mkdir -p "$to"
+	cp "$from" "$to/"
+	npm install --prefix "$to" --no-audit --no-fund --silent >"$to.log" 2>&1 && return 0
+	rm -rf "$to"
+	echo "e2e setup: Node's packages cannot be had ($to.log): tests of DuckDB will skip" >&2
+}
+
 # Servers that no package has.
 backends() {
 	$here/backends/ferretdb.sh >/dev/null || echo "e2e setup: no FerretDB: tests of MongoDB's protocol will skip" >&2
@@ -142,4 +158,5 @@ backends() {
 mkdir -p build
 python_environment
 [ -n "$python_only" ] || go_programs
+[ -n "$python_only" ] || node_modules
 [ -n "$python_only" ] || backends

@@ -26,6 +26,7 @@ NUMBERS = {"CHOWN": 0, "DAC_READ_SEARCH": 2, "KILL": 5, "SETGID": 6, "SETUID": 7
 # With these and no other everything works (SYS_RESOURCE besides, on kernels that count maps against RLIMIT_MEMLOCK).
 ALL = set(NUMBERS) - {"SYS_RESOURCE"}
 RESTARTS = {"SETUID", "SETGID", "SETPCAP", "SYS_NICE", "NET_ADMIN"}
+LIBRARIES = {"PERFMON"}
 ALWAYS = {"BPF", "SYS_PTRACE", "DAC_READ_SEARCH", "SYS_ADMIN", "KILL"}
 REQUESTS = 7
 
@@ -125,7 +126,7 @@ def test_the_documentation_is_the_programs_table():
     assert set(rows) == set(table) == set(NUMBERS)
     for name, row in rows.items():
         assert row["serves"] == table[name]["serves"] and row["without"] == table[name]["without"], name
-        keeps = "always" if name in ALWAYS else "run" if name in RESTARTS else "no"
+        keeps = "for libraries" if name in LIBRARIES else "always" if name in ALWAYS else "run" if name in RESTARTS else "no"
         assert row["keeps"] == keeps, name
 
 
@@ -255,7 +256,7 @@ def test_after_the_start_the_probe_keeps_what_it_needs(start, folder, shop, plum
         return own if own["NoNewPrivs"] == "1" and own["Seccomp"] == "2" else None
 
     own = wait_until(probe, "a probe that has given up rights", alive=run.process)
-    assert names(own["CapPrm"]) == names(own["CapEff"]) == ALWAYS | RESTARTS and int(own["CapInh"], 16) == 0
+    assert names(own["CapPrm"]) == names(own["CapEff"]) == ALWAYS | LIBRARIES | RESTARTS and int(own["CapInh"], 16) == 0
     # What it keeps suffices for another engine, which is as confined as the first.
     engine, = children(run.pid)
     os.kill(engine, 9)  # ours: this test's plumb started it
@@ -269,11 +270,12 @@ def test_after_the_start_the_probe_keeps_what_it_needs(start, folder, shop, plum
         os.stat(f"/proc/{second}/root/etc/passwd")
     assert run.process.stop() == 0, run.said()
 
-    # A trace starts no second engine.
-    p = plumb(pids=[shop.pid])
-    own = wait_until(lambda: status(p.pid) if status(p.pid)["Seccomp"] == "2" else None, "a probe that has given up rights", alive=p)
-    assert names(own["CapPrm"]) == ALWAYS and int(own["CapPrm"], 16) & ~sum(1 << NUMBERS[c] for c in ALWAYS) == 0
-    p.finish()
+    # A trace starts no second engine; where it watches no calls of libraries it attaches to nothing more.
+    for options, kept in ([], ALWAYS | LIBRARIES), (["--set", "capture.libraries=off"], ALWAYS):
+        p = plumb(args=options, pids=[shop.pid])
+        own = wait_until(lambda: status(p.pid) if status(p.pid)["Seccomp"] == "2" else None, "a probe that has given up rights", alive=p)
+        assert names(own["CapPrm"]) == kept and int(own["CapPrm"], 16) & ~sum(1 << NUMBERS[c] for c in kept) == 0
+        p.finish()
 
 
 def test_the_operators_command_keeps_its_rights(start, folder):

@@ -3,6 +3,7 @@
  * Writes the seeds: `seeds DIR` makes DIR/<harness>/… of the parsers' fixtures (tests/proto/<symbol>/<name>.fix) and of the lines in
  * tests/fuzz/seeds/<harness>.txt, which are items in the notation of fixtures (tests/proto/harness.h). A new protocol needs no change here.
  */
+#include <elf.h>
 #include <errno.h>
 #include <glob.h>
 #include <stdio.h>
@@ -346,6 +347,38 @@ static void from_calls(void)
 	buffer_done(&file);
 }
 
+/* A program of one segment with the symbols that are looked for. */
+static void from_elf(void)
+{
+	struct {
+		Elf64_Ehdr head;
+		Elf64_Phdr segment;
+		Elf64_Shdr sections[3];
+		Elf64_Sym symbols[3];
+		char names[40];
+		uint8_t code[64];
+	} f = {
+		.head = { .e_ident = ELFMAG, .e_type = ET_DYN, .e_machine = EM_X86_64, .e_phoff = sizeof(Elf64_Ehdr), .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 1,
+			  .e_shentsize = sizeof(Elf64_Shdr), .e_shnum = 3 },
+		.segment = { .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = 0x1000, .p_filesz = sizeof(f.code) },
+		.sections[1] = { .sh_type = SHT_DYNSYM, .sh_size = sizeof(f.symbols), .sh_link = 2, .sh_entsize = sizeof(Elf64_Sym) },
+		.sections[2] = { .sh_type = SHT_STRTAB, .sh_size = sizeof(f.names) },
+		.names = "\0sqlite3_step\0sqlite3_prepare_v2",
+	};
+
+	f.head.e_ident[EI_CLASS] = ELFCLASS64;
+	f.head.e_ident[EI_DATA] = ELFDATA2LSB;
+	f.head.e_shoff = (uint64_t)((uint8_t *)f.sections - (uint8_t *)&f);
+	f.segment.p_offset = (uint64_t)(f.code - (uint8_t *)&f);
+	f.sections[1].sh_offset = (uint64_t)((uint8_t *)f.symbols - (uint8_t *)&f);
+	f.sections[2].sh_offset = (uint64_t)((uint8_t *)f.names - (uint8_t *)&f);
+	for (uint32_t i = 1; i < 3; i++)
+		f.symbols[i] = (Elf64_Sym){ .st_name = i == 1 ? 1 : 14, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC), .st_shndx = 1, .st_value = 0x1000 + 16 * i };
+	write_seed("elf", "dynsym", "all", slice_make(&f, sizeof(f)));
+	f.sections[1].sh_type = SHT_SYMTAB;
+	write_seed("elf", "symtab", "all", slice_make(&f, sizeof(f)));
+}
+
 static void from_configuration(void)
 {
 	struct buffer b;
@@ -386,6 +419,7 @@ int main(int argc, char **argv)
 			from_text(g.gl_pathv[i]);
 	globfree(&g);
 	from_configuration();
+	from_elf();
 	from_calls();
 	return 0;
 }

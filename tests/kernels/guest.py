@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.process import BUILD, REPO
 
 HERE = Path(__file__).parent
-PROGRAMS = {"plumb": "plumb", "paths": "tests/e2e/paths", "truth": "tests/kernels/truth", "withhold": "tests/kernels/withhold"}
+PROGRAMS = {"plumb": "plumb", "paths": "tests/e2e/paths", "truth": "tests/kernels/truth", "calls": "tests/kernels/calls", "withhold": "tests/kernels/withhold"}
 FILES = {
     "/etc/passwd": "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n",
     "/etc/group": "root:x:0:\nnogroup:x:65534:\n",

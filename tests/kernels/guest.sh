@@ -33,6 +33,7 @@ await() {
 	done
 }
 uptime_s() { cut -d. -f1 /proc/uptime; }
+awaited=attached # what plumb says when a driver may begin
 alive() { grep -qs '^State:.[^Z]' "/proc/$1/status"; }
 said_or_ended() { grep -qs "$1" "$2" || ! alive "$3"; }
 # plumb writes one span a line.
@@ -56,7 +57,7 @@ trial() {
 	$prefix plumb trace $(sed -n 's/^ready//p' "$name/driver.err" | tr ' ' '\n' | sed -n 's/^[0-9]/-p &/p') \
 		-d 1h --output otlp-json --metrics 127.0.0.1:9464 --set capture.ring_size=16MiB "$@" > "$name/spans" 2> "$name/plumb.err" &
 	plumb=$!
-	await 120 said_or_ended attached "$name/plumb.err" $plumb
+	await 120 said_or_ended "$awaited" "$name/plumb.err" $plumb
 	if grep -qs attached "$name/plumb.err"; then
 		for count in $counts; do
 			echo go >&3

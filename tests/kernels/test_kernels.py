@@ -22,6 +22,9 @@ OFFERED = {
     "x86_64": {"5.10": ("sys_exit",), "6.1": ("sock_msg", "sys_exit"), "6.12": ("sock_length", "sock_msg", "sys_exit")},
     "arm64": {"6.1": ("sys_exit",), "6.12": ("sock_length", "sock_msg", "sys_exit")},
 }[ARCH.name]
+# Ways to watch calls of libraries; 5.10 has no atomic exchange in programs, and none of the functions' numbers.
+WAYS = ("uprobe_multi", "uprobe_perf")
+CALLS = {"5.10": (), "6.1": ("uprobe_perf",), "6.12": WAYS}
 # Kernels that can be told, while they run, to preempt tasks inside the kernel.
 PREEMPTIBLE = {"x86_64": ("6.1", "6.12"), "arm64": ()}[ARCH.name]
 # Requests and connections: each round is over before the next begins, so that the guest's rings hold all of it. Loss has its own test.
@@ -57,6 +60,9 @@ def trials(series):
         counts = " ".join(str(2 * sum(SIZES[: i + 1])) for i in range(len(SIZES)))
         lines.append(f"""trial {rung}/truth traceId '{counts}' 'truth {' '.join(ROUNDS)}' '' {rung_option}""")
         lines.append(f"""trial {rung}/filters traceId 46 'truth 23/1' '' {rung_option} {FILTERS}""")
+    lines.append("awaited=watching")
+    lines += [f"trial {way}/calls traceId 251 calls '' --set capture.libraries={way} --log-level debug" for way in CALLS[series]]
+    lines.append("awaited=attached")
     kept, _ = CAPABILITIES[series]
     for name, caps in [("all", kept)] + [(cap, [c for c in kept if c != cap]) for cap in kept] + [("every", ["none"])]:
         # The least set must do for the best rung; what is missing then is the same on each, and the last one loads fastest.
@@ -142,6 +148,9 @@ def test_doctor(guest):
     assert tuple(w["name"] for w in data["ways"] if w["state"] == "works") == OFFERED[series], data
     assert data["serves"] == OFFERED[series][0]
     assert all(w["why"] for w in data["ways"] if w["state"] == "fails"), data
+    calls = features.pop("library calls")
+    assert calls["serves"] == (CALLS[series] or (None,))[0], calls
+    assert all(w["why"] for w in calls["ways"] if w["state"] == "fails"), calls
     for feature in features.values():
         assert feature["serves"], feature
     sandbox = doctor["sandbox"]
@@ -213,6 +222,18 @@ def test_truth(guest, rung):
     first = [t for t in truth if t["round"] == 1]
     assert (len(first), sum(t["status"] >= 400 for t in first)) == (23, 7)
     check_truth(truth, spans, metrics)
+
+
+@each("way", rows=[(s, w) for s in OFFERED for w in CALLS[s]])
+def test_calls(guest, way):
+    """Rows and errors of each execution, in order; the stand-in's text without its literal."""
+    _, sent = guest
+    _, spans, metrics = run_of(sent, f"{way}/calls")
+    check_order(spans)
+    assert [(s["db.response.returned_rows"] or 0, s["error.type"]) for s in sorted(spans, key=lambda s: s.start_ns)] == [
+        (i % 23, "SQLITE_CONSTRAINT" if i % 36 == 35 else None) for i in range(251)], describe(spans)
+    assert {(s["db.system.name"], s["db.namespace"], s["db.query.text"]) for s in spans} == {("sqlite", "shop.db", "SELECT id FROM goods WHERE name = ?")}
+    assert "plumb_lost_total{reason=\"calls\"} 0" in metrics
 
 
 @every_offer

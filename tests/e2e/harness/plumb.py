@@ -48,6 +48,10 @@ class Plumb(Process):
         super().__init__(name, argv, folder, env={**os.environ, **(env or {})})
         wait_until(lambda: "attached" in self.err.read_text(errors="replace"), "line 'attached' on standard error", alive=self)
 
+    def wait_watching(self, library, times=1):
+        """Until probes lie on the functions of so many files of this library. Needs harness.libraries.watched()."""
+        wait_until(lambda: self.err.read_text(errors="replace").count(f"watching {library} in") >= times, f"probes on {library}", alive=self)
+
     @contextlib.contextmanager
     def probe_stopped(self):
         """What happens meanwhile is decided in the kernel or not at all: the probe hears of it later."""

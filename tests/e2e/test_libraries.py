@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose calls of libraries are seen: programs older than plumb and younger, whose file is in a mount namespace of its own or is not there any more, children; when probes go; what they may cost."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from harness.driver import Driver
+from harness.libraries import watched
+from harness.process import APPS, free_port, wait_until
+from harness.spans import describe
+from test_restart import metric
+
+pytestmark = pytest.mark.live
+
+# The library is mapped before the line is awaited.
+ASK = """
+import os, sqlite3, sys
+db = sqlite3.connect(":memory:")
+{before}
+print("ready", flush=True)
+assert sys.stdin.readline() == "go\\n"
+for i in range({count}):
+    assert db.execute("SELECT ?", (i,)).fetchall() == [(i,)]
+"""
+
+
+def ask(start, count=101, before=""):
+    driver = Driver(start.folder(), "asks", ["/usr/bin/python3", "-c", ASK.format(count=count, before=before)])
+    wait_until(lambda: "ready" in driver.out.read_text(), "it to be ready")
+    return driver
+
+
+def go(driver):
+    driver.write("go\n")
+    driver.popen.stdin.close()
+    assert driver.wait(60) == 0, driver.tail()
+
+
+def of(spans, pid):
+    """But for what sqlite_app does before it is told to go, which may have been seen or not."""
+    return [s for s in spans if s.pid == pid and s["db.system.name"] == "sqlite" and not (s["db.query.text"] or "").startswith(("DROP", "CREATE", "WITH"))]
+
+
+@pytest.fixture(scope="module")
+def sqlite_app(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sqlite") / "sqlite_app"
+    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", path, APPS / "sqlite_app.c", "-l:libsqlite3.a", "-lm", "-lpthread"], check=True)
+    return path
+
+
+def test_programs_that_start_later(start, plumb):
+    """The first has its file read and probes attached; for those behind it they are there already."""
+    p = plumb(args=[*watched(), "--comm", "python3"])
+    first = ask(start)
+    p.wait_watching("sqlite")
+    seconds = [ask(start, before="assert db.execute('SELECT 4711').fetchall()") for _ in range(7)]
+    for driver in (first, *seconds):
+        go(driver)
+    p.wait_spans(101 + 7 * 102)
+    spans = p.finish()
+    assert len(of(spans, first.pid)) == 101, describe(spans)
+    for driver in seconds:
+        assert len(of(spans, driver.pid)) == 102
+        assert not any(s["plumb.incomplete"] for s in of(spans, driver.pid))
+
+
+@pytest.mark.parametrize("comes", ["before plumb", "behind it"])
+def test_a_file_in_a_mount_namespace_of_its_own(start, plumb, sqlite_app, comes):
+    """Nobody else has a name for it."""
+    own = start.folder()
+    script = f"mount -t tmpfs none {own}/hidden && cp {sqlite_app} {own}/hidden/app && exec {own}/hidden/app {own}/numbers.db"
+    (own / "hidden").mkdir()
+
+    def begin():
+        return Driver(own, "hidden", ["unshare", "-m", "sh", "-c", script])
+
+    driver = begin() if comes == "before plumb" else None
+    if driver:
+        wait_until(lambda: os.readlink(f"/proc/{driver.pid}/exe").endswith("/hidden/app"), "the hidden program", alive=driver)
+    p = plumb(args=[*watched(), "--comm", "app"])
+    driver = driver or begin()
+    p.wait_watching("sqlite")
+    assert not (own / "hidden/app").exists()
+    driver.go()
+    p.wait_spans(10_428, timeout_s=30)
+    assert len(of(p.finish(), driver.pid)) == 10_428
+
+
+def test_a_file_that_was_replaced_while_it_ran(start, plumb, sqlite_app):
+    """The old one has no name any more, the new one has the old one's."""
+    own = start.folder()
+    shutil.copy(sqlite_app, own / "app")
+    old = Driver(own, "old", [own / "app", own / "old.db"])
+    wait_until(lambda: os.readlink(f"/proc/{old.pid}/exe").endswith("/app"), "the old program", alive=old)
+    shutil.copy(sqlite_app, own / "new")
+    os.rename(own / "new", own / "app")
+    p = plumb(args=[*watched(), "--comm", "app"])
+    p.wait_watching("sqlite")
+    new = Driver(start.folder(), "new", [own / "app", own / "new.db"])
+    p.wait_watching("sqlite", times=2)
+    old.go()
+    new.go()
+    p.wait_spans(2 * 10_428, timeout_s=30)
+    spans = p.finish()
+    assert (len(of(spans, old.pid)), len(of(spans, new.pid))) == (10_428, 10_428)
+
+
+def test_children_go_on_with_what_their_parent_had(start, plumb):
+    """Probes stay as long as a child lives whose parent has mapped the file, and go when it has ended."""
+    port = free_port()
+    p = plumb(args=[*watched(), "--comm", "python3", "--metrics", f"127.0.0.1:{port}"])
+    driver = ask(start, before="if os.fork(): os._exit(0)\ndb = sqlite3.connect(':memory:')")
+    assert driver.wait(10) == 0
+    p.wait_watching("sqlite")
+
+    def files():
+        return metric(port, "plumb_library_files")
+
+    wait_until(lambda: files() == 1 and metric(port, "plumb_library_processes") == 1, "the child alone to have probes", alive=p)
+    driver.write("go\n")
+    driver.popen.stdin.close()
+    p.wait_spans(101)
+    wait_until(lambda: files() == 0, "no file with probes", alive=p)
+    spans = p.finish()
+    assert len(spans) == 101 and {s.pid for s in spans} != {driver.pid}, describe(spans)
+    assert "watching sqlite in" in p.err.read_text()
+
+
+def test_who_is_not_watched_is_not_seen(start, plumb):
+    one, other = ask(start), ask(start)
+    p = plumb(args=watched(), pids=[one.pid])
+    p.wait_watching("sqlite")
+    go(other)
+    go(one)
+    p.wait_spans(101)
+    spans = p.finish()
+    assert len(spans) == len(of(spans, one.pid)) == 101
+
+
+def test_off_is_off(start, plumb):
+    driver = ask(start)
+    p = plumb(args=watched("off"), pids=[driver.pid])
+    go(driver)
+    assert p.finish() == [] and "watching" not in p.err.read_text()
+
+
+def test_what_is_called_too_often_is_let_go(start, plumb):
+    """A program that does nothing but tiny statements meets millions of probes: they may take a third of the budget. It says so, by log and metric, and what is not shed goes on."""
+    port = free_port()
+    busy = Driver(start.folder(), "busy", ["/usr/bin/python3", "-c", ASK.format(count=10 ** 9, before="")])
+    p = plumb(args=[*watched(), "--max-overhead", "3%", "--metrics", f"127.0.0.1:{port}"], pids=[busy.pid])
+    p.wait_watching("sqlite")
+    busy.write("go\n")
+    wait_until(lambda: metric(port, "plumb_library_shed") == 1, "executions to be let go", 30, alive=p)
+
+    def still():
+        before, records = metric(port, "plumb_library_traps_total"), metric(port, "plumb_records_total")
+        wait_until(lambda: metric(port, "plumb_records_total") > records + 20, "a second's reports", alive=p)
+        return metric(port, "plumb_library_traps_total") == before
+
+    wait_until(still, "an end of the traps", 30, alive=p)
+    assert "executions are not looked at" in p.err.read_text()
+    assert busy.popen.poll() is None
+    busy.stop()
