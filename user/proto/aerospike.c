@@ -21,19 +21,14 @@ static void due_clear(struct aerospike_memory *m)
 		m->first = m->count = 0, m->over = 0;
 }
 
-/* m: the request's BEGIN. */
-void aerospike_due_add(struct aerospike_state *s, const struct parse_result *ret, enum aerospike_kind kind, struct message *m)
+void aerospike_due_add(struct aerospike_state *s, const struct parse_result *ret, enum aerospike_kind kind)
 {
 	struct aerospike_memory *y = s->memory;
 	bool answered = s->early && ret->time_ns && ret->time_ns <= s->early_ns;
 
 	s->early = false;
 	s->asking.queued = false;
-	if (s->answer.open && s->tail_missed) {
-		m->flags |= MESSAGE_FLUSH;
-		s->answer.open = false;
-	}
-	s->tail_missed = false;
+	s->answer.stale = s->answer.open && s->answer.tail_missed;
 	if (s->gap && !s->pipelined)
 		due_clear(y);
 	else if (y && y->count && !answered)
@@ -106,7 +101,6 @@ static void aerospike_lost(void *state, enum proto_side side)
 		return;
 	}
 	s->answer = (struct aerospike_answer){ 0 };
-	s->tail_missed = false;
 	if (y && !s->pipelined && y->count > 1) { /* all but the newest are answered in what was lost */
 		y->first = (uint8_t)((y->first + y->count - 1u) % AEROSPIKE_DUE);
 		y->count = 1;

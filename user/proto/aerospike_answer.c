@@ -136,6 +136,8 @@ static void take_code(struct aerospike_answer *a, uint8_t code, bool last, bool 
 	a->records++;
 	a->last |= last;
 	a->partial |= partial;
+	if (a->kind == AEROSPIKE_UNKNOWN && a->records <= 2) /* that of one alone is the answer's */
+		a->code = a->records == 1 && a->rows == 0 && !partial ? code : 0;
 	if (last || !is_many(a))
 		a->code = code;
 	else if (partial)
@@ -327,7 +329,7 @@ static enum parse_status go_on_packed(struct aerospike_state *s, struct slice in
 	a->inside = a->packed > 0;
 	if (!a->inside && a->blind) {
 		a->uncounted = true;
-		s->tail_missed = true;
+		a->tail_missed = true;
 		a->have = 0;
 		a->left = a->pass = a->items = 0;
 		a->blind = false;
@@ -383,7 +385,7 @@ enum parse_status aerospike_answer(struct aerospike_state *s, struct slice in, s
 	ret->need = AEROSPIKE_HEAD;
 	if (scan != AEROSPIKE_OK)
 		return scan == AEROSPIKE_MORE ? PARSE_NEED_MORE : PARSE_BAD;
-	if (a->open && !fits((enum aerospike_kind)a->kind, head.type) && a->kind != AEROSPIKE_UNKNOWN) { /* its end was not seen */
+	if (a->open && (a->stale || (!fits((enum aerospike_kind)a->kind, head.type) && a->kind != AEROSPIKE_UNKNOWN))) { /* its end was not seen */
 		ret->message.flags = MESSAGE_UNSURE;
 		a->uncounted = true;
 		return end(a, ret, 0, 0);
@@ -407,29 +409,17 @@ enum parse_status aerospike_answer(struct aerospike_state *s, struct slice in, s
 	return go_on(a, in, AEROSPIKE_HEAD, ret);
 }
 
+/* What the last record says at the end must be seen: else it is not known whether the answer is over. */
 bool aerospike_answer_missing(struct aerospike_state *s, uint64_t n, struct message *m)
 {
 	struct aerospike_answer *a = &s->answer;
-	uint64_t left = a->packed ? a->packed : a->left;
 
-	if (!a->inside || n > left)
+	if (!a->inside || a->packed || a->left < head_len(a) || n > a->left - head_len(a))
 		return false;
 	m->kind = MESSAGE_RESPONSE;
 	a->blind = a->uncounted = true;
 	a->pass = a->items = 0;
 	a->have = 0;
-	if (a->packed)
-		a->packed -= (uint32_t)n;
-	else
-		a->left -= n;
-	if (n < left)
-		return true;
-	s->tail_missed = true;
-	a->inside = a->blind = false;
-	a->left = 0;
-	if (is_over(a)) {
-		m->flags |= a->records ? 0 : MESSAGE_UNSURE;
-		finish(a, m);
-	}
+	a->left -= n;
 	return true;
 }

@@ -12,11 +12,9 @@ enum {
 
 static void begin(struct aerospike_state *s, struct parse_result *ret, enum aerospike_kind kind)
 {
-	struct message *m = &ret->message;
-
-	m->kind = MESSAGE_REQUEST;
-	m->flags |= MESSAGE_BEGIN;
-	aerospike_due_add(s, ret, kind, m);
+	ret->message.kind = MESSAGE_REQUEST;
+	ret->message.flags |= MESSAGE_BEGIN;
+	aerospike_due_add(s, ret, kind);
 }
 
 /* All that will be known of the request is; `skip` bytes of it follow. */
@@ -246,9 +244,8 @@ static enum parse_status record(struct aerospike_state *s, struct slice in, size
 	uint64_t pass;
 	size_t need;
 
-	if (!walk(s, in, &consumed, &pass, &need, &ret->message))
-		return PARSE_BAD;
-	if (!wants_more(q)) {
+	bool good = walk(s, in, &consumed, &pass, &need, &ret->message);
+	if (good && !wants_more(q)) {
 		q->open = false;
 		conclude(s, &ret->message);
 		return end(ret, consumed, pass + q->left);
@@ -257,7 +254,7 @@ static enum parse_status record(struct aerospike_state *s, struct slice in, size
 	ret->skip = pass;
 	if (consumed == 0) {
 		ret->need = need;
-		return PARSE_NEED_MORE;
+		return good ? PARSE_NEED_MORE : PARSE_BAD; /* what is in front of nonsense is said first */
 	}
 	return ret->message.flags || ret->message.nattrs ? PARSE_MESSAGE : PARSE_SKIP;
 }

@@ -55,6 +55,8 @@ struct aerospike_answer {
 	bool zipped;     /* which is compressed, and its inner head has not come */
 	bool blind;      /* where its records begin is not known */
 	bool uncounted, last, partial;
+	bool tail_missed; /* whether it is over was not seen */
+	bool stale;       /* and its client has sent another request */
 	uint8_t have;
 	uint8_t carry[AEROSPIKE_MSG];
 	char status[4];
@@ -68,7 +70,6 @@ struct aerospike_state {
 	bool early;
 	bool gap;           /* a loss since the latest request */
 	bool pipelined;     /* a request was sent before the one before it was answered */
-	bool tail_missed;   /* that an answer is over was not seen */
 };
 _Static_assert(sizeof(struct aerospike_state) <= CONNECTION_PARSER_BYTES, "parser state too large");
 
@@ -84,7 +85,7 @@ enum parse_status aerospike_answer(struct aerospike_state *s, struct slice in, s
 bool aerospike_answer_missing(struct aerospike_state *s, uint64_t n, struct message *m);
 
 /* aerospike.c: what is due */
-void aerospike_due_add(struct aerospike_state *s, const struct parse_result *ret, enum aerospike_kind kind, struct message *m);
+void aerospike_due_add(struct aerospike_state *s, const struct parse_result *ret, enum aerospike_kind kind);
 enum aerospike_kind aerospike_due_peek(const struct aerospike_state *s);
 enum aerospike_kind aerospike_due_take(struct aerospike_state *s, const struct parse_result *ret);
 

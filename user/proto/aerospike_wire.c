@@ -43,13 +43,15 @@ bool aerospike_needs_ops(const struct aerospike_asked *a)
 {
 	if (a->batch || !a->digest || a->module || a->info[3] & (AEROSPIKE_VERIFY | AEROSPIKE_ROLL_FORWARD | AEROSPIKE_ROLL_BACK))
 		return false;
-	return !(a->info[1] & AEROSPIKE_DELETE) && !(a->info[0] & AEROSPIKE_READ && a->info[1] & AEROSPIKE_WRITE);
+	if (a->info[1] & AEROSPIKE_WRITE)
+		return !(a->info[1] & AEROSPIKE_DELETE) && !(a->info[0] & AEROSPIKE_READ);
+	return !(a->info[0] & AEROSPIKE_NO_BINS);
 }
 
 static const char *by_ops(const struct aerospike_asked *a)
 {
 	if (a->op == 0)
-		return a->info[1] & AEROSPIKE_WRITE ? "PUT" : a->info[0] & AEROSPIKE_NO_BINS ? "EXISTS" : "GET";
+		return a->info[1] & AEROSPIKE_WRITE ? "PUT" : "GET";
 	if (a->mixed)
 		return "OPERATE";
 	switch (a->op) {
@@ -76,7 +78,9 @@ const char *aerospike_operation(const struct aerospike_asked *a)
 		return "UDF";
 	if (a->info[1] & AEROSPIKE_DELETE)
 		return "DELETE";
-	return aerospike_needs_ops(a) ? by_ops(a) : "OPERATE";
+	if (aerospike_needs_ops(a))
+		return by_ops(a);
+	return a->info[1] & AEROSPIKE_WRITE ? "OPERATE" : "EXISTS";
 }
 
 const char *aerospike_admin_name(uint8_t command)
@@ -117,15 +121,16 @@ static bool item(struct slice in, size_t *at, struct slice *ret)
 	return true;
 }
 
-/* Fields and operations of the first record; *at moves behind them. False: they are not all there. */
-static bool first_record(struct slice in, size_t *at, struct aerospike_batch *ret)
+/* Fields and operations of a record; *at moves behind them. False: they are not all there. */
+static bool record(struct slice in, size_t *at, struct slice *ret_space, struct slice *ret_set)
 {
 	uint8_t has = in.ptr[*at + RECORD - 1];
 	struct slice one;
 
 	*at += RECORD;
 	if (has & REPEATS)
-		return false;
+		return true;
+	*ret_space = *ret_set = SLICE_NONE;
 	*at += 1u + (has & HAS_INFOS ? 2 : 0) + (has & HAS_INFO4 ? 1 : 0) + (has & HAS_GENERATION ? 2 : 0) + (has & HAS_TTL ? 4 : 0);
 	if (*at + 4 > in.len)
 		return false;
@@ -135,9 +140,9 @@ static bool first_record(struct slice in, size_t *at, struct aerospike_batch *re
 		if (!item(in, at, &one))
 			return false;
 		if (one.ptr[0] == AEROSPIKE_FIELD_NAMESPACE && one.len - 1 <= AEROSPIKE_NAMESPACE_MAX)
-			ret->space = slice_from(one, 1);
+			*ret_space = slice_from(one, 1);
 		else if (one.ptr[0] == AEROSPIKE_FIELD_SET && one.len - 1 <= AEROSPIKE_SET_MAX)
-			ret->set = slice_from(one, 1);
+			*ret_set = slice_from(one, 1);
 	}
 	while (ops--)
 		if (!item(in, at, &one))
@@ -145,10 +150,29 @@ static bool first_record(struct slice in, size_t *at, struct aerospike_batch *re
 	return true;
 }
 
-bool aerospike_batch_read(struct slice in, uint32_t size, struct aerospike_batch *ret)
+/* Whether all are of the first one's set: as far as they are in `in`; that those behind it are no longer than their shortest tells that they share what was said. */
+static bool same_set(struct slice in, uint32_t size, struct aerospike_batch *b)
 {
+	struct slice space = SLICE_NONE, set = SLICE_NONE;
 	size_t at = BATCH_HEAD;
 
+	for (uint32_t left = b->count; left; left--) {
+		if (at + RECORD > in.len || !record(in, &at, &space, &set))
+			return false;
+		if (left == b->count) {
+			b->space = space;
+			b->set = set;
+		} else if (!slice_eq(space, b->space) || !slice_eq(set, b->set)) {
+			return false;
+		}
+		if (size - at == (uint64_t)(left - 1) * RECORD)
+			return true;
+	}
+	return false;
+}
+
+bool aerospike_batch_read(struct slice in, uint32_t size, struct aerospike_batch *ret)
+{
 	*ret = (struct aerospike_batch){ 0 };
 	if (in.len < BATCH_HEAD)
 		return false;
@@ -157,10 +181,7 @@ bool aerospike_batch_read(struct slice in, uint32_t size, struct aerospike_batch
 		ret->count = 0;
 		return false;
 	}
-	if (ret->count == 0 || in.len < BATCH_HEAD + RECORD)
-		return true;
-	/* That the others are no longer than their shortest tells that they share what the first says. */
-	ret->same = first_record(in, &at, ret) && size - at == (uint64_t)(ret->count - 1) * RECORD;
+	ret->same = same_set(in, size, ret);
 	return true;
 }
 

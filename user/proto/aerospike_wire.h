@@ -18,7 +18,7 @@ enum {
 	AEROSPIKE_SIZE_MAX = 128 << 20, /* the server's own limit */
 	AEROSPIKE_NAMESPACE_MAX = 31,
 	AEROSPIKE_SET_MAX = 63,
-	AEROSPIKE_BATCH_LOOKED = 512,   /* bytes of a batch's field: how many records, and whose the first is */
+	AEROSPIKE_BATCH_LOOKED = 1024,  /* bytes of a batch's field: how many records, and whose they are */
 	AEROSPIKE_INFO_LOOKED = 512,    /* bytes of an info message */
 };
 

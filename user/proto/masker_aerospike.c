@@ -5,11 +5,11 @@
 
 enum state { HEAD, RECORD_HEAD, ADMIN_HEAD, ITEM_LEN, ITEM, INFO_NAME, INFO_VALUE, PACKED };
 
-/* mask_way.memory: fields and operations of this record that follow, bytes of the one under way, how far it is and what it is; of a batch the same of its first record. */
-enum { FIELDS, OPS, LEFT, PLACE, TYPE, BATCH_PLACE, BATCH_FIELDS, BATCH_OPS, BATCH_LEFT, BATCH_LEN };
+/* mask_way.memory: fields and operations of this record that follow, bytes of the one under way, how far it is; of a batch the same of its record under way. */
+enum { FIELDS, OPS, LEFT, PLACE, BATCH_PLACE, BATCH_META, BATCH_FIELDS, BATCH_OPS, BATCH_LEFT, BATCH_LEN };
 /* mask_way.flags */
 enum { BLIND = 1, ADMIN = 2, IS_OP = 4, WORD_OVER = 8, CODE = 16, BATCH_OVER = 32, BATCH_IS_OP = 64, NO_TAIL = 128 };
-enum { OP_HEAD = 4, BATCH_COUNT = 4, BATCH_RECORD = 5, BATCH_HAS = 29, BATCH_BITS = 0x1f, ZLIB_32K = 0x78, CODE_DIGITS = 3 };
+enum { OP_HEAD = 4, BATCH_COUNT = 4, BATCH_HAS = 24, BATCH_BITS = 0x1f, ZLIB_32K = 0x78, CODE_DIGITS = 3 };
 
 static const char *const commands[] = {
 	"node", "build", "edition", "version", "features", "services", "service", "service-clear-std", "service-tls-std", "service-clear-alt", "service-tls-alt", "peers-clear-std",
@@ -161,10 +161,14 @@ static uint8_t in_item_len(struct mask_way *y, uint8_t b)
 	return b;
 }
 
-/* Of the first record of a batch what an item of it shows. */
+/* Names become others: which records are of one set remains. */
+static bool is_name(uint64_t type) { return type == AEROSPIKE_FIELD_NAMESPACE || type == AEROSPIKE_FIELD_SET || type == AEROSPIKE_FIELD_MODULE || type == AEROSPIKE_FIELD_FUNCTION; }
+
+/* Of a record in a batch a field or an operation. */
 static uint8_t in_batch_item(struct mask_way *y, uint8_t b)
 {
 	uint64_t *m = y->memory;
+	uint8_t out = 'x';
 
 	if (y->word_len < AEROSPIKE_ITEM) {
 		m[BATCH_LEN] = m[BATCH_LEN] << 8 | b;
@@ -178,35 +182,49 @@ static uint8_t in_batch_item(struct mask_way *y, uint8_t b)
 			y->flags |= BATCH_OVER;
 		return b;
 	}
-	bool shows = m[BATCH_LEN]++ < (y->flags & BATCH_IS_OP ? OP_HEAD : 1u);
+	uint64_t at = m[BATCH_LEN]++;
+	if (at == 0) {
+		y->number = b; /* what it is */
+		y->length = 0;
+	}
+	if (at < (y->flags & BATCH_IS_OP ? OP_HEAD : 1u))
+		out = b;
+	else if (!(y->flags & BATCH_IS_OP) && is_name(y->number))
+		out = mask_letter(y, b);
 	if (--m[BATCH_LEFT] == 0) {
-		y->word_len = 0;
+		word_clear(y);
 		m[BATCH_LEN] = 0;
 		if (m[BATCH_FIELDS] == 0 && m[BATCH_OPS] == 0)
-			y->flags |= BATCH_OVER;
+			m[BATCH_PLACE] = 0; /* the next record */
 	}
-	return shows ? b : 'x';
+	return out;
 }
 
-/* How many records there are, and the first one's lengths. at: from the field's contents on. */
+/* How many records there are, and their lengths; at: from the field's contents on. BATCH_PLACE: in this record; BATCH_META: where its numbers of fields and operations are. */
 static uint8_t in_batch(struct mask_way *y, uint64_t at, uint8_t b)
 {
 	uint64_t *m = y->memory;
 
 	if (at < BATCH_COUNT)
 		return b;
-	if (y->flags & BATCH_OVER || at < BATCH_HAS)
-		return at == BATCH_COUNT ? b & 0x0f : 0;
-	if (at == BATCH_HAS) {
-		m[BATCH_PLACE] = at + 2 + (b & 2 ? 2 : 0) + (b & 16 ? 1 : 0) + (b & 4 ? 2 : 0) + (b & 8 ? 4 : 0); /* of the number of fields */
-		if (b & 1)
-			y->flags |= BATCH_OVER;
+	if (at == BATCH_COUNT)
+		return b & 0x0f;
+	if (y->flags & BATCH_OVER)
+		return 0;
+	uint64_t place = m[BATCH_PLACE]++;
+	if (place < BATCH_HAS)
+		return 0;
+	if (place == BATCH_HAS) {
+		m[BATCH_META] = place + 2 + (b & 2 ? 2 : 0) + (b & 16 ? 1 : 0) + (b & 4 ? 2 : 0) + (b & 8 ? 4 : 0);
+		m[BATCH_FIELDS] = m[BATCH_OPS] = m[BATCH_LEN] = 0;
 		word_clear(y);
+		if (b & 1)
+			m[BATCH_PLACE] = 0;
 		return b & BATCH_BITS;
 	}
-	if (at < m[BATCH_PLACE])
+	if (place < m[BATCH_META])
 		return 0;
-	unsigned number = (unsigned)(at - m[BATCH_PLACE]);
+	unsigned number = (unsigned)(place - m[BATCH_META]);
 	if (number >= 4)
 		return in_batch_item(y, b);
 	unsigned which = number < 2 ? BATCH_FIELDS : BATCH_OPS;
@@ -222,16 +240,21 @@ static uint8_t in_item(struct mask_way *y, uint8_t b)
 	uint8_t out = 'x';
 
 	if (at == 0) {
-		m[TYPE] = b;
-		m[BATCH_PLACE] = m[BATCH_FIELDS] = m[BATCH_OPS] = m[BATCH_LEFT] = m[BATCH_LEN] = 0;
+		y->digits = b; /* what it is */
+		y->length = 0;
+		m[BATCH_PLACE] = 0;
 		y->flags &= ~(uint32_t)BATCH_OVER;
 	}
 	if (y->flags & IS_OP)
 		out = at < OP_HEAD ? b : 'x';
 	else if (at == 0)
 		out = b;
-	else if (!(y->flags & ADMIN) && (m[TYPE] == AEROSPIKE_FIELD_BATCH || m[TYPE] == AEROSPIKE_FIELD_BATCH_WITH_SET))
+	else if (y->flags & ADMIN)
+		out = 'x';
+	else if (y->digits == AEROSPIKE_FIELD_BATCH || y->digits == AEROSPIKE_FIELD_BATCH_WITH_SET)
 		out = in_batch(y, at - 1, b);
+	else if (is_name(y->digits))
+		out = mask_letter(y, b);
 	if (--m[LEFT] == 0)
 		item_begin(y);
 	return out;
