@@ -9,7 +9,7 @@ enum state { HEAD, RECORD_HEAD, ADMIN_HEAD, ITEM_LEN, ITEM, INFO_NAME, INFO_VALU
 enum { FIELDS, OPS, LEFT, PLACE, BATCH_PLACE, BATCH_META, BATCH_FIELDS, BATCH_OPS, BATCH_LEFT, BATCH_LEN };
 /* mask_way.flags */
 enum { BLIND = 1, ADMIN = 2, IS_OP = 4, WORD_OVER = 8, CODE = 16, BATCH_OVER = 32, BATCH_IS_OP = 64, NO_TAIL = 128 };
-enum { OP_HEAD = 4, BATCH_COUNT = 4, BATCH_HAS = 24, BATCH_BITS = 0x1f, ZLIB_32K = 0x78, CODE_DIGITS = 3 };
+enum { OP_HEAD = 4, OP_MAX = 32, PARTICLE_MAX = 27, SIZE_HIGH = AEROSPIKE_SIZE_MAX >> 24, BATCH_COUNT = 4, BATCH_HAS = 24, BATCH_BITS = 0x1f, ZLIB_32K = 0x78, CODE_DIGITS = 3 };
 
 static const char *const commands[] = {
 	"node", "build", "edition", "version", "features", "services", "service", "service-clear-std", "service-tls-std", "service-clear-alt", "service-tls-alt", "peers-clear-std",
@@ -83,7 +83,7 @@ static uint8_t in_value(struct mask_way *y, uint8_t b)
 static uint8_t in_head(struct mask_way *y, uint8_t b)
 {
 	unsigned at = y->digits++;
-	bool fits = at == 0 ? b == 2 || b == 0 : at == 1 ? b >= AEROSPIKE_TYPE_INFO && b <= AEROSPIKE_TYPE_PACKED : at < 4 ? b == 0 : at > 4 || b <= AEROSPIKE_SIZE_MAX >> 24;
+	bool fits = at == 0 ? b == 2 || b == 0 : at == 1 ? b >= AEROSPIKE_TYPE_INFO && b <= AEROSPIKE_TYPE_PACKED : at < 4 ? b == 0 : at > 4 || b <= SIZE_HIGH;
 
 	if (!fits) {
 		y->state = MASK_LOST;
@@ -118,7 +118,7 @@ static uint8_t in_record_head(struct mask_way *y, uint8_t b)
 {
 	unsigned at = y->digits++;
 
-	if (at == 0 && b != AEROSPIKE_MSG) {
+	if ((at == 0 && b != AEROSPIKE_MSG) || (at == 18 && b)) { /* of more than 255 fields there is none */
 		y->flags |= BLIND | NO_TAIL;
 		return 'x';
 	}
@@ -139,7 +139,7 @@ static uint8_t in_admin_head(struct mask_way *y, uint8_t b)
 		y->memory[FIELDS] = b;
 	if (at + 1 == AEROSPIKE_ADMIN)
 		item_begin(y);
-	return at < 4 ? b : 0;
+	return at > 0 && at < 4 ? b : 0;
 }
 
 /* ---- fields and operations ---- */
@@ -148,6 +148,10 @@ static uint8_t in_item_len(struct mask_way *y, uint8_t b)
 {
 	bool field = y->memory[FIELDS];
 
+	if (y->digits == 0 && b > SIZE_HIGH) {
+		y->flags |= BLIND | NO_TAIL;
+		return 'x';
+	}
 	y->number = y->number << 8 | b;
 	if (++y->digits < AEROSPIKE_ITEM)
 		return b;
@@ -161,6 +165,17 @@ static uint8_t in_item_len(struct mask_way *y, uint8_t b)
 	return b;
 }
 
+/* Of an operation's head: what it is, of which type, and the length of the name. */
+static uint8_t in_op(uint64_t at, uint8_t b)
+{
+	switch (at) {
+	case 0: return b <= OP_MAX ? b : 'x';
+	case 1: return b <= PARTICLE_MAX ? b : 'x';
+	case 3: return b;
+	default: return at < OP_HEAD ? 0 : 'x';
+	}
+}
+
 /* Names become others: which records are of one set remains. */
 static bool is_name(uint64_t type) { return type == AEROSPIKE_FIELD_NAMESPACE || type == AEROSPIKE_FIELD_SET || type == AEROSPIKE_FIELD_MODULE || type == AEROSPIKE_FIELD_FUNCTION; }
 
@@ -170,6 +185,10 @@ static uint8_t in_batch_item(struct mask_way *y, uint8_t b)
 	uint64_t *m = y->memory;
 	uint8_t out = 'x';
 
+	if (y->word_len == 0 && b > SIZE_HIGH) {
+		y->flags |= BATCH_OVER;
+		return 0;
+	}
 	if (y->word_len < AEROSPIKE_ITEM) {
 		m[BATCH_LEN] = m[BATCH_LEN] << 8 | b;
 		if (++y->word_len < AEROSPIKE_ITEM)
@@ -187,9 +206,11 @@ static uint8_t in_batch_item(struct mask_way *y, uint8_t b)
 		y->number = b; /* what it is */
 		y->length = 0;
 	}
-	if (at < (y->flags & BATCH_IS_OP ? OP_HEAD : 1u))
+	if (y->flags & BATCH_IS_OP)
+		out = in_op(at, b);
+	else if (at == 0)
 		out = b;
-	else if (!(y->flags & BATCH_IS_OP) && is_name(y->number))
+	else if (is_name(y->number))
 		out = mask_letter(y, b);
 	if (--m[BATCH_LEFT] == 0) {
 		word_clear(y);
@@ -206,7 +227,7 @@ static uint8_t in_batch(struct mask_way *y, uint64_t at, uint8_t b)
 	uint64_t *m = y->memory;
 
 	if (at < BATCH_COUNT)
-		return b;
+		return at || b <= SIZE_HIGH ? b : 'x';
 	if (at == BATCH_COUNT)
 		return b & 0x0f;
 	if (y->flags & BATCH_OVER)
@@ -227,6 +248,10 @@ static uint8_t in_batch(struct mask_way *y, uint64_t at, uint8_t b)
 	unsigned number = (unsigned)(place - m[BATCH_META]);
 	if (number >= 4)
 		return in_batch_item(y, b);
+	if (number == 0 && b) {
+		y->flags |= BATCH_OVER;
+		return 0;
+	}
 	unsigned which = number < 2 ? BATCH_FIELDS : BATCH_OPS;
 	m[which] = m[which] << 8 | b;
 	if (number == 3 && m[BATCH_FIELDS] == 0)
@@ -246,7 +271,7 @@ static uint8_t in_item(struct mask_way *y, uint8_t b)
 		y->flags &= ~(uint32_t)BATCH_OVER;
 	}
 	if (y->flags & IS_OP)
-		out = at < OP_HEAD ? b : 'x';
+		out = in_op(at, b);
 	else if (at == 0)
 		out = b;
 	else if (y->flags & ADMIN)
@@ -267,6 +292,8 @@ static uint8_t in_packed(struct mask_way *y, uint8_t b)
 {
 	unsigned at = y->digits < 255 ? y->digits++ : 255;
 
+	if (at < 5)
+		return b <= (at < 4 ? 0 : SIZE_HIGH) ? b : 'x';
 	if (at < AEROSPIKE_PACKED || (at == AEROSPIKE_PACKED && b == ZLIB_32K))
 		return b;
 	return at == AEROSPIKE_PACKED + 1 && (b == 0x01 || b == 0x5e || b == 0x9c || b == 0xda) ? b : 'x';
