@@ -28,12 +28,13 @@ void aerospike_due_add(struct aerospike_state *s, const struct parse_result *ret
 
 	s->early = false;
 	s->asking.queued = false;
-	s->answer.stale = s->answer.open && s->answer.tail_missed;
+	/* Ordinary clients read all of an answer before they ask again. */
+	s->answer.stale = s->answer.open && (s->answer.tail_missed || (!s->answer.inside && !s->pipelined));
+	s->stale_ns = ret->time_ns;
 	if (s->gap && !s->pipelined)
 		due_clear(y);
 	else if (y && y->count && !answered)
 		s->pipelined = true;
-	s->gap = false;
 	if (!y || answered)
 		return;
 	if (y->count == AEROSPIKE_DUE || y->over) {
@@ -62,9 +63,10 @@ enum aerospike_kind aerospike_due_take(struct aerospike_state *s, const struct p
 	if (y->count) {
 		y->first = (uint8_t)((y->first + 1) % AEROSPIKE_DUE);
 		if (--y->count == 0)
-			s->asking.queued = false;
+			s->asking.queued = s->gap = false;
 	} else if (y->over) {
 		y->over--;
+		s->gap &= y->over > 0;
 	} else {
 		s->early = true;
 		s->early_ns = ret->time_ns;

@@ -3,7 +3,8 @@
 #include "proto/aerospike_state.h"
 
 enum {
-	PLAIN_MAX = 4 << 20,  /* bytes that one compressed message is inflated to; behind them its records are not counted */
+	/* Bytes that one compressed message is inflated to; behind them its records are not counted. */
+	PLAIN_MAX = 4 << 20, PLAIN_LEAST = 1 << 16, PLAIN_RATIO = 32,
 	ADMIN_CODE = 1, ADMIN_FIELDS = 3,
 	CODE_DIGITS = 3,
 	NOT_FOUND = 2, FILTERED = 27,
@@ -200,15 +201,18 @@ static void pass_over(struct aerospike_answer *a, struct slice *in)
 	a->left -= n;
 }
 
-/* Takes what there is of a message. False: it is none. */
-static bool walk(struct aerospike_answer *a, struct slice in)
+/* One record: its head says all. */
+static bool is_known(const struct aerospike_answer *a) { return a->records && (a->kind == AEROSPIKE_ONE || a->kind == AEROSPIKE_GET || a->kind == AEROSPIKE_ADMIN_ONE); }
+
+/* Takes what there is of a message, as far as it says anything. False: it is none. */
+static bool walk(struct aerospike_answer *a, struct slice *in)
 {
-	while (in.len && a->left) {
+	while (in->len && a->left && !is_known(a)) {
 		const uint8_t *p;
-		size_t n = a->items && !a->blind ? AEROSPIKE_ITEM : head_len(a), before = in.len;
+		size_t n = a->items && !a->blind ? AEROSPIKE_ITEM : head_len(a), before = in->len;
 
 		if (a->pass) {
-			pass_over(a, &in);
+			pass_over(a, in);
 			continue;
 		}
 		if (passes_rest(a, n))
@@ -219,8 +223,8 @@ static bool walk(struct aerospike_answer *a, struct slice in)
 			continue;
 		}
 		uint64_t all = a->left + a->have;
-		p = take(a, &in, n);
-		a->left -= before - in.len;
+		p = take(a, in, n);
+		a->left -= before - in->len;
 		if (!p)
 			continue;
 		if (a->blind) {
@@ -245,9 +249,6 @@ static bool is_over(const struct aerospike_answer *a)
 	return a->last || !(is_many(a) || a->kind == AEROSPIKE_ADMIN_MANY);
 }
 
-/* One record: its head says all. */
-static bool is_known(const struct aerospike_answer *a) { return a->records && (a->kind == AEROSPIKE_ONE || a->kind == AEROSPIKE_GET || a->kind == AEROSPIKE_ADMIN_ONE); }
-
 static enum parse_status message_or_skip(struct parse_result *ret)
 {
 	ret->message.kind = MESSAGE_RESPONSE;
@@ -261,9 +262,15 @@ static enum parse_status go_on(struct aerospike_answer *a, struct slice in, size
 
 	if (here.len > a->left)
 		here = slice_head(here, (size_t)a->left);
-	if (!walk(a, here))
-		return PARSE_BAD;
-	at += here.len;
+	size_t there = here.len;
+	if (!walk(a, &here)) {
+		if (!ret->message.flags)
+			return PARSE_BAD;
+		a->bad = true; /* that it has begun is said first */
+		ret->consumed = at;
+		return PARSE_MESSAGE;
+	}
+	at += there - here.len;
 	uint64_t skip = is_known(a) || a->pass > a->left ? a->left : a->pass;
 	a->left -= skip;
 	a->pass = 0;
@@ -294,12 +301,12 @@ static bool take_inner(struct aerospike_answer *a, struct slice *in)
 
 static bool take_plain(struct aerospike_answer *a, struct slice plain)
 {
-	a->made += (uint32_t)plain.len;
-	if (a->made > PLAIN_MAX)
+	if (plain.len > a->room)
 		return false;
+	a->room -= (uint32_t)plain.len;
 	if (a->zipped && !take_inner(a, &plain))
 		return false;
-	return a->zipped || walk(a, plain);
+	return a->zipped || walk(a, &plain);
 }
 
 /* in[at..] is compressed. What cannot be inflated ends where its message does, and it is not known whether more of the answer follows. */
@@ -346,7 +353,7 @@ static void begin_message(struct aerospike_answer *a, uint32_t size)
 	a->left = size;
 	a->inside = true;
 	a->blind = a->zipped = false;
-	a->items = a->records = a->made = a->packed = 0;
+	a->items = a->records = a->packed = 0;
 	a->pass = 0;
 	a->have = 0;
 }
@@ -357,6 +364,7 @@ static enum parse_status begin_packed(struct aerospike_state *s, uint32_t size, 
 
 	begin_message(&s->answer, 0);
 	s->answer.packed = size - AEROSPIKE_PACKED;
+	s->answer.room = size > (PLAIN_MAX - PLAIN_LEAST) / PLAIN_RATIO ? PLAIN_MAX : PLAIN_LEAST + PLAIN_RATIO * size;
 	s->answer.zipped = true;
 	s->answer.blind = !f || !aerospike_inflate_begin(f);
 	return go_on_packed(s, in, AEROSPIKE_HEAD + AEROSPIKE_PACKED, ret);
@@ -369,8 +377,14 @@ static bool fits(enum aerospike_kind kind, enum aerospike_type type)
 	switch (type) {
 	case AEROSPIKE_TYPE_INFO: return kind == AEROSPIKE_INFO || kind == AEROSPIKE_INFO_ONE;
 	case AEROSPIKE_TYPE_ADMIN: return kind == AEROSPIKE_ADMIN_ONE || kind == AEROSPIKE_ADMIN_MANY;
-	default: return kind >= AEROSPIKE_ONE;
+	default: return kind >= AEROSPIKE_ONE || kind == AEROSPIKE_UNKNOWN;
 	}
+}
+
+/* What was sent before the client asked again may be read later. */
+static bool is_stale(const struct aerospike_state *s, const struct parse_result *ret)
+{
+	return s->answer.stale && (!ret->time_ns || ret->time_ns > s->stale_ns);
 }
 
 enum parse_status aerospike_answer(struct aerospike_state *s, struct slice in, struct parse_result *ret)
@@ -379,13 +393,15 @@ enum parse_status aerospike_answer(struct aerospike_state *s, struct slice in, s
 	struct aerospike_head head;
 
 	ret->message.kind = MESSAGE_RESPONSE;
+	if (a->bad)
+		return PARSE_BAD;
 	if (a->inside)
 		return a->packed ? go_on_packed(s, in, 0, ret) : go_on(a, in, 0, ret);
 	enum aerospike_scan scan = aerospike_head_read(in, &head);
 	ret->need = AEROSPIKE_HEAD;
 	if (scan != AEROSPIKE_OK)
 		return scan == AEROSPIKE_MORE ? PARSE_NEED_MORE : PARSE_BAD;
-	if (a->open && (a->stale || (!fits((enum aerospike_kind)a->kind, head.type) && a->kind != AEROSPIKE_UNKNOWN))) { /* its end was not seen */
+	if (a->open && (is_stale(s, ret) || !fits((enum aerospike_kind)a->kind, head.type))) { /* its end was not seen */
 		ret->message.flags = MESSAGE_UNSURE;
 		a->uncounted = true;
 		return end(a, ret, 0, 0);
@@ -400,7 +416,7 @@ enum parse_status aerospike_answer(struct aerospike_state *s, struct slice in, s
 		return PARSE_BAD;
 	if (!a->open) {
 		begin(s, ret);
-		if (!fits((enum aerospike_kind)a->kind, head.type))
+		if (a->kind == AEROSPIKE_UNKNOWN || !fits((enum aerospike_kind)a->kind, head.type))
 			a->kind = head.type == AEROSPIKE_TYPE_ADMIN ? AEROSPIKE_ADMIN_ONE : AEROSPIKE_UNKNOWN;
 	}
 	if (head.type == AEROSPIKE_TYPE_PACKED)

@@ -45,7 +45,7 @@ struct aerospike_answer {
 	uint64_t pass;   /* of which so many are of a field or an operation */
 	uint32_t packed; /* bytes of the compressed message that follow */
 	uint32_t items;  /* fields and operations of this record that follow */
-	uint32_t made;   /* bytes of the compressed message that became `left` and what was before */
+	uint32_t room;   /* so much more the compressed message may become */
 	uint32_t rows;   /* records that came */
 	uint32_t records; /* heads in this message */
 	uint8_t kind, code; /* of the whole answer */
@@ -56,7 +56,8 @@ struct aerospike_answer {
 	bool blind;      /* where its records begin is not known */
 	bool uncounted, last, partial;
 	bool tail_missed; /* whether it is over was not seen */
-	bool stale;       /* and its client has sent another request */
+	bool stale;       /* its client has sent another request */
+	bool bad;         /* what follows is nonsense */
 	uint8_t have;
 	uint8_t carry[AEROSPIKE_MSG];
 	char status[4];
@@ -66,9 +67,10 @@ struct aerospike_state {
 	struct aerospike_memory *memory; /* external; NULL: of answers no more is known than they say, and nothing of what is compressed */
 	struct aerospike_asking asking;
 	struct aerospike_answer answer;
+	uint64_t stale_ns;  /* when the request was sent that makes the answer stale */
 	uint64_t early_ns;  /* when an answer began for which no request was due */
 	bool early;
-	bool gap;           /* a loss since the latest request */
+	bool gap;           /* a loss since all that was due was answered */
 	bool pipelined;     /* a request was sent before the one before it was answered */
 };
 _Static_assert(sizeof(struct aerospike_state) <= CONNECTION_PARSER_BYTES, "parser state too large");
