@@ -17,7 +17,7 @@ ENCODE = f"{REPO}/build/tests/bench/encode"
 # Modules of this folder: what they write is replayed where there is no load to record.
 MADE = [importlib.import_module(name) for name in (
     "dns", "http2", "memcached", "mysql", "mongodb", "cassandra", "nats", "mqtt", "amqp", "kafka", "zookeeper", "ldap", "smtp", "stomp", "ftp", "amqp10", "clickhouse",
-    "thrift", "fastcgi", "brpc", "oracle", "couchbase", "zeromq", "dubbo", "pulsar", "tds", "rocketmq")]
+    "thrift", "fastcgi", "brpc", "oracle", "couchbase", "zeromq", "dubbo", "pulsar", "tds", "rocketmq", "aerospike")]
 
 
 def record(load, path):

@@ -123,6 +123,7 @@ CASES = {
     "tds": ("tds", lambda folder, server: Driver(folder, "tds-driver", [BUILD / "venv/bin/python", "-u", APPS / "tds_driver.py", server.port, "TDS74", "one"])),
     "oracle": (lambda folder: servers.start_python(folder, "19", app="oracled.py"), python("oracle_driver.py")),
     "couchbase": (servers.start_couchbase, python("couchbase_driver.py")),
+    "aerospike": (lambda folder: servers.start_python(folder, app="aerospiked.py"), python("aerospike_driver.py")),
     "zeromq": (lambda folder: servers.start_python(folder, app="zmqd.py"), lambda folder, server: python_driver(folder, "zmq_driver.py", server.out.read_text().strip(), "requests", "pipelined")),
     "dubbo": (lambda folder: servers.start_dubbo(folder, "hessian2"), lambda folder, server: go_driver(folder, "dubbodriver", server.port)),
     "nats": (servers.start_nats, python("nats_driver.py")),

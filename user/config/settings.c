@@ -231,7 +231,7 @@ int settings_set(struct settings *s, enum setting_id id, const char *value, enum
 	double share = 0;
 
 	if (parse_value(d, value, &number, &share) || (d->type == SETTING_TYPE_DURATION && lacks_unit(value, origin))) {
-		char allowed[512], name[64];
+		char allowed[SETTINGS_ALLOWED_MAX], name[64];
 		settings_print_allowed(d, allowed, sizeof(allowed));
 		snprintf(ret_error, error_len, "%s wants %s, not '%.100s'", setting_name(d, origin, name, sizeof(name)), allowed, value);
 		return -EINVAL;
@@ -329,7 +329,7 @@ static int set_sink(struct settings *s, const char *key, size_t sink, size_t opt
 {
 	const struct sink_option *o = &sink_table[sink]->options[option];
 	struct sink_values *v = &s->sinks[sink];
-	char allowed[512] = "";
+	char allowed[SETTINGS_ALLOWED_MAX] = "";
 
 	/* What stands on the command line is everybody's to read, in /proc/PID/cmdline and in histories. */
 	if (origin == ORIGIN_OPTION && value[0] && (o->secret || holds_password(value))) {

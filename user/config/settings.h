@@ -99,6 +99,7 @@ void settings_nearest_try(struct settings_nearest *n, const char *name);
 /* text.c: a file with every key, its default and its meaning; the same as a table in Markdown. */
 int settings_print_yaml(struct buffer *out);
 int settings_print_markdown(struct buffer *out);
+enum { SETTINGS_ALLOWED_MAX = 512 }; /* room for what a setting takes: the names of all protocols are the longest */
 /* Sentence about the values that a setting takes, as in errors and documentation: "a duration from 100ms to 1h". */
 void settings_print_allowed(const struct setting_def *d, char *ret_text, size_t len);
 

@@ -116,7 +116,7 @@ static void print_quoted(struct buffer *out, const char *text)
 
 static void print_setting(struct buffer *out, const struct setting_def *d, const char *name)
 {
-	char allowed[256], comment[640];
+	char allowed[SETTINGS_ALLOWED_MAX], comment[SETTINGS_ALLOWED_MAX + 384];
 
 	settings_print_allowed(d, allowed, sizeof(allowed));
 	snprintf(comment, sizeof(comment), "%s. Takes %s%s.%s%s%s%s", d->help, d->type == SETTING_TYPE_LIST || d->type == SETTING_TYPE_INTS ? "a list, each " : "", allowed,
@@ -150,7 +150,7 @@ static void sink_allowed(const struct sink_option *o, char *ret_text, size_t len
 
 static void print_sink(struct buffer *out, const struct sink_ops *ops)
 {
-	char allowed[256], comment[640];
+	char allowed[SETTINGS_ALLOWED_MAX], comment[SETTINGS_ALLOWED_MAX + 384];
 
 	if (!ops->options || !ops->options[0].name)
 		return;
@@ -218,7 +218,7 @@ static void print_row(struct buffer *out, const char *key, const char *value, co
 
 int settings_print_markdown(struct buffer *out)
 {
-	char allowed[256], item[300], key[160];
+	char allowed[SETTINGS_ALLOWED_MAX], item[SETTINGS_ALLOWED_MAX + 44], key[160];
 
 	buffer_append_str(out, "| key | default | takes | option | variable | meaning |\n|---|---|---|---|---|---|\n");
 	for (int i = 0; i < SETTING_COUNT; i++) {

@@ -63,6 +63,8 @@
  *               statements, numbers and names of well-known procedures, handles below 2^21; tokens, types and lengths (below 2^21), NULLs, status and command of a DONE, numbers of rows and errors
  *               below 2^21. Rows of more than 120 columns (with a bitmap of NULLs: 32), longer texts and what is no token known here: of the rest nothing but the DONE at the end. Of sessions
  *               of MARS nothing
+ *   Aerospike   heads of messages but for generations and times, lengths and types of fields and operations, of batches how many records there are and which share what; names of namespaces,
+ *               sets, modules and functions become others; names of known info commands, that one failed and the code (3 digits); of what is compressed its size
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
  *   Calls       (of libraries: SQLite, DuckDB) the first word of statements, `:memory:` as a database's name
  *

@@ -5,6 +5,7 @@ go 1.19
 require (
 	github.com/Azure/go-amqp v1.0.5
 	github.com/ClickHouse/clickhouse-go/v2 v2.3.0
+	github.com/aerospike/aerospike-client-go/v6 v6.9.1
 	github.com/apache/dubbo-go-hessian2 v1.11.6
 	github.com/apache/pulsar-client-go v0.11.1
 	github.com/apache/rocketmq-client-go/v2 v2.1.2
@@ -115,6 +116,7 @@ require (
 	github.com/xdg-go/scram v1.1.2 // indirect
 	github.com/xdg-go/stringprep v1.0.4 // indirect
 	github.com/youmark/pkcs8 v0.0.0-20181117223130-1be2e3e5546d // indirect
+	github.com/yuin/gopher-lua v0.0.0-20200816102855-ee81675732da // indirect
 	go.opentelemetry.io/otel v1.9.0 // indirect
 	go.opentelemetry.io/otel/trace v1.9.0 // indirect
 	go.uber.org/atomic v1.10.0 // indirect
