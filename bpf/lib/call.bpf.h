@@ -31,6 +31,7 @@ struct call_frame {
 	__u64 begin_ns;
 	__u64 args[CALL_ARGS];
 	__u64 frame;      /* where its return address lies */
+	__u64 task;       /* the kernel's: numbers of threads are used again */
 	__u32 site;
 	__u32 detached;   /* as it was when the call began */
 };
@@ -142,7 +143,7 @@ static __always_inline bool call_is_inner(struct pt_regs *ctx, __u64 pid_tgid)
 {
 	struct call_frame *outer = bpf_map_lookup_elem(&calls, &pid_tgid);
 
-	return outer && outer->frame > call_frame_at(ctx, false) && outer->detached == call_epoch_now().detached;
+	return outer && outer->frame > call_frame_at(ctx, false) && outer->task == bpf_get_current_task() && outer->detached == call_epoch_now().detached;
 }
 
 /* Whether it is a call of a program that is watched, and not the library's own. */
@@ -156,7 +157,7 @@ static __always_inline bool call_counts(struct pt_regs *ctx, __u64 pid_tgid, __u
 static __always_inline void call_begin(struct pt_regs *ctx, __u64 pid_tgid, __u32 site, int shift)
 {
 	struct call_frame f = {
-		.pid_tgid = pid_tgid, .begin_ns = bpf_ktime_get_boot_ns(), .frame = call_frame_at(ctx, false), .site = site, .detached = call_epoch_now().detached,
+		.pid_tgid = pid_tgid, .begin_ns = bpf_ktime_get_boot_ns(), .frame = call_frame_at(ctx, false), .task = bpf_get_current_task(), .site = site, .detached = call_epoch_now().detached,
 		.args = { PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx), PT_REGS_PARM4(ctx), PT_REGS_PARM5(ctx) },
 	};
 
@@ -270,7 +271,7 @@ static __always_inline void call_copy_text(struct plumb_rec_call *r, const struc
 static __always_inline void call_write(struct plumb_percpu *pc, __u32 level, const struct call_frame *f, __u32 function, const struct call_facts *facts)
 {
 	struct plumb_ring_ends *ends;
-	struct plumb_rec_call *r = plumb_reserve(level, sizeof(*r) + PLUMB_CALL_TEXT_MAX + 8, &ends);
+	struct plumb_rec_call *r = plumb_reserve_data(level, sizeof(*r) + PLUMB_CALL_TEXT_MAX + 8, &ends);
 
 	if (!r) {
 		plumb_lost(pc, PLUMB_LOSS_CALLS, 1);

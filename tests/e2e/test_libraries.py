@@ -128,15 +128,18 @@ def test_children_go_on_with_what_their_parent_had(start, plumb):
     assert "watching sqlite in" in p.err.read_text()
 
 
-def test_who_is_not_watched_is_not_seen(start, plumb):
-    one, other = ask(start), ask(start)
+def test_who_is_not_watched_is_not_seen(start, plumb, sqlite_app):
+    """Nor does a probe lie on a file that only such programs run: it would cost them for nothing."""
+    one, other, alone = ask(start), ask(start), Driver(start.folder(), "alone", [sqlite_app, start.folder() / "numbers.db"])
     p = plumb(args=watched(), pids=[one.pid])
     p.wait_watching("sqlite")
     go(other)
+    alone.go()
     go(one)
     p.wait_spans(101)
     spans = p.finish()
     assert len(spans) == len(of(spans, one.pid)) == 101
+    assert "sqlite_app" not in p.err.read_text()
 
 
 def test_off_is_off(start, plumb):

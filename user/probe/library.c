@@ -24,7 +24,7 @@
 #include "../../bpf/abi/sites.h"
 
 enum {
-	FILES_MAX = 64,            /* with probes at once */
+	FILES_MAX = 256,           /* with probes at once */
 	SWEPT_MAX = 256,           /* ended processes found at once */
 	USERS_MAX = 16384,         /* of one file; a file with more stays until plumb ends */
 	GONE_MAX = 1024,
@@ -361,7 +361,10 @@ static void on_mapping(void *ctx, const struct mapping *m)
 	struct libraries *ls = ctx;
 	uint64_t key = file_key(m);
 
-	if (map_get(&ls->seen, key) || m->path[0] != '/')
+	bool included;
+
+	/* A probe is a trap for all who run the file: there is none for the sake of those who are not watched. */
+	if (map_get(&ls->seen, key) || m->path[0] != '/' || !loaded_wanted(ls->loaded, m->pid, &included))
 		return;
 	struct library_file *f = map_get(&ls->by_key, key);
 	if (!f)
@@ -498,6 +501,9 @@ void libraries_event(struct libraries *ls, const struct plumb_rec_header *h)
 {
 	const struct plumb_rec_fork *r = (const struct plumb_rec_fork *)h;
 
+	/* Whether it is watched is judged once it has executed its program, which was mapped before. */
+	if (h->type == PLUMB_REC_EXEC && loaded_only_targets(ls->loaded))
+		(void)mappings_of(((const struct plumb_rec_exec *)h)->pid, on_mapping, ls); /* it may have ended */
 	/* What the parent had mapped by then was told before. Where it had gone by then, the child has the same. */
 	if (h->type == PLUMB_REC_FORK) {
 		mappings_read(ls->mappings);

@@ -21,7 +21,7 @@ void libraries_look(struct libraries *ls);
 /* Readable when files were mapped: libraries_read(). */
 int libraries_fd(const struct libraries *ls);
 void libraries_read(struct libraries *ls);
-/* Forks and exits. */
+/* Forks, execs and exits, once it is judged who of them is watched. */
 void libraries_event(struct libraries *ls, const struct plumb_rec_header *h);
 void libraries_tick(struct libraries *ls, uint64_t now_ns);
 

@@ -60,6 +60,7 @@ bool loaded_target_next(const struct loaded *l, uint32_t pid, uint32_t *ret_pid,
 bool loaded_place(const struct loaded *l, uint32_t pid, struct plumb_place *ret_place);
 int loaded_set_place(struct loaded *l, uint32_t pid, const struct plumb_place *p);
 void loaded_drop_place(struct loaded *l, uint32_t pid);
+bool loaded_only_targets(const struct loaded *l); /* nothing is watched but what is included */
 bool loaded_wanted(const struct loaded *l, uint32_t pid, bool *ret_included); /* included: by a filter, not for want of one */
 
 /* Cumulative, summed over CPUs. */

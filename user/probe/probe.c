@@ -661,6 +661,18 @@ static void probe_start_libraries(struct probe *p, struct caps *caps)
 		libraries_look(p->libraries);
 }
 
+/* Each file with probes takes some. Behind the fork of the command, which has what its operator has. */
+static void probe_raise_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		log_info("cannot raise the number of open files: %s", strerror(errno));
+}
+
 static void probe_loop(struct probe *p)
 {
 	while (!(p->stopping && !p->engine)) {
@@ -744,6 +756,8 @@ int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_er
 		if (err)
 			log_error("cannot start the command: %s", strerror(-err));
 	}
+	if (p.libraries)
+		probe_raise_files();
 	/* After the fork of the command, which keeps what its operator has. */
 	const struct rights_needs needs = { .restarts = o->restart, .writes = o->writes, .attaches = p.libraries != NULL };
 	err = rights_settle(&needs);

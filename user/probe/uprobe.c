@@ -112,6 +112,9 @@ static void undertake(const int hold[2])
 {
 	char none;
 
+	/* Who waits for the end of what plumb prints shall not wait for this. */
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		close(fd);
 	close(hold[1]);
 	while (read(hold[0], &none, 1) < 0 && errno == EINTR)
 		;
