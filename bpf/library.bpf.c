@@ -8,29 +8,29 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 SEC("uprobe")
 int library_enter(struct pt_regs *ctx)
 {
-	__u32 site = (__u32)bpf_get_attach_cookie(ctx);
-	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u64 cookie = bpf_get_attach_cookie(ctx), pid_tgid = bpf_get_current_pid_tgid();
+	__u32 site = PLUMB_SITE_OF(cookie), file = PLUMB_SITE_FILE_OF(cookie);
 
 	if (!call_counts(ctx, pid_tgid, site))
 		return 0;
 	if (site >= PLUMB_SITE_DUCKDB_OPEN)
-		duckdb_enter(ctx, pid_tgid, site);
+		duckdb_enter(ctx, pid_tgid, file, site);
 	else
-		sqlite_enter(ctx, pid_tgid, site);
+		sqlite_enter(ctx, pid_tgid, file, site);
 	return 0;
 }
 
 SEC("uretprobe")
 int library_return(struct pt_regs *ctx)
 {
-	struct call_frame *f = call_end(ctx, (__u32)bpf_get_attach_cookie(ctx));
+	__u64 cookie = bpf_get_attach_cookie(ctx);
+	struct call_frame f;
 
-	if (!f)
+	if (!call_end(PLUMB_SITE_FILE_OF(cookie), PLUMB_SITE_OF(cookie), ctx, &f))
 		return 0;
-	if (f->site >= PLUMB_SITE_DUCKDB_OPEN)
-		duckdb_return(ctx, f);
+	if (f.site >= PLUMB_SITE_DUCKDB_OPEN)
+		duckdb_return(&f, PT_REGS_RC(ctx));
 	else
-		sqlite_return(ctx, f);
-	call_forget(f);
+		sqlite_return(&f, (__s32)PT_REGS_RC(ctx));
 	return 0;
 }

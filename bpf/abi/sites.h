@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Functions of libraries that probes sit on, by what they take: the probe gives the number with each function that it attaches to, the program finds it there. */
+/*
+ * Functions of libraries that probes sit on, by what they take. The probe gives the number with each function that it attaches to (bpf_get_attach_cookie()), and above it the place of the file in its
+ * table; the program finds both there.
+ */
 #ifndef PLUMB_SITES_H
 #define PLUMB_SITES_H
 
@@ -30,7 +33,12 @@ enum plumb_site {
 	PLUMB_SITES,
 };
 
-/* What the probe tells the programs; both only grow. */
+#define PLUMB_SITE_OF(cookie) ((__u32)(cookie) & 0xffff)
+#define PLUMB_SITE_FILE_SHIFT 16
+#define PLUMB_SITE_FILE_OF(cookie) ((__u32)(cookie) >> PLUMB_SITE_FILE_SHIFT)
+#define PLUMB_SITE_FILES 256
+
+/* What the probe tells the programs, of each file; both only grow. */
 struct plumb_call_epoch {
 	__u32 detached; /* probes went, so returns may have been missed */
 	__u32 missed;   /* so may what tells of handles */

@@ -33,7 +33,9 @@ struct call_frame {
 	__u64 frame;      /* where its return address lies */
 	__u64 task;       /* the kernel's: numbers of threads are used again */
 	__u32 site;
+	__u32 file;
 	__u32 detached;   /* as it was when the call began */
+	__u32 missed;
 };
 
 /* Of threads that ended within a call it stays until others take its place. */
@@ -47,7 +49,7 @@ struct {
 /* The probe's to write. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, PLUMB_SITE_FILES);
 	__type(key, __u32);
 	__type(value, struct plumb_call_epoch);
 } call_epoch SEC(".maps");
@@ -67,7 +69,9 @@ struct call_handle {
 	__u64 number; /* 0: it was made before the probe came */
 	__u64 begin_ns, end_ns, count; /* begin_ns 0: none */
 	__u32 tid;
-	__u32 missed; /* as it was when it was made */
+	__u32 file;     /* whose library made it */
+	__u32 missed;   /* as it was when it was made */
+	__u32 detached; /* as it was at begin_ns */
 };
 
 /* What is not given back stays until others take its place. */
@@ -118,10 +122,9 @@ static __always_inline void call_lost(void)
 		plumb_lost(pc, PLUMB_LOSS_CALLS, 1);
 }
 
-static __always_inline struct plumb_call_epoch call_epoch_now(void)
+static __always_inline struct plumb_call_epoch call_epoch_of(__u32 file)
 {
-	__u32 zero = 0;
-	struct plumb_call_epoch none = {}, *e = bpf_map_lookup_elem(&call_epoch, &zero);
+	struct plumb_call_epoch none = {}, *e = bpf_map_lookup_elem(&call_epoch, &file);
 
 	return e ? *e : none;
 }
@@ -143,7 +146,7 @@ static __always_inline bool call_is_inner(struct pt_regs *ctx, __u64 pid_tgid)
 {
 	struct call_frame *outer = bpf_map_lookup_elem(&calls, &pid_tgid);
 
-	return outer && outer->frame > call_frame_at(ctx, false) && outer->task == bpf_get_current_task() && outer->detached == call_epoch_now().detached;
+	return outer && outer->frame > call_frame_at(ctx, false) && outer->task == bpf_get_current_task() && outer->detached == call_epoch_of(outer->file).detached;
 }
 
 /* Whether it is a call of a program that is watched, and not the library's own. */
@@ -153,11 +156,22 @@ static __always_inline bool call_counts(struct pt_regs *ctx, __u64 pid_tgid, __u
 	return target_wanted((__u32)(pid_tgid >> 32)) && !call_is_inner(ctx, pid_tgid);
 }
 
-/* Keeps what its return is told with. shift: the argument behind this number is left out; 0 = none. */
-static __always_inline void call_begin(struct pt_regs *ctx, __u64 pid_tgid, __u32 site, int shift)
+/* Of a call that needs no return: its thread and its file. */
+static __always_inline struct call_frame call_at_once(__u64 pid_tgid, __u32 file)
 {
+	struct plumb_call_epoch epoch = call_epoch_of(file);
+	struct call_frame f = { .pid_tgid = pid_tgid, .begin_ns = bpf_ktime_get_boot_ns(), .file = file, .detached = epoch.detached, .missed = epoch.missed };
+
+	return f;
+}
+
+/* Keeps what its return is told with. shift: the argument behind this number is left out; 0 = none. */
+static __always_inline void call_begin(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site, int shift)
+{
+	struct plumb_call_epoch epoch = call_epoch_of(file);
 	struct call_frame f = {
-		.pid_tgid = pid_tgid, .begin_ns = bpf_ktime_get_boot_ns(), .frame = call_frame_at(ctx, false), .task = bpf_get_current_task(), .site = site, .detached = call_epoch_now().detached,
+		.pid_tgid = pid_tgid, .begin_ns = bpf_ktime_get_boot_ns(), .frame = call_frame_at(ctx, false), .task = bpf_get_current_task(), .site = site, .file = file, .detached = epoch.detached,
+		.missed = epoch.missed,
 		.args = { PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx), PT_REGS_PARM4(ctx), PT_REGS_PARM5(ctx) },
 	};
 
@@ -169,22 +183,20 @@ static __always_inline void call_begin(struct pt_regs *ctx, __u64 pid_tgid, __u3
 		call_lost();
 }
 
-/* The call that returns here, or NULL: it began before the probe came, or does not count. */
-static __always_inline struct call_frame *call_end(struct pt_regs *ctx, __u32 site)
+/* The call that returns here, taken out of where it was kept; false: it began before the probe came, or does not count. */
+static __always_inline bool call_end(__u32 file, __u32 site, struct pt_regs *ctx, struct call_frame *ret_frame)
 {
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	struct call_frame *f = bpf_map_lookup_elem(&calls, &pid_tgid);
 
 	call_hit(site);
-	return f && f->site == site && f->frame == call_frame_at(ctx, true) ? f : NULL;
-}
-
-/* Behind call_end(), when all is told. */
-static __always_inline void call_forget(struct call_frame *f)
-{
-	__u64 pid_tgid = f->pid_tgid;
-
+	if (!f)
+		return false;
+	*ret_frame = *f; /* its place may be another call's at any time */
+	if (ret_frame->pid_tgid != pid_tgid || ret_frame->site != site || ret_frame->file != file || ret_frame->frame != call_frame_at(ctx, true))
+		return false;
 	bpf_map_delete_elem(&calls, &pid_tgid);
+	return true;
 }
 
 /* What lies at an address of the program; 0 if there is nothing to be read. */
@@ -197,54 +209,67 @@ static __always_inline __u64 call_read_pointer(__u64 address)
 	return value;
 }
 
-/* What is known of a handle; NULL: nothing, or of what lay there before. */
-static __always_inline struct call_handle *call_handle_at(__u64 pid_tgid, __u64 address)
+static __always_inline struct call_handle_key call_handle_key(const struct call_frame *f, __u64 address)
 {
-	struct call_handle_key key = { .address = address, .tgid = (__u32)(pid_tgid >> 32) };
+	struct call_handle_key key = { .address = address, .tgid = (__u32)(f->pid_tgid >> 32) };
+
+	return key;
+}
+
+/* What is known of a handle of the library that was called; NULL: nothing, or of what lay there before. */
+static __always_inline struct call_handle *call_handle_at(const struct call_frame *f, __u64 address)
+{
+	struct call_handle_key key = call_handle_key(f, address);
 	struct call_handle *h = bpf_map_lookup_elem(&call_handles, &key);
 
-	return h && h->missed == call_epoch_now().missed ? h : NULL;
+	return h && h->file == f->file && h->missed == f->missed ? h : NULL;
 }
 
 /* 0: not known. */
-static __always_inline __u64 call_number_of(__u64 pid_tgid, __u64 address)
+static __always_inline __u64 call_number_of(const struct call_frame *f, __u64 address)
 {
-	struct call_handle *h = address ? call_handle_at(pid_tgid, address) : NULL;
+	struct call_handle *h = address ? call_handle_at(f, address) : NULL;
 
 	return h ? h->number : 0;
 }
 
-static __always_inline void call_handle_put(__u64 pid_tgid, __u64 address, const struct call_handle *h)
+static __always_inline void call_handle_put(const struct call_frame *f, __u64 address, struct call_handle *h)
 {
-	struct call_handle_key key = { .address = address, .tgid = (__u32)(pid_tgid >> 32) };
+	struct call_handle_key key = call_handle_key(f, address);
 
+	h->file = f->file;
+	h->missed = f->missed;
+	h->detached = f->detached;
 	if (bpf_map_update_elem(&call_handles, &key, h, BPF_ANY))
 		call_lost();
 }
 
 /* The handle is new: whatever is known of its address is of another one. Its number. */
-static __always_inline __u64 call_handle_new(__u64 pid_tgid, __u64 address)
+static __always_inline __u64 call_handle_new(const struct call_frame *f, __u64 address)
 {
 	__u32 zero = 0;
 	__u64 *count = bpf_map_lookup_elem(&call_numbers, &zero);
-	struct call_handle h = { .missed = call_epoch_now().missed };
+	struct call_handle h = {};
 
 	if (!address || !count)
 		return 0;
-	h.number = __sync_fetch_and_add(count, 1) << 12 | (bpf_get_smp_processor_id() & 0xfff);
-	h.number += 1 << 12;
-	call_handle_put(pid_tgid, address, &h);
+	h.number = (__sync_fetch_and_add(count, 1) + 1) << 12 | (bpf_get_smp_processor_id() & 0xfff);
+	call_handle_put(f, address, &h);
 	return h.number;
 }
 
-static __always_inline __u64 call_handle_end(__u64 pid_tgid, __u64 address)
+static __always_inline __u64 call_handle_end(const struct call_frame *f, __u64 address)
 {
-	struct call_handle_key key = { .address = address, .tgid = (__u32)(pid_tgid >> 32) };
-	__u64 number = call_number_of(pid_tgid, address);
+	struct call_handle_key key = call_handle_key(f, address);
+	__u64 number = call_number_of(f, address);
 
-	bpf_map_delete_elem(&call_handles, &key);
+	if (number) /* of a file that is known by two names, the other's stays */
+		bpf_map_delete_elem(&call_handles, &key);
 	return number;
 }
+
+/* Has the statement returned rows, in an execution that is not over? Not if some of its calls may have been missed. */
+static __always_inline bool call_is_open(const struct call_frame *f, const struct call_handle *h) { return h->begin_ns && h->detached == f->detached; }
 
 /* Copies the text behind the record. */
 static __always_inline void call_copy_text(struct plumb_rec_call *r, const struct call_facts *facts)
@@ -310,14 +335,12 @@ static __always_inline void call_tell(const struct call_frame *f, __u32 function
 }
 
 /* A handle was given back. What nobody was told of needs no end. */
-static __always_inline void call_tell_end(__u64 pid_tgid, __u32 function, __u64 address)
+static __always_inline void call_tell_end(const struct call_frame *f, __u32 function, __u64 address)
 {
-	__u64 now = bpf_ktime_get_boot_ns();
-	struct call_frame f = { .pid_tgid = pid_tgid, .begin_ns = now };
-	struct call_facts facts = { .object = call_handle_end(pid_tgid, address), .end_ns = now };
+	struct call_facts facts = { .object = call_handle_end(f, address), .end_ns = f->begin_ns };
 
 	if (facts.object)
-		call_tell(&f, function, &facts);
+		call_tell(f, function, &facts);
 }
 
 #endif

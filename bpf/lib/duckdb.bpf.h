@@ -11,7 +11,7 @@ enum { DUCKDB_SUCCESS = 0, DUCKDB_ERROR = 1 };
 
 static __always_inline void duckdb_opened(struct call_frame *f, __s32 result)
 {
-	struct call_facts facts = { .object = call_handle_new(f->pid_tgid, call_read_pointer(f->args[1])), .text = f->args[0], .result = result };
+	struct call_facts facts = { .object = call_handle_new(f, call_read_pointer(f->args[1])), .text = f->args[0], .result = result };
 
 	call_tell(f, PLUMB_FN_DUCKDB_OPEN, &facts);
 }
@@ -19,7 +19,7 @@ static __always_inline void duckdb_opened(struct call_frame *f, __s32 result)
 static __always_inline void duckdb_connected(struct call_frame *f, __s32 result)
 {
 	struct call_facts facts = {
-		.object = call_handle_new(f->pid_tgid, call_read_pointer(f->args[1])), .parent = call_number_of(f->pid_tgid, f->args[0]), .result = result,
+		.object = call_handle_new(f, call_read_pointer(f->args[1])), .parent = call_number_of(f, f->args[0]), .result = result,
 	};
 
 	call_tell(f, PLUMB_FN_DUCKDB_CONNECT, &facts);
@@ -27,17 +27,17 @@ static __always_inline void duckdb_connected(struct call_frame *f, __s32 result)
 
 static __always_inline void duckdb_queried(struct call_frame *f, __s32 result)
 {
-	struct call_facts facts = { .parent = call_number_of(f->pid_tgid, f->args[0]), .text = f->args[1], .result = result };
+	struct call_facts facts = { .parent = call_number_of(f, f->args[0]), .text = f->args[1], .result = result };
 
 	call_tell(f, PLUMB_FN_DUCKDB_QUERY, &facts);
 }
 
 static __always_inline void duckdb_told_statement(struct call_frame *f, __s32 result)
 {
-	struct call_facts facts = { .parent = call_number_of(f->pid_tgid, f->args[0]), .text = f->args[1], .result = result };
+	struct call_facts facts = { .parent = call_number_of(f, f->args[0]), .text = f->args[1], .result = result };
 
 	if (result == DUCKDB_SUCCESS)
-		facts.object = call_handle_new(f->pid_tgid, call_read_pointer(f->args[2]));
+		facts.object = call_handle_new(f, call_read_pointer(f->args[2]));
 	call_tell(f, PLUMB_FN_DUCKDB_PREPARE, &facts);
 }
 
@@ -52,21 +52,26 @@ static __always_inline void duckdb_extracted(struct call_frame *f, __u64 count)
 static __always_inline void duckdb_prepared_extracted(struct call_frame *f, __s32 result)
 {
 	__u64 statement = call_read_pointer(f->args[3]);
-	struct call_handle h = { .number = call_number_of(f->pid_tgid, f->args[1]), .missed = call_epoch_now().missed };
+	struct call_handle h = { .number = call_number_of(f, f->args[1]) };
 
-	if (result != DUCKDB_SUCCESS || !statement)
-		return;
-	if (h.number) {
-		call_handle_put(f->pid_tgid, statement, &h);
+	if (result != DUCKDB_SUCCESS) { /* a table that is not there, mostly: all that there will be of it */
+		struct call_facts refused = { .object = h.number, .parent = call_number_of(f, f->args[0]), .result = result };
+		call_tell(f, PLUMB_FN_DUCKDB_EXECUTE, &refused);
 		return;
 	}
-	struct call_facts facts = { .object = call_handle_new(f->pid_tgid, statement), .parent = call_number_of(f->pid_tgid, f->args[0]) };
+	if (!statement)
+		return;
+	if (h.number) {
+		call_handle_put(f, statement, &h);
+		return;
+	}
+	struct call_facts facts = { .object = call_handle_new(f, statement), .parent = call_number_of(f, f->args[0]) };
 	call_tell(f, PLUMB_FN_DUCKDB_PREPARE, &facts);
 }
 
 static __always_inline void duckdb_executed(struct call_frame *f, __s32 result)
 {
-	struct call_facts facts = { .object = call_number_of(f->pid_tgid, f->args[0]), .result = result };
+	struct call_facts facts = { .object = call_number_of(f, f->args[0]), .result = result };
 
 	call_tell(f, PLUMB_FN_DUCKDB_EXECUTE, &facts);
 }
@@ -75,22 +80,22 @@ static __always_inline void duckdb_executed(struct call_frame *f, __s32 result)
 static __always_inline void duckdb_pending(struct call_frame *f, __s32 result)
 {
 	__u64 pending = call_read_pointer(f->args[1]);
-	struct call_handle h = { .number = call_number_of(f->pid_tgid, f->args[0]), .begin_ns = f->begin_ns, .tid = (__u32)f->pid_tgid, .missed = call_epoch_now().missed };
+	struct call_handle h = { .number = call_number_of(f, f->args[0]), .begin_ns = f->begin_ns, .tid = (__u32)f->pid_tgid };
 
 	if (result == DUCKDB_SUCCESS && pending)
-		call_handle_put(f->pid_tgid, pending, &h);
+		call_handle_put(f, pending, &h);
 	else
 		duckdb_executed(f, result);
 }
 
 static __always_inline void duckdb_executed_pending(struct call_frame *f, __s32 result)
 {
-	struct call_handle *h = call_handle_at(f->pid_tgid, f->args[0]);
+	struct call_handle *h = call_handle_at(f, f->args[0]);
 	struct call_facts facts = { .result = result };
 
 	if (h) {
 		facts.object = h->number;
-		if (h->begin_ns)
+		if (call_is_open(f, h))
 			f->begin_ns = h->begin_ns;
 		h->begin_ns = 0;
 	}
@@ -98,29 +103,29 @@ static __always_inline void duckdb_executed_pending(struct call_frame *f, __s32 
 }
 
 /* Handles are given back by a pointer to where they lie. */
-static __always_inline void duckdb_enter(struct pt_regs *ctx, __u64 pid_tgid, __u32 site)
+static __always_inline void duckdb_enter(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site)
 {
+	struct call_frame f = call_at_once(pid_tgid, file);
+
 	switch (site) {
-	case PLUMB_SITE_DUCKDB_FORGET: call_tell_end(pid_tgid, PLUMB_FN_DUCKDB_FORGET, call_read_pointer(PT_REGS_PARM1(ctx))); break;
-	case PLUMB_SITE_DUCKDB_DROP: call_handle_end(pid_tgid, call_read_pointer(PT_REGS_PARM1(ctx))); break;
-	default: call_begin(ctx, pid_tgid, site, 0); break;
+	case PLUMB_SITE_DUCKDB_FORGET: call_tell_end(&f, PLUMB_FN_DUCKDB_FORGET, call_read_pointer(PT_REGS_PARM1(ctx))); break;
+	case PLUMB_SITE_DUCKDB_DROP: call_handle_end(&f, call_read_pointer(PT_REGS_PARM1(ctx))); break;
+	default: call_begin(ctx, pid_tgid, file, site, 0); break;
 	}
 }
 
-static __always_inline void duckdb_return(struct pt_regs *ctx, struct call_frame *f)
+static __always_inline void duckdb_return(struct call_frame *f, __u64 result)
 {
-	__s32 result = (__s32)PT_REGS_RC(ctx);
-
 	switch (f->site) {
-	case PLUMB_SITE_DUCKDB_OPEN: duckdb_opened(f, result); break;
-	case PLUMB_SITE_DUCKDB_CONNECT: duckdb_connected(f, result); break;
-	case PLUMB_SITE_DUCKDB_QUERY: duckdb_queried(f, result); break;
-	case PLUMB_SITE_DUCKDB_PREPARE: duckdb_told_statement(f, result); break;
-	case PLUMB_SITE_DUCKDB_EXTRACT: duckdb_extracted(f, PT_REGS_RC(ctx)); break;
-	case PLUMB_SITE_DUCKDB_PREPARE_EXTRACTED: duckdb_prepared_extracted(f, result); break;
-	case PLUMB_SITE_DUCKDB_EXECUTE: duckdb_executed(f, result); break;
-	case PLUMB_SITE_DUCKDB_PENDING: duckdb_pending(f, result); break;
-	case PLUMB_SITE_DUCKDB_EXECUTE_PENDING: duckdb_executed_pending(f, result); break;
+	case PLUMB_SITE_DUCKDB_OPEN: duckdb_opened(f, (__s32)result); break;
+	case PLUMB_SITE_DUCKDB_CONNECT: duckdb_connected(f, (__s32)result); break;
+	case PLUMB_SITE_DUCKDB_QUERY: duckdb_queried(f, (__s32)result); break;
+	case PLUMB_SITE_DUCKDB_PREPARE: duckdb_told_statement(f, (__s32)result); break;
+	case PLUMB_SITE_DUCKDB_EXTRACT: duckdb_extracted(f, result); break;
+	case PLUMB_SITE_DUCKDB_PREPARE_EXTRACTED: duckdb_prepared_extracted(f, (__s32)result); break;
+	case PLUMB_SITE_DUCKDB_EXECUTE: duckdb_executed(f, (__s32)result); break;
+	case PLUMB_SITE_DUCKDB_PENDING: duckdb_pending(f, (__s32)result); break;
+	case PLUMB_SITE_DUCKDB_EXECUTE_PENDING: duckdb_executed_pending(f, (__s32)result); break;
 	default: break;
 	}
 }

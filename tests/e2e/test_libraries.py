@@ -10,7 +10,7 @@ from harness.driver import Driver
 from harness.libraries import watched
 from harness.process import APPS, free_port, wait_until
 from harness.spans import describe
-from test_restart import metric
+from test_restart import children, metric
 
 pytestmark = pytest.mark.live
 
@@ -101,6 +101,28 @@ def test_a_file_that_was_replaced_while_it_ran(start, plumb, sqlite_app):
     new = Driver(start.folder(), "new", [own / "app", own / "new.db"])
     p.wait_watching("sqlite", times=2)
     old.go()
+    new.go()
+    p.wait_spans(2 * 10_428, timeout_s=30)
+    spans = p.finish()
+    assert (len(of(spans, old.pid)), len(of(spans, new.pid))) == (10_428, 10_428)
+
+
+def test_a_file_that_was_written_to(start, plumb, sqlite_app):
+    """Its functions lie elsewhere now: the probes go, and come back where they belong."""
+    own = start.folder()
+    shutil.copy(sqlite_app, own / "app")
+    subprocess.run(["cc", "-O0", "-D_GNU_SOURCE", "-o", own / "other", APPS / "sqlite_app.c", "-l:libsqlite3.a", "-lm", "-lpthread"], check=True)
+    p = plumb(args=[*watched(), "--comm", "app"])
+    old = Driver(own, "old", [own / "app", own / "old.db"])
+    p.wait_watching("sqlite")
+    old.go()
+    with open(own / "other", "rb") as new, open(own / "app", "r+b") as place: # the same file
+        place.truncate(0)
+        shutil.copyfileobj(new, place)
+    wait_until(lambda: "was written to" in p.err.read_text(), "an end of the probes", alive=p)
+    wait_until(lambda: len(children(p.pid)) == 1, "those that take them away to be done", alive=p)
+    new = Driver(start.folder(), "new", [own / "app", own / "new.db"])
+    p.wait_watching("sqlite", times=2)
     new.go()
     p.wait_spans(2 * 10_428, timeout_s=30)
     spans = p.finish()

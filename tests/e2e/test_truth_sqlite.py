@@ -137,7 +137,7 @@ def test_sqlite_linked_into_a_program(start, plumb, sqlite_app, way):
 def test_a_redacted_recording_keeps_the_spans(start, folder, sqlite_app):
     own = start.folder()
     driver = Driver(own, "sqlite-app", [sqlite_app, own / "numbers.db"])
-    p = Plumb(folder, ["-o", folder / "calls.plumb", "--redact", "--log-level", "debug"], pids=[driver.pid], command="record", output=None)
+    p = Plumb(folder, ["-o", folder / "calls.plumb", "--redact", *watched()], pids=[driver.pid], command="record", output=None)
     try:
         p.wait_watching("sqlite")
         driver.go()

@@ -22,6 +22,8 @@ enum { MACHINE = EM_AARCH64 };
 
 enum { CODE_AT = 0x1000, CODE_ADDRESS = 0x401000, CODE_BYTES = 0x800 };
 
+static const char *const signs[] = { "first", "nowhere", NULL };
+
 /* An executable segment, a table of symbols and its names. */
 struct made {
 	Elf64_Ehdr head;
@@ -71,7 +73,7 @@ static int file_of(const void *data, size_t len, off_t size)
 static int find_in(const struct made *m, struct elf_function *functions, size_t n)
 {
 	int fd = file_of(m, sizeof(*m), CODE_AT + CODE_BYTES);
-	int found = elf_find(fd, functions, n);
+	int found = elf_find(fd, signs, functions, n);
 
 	close(fd);
 	return found;
@@ -93,12 +95,13 @@ static void functions_are_found(void **state)
 	}
 }
 
-static void without_the_first_nothing_is_looked_for(void **state)
+static void without_a_sign_nothing_is_looked_for(void **state)
 {
 	struct made m = sound(SHT_DYNSYM);
-	struct elf_function f[] = { { "none", 0 }, { "first", 0 } };
+	struct elf_function f[] = { { "other", 0 }, { "second", 0 } };
 
 	(void)state;
+	memcpy(m.names + 1, "First", 5);
 	assert_int_equal(find_in(&m, f, 2), 0);
 }
 
@@ -112,7 +115,7 @@ static void local_symbols_of_a_real_program_are_found(void **state)
 
 	(void)state;
 	assert_true(fd >= 0);
-	assert_int_equal(elf_find(fd, f, 2), 2);
+	assert_int_equal(elf_find(fd, (const char *const[]){ "main", NULL }, f, 2), 2);
 	assert_int_equal(pread(fd, code, sizeof(code), (off_t)f[0].offset), sizeof(code));
 	assert_memory_equal(code, (const void *)(uintptr_t)local_function_of_this_program, sizeof(code));
 	close(fd);
@@ -153,13 +156,31 @@ static void what_is_no_program_of_this_machine_is_refused(void **state)
 	m.head.e_type = ET_REL;
 	assert_int_equal(find_in(&m, f, 1), -ENOEXEC);
 	fd = file_of("#!/bin/sh\n", 10, 10);
-	assert_int_equal(elf_find(fd, f, 1), -ENOEXEC);
+	assert_int_equal(elf_find(fd, signs, f, 1), -ENOEXEC);
 	close(fd);
 	assert_int_equal(pipe(pipe_ends), 0);
-	assert_int_equal(elf_find(pipe_ends[0], f, 1), -ENOEXEC);
+	assert_int_equal(elf_find(pipe_ends[0], signs, f, 1), -ENOEXEC);
 	close(pipe_ends[0]);
 	close(pipe_ends[1]);
-	assert_int_equal(elf_find(-1, f, 1), -EBADF);
+	assert_int_equal(elf_find(-1, signs, f, 1), -EBADF);
+}
+
+/* A file may say that it is as large as it likes, and cost nobody a block. */
+static void holes_are_not_read_for_ever(void **state)
+{
+	struct elf_function f[] = { { "first", 0 } };
+	struct made m = sound(SHT_DYNSYM);
+
+	(void)state;
+	m.sections[1].sh_size = (uint64_t)1 << 40;
+	int fd = file_of(&m, sizeof(m), (off_t)1 << 42);
+	assert_int_equal(elf_find(fd, signs, f, 1), -EFBIG);
+	close(fd);
+	m = sound(SHT_DYNSYM);
+	m.sections[2].sh_size = (uint64_t)1 << 40;
+	fd = file_of(&m, sizeof(m), (off_t)1 << 42);
+	assert_int_equal(elf_find(fd, signs, f, 1), -EFBIG);
+	close(fd);
 }
 
 static void cut_off_files_are_refused(void **state)
@@ -169,7 +190,7 @@ static void cut_off_files_are_refused(void **state)
 	(void)state;
 	for (size_t len = 0; len < sizeof(m); len++) {
 		struct elf_function f[] = { { "first", 0 } };
-		int fd = file_of(&m, len, (off_t)len), found = elf_find(fd, f, 1);
+		int fd = file_of(&m, len, (off_t)len), found = elf_find(fd, signs, f, 1);
 		assert_true(found == -ENOEXEC || found == 0);
 		close(fd);
 	}
@@ -179,10 +200,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(functions_are_found),
-		cmocka_unit_test(without_the_first_nothing_is_looked_for),
+		cmocka_unit_test(without_a_sign_nothing_is_looked_for),
 		cmocka_unit_test(local_symbols_of_a_real_program_are_found),
 		cmocka_unit_test(what_leads_nowhere_is_refused),
 		cmocka_unit_test(what_is_no_program_of_this_machine_is_refused),
+		cmocka_unit_test(holes_are_not_read_for_ever),
 		cmocka_unit_test(cut_off_files_are_refused),
 	};
 

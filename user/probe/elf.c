@@ -12,9 +12,9 @@
 enum {
 	SECTIONS_MAX = 4096,
 	SEGMENTS_MAX = 256,
-	NAMES_MAX_BYTES = 64 * 1024 * 1024, /* of one table of symbols; programs with all their debug symbols have some tens of MiB */
-	SYMBOLS_READ = 2048,                /* at a time */
-	FUNCTIONS_MAX = 64,
+	NAMES_MAX_BYTES = 32 * 1024 * 1024,   /* of a table of symbols; programs with all their debug symbols have some MiB */
+	SYMBOLS_MAX_BYTES = 64 * 1024 * 1024, /* of the table, if a sign is in its names */
+	SYMBOLS_READ = 2048,                  /* at a time */
 };
 
 #if defined(__x86_64__)
@@ -80,29 +80,28 @@ static uint64_t elf_offset(const struct elf_file *f, uint64_t address)
 	return 0;
 }
 
-/* Where in a table of names this one stands; tables share the ends of names. 0 = nowhere. */
-static uint64_t name_at(const char *names, uint64_t len, const char *name)
+static bool has_sign(const char *names, uint64_t len, const char *const *signs)
 {
-	const char *found = memmem(names, len, name, strlen(name) + 1);
-
-	return found ? (uint64_t)(found - names) : 0;
+	for (; *signs; signs++)
+		if (memmem(names, len, *signs, strlen(*signs) + 1))
+			return true;
+	return false;
 }
 
-static void elf_take(const struct elf_file *f, const Elf64_Sym *symbols, size_t count, const uint64_t *at, struct elf_function *functions, size_t n)
+static void elf_take(const struct elf_file *f, const Elf64_Sym *symbols, size_t count, const char *names, uint64_t len, struct elf_function *functions, size_t n)
 {
 	for (size_t i = 0; i < count; i++) {
 		const Elf64_Sym *s = &symbols[i];
-		if (ELF64_ST_TYPE(s->st_info) != STT_FUNC || s->st_shndx == SHN_UNDEF || s->st_name == 0)
+		if (ELF64_ST_TYPE(s->st_info) != STT_FUNC || s->st_shndx == SHN_UNDEF || s->st_name >= len)
 			continue;
 		for (size_t k = 0; k < n; k++)
-			if (at[k] == s->st_name && !functions[k].offset)
+			if (!functions[k].offset && strcmp(names + s->st_name, functions[k].name) == 0)
 				functions[k].offset = elf_offset(f, s->st_value);
 	}
 }
 
-static int elf_scan(const struct elf_file *f, const Elf64_Shdr *table, struct elf_function *functions, size_t n)
+static int elf_scan(const struct elf_file *f, const Elf64_Shdr *table, const char *const *signs, struct elf_function *functions, size_t n)
 {
-	uint64_t at[FUNCTIONS_MAX];
 	int err = 0;
 
 	if (table->sh_link >= f->head.e_shnum || table->sh_entsize != sizeof(Elf64_Sym))
@@ -112,18 +111,19 @@ static int elf_scan(const struct elf_file *f, const Elf64_Shdr *table, struct el
 		return 0;
 	if (strings->sh_size > NAMES_MAX_BYTES)
 		return -EFBIG;
-	char *names = malloc(strings->sh_size);
+	char *names = malloc(strings->sh_size + 1);
 	Elf64_Sym *symbols = malloc(SYMBOLS_READ * sizeof(*symbols));
-	if (!names || !symbols)
+	if (!names || !symbols) {
 		err = -ENOMEM;
-	else if (read_at(f, names, strings->sh_size, strings->sh_offset) && (at[0] = name_at(names, strings->sh_size, functions[0].name))) {
-		for (size_t k = 1; k < n; k++)
-			at[k] = name_at(names, strings->sh_size, functions[k].name);
-		for (uint64_t i = 0, all = table->sh_size / sizeof(*symbols); i < all;) {
+	} else if (read_at(f, names, strings->sh_size, strings->sh_offset) && has_sign(names, strings->sh_size, signs)) {
+		uint64_t all = table->sh_size / sizeof(*symbols);
+		names[strings->sh_size] = 0;
+		err = table->sh_size > SYMBOLS_MAX_BYTES ? -EFBIG : 0;
+		for (uint64_t i = 0; i < all && !err;) {
 			uint64_t count = all - i < SYMBOLS_READ ? all - i : SYMBOLS_READ;
 			if (table->sh_offset > f->size || !read_at(f, symbols, count * sizeof(*symbols), table->sh_offset + i * sizeof(*symbols)))
 				break;
-			elf_take(f, symbols, count, at, functions, n);
+			elf_take(f, symbols, count, names, strings->sh_size, functions, n);
 			i += count;
 		}
 	}
@@ -132,28 +132,37 @@ static int elf_scan(const struct elf_file *f, const Elf64_Shdr *table, struct el
 	return err;
 }
 
-int elf_find(int fd, struct elf_function *functions, size_t n)
+static size_t found_of(const struct elf_function *functions, size_t n)
 {
+	size_t found = 0;
+
+	for (size_t k = 0; k < n; k++)
+		found += functions[k].offset != 0;
+	return found;
+}
+
+int elf_find(int fd, const char *const *signs, struct elf_function *functions, size_t n)
+{
+	static const uint32_t tables[] = { SHT_DYNSYM, SHT_SYMTAB }; /* what is exported is short, and mostly enough */
 	struct elf_file *f = malloc(sizeof(*f));
-	int found = 0;
 
 	if (!f)
 		return -ENOMEM;
 	*f = (struct elf_file){ .fd = fd };
-	int err = n == 0 || n > FUNCTIONS_MAX ? -EINVAL : elf_read_head(f);
+	int err = elf_read_head(f);
 	size_t bytes = (size_t)f->head.e_shnum * sizeof(*f->sections);
 	if (!err && bytes) { /* without sections nobody knows where the symbols are */
 		f->sections = malloc(bytes);
 		err = !f->sections ? -ENOMEM : read_at(f, f->sections, bytes, f->head.e_shoff) ? 0 : -ENOEXEC;
 	}
-	/* What is exported is short, and mostly enough. */
-	for (uint32_t type = SHT_DYNSYM; !err && !functions[0].offset && type; type = type == SHT_DYNSYM ? SHT_SYMTAB : 0)
-		for (unsigned i = 0; i < f->head.e_shnum && !err; i++)
-			if (f->sections[i].sh_type == type)
-				err = elf_scan(f, &f->sections[i], functions, n);
-	for (size_t k = 0; k < n; k++)
-		found += functions[k].offset != 0;
+	for (size_t t = 0; t < 2 && !err && !found_of(functions, n); t++) {
+		unsigned i = 0;
+		while (i < f->head.e_shnum && f->sections[i].sh_type != tables[t])
+			i++;
+		if (i < f->head.e_shnum) /* there is one of each */
+			err = elf_scan(f, &f->sections[i], signs, functions, n);
+	}
 	free(f->sections);
 	free(f);
-	return err ? err : found;
+	return err ? err : (int)found_of(functions, n);
 }

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,7 +26,10 @@
 #include "../../bpf/abi/sites.h"
 
 enum {
-	FILES_MAX = 256,           /* with probes at once */
+	FILES_MAX = PLUMB_SITE_FILES, /* with probes at once */
+	NEW_BURST = 64, NEW_A_TICK = 2, /* files that are attached to, which holds up every fork of the machine for milliseconds, or that are long to read */
+	LONG_BYTES = 8 * 1024 * 1024,
+	ATTACH_A_TICK = 8,         /* files that are attached to anew */
 	SWEPT_MAX = 256,           /* ended processes found at once */
 	USERS_MAX = 16384,         /* of one file; a file with more stays until plumb ends */
 	GONE_MAX = 1024,
@@ -35,7 +40,8 @@ enum {
 static const uint64_t second_ns = 1000000000ull;
 static const uint64_t linger_ns = 2 * second_ns;  /* a file keeps its probes so long after its last user */
 static const uint64_t sweep_ns = 2 * second_ns;
-static const uint64_t forget_ns = 30 * second_ns; /* the number of a file may be another one's by then */
+static const uint64_t forget_ns = 10 * second_ns; /* the number of a file may be another one's by then */
+static const uint64_t look_again_ns = 5 * second_ns;
 static const uint64_t shed_first_ns = 30 * second_ns, shed_most_ns = 600 * second_ns;
 
 /* Functions that take the same arguments. */
@@ -90,6 +96,10 @@ struct library_file {
 	int fd;                        /* it stays open: no other file gets its number meanwhile */
 	struct map users;              /* by pid: the file, or struct libraries of one that was found dead */
 	bool pinned;                   /* has, or had, more users than are counted */
+	bool waits;                    /* to be attached to anew */
+	int watch;                     /* of inotify: where functions lie is not known any more once it was written to */
+	struct timespec changed;       /* as it was when it was read */
+	off_t size;
 	uint64_t unused_ns;            /* since when it has no user; 0 = it has */
 	uint64_t offsets[SITES_MAX][SAME_MAX];
 	struct attached attached[KINDS];
@@ -101,10 +111,15 @@ struct libraries {
 	struct library_file files[FILES_MAX];
 	struct map by_key;             /* struct library_file */
 	struct map gone;               /* processes that had ended before their files were looked at: their children may live */
-	struct map seen;               /* files without anything: the key, and itself */
+	struct map seen;               /* files without anything, by seen_key() */
 	uint64_t forget_at_ns, measure_at_ns, sweep_at_ns;
 	uint64_t now_ns;
 	uint32_t reads;                /* since the last tick */
+	uint32_t tokens;               /* files that may be looked at now */
+	bool again;                    /* some were not: all processes are looked at again */
+	uint64_t lost;                 /* mappings, when processes were looked at last */
+	uint64_t look_at_ns;
+	int inotify_fd;
 	uint64_t most_ppm, ppm;
 	uint64_t measured_ns, hits;    /* at the latest measurement */
 	int shed;                      /* kinds that are let go: 0 none, 1 what is called often, 2 all */
@@ -120,9 +135,19 @@ static uint64_t file_key(const struct mapping *m)
 	return hash_bytes(words, sizeof(words), 0);
 }
 
+/* A number of a file that is gone may be that of another one, of another name mostly. */
+static uint64_t seen_key(const struct mapping *m)
+{
+	uint64_t words[4] = { (uint64_t)m->major << 32 | m->minor, m->inode, m->generation, hash_bytes(m->path, strlen(m->path), 0) };
+
+	return hash_bytes(words, sizeof(words), 0);
+}
+
+static uint32_t file_number(const struct libraries *ls, const struct library_file *f) { return (uint32_t)(f - ls->files); }
+
 /* --- probes --- */
 
-static void place_of(const struct library_file *f, int kind, bool returns, struct uprobe_place *ret)
+static void place_of(const struct libraries *ls, const struct library_file *f, int kind, bool returns, struct uprobe_place *ret)
 {
 	ret->n = 0;
 	for (size_t i = 0; i < SITES_MAX; i++) {
@@ -130,7 +155,7 @@ static void place_of(const struct library_file *f, int kind, bool returns, struc
 		for (size_t k = 0; k < SAME_MAX; k++)
 			if (f->offsets[i][k] && s->often == (kind == OFTEN) && (s->returns || !returns) && ret->n < UPROBE_FUNCTIONS_MAX) {
 				ret->offsets[ret->n] = f->offsets[i][k];
-				ret->cookies[ret->n++] = s->site;
+				ret->cookies[ret->n++] = (uint64_t)file_number(ls, f) << PLUMB_SITE_FILE_SHIFT | s->site;
 			}
 	}
 }
@@ -147,10 +172,10 @@ static int attach_kind(struct libraries *ls, struct library_file *f, int kind)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
 	place.path = path;
 	/* A return without its entry is nobody's; an entry without its return would be kept. */
-	place_of(f, kind, true, &place);
+	place_of(ls, f, kind, true, &place);
 	if (place.n)
 		err = loaded_attach_functions(ls->loaded, &place, true, &a->back);
-	place_of(f, kind, false, &place);
+	place_of(ls, f, kind, false, &place);
 	if (!err && place.n)
 		err = loaded_attach_functions(ls->loaded, &place, false, &a->entry);
 	if (err)
@@ -158,23 +183,31 @@ static int attach_kind(struct libraries *ls, struct library_file *f, int kind)
 	return err;
 }
 
-static void file_detach(struct libraries *ls, struct library_file *f)
+static void file_detach(struct library_file *f)
 {
 	struct attached *a = f->attached;
 
 	uprobe_detach((struct uprobe *[]){ &a[SELDOM].entry, &a[SELDOM].back, &a[OFTEN].entry, &a[OFTEN].back }, 4);
-	loaded_detached(ls->loaded, f->users.len || f->pinned);
+}
+
+static bool file_is_as_it_was(const struct library_file *f)
+{
+	struct stat st;
+
+	return fstat(f->fd, &st) == 0 && st.st_size == f->size && st.st_ctim.tv_sec == f->changed.tv_sec && st.st_ctim.tv_nsec == f->changed.tv_nsec;
 }
 
 static int file_attach(struct libraries *ls, struct library_file *f)
 {
+	if (!file_is_as_it_was(f))
+		return -ESTALE;
 	/* What tells of a handle comes before what uses it. */
 	int err = ls->shed < 2 ? attach_kind(ls, f, SELDOM) : 0;
 
 	if (!err && ls->shed < 1)
 		err = attach_kind(ls, f, OFTEN);
 	if (err)
-		file_detach(ls, f);
+		file_detach(f);
 	return err;
 }
 
@@ -192,6 +225,12 @@ static int path_open(const struct mapping *m)
 		return -1;
 	int fd = (int)syscall(SYS_openat2, root, m->path, &how, sizeof(how));
 	close(root);
+	/* The name may be another file's by now, or somebody's who wants it to be taken for this one. */
+	struct stat st;
+	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != m->inode)) {
+		close(fd);
+		fd = -1;
+	}
 	return fd;
 }
 
@@ -221,30 +260,62 @@ static int file_open(const struct mapping *m)
 	return fd;
 }
 
-/* Where the library's functions lie in the file. Returns whether it is this library. */
-static bool file_find(struct library_file *f, const struct library *library)
-{
-	struct elf_function functions[1 + SITES_MAX * SAME_MAX] = { { library->sign, 0 } };
-	size_t n = 1;
+enum { KNOWN = sizeof(known) / sizeof(known[0]), FUNCTIONS_MAX = KNOWN * SITES_MAX * SAME_MAX };
 
-	for (size_t i = 0; i < SITES_MAX; i++)
-		for (size_t k = 0; k < SAME_MAX && library->sites[i].functions[k]; k++)
-			functions[n++].name = library->sites[i].functions[k];
-	if (elf_find(f->fd, functions, n) <= 0 || !functions[0].offset)
-		return false;
-	n = 1;
-	for (size_t i = 0; i < SITES_MAX; i++)
-		for (size_t k = 0; k < SAME_MAX && library->sites[i].functions[k]; k++)
-			f->offsets[i][k] = functions[n++].offset;
-	f->library = library;
-	return true;
+/* The function of number *at among all that are known; NULL: the last one was. */
+static const char *function_next(size_t *at, size_t *ret_library, size_t *ret_site, size_t *ret_same)
+{
+	for (; *at < FUNCTIONS_MAX; ++*at) {
+		*ret_library = *at / SAME_MAX / SITES_MAX;
+		*ret_site = *at / SAME_MAX % SITES_MAX;
+		*ret_same = *at % SAME_MAX;
+		const char *name = known[*ret_library].sites[*ret_site].functions[*ret_same];
+		if (name) {
+			++*at;
+			return name;
+		}
+	}
+	return NULL;
+}
+
+/* Which library is in the file, the first of several, and where its functions lie. 0: none. */
+static int file_find(struct library_file *f)
+{
+	struct elf_function functions[FUNCTIONS_MAX];
+	const char *signs[KNOWN + 1] = { NULL }, *name;
+	size_t n = 0, at = 0, library, site, same;
+	struct stat st;
+
+	if (fstat(f->fd, &st))
+		return -errno;
+	f->size = st.st_size;
+	f->changed = st.st_ctim;
+	for (size_t i = 0; i < KNOWN; i++)
+		signs[i] = known[i].sign;
+	while ((name = function_next(&at, &library, &site, &same)))
+		functions[n++] = (struct elf_function){ name, 0 };
+	int found = elf_find(f->fd, signs, functions, n);
+	if (found <= 0)
+		return found;
+	n = 0;
+	at = 0;
+	while (function_next(&at, &library, &site, &same)) {
+		uint64_t offset = functions[n++].offset;
+		if (offset && (!f->library || f->library == &known[library])) {
+			f->library = &known[library];
+			f->offsets[site][same] = offset;
+		}
+	}
+	return 1;
 }
 
 static void file_free(struct libraries *ls, struct library_file *f)
 {
-	file_detach(ls, f);
+	file_detach(f);
 	map_remove(&ls->by_key, f->key);
 	map_done(&f->users);
+	if (f->watch >= 0)
+		inotify_rm_watch(ls->inotify_fd, f->watch);
 	close(f->fd);
 	memset(f, 0, sizeof(*f));
 }
@@ -265,60 +336,100 @@ static struct library_file *file_place(struct libraries *ls)
 	return oldest;
 }
 
-static void file_fail(struct libraries *ls, const struct mapping *m, const char *what, const char *why)
+/* Names are anybody's, and may look like lines of a log. */
+static const char *printable(const char *path, char *to, size_t len)
 {
-	if (ls->failed++ == 0) /* the metrics have the others */
-		log_warn("calls of %s in %s (process %u) are not seen: %s", what, m->path, m->pid, why);
+	size_t i = 0;
+
+	for (; i < len - 1 && path[i]; i++)
+		to[i] = (uint8_t)path[i] < ' ' || path[i] == 127 ? '?' : path[i];
+	to[i] = 0;
+	return to;
 }
 
-/* There is nothing in this file. */
-static void libraries_remember(struct libraries *ls, uint64_t key)
+static void file_fail(struct libraries *ls, const struct mapping *m, const char *what, const char *why)
+{
+	char path[256];
+
+	if (ls->failed++ == 0) /* the metrics have the others */
+		log_warn("calls of %s in %s (process %u) are not seen: %s", what, printable(m->path, path, sizeof(path)), m->pid, why);
+}
+
+/* There is nothing in this file, or nothing to be had. */
+static void libraries_remember(struct libraries *ls, const struct mapping *m)
 {
 	if (ls->seen.len == ls->seen.max) {
 		map_done(&ls->seen);
 		map_init(&ls->seen, SEEN_MAX);
 	}
-	(void)map_put(&ls->seen, key, ls); /* without memory it is read again */
+	(void)map_put(&ls->seen, seen_key(m), ls); /* without memory it is read again */
+}
+
+/* Its functions are known: they get probes. */
+static int file_begin(struct libraries *ls, struct library_file *f, uint64_t key)
+{
+	char path[32];
+
+	map_init(&f->users, USERS_MAX);
+	f->key = key;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
+	f->watch = inotify_add_watch(ls->inotify_fd, path, IN_MODIFY); /* before it is looked at whether it has changed */
+	loaded_detached(ls->loaded, file_number(ls, f), true); /* the place may have been another file's */
+	int err = map_put(&ls->by_key, key, f);
+	return err ? err : file_attach(ls, f);
+}
+
+/* It had ended before its file was looked at. Its children may live. */
+static void libraries_gone(struct libraries *ls, uint32_t pid)
+{
+	if (ls->gone.len < ls->gone.max)
+		(void)map_put(&ls->gone, pid, ls);
 }
 
 /* A file that was not looked at yet: NULL if there is nothing in it, or nothing to be done. */
 static struct library_file *file_new(struct libraries *ls, const struct mapping *m, uint64_t key)
 {
-	struct library_file *f = file_place(ls);
+	struct library_file found = { .watch = -1 };
+	char path[256];
 
+	if (!ls->tokens) {
+		ls->again = true;
+		return NULL;
+	}
+	found.fd = file_open(m);
+	if (found.fd < 0) {
+		if (found.fd == -ENOEXEC)
+			libraries_remember(ls, m);
+		else
+			libraries_gone(ls, m->pid);
+		return NULL;
+	}
+	int err = file_find(&found);
+	if (found.library || found.size > LONG_BYTES)
+		ls->tokens--;
+	if (err <= 0) {
+		if (err == -EFBIG || err == -ENOMEM)
+			file_fail(ls, m, "libraries", strerror(-err));
+		close(found.fd);
+		libraries_remember(ls, m);
+		return NULL;
+	}
+	struct library_file *f = file_place(ls);
 	if (!f) {
-		file_fail(ls, m, "libraries", "too many files with probes");
+		file_fail(ls, m, found.library->name, "too many files have probes");
+		close(found.fd);
+		libraries_remember(ls, m);
 		return NULL;
 	}
-	f->fd = file_open(m);
-	if (f->fd == -ENOEXEC) {
-		libraries_remember(ls, key);
-		return NULL;
-	}
-	if (f->fd < 0) {
-		if (ls->gone.len < ls->gone.max)
-			(void)map_put(&ls->gone, m->pid, ls);
-		return NULL;
-	}
-	bool found = false;
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && !found; i++)
-		found = file_find(f, &known[i]);
-	if (!found) {
-		close(f->fd);
-		libraries_remember(ls, key);
-		return NULL;
-	}
-	map_init(&f->users, USERS_MAX);
-	f->key = key;
-	int err = map_put(&ls->by_key, key, f);
-	if (!err)
-		err = file_attach(ls, f);
+	*f = found;
+	err = file_begin(ls, f, key);
 	if (err) {
 		file_fail(ls, m, f->library->name, strerror(-err));
 		file_free(ls, f);
+		libraries_remember(ls, m);
 		return NULL;
 	}
-	log_debug("watching %s in %s", f->library->name, m->path);
+	log_debug("watching %s in %s", f->library->name, printable(m->path, path, sizeof(path)));
 	return f;
 }
 
@@ -364,8 +475,13 @@ static void on_mapping(void *ctx, const struct mapping *m)
 	bool included;
 
 	/* A probe is a trap for all who run the file: there is none for the sake of those who are not watched. */
-	if (map_get(&ls->seen, key) || m->path[0] != '/' || !loaded_wanted(ls->loaded, m->pid, &included))
+	if (m->path[0] != '/' || map_get(&ls->seen, seen_key(m)))
 		return;
+	if (!loaded_wanted(ls->loaded, m->pid, &included)) {
+		if (kill((pid_t)m->pid, 0) && errno == ESRCH)
+			libraries_gone(ls, m->pid);
+		return;
+	}
 	struct library_file *f = map_get(&ls->by_key, key);
 	if (!f)
 		f = file_new(ls, m, key);
@@ -385,24 +501,63 @@ static void libraries_let_go(struct libraries *ls, uint64_t now_ns)
 	}
 	log_warn("to look at calls of libraries takes %.1f %% of a CPU, and may take %.1f %%: %s are not looked at for %llu s (--max-overhead)", (double)ls->ppm / 1e4, (double)ls->most_ppm / 1e4,
 		 ls->shed == 1 ? "executions" : "they", (unsigned long long)((ls->shed_until_ns - now_ns) / second_ns));
+	struct uprobe *probes[4 * FILES_MAX];
+	size_t n = 0;
 	for (size_t i = 0; i < FILES_MAX; i++) {
-		struct library_file *f = &ls->files[i];
-		if (ls->shed == 1)
-			uprobe_detach((struct uprobe *[]){ &f->attached[OFTEN].entry, &f->attached[OFTEN].back }, 2);
-		else if (f->library)
-			file_detach(ls, f);
+		struct attached *a = ls->files[i].attached;
+		probes[n++] = &a[OFTEN].entry;
+		probes[n++] = &a[OFTEN].back;
+		if (ls->shed == 2) {
+			probes[n++] = &a[SELDOM].entry;
+			probes[n++] = &a[SELDOM].back;
+		}
 	}
-	loaded_detached(ls->loaded, false);
+	uprobe_detach(probes, n);
 	ls->measured_ns = 0; /* what comes of it is measured anew */
 }
 
+/* What was kept of calls and handles is of no use: they went on unseen, and the last probes took their time to go. */
 static void libraries_take_up(struct libraries *ls)
 {
+	for (uint32_t i = 0; i < FILES_MAX; i++) {
+		ls->files[i].waits = ls->files[i].library != NULL;
+		loaded_detached(ls->loaded, i, ls->shed == 2);
+	}
 	ls->shed = 0;
 	log_info("all calls of libraries are looked at again");
-	for (size_t i = 0; i < FILES_MAX; i++)
-		if (ls->files[i].library && file_attach(ls, &ls->files[i]))
+}
+
+static void libraries_attach_waiting(struct libraries *ls)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < FILES_MAX && n < ATTACH_A_TICK; i++) {
+		struct library_file *f = &ls->files[i];
+		if (!f->waits)
+			continue;
+		f->waits = false;
+		n++;
+		if (file_attach(ls, f))
 			ls->failed++;
+	}
+}
+
+/* Files that were written to while they had probes: the kernel would set them into what stands there now. */
+static void libraries_written(struct libraries *ls)
+{
+	_Alignas(struct inotify_event) char buf[4096];
+
+	for (ssize_t n; (n = read(ls->inotify_fd, buf, sizeof(buf))) > 0;)
+		for (const char *at = buf; at < buf + n;) {
+			const struct inotify_event *e = (const struct inotify_event *)at;
+			at += sizeof(*e) + e->len;
+			for (size_t i = 0; i < FILES_MAX; i++)
+				if (ls->files[i].library && ls->files[i].watch == e->wd && e->mask & IN_MODIFY) {
+					log_debug("a file with %s was written to: its probes go", ls->files[i].library->name);
+					file_free(ls, &ls->files[i]);
+					ls->again = true;
+				}
+		}
 }
 
 static void libraries_measure(struct libraries *ls, uint64_t now_ns)
@@ -438,7 +593,12 @@ int libraries_new(struct loaded *l, uint64_t most_ppm, struct libraries **ret_li
 	map_init(&ls->by_key, FILES_MAX);
 	map_init(&ls->seen, SEEN_MAX);
 	map_init(&ls->gone, GONE_MAX);
-	int err = mappings_new(on_mapping, ls, &ls->mappings);
+	ls->tokens = NEW_BURST;
+	ls->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	int err = ls->inotify_fd < 0 ? -errno : mappings_new(on_mapping, ls, &ls->mappings);
+	struct epoll_event written = { .events = EPOLLIN };
+	if (!err && epoll_ctl(mappings_fd(ls->mappings), EPOLL_CTL_ADD, ls->inotify_fd, &written))
+		err = -errno;
 	if (err) {
 		libraries_free(ls);
 		return err;
@@ -457,6 +617,8 @@ void libraries_free(struct libraries *ls)
 	if (ls->looking)
 		closedir(ls->looking);
 	mappings_free(ls->mappings);
+	if (ls->inotify_fd >= 0)
+		close(ls->inotify_fd);
 	map_done(&ls->by_key);
 	map_done(&ls->seen);
 	map_done(&ls->gone);
@@ -494,30 +656,42 @@ int libraries_fd(const struct libraries *ls) { return ls->reads < READS_A_TICK ?
 void libraries_read(struct libraries *ls)
 {
 	ls->reads++;
+	libraries_written(ls);
 	mappings_read(ls->mappings);
+}
+
+static void libraries_leave(struct libraries *ls, uint32_t pid)
+{
+	for (size_t i = 0; i < FILES_MAX; i++)
+		if (ls->files[i].library)
+			file_leave(ls, &ls->files[i], pid);
+}
+
+static void libraries_fork(struct libraries *ls, const struct plumb_rec_fork *r)
+{
+	/* What the parent had mapped by then was told before. Where it had gone by then, the child has the same. */
+	mappings_read(ls->mappings);
+	if (map_get(&ls->gone, r->parent_pid) && mappings_of(r->pid, on_mapping, ls))
+		libraries_gone(ls, r->pid);
+	for (size_t i = 0; i < FILES_MAX; i++)
+		if (ls->files[i].library && map_get(&ls->files[i].users, r->parent_pid))
+			file_use(&ls->files[i], r->pid);
 }
 
 void libraries_event(struct libraries *ls, const struct plumb_rec_header *h)
 {
-	const struct plumb_rec_fork *r = (const struct plumb_rec_fork *)h;
+	uint32_t pid;
 
-	/* Whether it is watched is judged once it has executed its program, which was mapped before. */
-	if (h->type == PLUMB_REC_EXEC && loaded_only_targets(ls->loaded))
-		(void)mappings_of(((const struct plumb_rec_exec *)h)->pid, on_mapping, ls); /* it may have ended */
-	/* What the parent had mapped by then was told before. Where it had gone by then, the child has the same. */
-	if (h->type == PLUMB_REC_FORK) {
-		mappings_read(ls->mappings);
-		if (map_get(&ls->gone, r->parent_pid) && mappings_of(r->pid, on_mapping, ls) && ls->gone.len < ls->gone.max)
-			(void)map_put(&ls->gone, r->pid, ls);
-	}
-	for (size_t i = 0; i < FILES_MAX; i++) {
-		struct library_file *f = &ls->files[i];
-		if (!f->library)
-			continue;
-		if (h->type == PLUMB_REC_FORK && map_get(&f->users, r->parent_pid))
-			file_use(f, r->pid);
-		else if (h->type == PLUMB_REC_EXIT)
-			file_leave(ls, f, ((const struct plumb_rec_exit *)h)->pid);
+	switch (h->type) {
+	case PLUMB_REC_FORK: libraries_fork(ls, (const struct plumb_rec_fork *)h); break;
+	case PLUMB_REC_EXIT: libraries_leave(ls, ((const struct plumb_rec_exit *)h)->pid); break;
+	case PLUMB_REC_EXEC:
+		/* It runs another program, whose mappings may have been told before it was judged. */
+		pid = ((const struct plumb_rec_exec *)h)->pid;
+		libraries_leave(ls, pid);
+		(void)mappings_of(pid, on_mapping, ls); /* it may have ended */
+		break;
+	default: break;
 	}
 }
 
@@ -525,8 +699,17 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 {
 	ls->now_ns = now_ns;
 	ls->reads = 0;
+	ls->tokens = ls->tokens + NEW_A_TICK < NEW_BURST ? ls->tokens + NEW_A_TICK : NEW_BURST;
+	libraries_written(ls);
 	mappings_read(ls->mappings);
+	if ((ls->again || mappings_lost(ls->mappings) != ls->lost) && now_ns >= ls->look_at_ns && !ls->looking) {
+		ls->again = false;
+		ls->lost = mappings_lost(ls->mappings);
+		ls->look_at_ns = now_ns + look_again_ns;
+		libraries_look(ls);
+	}
 	libraries_look_on(ls);
+	libraries_attach_waiting(ls);
 	for (size_t i = 0; i < FILES_MAX; i++) {
 		struct library_file *f = &ls->files[i];
 		if (f->library && f->unused_ns && now_ns - f->unused_ns > linger_ns)

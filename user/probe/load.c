@@ -642,8 +642,6 @@ int loaded_set_place(struct loaded *l, uint32_t pid, const struct plumb_place *p
 
 void loaded_drop_place(struct loaded *l, uint32_t pid) { bpf_map_delete_elem(loaded_map_fd(l, "places"), &pid); }
 
-bool loaded_only_targets(const struct loaded *l) { return l->only_targets; }
-
 bool loaded_wanted(const struct loaded *l, uint32_t pid, bool *ret_included)
 {
 	struct plumb_target t = { 0 };

@@ -60,7 +60,6 @@ bool loaded_target_next(const struct loaded *l, uint32_t pid, uint32_t *ret_pid,
 bool loaded_place(const struct loaded *l, uint32_t pid, struct plumb_place *ret_place);
 int loaded_set_place(struct loaded *l, uint32_t pid, const struct plumb_place *p);
 void loaded_drop_place(struct loaded *l, uint32_t pid);
-bool loaded_only_targets(const struct loaded *l); /* nothing is watched but what is included */
 bool loaded_wanted(const struct loaded *l, uint32_t pid, bool *ret_included); /* included: by a filter, not for want of one */
 
 /* Cumulative, summed over CPUs. */
@@ -77,12 +76,15 @@ uint64_t loaded_map_bytes(struct loaded *l);
 
 /* What a probe on a function costs who calls it, as it was measured at the start; 0: there is no way for it here. */
 uint64_t loaded_trap_ns(const struct loaded *l);
-/* Attaches the program for entries, or for returns, to functions of a file; see uprobe_attach(). Cookies: enum plumb_site. */
+/* Attaches the program for entries, or for returns, to functions of a file; see uprobe_attach(). Cookies: bpf/abi/sites.h. */
 int loaded_attach_functions(struct loaded *l, const struct uprobe_place *place, bool returns, struct uprobe *ret_uprobe);
-/* Such probes were detached: returns may be missed. missed: of files that are in use, so that what tells of handles is too. */
-void loaded_detached(struct loaded *l, bool missed);
+/*
+ * Of the probes of this file (its place in the cookies) returns may have been missed. missed: what tells of handles may be too, so none that was made before is known any more. To be called before they are attached
+ * anew, when those before are certainly gone.
+ */
+void loaded_detached(struct loaded *l, uint32_t file, bool missed);
 /* How often such programs ran. */
-uint64_t loaded_function_hits(const struct loaded *l);
+uint64_t loaded_function_hits(struct loaded *l);
 
 /* Exec, fork and exit records as they happen. The descriptor is readable when there are some. */
 int loaded_process_fd(const struct loaded *l);

@@ -84,26 +84,30 @@ int loaded_attach_functions(struct loaded *l, const struct uprobe_place *place, 
 	return uprobe_attach(l->uprobe_way, bpf_program__fd(returns ? l->library->progs.library_return : l->library->progs.library_enter), place, returns, ret_uprobe);
 }
 
-void loaded_detached(struct loaded *l, bool missed)
+void loaded_detached(struct loaded *l, uint32_t file, bool missed)
 {
-	uint32_t zero = 0;
+	struct plumb_call_epoch *e = &l->epochs[file % PLUMB_SITE_FILES];
 
-	l->epoch.detached++;
-	l->epoch.missed += missed;
+	e->detached++;
+	e->missed += missed;
+	file %= PLUMB_SITE_FILES;
 	if (l->library)
-		bpf_map_update_elem(bpf_map__fd(l->library->maps.call_epoch), &zero, &l->epoch, BPF_ANY); /* there is one element, always */
+		bpf_map_update_elem(bpf_map__fd(l->library->maps.call_epoch), &file, e, BPF_ANY); /* it is there, always */
 }
 
-uint64_t loaded_function_hits(const struct loaded *l)
+uint64_t loaded_function_hits(struct loaded *l)
 {
 	uint64_t *values = calloc(l->ncpus, sizeof(*values)), sum = 0;
 
-	for (uint32_t f = 0; values && l->library && f < PLUMB_SITES; f++) {
+	if (!values)
+		return l->hits;
+	for (uint32_t f = 0; l->library && f < PLUMB_SITES; f++) {
 		if (bpf_map_lookup_elem(bpf_map__fd(l->library->maps.call_hits), &f, values))
 			continue;
 		for (uint32_t cpu = 0; cpu < l->ncpus; cpu++)
 			sum += values[cpu];
 	}
 	free(values);
+	l->hits = sum;
 	return sum;
 }

@@ -15,7 +15,8 @@ struct loaded {
 	struct process_bpf *process;
 	struct library_bpf *library;  /* NULL: not wanted, or no way for it */
 	enum uprobe_way uprobe_way;
-	struct plumb_call_epoch epoch;
+	struct plumb_call_epoch epochs[PLUMB_SITE_FILES];
+	uint64_t hits;               /* of such probes, when they were last counted */
 	uint64_t trap_ns;            /* what a probe on a function costs who calls it; 0: there are none */
 	struct ring_buffer *process_ring;
 	struct link_ring *rings; /* by CPU and level, mapped */

@@ -128,7 +128,7 @@ static void ring_record(struct mappings *m, const void *record)
 	if (h->type != PERF_RECORD_MMAP2 || h->size <= sizeof(*r) || !r->inode)
 		return;
 	m->fn(m->ctx, &(struct mapping){
-		.pid = r->pid, .major = r->major, .minor = r->minor, .inode = r->inode, .from = r->address, .to = r->address + r->length, .path = r->path,
+		.pid = r->pid, .major = r->major, .minor = r->minor, .inode = r->inode, .generation = r->generation, .from = r->address, .to = r->address + r->length, .path = r->path,
 	});
 }
 

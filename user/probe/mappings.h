@@ -13,6 +13,7 @@ struct mapping {
 	uint32_t pid;
 	uint32_t major, minor; /* of the file's device */
 	uint64_t inode;
+	uint64_t generation;   /* of its number; 0 unknown */
 	uint64_t from, to;     /* addresses */
 	const char *path;      /* as the process sees it; valid until the callback returns */
 };

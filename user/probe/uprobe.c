@@ -16,6 +16,7 @@
 #include "lib/clock.h"
 
 enum { TRIAL_CALLS = 32, TRIAL_ROUNDS = 8 };
+enum { UNDERTAKERS = 4 }; /* a link's probes are gone at once, but who closes it is held up: so many at a time */
 
 /* BPF_LINK_CREATE as of 6.6; the headers that plumb is built with may not have it. */
 struct multi_attr {
@@ -107,8 +108,8 @@ int uprobe_attach(enum uprobe_way way, int prog, const struct uprobe_place *plac
 	return 0;
 }
 
-/* In the child: what its parent has closed by then goes with its end. */
-static void undertake(const int hold[2])
+/* In a child: what its parent and the other children have closed by then goes with its end. */
+static void undertake(const int hold[2], struct uprobe *const *probes, size_t n, size_t mine)
 {
 	char none;
 
@@ -116,6 +117,9 @@ static void undertake(const int hold[2])
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		close(fd);
 	close(hold[1]);
+	for (size_t i = 0; i < n; i++)
+		if (i % UNDERTAKERS != mine)
+			close_all(probes[i]);
 	while (read(hold[0], &none, 1) < 0 && errno == EINTR)
 		;
 	_exit(0);
@@ -131,8 +135,9 @@ void uprobe_detach(struct uprobe *const *probes, size_t n)
 	if (!any)
 		return;
 	bool piped = pipe2(hold, O_CLOEXEC) == 0;
-	if (piped && fork() == 0)
-		undertake(hold);
+	for (size_t mine = 0; piped && mine < UNDERTAKERS; mine++)
+		if (fork() == 0)
+			undertake(hold, probes, n, mine);
 	for (size_t i = 0; i < n; i++)
 		close_all(probes[i]);
 	if (piped) {

@@ -38,7 +38,7 @@ struct uprobe {
 /* prog: descriptor of a BPF_PROG_TYPE_KPROBE. Negative errno, and then nothing is attached. */
 int uprobe_attach(enum uprobe_way way, int prog, const struct uprobe_place *place, bool returns, struct uprobe *ret_uprobe);
 /*
- * Takes probes away. The kernel takes tens of milliseconds for each, so a child does it that lives as long; without one it is done here. Whoever waits for children meets one that he does not
+ * Takes probes away. The kernel takes tens of milliseconds for each, so children do it that live as long; without them it is done here. Whoever waits for children meets some that he does not
  * know.
  */
 void uprobe_detach(struct uprobe *const *probes, size_t n);
