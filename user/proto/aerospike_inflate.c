@@ -1,27 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/aerospike_inflate.h"
 
-static voidpf take(voidpf opaque, uInt items, uInt size)
-{
-	struct aerospike_inflate *f = opaque;
-	uint64_t bytes = ((uint64_t)items * size + 15) / 16 * 16;
-
-	if (bytes > sizeof(f->arena) - f->used)
-		return Z_NULL;
-	f->used += (uint32_t)bytes;
-	return f->arena + f->used - bytes;
-}
-
-static void leave(voidpf opaque, voidpf memory)
-{
-	(void)opaque;
-	(void)memory;
-}
-
 bool aerospike_inflate_begin(struct aerospike_inflate *f)
 {
-	f->used = 0;
-	f->z = (z_stream){ .zalloc = take, .zfree = leave, .opaque = f };
+	f->z = zlib_arena_stream(&f->arena);
 	f->over = inflateInit(&f->z) != Z_OK;
 	return !f->over;
 }

@@ -3,20 +3,15 @@
 #ifndef PLUMB_PROTO_AEROSPIKE_INFLATE_H
 #define PLUMB_PROTO_AEROSPIKE_INFLATE_H
 
-#include <zlib.h>
-
 #include "lib/slice.h"
+#include "lib/zlib_arena.h"
 
-enum {
-	AEROSPIKE_PLAIN = 8192,          /* of what is inflated, so much at a time */
-	AEROSPIKE_INFLATE_ARENA = 49152, /* what zlib asks for: its state, and a window of 32 KiB */
-};
+enum { AEROSPIKE_PLAIN = 8192 }; /* of what is inflated, so much at a time */
 
 struct aerospike_inflate {
 	z_stream z;
-	uint32_t used; /* of the arena */
-	bool over;     /* the stream has ended, or is none */
-	_Alignas(16) uint8_t arena[AEROSPIKE_INFLATE_ARENA];
+	bool over; /* the stream has ended, or is none */
+	struct zlib_arena arena;
 	uint8_t plain[AEROSPIKE_PLAIN];
 };
 

@@ -3,42 +3,21 @@
  * The head of what OP_COMPRESSED holds. Each message is compressed by itself, so nothing is kept from one to the next. zstd is not read.
  */
 #include <stdlib.h>
-#include <zlib.h>
 
+#include "lib/zlib_arena.h"
 #include "proto/mongodb_wire.h"
 
-enum { ARENA = 49152 }; /* what zlib asks for: its state, and a window of 32 KiB */
-
 struct mongodb_unpacker {
-	uint32_t arena_used;
-	_Alignas(16) uint8_t arena[ARENA];
+	struct zlib_arena arena;
 	uint8_t plain[MONGODB_READ_MAX];
 };
 
 size_t mongodb_unpacker_size(void) { return sizeof(struct mongodb_unpacker); }
 
-static voidpf take(voidpf opaque, uInt items, uInt size)
-{
-	struct mongodb_unpacker *u = opaque;
-	uint64_t bytes = ((uint64_t)items * size + 15) / 16 * 16;
-
-	if (bytes > sizeof(u->arena) - u->arena_used)
-		return Z_NULL;
-	u->arena_used += (uint32_t)bytes;
-	return u->arena + u->arena_used - bytes;
-}
-
-static void leave(voidpf opaque, voidpf memory)
-{
-	(void)opaque;
-	(void)memory;
-}
-
 static size_t unpack_zlib(struct mongodb_unpacker *u, struct slice in)
 {
-	z_stream z = { .zalloc = take, .zfree = leave, .opaque = u };
+	z_stream z = zlib_arena_stream(&u->arena);
 
-	u->arena_used = 0;
 	if (inflateInit(&z) != Z_OK)
 		return 0;
 	z.next_in = (z_const Bytef *)in.ptr;

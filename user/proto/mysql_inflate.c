@@ -8,29 +8,11 @@ void mysql_inflate_init(struct mysql_inflate *f)
 	memset(f, 0, offsetof(struct mysql_inflate, arena));
 }
 
-/* zlib asks twice, for its state and for its window, and keeps both for all frames. */
-static voidpf take(voidpf opaque, uInt items, uInt size)
-{
-	struct mysql_inflate *f = opaque;
-	uint64_t bytes = ((uint64_t)items * size + 15) / 16 * 16;
-
-	if (bytes > sizeof(f->arena) - f->arena_used)
-		return Z_NULL;
-	f->arena_used += (uint32_t)bytes;
-	return f->arena + f->arena_used - bytes;
-}
-
-static void leave(voidpf opaque, voidpf memory)
-{
-	(void)opaque;
-	(void)memory;
-}
-
 static bool zlib_ready(struct mysql_inflate *f)
 {
 	if (f->ready)
 		return inflateReset(&f->z) == Z_OK;
-	f->z = (z_stream){ .zalloc = take, .zfree = leave, .opaque = f };
+	f->z = zlib_arena_stream(&f->arena);
 	f->ready = inflateInit(&f->z) == Z_OK;
 	return f->ready;
 }

@@ -6,14 +6,12 @@
 #ifndef PLUMB_PROTO_MYSQL_INFLATE_H
 #define PLUMB_PROTO_MYSQL_INFLATE_H
 
-#include <zlib.h>
-
 #include "lib/slice.h"
+#include "lib/zlib_arena.h"
 
 enum {
 	MYSQL_FRAME_HEAD = 7,
 	MYSQL_PLAIN = 16384,         /* of what was inflated; more than any packet's head that is waited for */
-	MYSQL_INFLATE_ARENA = 49152, /* what zlib asks for: its state, and a window of 32 KiB */
 };
 
 struct mysql_inflate {
@@ -24,11 +22,10 @@ struct mysql_inflate {
 	uint32_t taken;      /* bytes of the input that were taken and not consumed yet */
 	uint32_t len;        /* bytes in `plain` */
 	uint32_t dropped;    /* of which so many are done; they stay until the next call, as the message points there */
-	uint32_t arena_used;
 	uint8_t ends;        /* 1 + kind of the message that ends when skip is 0; 0 = none */
 	bool ready;          /* z is */
 	bool raw;            /* the frame is not compressed */
-	_Alignas(16) uint8_t arena[MYSQL_INFLATE_ARENA];
+	struct zlib_arena arena;
 	uint8_t plain[MYSQL_PLAIN];
 };
 

@@ -1,27 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/thrift_inflate.h"
 
-static voidpf take(voidpf opaque, uInt items, uInt size)
-{
-	struct thrift_inflate *f = opaque;
-	uint64_t bytes = ((uint64_t)items * size + 15) / 16 * 16;
-
-	if (bytes > sizeof(f->arena) - f->used)
-		return Z_NULL;
-	f->used += (uint32_t)bytes;
-	return f->arena + f->used - bytes;
-}
-
-static void leave(voidpf opaque, voidpf memory)
-{
-	(void)opaque;
-	(void)memory;
-}
-
 struct slice thrift_inflate(struct thrift_inflate *f, struct slice in)
 {
-	f->used = 0; /* each payload is a stream of its own */
-	f->z = (z_stream){ .zalloc = take, .zfree = leave, .opaque = f };
+	f->z = zlib_arena_stream(&f->arena); /* each payload is a stream of its own */
 	if (inflateInit(&f->z) != Z_OK)
 		return SLICE_NONE;
 	f->z.next_in = (z_const Bytef *)in.ptr;

@@ -3,20 +3,17 @@
 #ifndef PLUMB_PROTO_THRIFT_INFLATE_H
 #define PLUMB_PROTO_THRIFT_INFLATE_H
 
-#include <zlib.h>
-
 #include "lib/slice.h"
+#include "lib/zlib_arena.h"
 
 enum {
 	THRIFT_PACKED = 1024, /* bytes that are looked at */
 	THRIFT_PLAIN = 1024,  /* and of what they become */
-	THRIFT_INFLATE_ARENA = 49152, /* what zlib asks for: its state, and a window of 32 KiB */
 };
 
 struct thrift_inflate {
 	z_stream z;
-	uint32_t used;
-	_Alignas(16) uint8_t arena[THRIFT_INFLATE_ARENA];
+	struct zlib_arena arena;
 	uint8_t plain[THRIFT_PLAIN];
 };
 
