@@ -309,15 +309,26 @@ static int file_find(struct library_file *f)
 	return 1;
 }
 
+/* A file that is known by two numbers (overlays) has one watch. */
+static void watch_end(struct libraries *ls, int watch)
+{
+	for (size_t i = 0; i < FILES_MAX; i++)
+		if (ls->files[i].library && ls->files[i].watch == watch)
+			return;
+	if (watch >= 0)
+		inotify_rm_watch(ls->inotify_fd, watch);
+}
+
 static void file_free(struct libraries *ls, struct library_file *f)
 {
+	int watch = f->watch;
+
 	file_detach(f);
 	map_remove(&ls->by_key, f->key);
 	map_done(&f->users);
-	if (f->watch >= 0)
-		inotify_rm_watch(ls->inotify_fd, f->watch);
 	close(f->fd);
 	memset(f, 0, sizeof(*f));
+	watch_end(ls, watch);
 }
 
 static struct library_file *file_place(struct libraries *ls)
@@ -470,8 +481,6 @@ static void file_sweep(struct libraries *ls, struct library_file *f)
 static void on_mapping(void *ctx, const struct mapping *m)
 {
 	struct libraries *ls = ctx;
-	uint64_t key = file_key(m);
-
 	bool included;
 
 	/* A probe is a trap for all who run the file: there is none for the sake of those who are not watched. */
@@ -482,6 +491,7 @@ static void on_mapping(void *ctx, const struct mapping *m)
 			libraries_gone(ls, m->pid);
 		return;
 	}
+	uint64_t key = file_key(m);
 	struct library_file *f = map_get(&ls->by_key, key);
 	if (!f)
 		f = file_new(ls, m, key);
