@@ -4,6 +4,7 @@
 #define PLUMB_SOCK_BPF_H
 
 #include "lib/core.bpf.h"
+#include "lib/policy.bpf.h"
 #include "lib/target.bpf.h"
 
 #define PLUMB_AF_UNIX 1
@@ -162,17 +163,6 @@ static __always_inline __u32 sock_tcp_read(struct sock *sk, struct tcp_sock *tp)
 	return sock_flagged(sk, PLUMB_SOCK_DONE) && copied == SK(tp, rcv_nxt) ? copied - 1 : copied;
 }
 
-/* Written by the engine; see plumb_policy_slot. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, PLUMB_POLICY_SLOTS);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct plumb_policy_slot);
-} policies SEC(".maps");
-
-/* Bytes captured of each I/O before the engine has decided. */
-const volatile __u32 default_capture = PLUMB_CAPTURE_DEFAULT;
 const volatile __u64 stats_interval_ns = 10000000000ull;
 
 /* Ports that are watched, those before the first 0; none = all. And those that are not, whatever the first list says. */
@@ -183,36 +173,7 @@ const volatile __u16 ports_out[PLUMB_PORTS_MAX];
 /* Bytes to capture of an I/O of `len` bytes at `offset`. */
 static __always_inline __u32 sock_capture(const struct plumb_sock_state *st, int dir, __u64 offset, __u32 len)
 {
-	__u64 cookie = st->cookie;
-	__u32 at = (__u32)cookie & (PLUMB_POLICY_SLOTS - 1);
-	volatile struct plumb_policy_slot *p = bpf_map_lookup_elem(&policies, &at);
-	__u64 want = default_capture < st->capture ? default_capture : st->capture;
-
-	if (p) {
-		__u64 tag = p->sock;
-		p = plumb_after(p, tag);
-		if (tag == cookie) {
-			__u64 until = p->until[dir & 1], asked = p->want[dir & 1];
-			p = plumb_after(p, until | asked);
-			if (asked > st->capture)
-				asked = st->capture; /* what is skipped before it does not count */
-			__u64 unwanted = until > offset ? until - offset : 0;
-			/* Else the slot has become another's meanwhile. */
-			if (p->sock == cookie)
-				want = unwanted >= len ? 0 : unwanted + asked;
-		}
-	}
-	return want < len ? (__u32)want : len;
-}
-
-/* The socket begins a new life, with offsets of its own. */
-static __always_inline void sock_capture_reset(__u64 cookie)
-{
-	__u32 at = (__u32)cookie & (PLUMB_POLICY_SLOTS - 1);
-	struct plumb_policy_slot *p = bpf_map_lookup_elem(&policies, &at);
-
-	if (p && p->sock == cookie)
-		p->sock = 0;
+	return policy_capture(st->cookie, st->capture, dir, offset, len);
 }
 
 /* What is given up to keep within the overhead budget; written by the probe, which then raises the generation. All zero: nothing. */
@@ -633,7 +594,7 @@ static __always_inline void sock_life(struct plumb_percpu *pc, struct sock *sk, 
 		st->error = 0;
 		st->closed_ns = 0;
 		st->connect_ns = bpf_ktime_get_boot_ns();
-		sock_capture_reset(st->cookie);
+		policy_reset(st->cookie);
 		sock_wanted(sk, st, tgid);
 		return;
 	}
