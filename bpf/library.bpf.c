@@ -2,6 +2,7 @@
 /* Functions of libraries: two programs for all of them, as what the kernel has to do for each that is attached or detached costs milliseconds. */
 #include "lib/duckdb.bpf.h"
 #include "lib/sqlite.bpf.h"
+#include "lib/tls.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -13,7 +14,9 @@ int library_enter(struct pt_regs *ctx)
 
 	if (!call_counts(ctx, pid_tgid, site))
 		return 0;
-	if (site >= PLUMB_SITE_DUCKDB_OPEN)
+	if (site >= PLUMB_SITE_TLS_NEW)
+		tls_enter(ctx, pid_tgid, file, site);
+	else if (site >= PLUMB_SITE_DUCKDB_OPEN)
 		duckdb_enter(ctx, pid_tgid, file, site);
 	else
 		sqlite_enter(ctx, pid_tgid, file, site);
@@ -26,9 +29,15 @@ int library_return(struct pt_regs *ctx)
 	__u64 cookie = bpf_get_attach_cookie(ctx);
 	struct call_frame f;
 
+	if (PLUMB_SITE_OF(cookie) == PLUMB_SITE_TLS_NEW) {
+		tls_new(ctx, PLUMB_SITE_FILE_OF(cookie));
+		return 0;
+	}
 	if (!call_end(PLUMB_SITE_FILE_OF(cookie), PLUMB_SITE_OF(cookie), ctx, &f))
 		return 0;
-	if (f.site >= PLUMB_SITE_DUCKDB_OPEN)
+	if (f.site >= PLUMB_SITE_TLS_NEW)
+		tls_return(&f, (__s32)PT_REGS_RC(ctx));
+	else if (f.site >= PLUMB_SITE_DUCKDB_OPEN)
 		duckdb_return(&f, PT_REGS_RC(ctx));
 	else
 		sqlite_return(&f, (__s32)PT_REGS_RC(ctx));

@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "conn/sessions.h"
+
 struct pipeline {
 	struct process_table *processes;
 	struct conn_table *conns;
+	struct sessions *sessions;
 	struct proto_engine *proto;
 	struct correlate *correlate;
 	struct span_builder *builder;
@@ -82,9 +85,28 @@ static void on_release(void *ctx, struct exchange *x)
 	proto_engine_free_exchange(p->proto, x);
 }
 
+/* An I/O: who reads and writes is known to correlate/ before the bytes are parsed, as they may begin an exchange. */
+static void on_io(void *ctx, const struct record *rec, struct slice payload)
+{
+	struct pipeline *p = ctx;
+	struct connection *c = conn_table_touch(p->conns, rec);
+
+	if (c)
+		correlate_io(p->correlate, c, &rec->u.data);
+	conn_table_record(p->conns, rec, payload);
+}
+
+static void on_encrypted(void *ctx, struct connection *c)
+{
+	struct pipeline *p = ctx;
+
+	proto_engine_encrypted(p->proto, c);
+}
+
 static int make_stages(struct pipeline *p, const struct pipeline_options *o)
 {
 	const struct proto_engine_handler exchanges = { .begin = on_begin, .end = on_end, .policy = on_policy, .ctx = p };
+	const struct sessions_handler data = { .data = on_io, .encrypted = on_encrypted, .ctx = p };
 	const struct correlate_handler settled = { .release = on_release, .ctx = p };
 	struct proto_engine_options proto = o->proto;
 	struct conn_handler bytes;
@@ -98,6 +120,9 @@ static int make_stages(struct pipeline *p, const struct pipeline_options *o)
 		return err;
 	proto_engine_conn_handler(p->proto, &bytes);
 	err = conn_table_new(&o->conn, &bytes, p->processes, &p->conns);
+	if (err)
+		return err;
+	err = sessions_new(&data, p->conns, &p->sessions);
 	if (err)
 		return err;
 	err = correlate_new(&o->correlate, &settled, p->conns, &p->correlate);
@@ -148,6 +173,7 @@ void pipeline_free(struct pipeline *p)
 		span_builder_free(p->builder);
 	if (p->correlate)
 		correlate_free(p->correlate);
+	sessions_free(p->sessions);
 	proto_engine_free(p->proto);
 	process_table_free(p->processes);
 	free(p);
@@ -160,16 +186,6 @@ static void on_tick(struct pipeline *p)
 	for (struct sink *const *sink = p->sinks; sink && *sink; sink++)
 		if ((*sink)->ops->tick)
 			(*sink)->ops->tick(*sink, p->now_ns);
-}
-
-/* An I/O: who reads and writes is known to correlate/ before the bytes are parsed, as they may begin an exchange. */
-static void on_io(struct pipeline *p, const struct record *rec, struct slice payload)
-{
-	struct connection *c = conn_table_touch(p->conns, rec);
-
-	if (c)
-		correlate_io(p->correlate, c, &rec->u.data);
-	conn_table_record(p->conns, rec, payload);
 }
 
 static void on_process(struct pipeline *p, const struct record *rec, struct slice payload)
@@ -212,7 +228,7 @@ int pipeline_record(void *ctx, const struct record *rec, struct slice payload)
 	if (rec->u.h.time_ns > p->now_ns)
 		p->now_ns = rec->u.h.time_ns;
 	switch (rec->u.h.type) {
-	case PLUMB_REC_DATA:
+	case PLUMB_REC_DATA: sessions_data(p->sessions, rec, payload); break;
 	case PLUMB_REC_DGRAM: on_io(p, rec, payload); break;
 	case PLUMB_REC_SOCK_OPEN:
 		conn_table_record(p->conns, rec, payload);
@@ -220,7 +236,8 @@ int pipeline_record(void *ctx, const struct record *rec, struct slice payload)
 		break;
 	case PLUMB_REC_SOCK_CLOSE:
 	case PLUMB_REC_SOCK_STATS:
-		on_socket_metrics(p, rec, rec->u.sock_stats.sock, rec->u.sock_stats.pid);
+		if (!PLUMB_IS_SESSION(rec->u.sock_stats.sock))
+			on_socket_metrics(p, rec, rec->u.sock_stats.sock, rec->u.sock_stats.pid);
 		conn_table_record(p->conns, rec, payload);
 		break;
 	case PLUMB_REC_FORK:
@@ -231,6 +248,7 @@ int pipeline_record(void *ctx, const struct record *rec, struct slice payload)
 	case PLUMB_REC_TICK:
 		process_table_record(p->processes, rec, payload);
 		conn_table_record(p->conns, rec, payload);
+		sessions_tick(p->sessions, p->now_ns);
 		on_tick(p);
 		break;
 	case PLUMB_REC_CALL: proto_engine_call(p->proto, &rec->u.call, payload); break;
@@ -250,6 +268,7 @@ int pipeline_record(void *ctx, const struct record *rec, struct slice payload)
 
 void pipeline_finish(struct pipeline *p)
 {
+	sessions_flush(p->sessions);
 	conn_table_flush(p->conns);
 	proto_engine_finish(p->proto, p->now_ns);
 	correlate_flush(p->correlate);
@@ -262,6 +281,7 @@ void pipeline_counts(const struct pipeline *p, struct metrics_self *self)
 {
 	process_table_counts(p->processes, &self->processes);
 	conn_table_counts(p->conns, &self->conn);
+	sessions_counts(p->sessions, &self->sessions);
 	proto_engine_counts(p->proto, &self->proto);
 	span_builder_counts(p->builder, &self->span);
 	correlate_counts(p->correlate, &self->correlate);

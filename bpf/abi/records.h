@@ -185,6 +185,7 @@ struct plumb_rec_sock {
 #define PLUMB_SOCK_CONNECT_FAILED 2u /* plumb_rec_sock_stats: never got established; error says why */
 #define PLUMB_SOCK_RESET 4u       /* plumb_rec_sock_stats: a RST ended it */
 #define PLUMB_SOCK_SENT_FIRST 8u  /* Unix streams: the first bytes seen at this end were sent by it */
+#define PLUMB_SOCK_SESSION 32u   /* plumb_rec_sock_stats: the end of a TLS library's session; but for offset all else is unknown */
 #define PLUMB_SOCK_LEFT 16u       /* plumb_rec_sock_stats: who used it last is not watched; what that one moved was not looked at */
 
 struct plumb_rec_sock_stats {
@@ -235,12 +236,20 @@ struct plumb_rec_data {
 	__u8 direction;  /* enum plumb_direction */
 	__u8 path;       /* enum plumb_path: which call moved the bytes */
 	__u16 flags;     /* PLUMB_DATA_* */
-	__u32 pad;
+	__u32 took_ns;   /* of a session's: since the call began that moved them, 0xffffffff = longer; else 0 */
 };
 #define PLUMB_DATA_WIRE 1u       /* seen on the wire (pcap), not at a socket call */
 #define PLUMB_DATA_CONTINUED 2u  /* not the first record of its I/O */
 #define PLUMB_DATA_RESUMED 8u    /* what passed before, in both directions, was left out: to save cost (PLUMB_LOSS_SHED), or as another process's. Nothing is missing */
 #define PLUMB_DATA_EOF 4u        /* len = 0: end of stream in this direction */
+#define PLUMB_DATA_MIDWAY 16u    /* of a session that was older than its first record, or had gaps since: its offsets are not those of its other end */
+
+/*
+ * What a program gives to a TLS library, or has from it, is a stream like a socket's, in records of the same kind: `sock` is the number of the session then, which no socket has. Which socket is under it,
+ * nothing here says; the thread of the record moved the encrypted bytes, within the call, or (where a program carries them itself) before or behind it.
+ */
+#define PLUMB_SESSION_BIT 62
+#define PLUMB_IS_SESSION(sock) ((sock) >> PLUMB_SESSION_BIT == 1)
 
 /* One datagram. The peer is of this datagram (unconnected sockets talk to many). */
 struct plumb_rec_dgram {
@@ -257,6 +266,7 @@ enum plumb_path {
 	PLUMB_PATH_RECVFROM, PLUMB_PATH_SENDTO, PLUMB_PATH_RECVMSG, PLUMB_PATH_SENDMSG,
 	PLUMB_PATH_RECVMMSG, PLUMB_PATH_SENDMMSG, PLUMB_PATH_PREADV2, PLUMB_PATH_PWRITEV2,
 	PLUMB_PATH_SENDFILE, PLUMB_PATH_SPLICE, PLUMB_PATH_IO_URING, PLUMB_PATH_ZEROCOPY,
+	PLUMB_PATH_TLS, /* a library's function */
 	PLUMB_PATHS,
 };
 

@@ -30,6 +30,14 @@ enum plumb_site {
 	PLUMB_SITE_DUCKDB_EXECUTE_PENDING, /* (pending, …) */
 	PLUMB_SITE_DUCKDB_FORGET,     /* (&handle) of a statement, connection or database */
 	PLUMB_SITE_DUCKDB_DROP,       /* (&handle) of statements or what is pending */
+	PLUMB_SITE_TLS_NEW,           /* the session is what it returns */
+	PLUMB_SITE_TLS_INIT,          /* (&session, …) */
+	PLUMB_SITE_TLS_BEGIN,         /* (session): what was known of it is over */
+	PLUMB_SITE_TLS_READ,          /* (session, buffer, …): the number of bytes, or not above 0 */
+	PLUMB_SITE_TLS_WRITE,         /* the same */
+	PLUMB_SITE_TLS_READ_EX,       /* (session, buffer, bytes, &number of bytes): above 0 if there are any */
+	PLUMB_SITE_TLS_WRITE_EX,      /* the same */
+	PLUMB_SITE_TLS_FREE,          /* (session) */
 	PLUMB_SITES,
 };
 

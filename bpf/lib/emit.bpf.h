@@ -81,7 +81,7 @@ static __always_inline void io_head(struct plumb_rec_data *r, __u64 sock, __u16 
 	r->direction = (__u8)dir;
 	r->path = (__u8)path;
 	r->flags = 0;
-	r->pad = 0;
+	r->took_ns = 0;
 }
 
 static __always_inline void io_lost(struct plumb_percpu *pc, __u32 len)

@@ -313,6 +313,34 @@ static void record_open(struct conn_table *t, const struct plumb_rec_sock *r)
 	touch(t, c, r->h.time_ns);
 }
 
+void conn_table_stack(struct conn_table *t, struct connection *above, struct connection *below)
+{
+	struct connection *other = below->above && below->above != above->sock ? conn_table_get(t, below->above) : NULL;
+	struct identity id = {
+		.netns = below->netns, .family = below->family, .type = below->type, .role = below->role, .local = below->local, .remote = below->remote,
+	};
+
+	if (other)
+		other->below = 0;
+	identify(t, above, &id);
+	above->pair = below->pair;
+	memcpy(above->path, below->path, sizeof(above->path));
+	above->below = below->sock;
+	below->above = above->sock;
+}
+
+/* The session that a socket carried ends with it. */
+static void close_above(struct conn_table *t, uint64_t session, uint64_t sock, int error, uint64_t time_ns)
+{
+	struct connection *c = session ? conn_table_get(t, session) : NULL;
+
+	if (!c || c->below != sock)
+		return;
+	*closed_slot(t, session) = (struct closed){ session, time_ns };
+	t->counts.closed++;
+	drop(t, c, error, false, time_ns);
+}
+
 static void record_stats(struct conn_table *t, const struct plumb_rec_sock_stats *r)
 {
 	struct connection *c = conn_table_get(t, r->sock);
@@ -358,7 +386,17 @@ static void record_close(struct conn_table *t, const struct plumb_rec_sock_stats
 	/* What its last user did with it was not looked at. */
 	if (r->flags & PLUMB_SOCK_LEFT)
 		t->streams.handler.resumed(t->streams.handler.ctx, c, ended_ns);
+	uint64_t above = c->above;
 	drop(t, c, error, false, ended_ns);
+	close_above(t, above, r->sock, error, ended_ns);
+}
+
+/* It is known from its first byte on, which is number 0 in both directions. */
+static void begin_session(struct connection *c)
+{
+	c->synced = true;
+	reassembly_expect(c, PLUMB_INGRESS, 0);
+	reassembly_expect(c, PLUMB_EGRESS, 0);
 }
 
 struct connection *conn_table_touch(struct conn_table *t, const struct record *rec)
@@ -375,6 +413,8 @@ struct connection *conn_table_touch(struct conn_table *t, const struct record *r
 		c = make(t, d->sock, d->h.type == PLUMB_REC_DGRAM ? SOCK_DGRAM : SOCK_STREAM, d->h.time_ns);
 		if (!c)
 			return NULL;
+		if (PLUMB_IS_SESSION(d->sock) && !(d->flags & PLUMB_DATA_MIDWAY))
+			begin_session(c);
 		recall(t, c);
 		if (d->h.type == PLUMB_REC_DGRAM && !c->family)
 			c->family = rec->u.dgram.family;

@@ -69,6 +69,8 @@ void conn_table_record(struct conn_table *t, const struct record *rec, struct sl
 struct connection *conn_table_get(struct conn_table *t, uint64_t sock);
 /* The connection that a DATA or DGRAM record belongs to, made if unknown, before conn_table_record() hands its bytes out. NULL if refused. */
 struct connection *conn_table_touch(struct conn_table *t, const struct record *rec);
+/* The session `above` is carried by the socket `below`: its addresses are that one's, and it ends with it. */
+void conn_table_stack(struct conn_table *t, struct connection *above, struct connection *below);
 /* End of input: what waits for missing bytes is handed out, with holes. */
 void conn_table_flush(struct conn_table *t);
 void conn_table_counts(const struct conn_table *t, struct conn_counts *ret);

@@ -250,6 +250,8 @@ struct bytes_place {
 	uint16_t client_port, server_port;
 	uint32_t family;
 	uint32_t role;
+	uint32_t session; /* a TLS library's on it, with offsets of its own */
+	uint32_t pad;
 };
 
 /* One form for IPv4: a dual-stack socket has its peer's address mapped into IPv6 while the peer itself has it plain. */
@@ -267,17 +269,19 @@ static void place_address(uint8_t out[16], uint16_t family, const uint8_t addr[1
 static bool place_of(const struct exchange *x, uint8_t role, struct bytes_place *ret)
 {
 	const struct connection *conn = x->conn;
-	bool client = x->role == PLUMB_ROLE_CLIENT;
-	struct bytes_place p = { .offset = (uint32_t)x->request.offset, .role = role };
+	bool client = x->role == PLUMB_ROLE_CLIENT, session = PLUMB_IS_SESSION(conn->sock);
+	struct bytes_place p = { .offset = (uint32_t)x->request.offset, .role = role, .session = session };
 
 	if (conn->type == SOCK_DGRAM || (x->flags & EXCHANGE_NO_REQUEST))
 		return false; /* datagrams have no offset that both ends agree on */
+	if (session && conn->flags & PLUMB_SOCK_PREEXISTING)
+		return false; /* what its other end counts is not known */
 	if (conn->family == AF_UNIX) {
 		/*
 		 * Each end counts from where it was first seen. They agree if nothing was under way then: the client's end first saw a request leave, the server's one
 		 * arrive. The end that first saw an answer has missed its request.
 		 */
-		if (!conn->pair || client != !!(conn->flags & PLUMB_SOCK_SENT_FIRST))
+		if (!conn->pair || (!session && client != !!(conn->flags & PLUMB_SOCK_SENT_FIRST)))
 			return false;
 		memcpy(p.client, &conn->pair, sizeof(conn->pair));
 		p.family = AF_UNIX;

@@ -7,6 +7,7 @@
 #define PLUMB_METRICS_METRICS_H
 
 #include "conn/conn.h"
+#include "conn/sessions.h"
 #include "correlate/correlate.h"
 #include "lib/buffer.h"
 #include "model/span.h"
@@ -26,6 +27,7 @@ struct metrics_self {
 	struct source_counts source;
 	struct process_counts processes;
 	struct conn_counts conn;
+	struct sessions_counts sessions;
 	struct proto_counts proto;
 	struct span_counts span;
 	struct correlate_counts correlate;

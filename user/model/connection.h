@@ -93,6 +93,9 @@ struct connection {
 	struct endpoint local, remote;
 	uint32_t netns;
 	uint32_t flags;          /* PLUMB_SOCK_* */
+	uint64_t below;          /* of a TLS library's session: the socket that carries it, 0 unknown */
+	uint64_t above;          /* of a socket: the session that it carries, 0 none known */
+	bool unplaced;           /* of a session: its first bytes waited for its socket to be known */
 	uint64_t pair;           /* Unix streams: the same at both ends; 0 unknown */
 	char path[108];          /* Unix sockets */
 	uint64_t opened_ns, seen_ns; /* first and latest record */

@@ -9,12 +9,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/hash.h"
+#include "lib/map.h"
+
 enum {
 	SECTIONS_MAX = 4096,
 	SEGMENTS_MAX = 256,
 	NAMES_MAX_BYTES = 32 * 1024 * 1024,   /* of a table of symbols; programs with all their debug symbols have some MiB */
 	SYMBOLS_MAX_BYTES = 64 * 1024 * 1024, /* of the table, if a sign is in its names */
 	SYMBOLS_READ = 2048,                  /* at a time */
+	SIGNS_MAX = 16,
 };
 
 #if defined(__x86_64__)
@@ -88,19 +92,22 @@ static bool has_sign(const char *names, uint64_t len, const char *const *signs)
 	return false;
 }
 
-static void elf_take(const struct elf_file *f, const Elf64_Sym *symbols, size_t count, const char *names, uint64_t len, struct elf_function *functions, size_t n)
+static uint64_t name_key(const char *name) { return hash_bytes(name, strlen(name), 0); }
+
+static void elf_take(const struct elf_file *f, const Elf64_Sym *symbols, size_t count, const char *names, uint64_t len, const struct map *wanted)
 {
 	for (size_t i = 0; i < count; i++) {
 		const Elf64_Sym *s = &symbols[i];
 		if (ELF64_ST_TYPE(s->st_info) != STT_FUNC || s->st_shndx == SHN_UNDEF || s->st_name >= len)
 			continue;
-		for (size_t k = 0; k < n; k++)
-			if (!functions[k].offset && strcmp(names + s->st_name, functions[k].name) == 0)
-				functions[k].offset = elf_offset(f, s->st_value);
+		const char *name = names + s->st_name;
+		struct elf_function *w = map_get(wanted, name_key(name));
+		if (w && !w->offset && strcmp(name, w->name) == 0)
+			w->offset = elf_offset(f, s->st_value);
 	}
 }
 
-static int elf_scan(const struct elf_file *f, const Elf64_Shdr *table, const char *const *signs, struct elf_function *functions, size_t n)
+static int elf_scan(const struct elf_file *f, const Elf64_Shdr *table, const char *const *signs, const struct map *wanted)
 {
 	int err = 0;
 
@@ -123,7 +130,7 @@ static int elf_scan(const struct elf_file *f, const Elf64_Shdr *table, const cha
 			uint64_t count = all - i < SYMBOLS_READ ? all - i : SYMBOLS_READ;
 			if (table->sh_offset > f->size || !read_at(f, symbols, count * sizeof(*symbols), table->sh_offset + i * sizeof(*symbols)))
 				break;
-			elf_take(f, symbols, count, names, strings->sh_size, functions, n);
+			elf_take(f, symbols, count, names, strings->sh_size, wanted);
 			i += count;
 		}
 	}
@@ -141,28 +148,56 @@ static size_t found_of(const struct elf_function *functions, size_t n)
 	return found;
 }
 
-int elf_find(int fd, const char *const *signs, struct elf_function *functions, size_t n)
+/* The signs of what was not found yet. */
+static size_t signs_left(const char *const *signs, const struct map *wanted, const char **ret_left)
+{
+	size_t n = 0;
+
+	for (; *signs; signs++) {
+		const struct elf_function *w = map_get(wanted, name_key(*signs));
+		if ((!w || !w->offset) && n < SIGNS_MAX)
+			ret_left[n++] = *signs;
+	}
+	ret_left[n] = NULL;
+	return n;
+}
+
+static int elf_read(struct elf_file *f, const char *const *signs, const struct map *wanted)
 {
 	static const uint32_t tables[] = { SHT_DYNSYM, SHT_SYMTAB }; /* what is exported is short, and mostly enough */
-	struct elf_file *f = malloc(sizeof(*f));
-
-	if (!f)
-		return -ENOMEM;
-	*f = (struct elf_file){ .fd = fd };
+	const char *left[SIGNS_MAX + 1];
 	int err = elf_read_head(f);
 	size_t bytes = (size_t)f->head.e_shnum * sizeof(*f->sections);
+
 	if (!err && bytes) { /* without sections nobody knows where the symbols are */
 		f->sections = malloc(bytes);
 		err = !f->sections ? -ENOMEM : read_at(f, f->sections, bytes, f->head.e_shoff) ? 0 : -ENOEXEC;
 	}
-	for (size_t t = 0; t < 2 && !err && !found_of(functions, n); t++) {
+	for (size_t t = 0; t < 2 && !err && signs_left(signs, wanted, left); t++) {
 		unsigned i = 0;
 		while (i < f->head.e_shnum && f->sections[i].sh_type != tables[t])
 			i++;
 		if (i < f->head.e_shnum) /* there is one of each */
-			err = elf_scan(f, &f->sections[i], signs, functions, n);
+			err = elf_scan(f, &f->sections[i], left, wanted);
 	}
 	free(f->sections);
+	return err;
+}
+
+int elf_find(int fd, const char *const *signs, struct elf_function *functions, size_t n)
+{
+	struct elf_file *f = malloc(sizeof(*f));
+	struct map wanted;
+	int err = f ? 0 : -ENOMEM;
+
+	map_init(&wanted, n);
+	for (size_t k = 0; k < n && !err; k++)
+		err = map_put(&wanted, name_key(functions[k].name), &functions[k]);
+	if (!err) {
+		*f = (struct elf_file){ .fd = fd };
+		err = elf_read(f, signs, &wanted);
+	}
+	map_done(&wanted);
 	free(f);
 	return err ? err : (int)found_of(functions, n);
 }

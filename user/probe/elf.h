@@ -14,8 +14,8 @@ struct elf_function {
 };
 
 /*
- * Fills in the offsets of those that the file has, as exported symbols or, where there is none of them, local ones. Without one of `signs` (NULL-terminated) nothing else is looked for. Returns
- * how many were found. At most some 100 MiB are read, whatever the file says of itself.
+ * Fills in the offsets of those that the file has, as exported symbols or local ones. Of `signs` (NULL-terminated, at most 16) one must be among the names of a table of symbols for it to be read: local ones
+ * are, if it is one that was not exported. No two functions have one name. Returns how many were found. At most some 100 MiB are read, whatever the file says of itself.
  * -ENOEXEC: not an ELF file of this machine, or nothing that can be made sense of; -EFBIG: its symbols are more than is read; -ENOMEM.
  */
 int elf_find(int fd, const char *const *signs, struct elf_function *functions, size_t n);

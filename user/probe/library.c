@@ -19,7 +19,7 @@
 #include "lib/hash.h"
 #include "lib/log.h"
 #include "lib/map.h"
-#include "probe/elf.h"
+#include "probe/known.h"
 #include "probe/mappings.h"
 #include "probe/uprobe.h"
 
@@ -34,7 +34,6 @@ enum {
 	USERS_MAX = 16384,         /* of one file; a file with more stays until plumb ends */
 	GONE_MAX = 1024,
 	SEEN_MAX = 8192,           /* files that were looked at and have nothing */
-	SITES_MAX = 12, SAME_MAX = 3, /* of one library */
 	READS_A_TICK = 64,         /* wake-ups by mappings between two ticks: in a storm of processes the rest waits */
 };
 static const uint64_t second_ns = 1000000000ull;
@@ -44,45 +43,6 @@ static const uint64_t forget_ns = 10 * second_ns; /* the number of a file may be
 static const uint64_t look_again_ns = 5 * second_ns;
 static const uint64_t shed_first_ns = 30 * second_ns, shed_most_ns = 600 * second_ns;
 
-/* Functions that take the same arguments. */
-struct site {
-	enum plumb_site site;
-	bool returns;
-	bool often; /* called for each row */
-	const char *functions[SAME_MAX];
-};
-
-struct library {
-	const char *name;
-	const char *sign; /* a function without which it is another library */
-	struct site sites[SITES_MAX];
-};
-
-static const struct library known[] = {
-	{ "sqlite", "sqlite3_step", {
-		{ PLUMB_SITE_SQLITE_OPEN, true, false, { "sqlite3_open", "sqlite3_open_v2" } },
-		{ PLUMB_SITE_SQLITE_PREPARE, true, false, { "sqlite3_prepare", "sqlite3_prepare_v2" } },
-		{ PLUMB_SITE_SQLITE_PREPARE_V3, true, false, { "sqlite3_prepare_v3" } },
-		{ PLUMB_SITE_SQLITE_STEP, true, true, { "sqlite3_step" } },
-		{ PLUMB_SITE_SQLITE_RESET, false, true, { "sqlite3_reset" } },
-		{ PLUMB_SITE_SQLITE_FINALIZE, false, false, { "sqlite3_finalize" } },
-		{ PLUMB_SITE_SQLITE_CLOSE, true, false, { "sqlite3_close", "sqlite3_close_v2" } },
-	} },
-	{ "duckdb", "duckdb_query", {
-		{ PLUMB_SITE_DUCKDB_OPEN, true, false, { "duckdb_open", "duckdb_open_ext" } },
-		{ PLUMB_SITE_DUCKDB_CONNECT, true, false, { "duckdb_connect" } },
-		{ PLUMB_SITE_DUCKDB_QUERY, true, true, { "duckdb_query" } },
-		{ PLUMB_SITE_DUCKDB_PREPARE, true, false, { "duckdb_prepare" } },
-		{ PLUMB_SITE_DUCKDB_EXTRACT, true, false, { "duckdb_extract_statements" } },
-		{ PLUMB_SITE_DUCKDB_PREPARE_EXTRACTED, true, false, { "duckdb_prepare_extracted_statement" } },
-		{ PLUMB_SITE_DUCKDB_EXECUTE, true, true, { "duckdb_execute_prepared", "duckdb_execute_prepared_streaming" } },
-		{ PLUMB_SITE_DUCKDB_PENDING, true, true, { "duckdb_pending_prepared", "duckdb_pending_prepared_streaming" } },
-		{ PLUMB_SITE_DUCKDB_EXECUTE_PENDING, true, true, { "duckdb_execute_pending" } },
-		{ PLUMB_SITE_DUCKDB_FORGET, false, false, { "duckdb_destroy_prepare", "duckdb_disconnect", "duckdb_close" } },
-		{ PLUMB_SITE_DUCKDB_DROP, false, false, { "duckdb_destroy_extracted", "duckdb_destroy_pending" } },
-	} },
-};
-
 enum { SELDOM, OFTEN, KINDS };
 
 /* Probes on the functions of one kind. */
@@ -91,7 +51,7 @@ struct attached {
 };
 
 struct library_file {
-	const struct library *library; /* NULL: free */
+	struct known_functions functions; /* none: it is free */
 	uint64_t key;
 	int fd;                        /* it stays open: no other file gets its number meanwhile */
 	struct map users;              /* by pid: the file, or struct libraries of one that was found dead */
@@ -101,7 +61,6 @@ struct library_file {
 	struct timespec changed;       /* as it was when it was read */
 	off_t size;
 	uint64_t unused_ns;            /* since when it has no user; 0 = it has */
-	uint64_t offsets[SITES_MAX][SAME_MAX];
 	struct attached attached[KINDS];
 };
 
@@ -147,16 +106,18 @@ static uint32_t file_number(const struct libraries *ls, const struct library_fil
 
 /* --- probes --- */
 
+static bool is_used(const struct library_file *f) { return f->functions.n != 0; }
+
+/* The functions of a kind: those whose return is of interest, or those whose entry is. */
 static void place_of(const struct libraries *ls, const struct library_file *f, int kind, bool returns, struct uprobe_place *ret)
 {
 	ret->n = 0;
-	for (size_t i = 0; i < SITES_MAX; i++) {
-		const struct site *s = &f->library->sites[i];
-		for (size_t k = 0; k < SAME_MAX; k++)
-			if (f->offsets[i][k] && s->often == (kind == OFTEN) && (s->returns || !returns) && ret->n < UPROBE_FUNCTIONS_MAX) {
-				ret->offsets[ret->n] = f->offsets[i][k];
-				ret->cookies[ret->n++] = (uint64_t)file_number(ls, f) << PLUMB_SITE_FILE_SHIFT | s->site;
-			}
+	for (size_t i = 0; i < f->functions.n; i++) {
+		const struct known_place *p = &f->functions.places[i];
+		if (p->often == (kind == OFTEN) && (returns ? p->returns : p->entry) && ret->n < UPROBE_FUNCTIONS_MAX) {
+			ret->offsets[ret->n] = p->offset;
+			ret->cookies[ret->n++] = (uint64_t)file_number(ls, f) << PLUMB_SITE_FILE_SHIFT | p->site;
+		}
 	}
 }
 
@@ -167,7 +128,7 @@ static int attach_kind(struct libraries *ls, struct library_file *f, int kind)
 	char path[32];
 	int err = 0;
 
-	if (a->entry.n)
+	if (a->entry.n || a->back.n)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
 	place.path = path;
@@ -260,60 +221,22 @@ static int file_open(const struct mapping *m)
 	return fd;
 }
 
-enum { KNOWN = sizeof(known) / sizeof(known[0]), FUNCTIONS_MAX = KNOWN * SITES_MAX * SAME_MAX };
-
-/* The function of number *at among all that are known; NULL: the last one was. */
-static const char *function_next(size_t *at, size_t *ret_library, size_t *ret_site, size_t *ret_same)
-{
-	for (; *at < FUNCTIONS_MAX; ++*at) {
-		*ret_library = *at / SAME_MAX / SITES_MAX;
-		*ret_site = *at / SAME_MAX % SITES_MAX;
-		*ret_same = *at % SAME_MAX;
-		const char *name = known[*ret_library].sites[*ret_site].functions[*ret_same];
-		if (name) {
-			++*at;
-			return name;
-		}
-	}
-	return NULL;
-}
-
-/* Which library is in the file, the first of several, and where its functions lie. 0: none. */
 static int file_find(struct library_file *f)
 {
-	struct elf_function functions[FUNCTIONS_MAX];
-	const char *signs[KNOWN + 1] = { NULL }, *name;
-	size_t n = 0, at = 0, library, site, same;
 	struct stat st;
 
 	if (fstat(f->fd, &st))
 		return -errno;
 	f->size = st.st_size;
 	f->changed = st.st_ctim;
-	for (size_t i = 0; i < KNOWN; i++)
-		signs[i] = known[i].sign;
-	while ((name = function_next(&at, &library, &site, &same)))
-		functions[n++] = (struct elf_function){ name, 0 };
-	int found = elf_find(f->fd, signs, functions, n);
-	if (found <= 0)
-		return found;
-	n = 0;
-	at = 0;
-	while (function_next(&at, &library, &site, &same)) {
-		uint64_t offset = functions[n++].offset;
-		if (offset && (!f->library || f->library == &known[library])) {
-			f->library = &known[library];
-			f->offsets[site][same] = offset;
-		}
-	}
-	return 1;
+	return known_find(f->fd, &f->functions);
 }
 
 /* A file that is known by two numbers (overlays) has one watch. */
 static void watch_end(struct libraries *ls, int watch)
 {
 	for (size_t i = 0; i < FILES_MAX; i++)
-		if (ls->files[i].library && ls->files[i].watch == watch)
+		if (is_used(&ls->files[i]) && ls->files[i].watch == watch)
 			return;
 	if (watch >= 0)
 		inotify_rm_watch(ls->inotify_fd, watch);
@@ -337,7 +260,7 @@ static struct library_file *file_place(struct libraries *ls)
 
 	for (size_t i = 0; i < FILES_MAX; i++) {
 		struct library_file *f = &ls->files[i];
-		if (!f->library)
+		if (!is_used(f))
 			return f;
 		if (f->unused_ns && (!oldest || f->unused_ns < oldest->unused_ns))
 			oldest = f;
@@ -416,9 +339,9 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 		return NULL;
 	}
 	int err = file_find(&found);
-	if (found.library || found.size > LONG_BYTES)
+	if (is_used(&found) || found.size > LONG_BYTES)
 		ls->tokens--;
-	if (err <= 0) {
+	if (err || !is_used(&found)) {
 		if (err == -EFBIG || err == -ENOMEM)
 			file_fail(ls, m, "libraries", strerror(-err));
 		close(found.fd);
@@ -427,7 +350,7 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 	}
 	struct library_file *f = file_place(ls);
 	if (!f) {
-		file_fail(ls, m, found.library->name, "too many files have probes");
+		file_fail(ls, m, found.functions.names, "too many files have probes");
 		close(found.fd);
 		libraries_remember(ls, m);
 		return NULL;
@@ -435,12 +358,12 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 	*f = found;
 	err = file_begin(ls, f, key);
 	if (err) {
-		file_fail(ls, m, f->library->name, strerror(-err));
+		file_fail(ls, m, f->functions.names, strerror(-err));
 		file_free(ls, f);
 		libraries_remember(ls, m);
 		return NULL;
 	}
-	log_debug("watching %s in %s", f->library->name, printable(m->path, path, sizeof(path)));
+	log_debug("watching %s in %s", f->functions.names, printable(m->path, path, sizeof(path)));
 	return f;
 }
 
@@ -530,7 +453,7 @@ static void libraries_let_go(struct libraries *ls, uint64_t now_ns)
 static void libraries_take_up(struct libraries *ls)
 {
 	for (uint32_t i = 0; i < FILES_MAX; i++) {
-		ls->files[i].waits = ls->files[i].library != NULL;
+		ls->files[i].waits = is_used(&ls->files[i]);
 		loaded_detached(ls->loaded, i, ls->shed == 2);
 	}
 	ls->shed = 0;
@@ -562,8 +485,8 @@ static void libraries_written(struct libraries *ls)
 			const struct inotify_event *e = (const struct inotify_event *)at;
 			at += sizeof(*e) + e->len;
 			for (size_t i = 0; i < FILES_MAX; i++)
-				if (ls->files[i].library && ls->files[i].watch == e->wd && e->mask & IN_MODIFY) {
-					log_debug("a file with %s was written to: its probes go", ls->files[i].library->name);
+				if (is_used(&ls->files[i]) && ls->files[i].watch == e->wd && e->mask & IN_MODIFY) {
+					log_debug("a file with %s was written to: its probes go", ls->files[i].functions.names);
 					file_free(ls, &ls->files[i]);
 					ls->again = true;
 				}
@@ -622,7 +545,7 @@ void libraries_free(struct libraries *ls)
 	if (!ls)
 		return;
 	for (size_t i = 0; i < FILES_MAX; i++)
-		if (ls->files[i].library)
+		if (is_used(&ls->files[i]))
 			file_free(ls, &ls->files[i]);
 	if (ls->looking)
 		closedir(ls->looking);
@@ -673,7 +596,7 @@ void libraries_read(struct libraries *ls)
 static void libraries_leave(struct libraries *ls, uint32_t pid)
 {
 	for (size_t i = 0; i < FILES_MAX; i++)
-		if (ls->files[i].library)
+		if (is_used(&ls->files[i]))
 			file_leave(ls, &ls->files[i], pid);
 }
 
@@ -684,7 +607,7 @@ static void libraries_fork(struct libraries *ls, const struct plumb_rec_fork *r)
 	if (map_get(&ls->gone, r->parent_pid) && mappings_of(r->pid, on_mapping, ls))
 		libraries_gone(ls, r->pid);
 	for (size_t i = 0; i < FILES_MAX; i++)
-		if (ls->files[i].library && map_get(&ls->files[i].users, r->parent_pid))
+		if (is_used(&ls->files[i]) && map_get(&ls->files[i].users, r->parent_pid))
 			file_use(&ls->files[i], r->pid);
 }
 
@@ -722,12 +645,12 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 	libraries_attach_waiting(ls);
 	for (size_t i = 0; i < FILES_MAX; i++) {
 		struct library_file *f = &ls->files[i];
-		if (f->library && f->unused_ns && now_ns - f->unused_ns > linger_ns)
+		if (is_used(f) && f->unused_ns && now_ns - f->unused_ns > linger_ns)
 			file_free(ls, f);
 	}
 	if (now_ns >= ls->sweep_at_ns) {
 		for (size_t i = 0; i < FILES_MAX; i++)
-			if (ls->files[i].library)
+			if (is_used(&ls->files[i]))
 				file_sweep(ls, &ls->files[i]);
 		ls->sweep_at_ns = now_ns + sweep_ns;
 	}
@@ -752,7 +675,7 @@ void libraries_record(const struct libraries *ls, struct plumb_rec_libraries *re
 	ret->unknown = mappings_lost(ls->mappings);
 	ret->flags = ls->shed ? PLUMB_LIBRARIES_SHED : 0;
 	for (size_t i = 0; i < FILES_MAX; i++)
-		if (ls->files[i].library) {
+		if (is_used(&ls->files[i])) {
 			ret->files++;
 			ret->processes += (uint32_t)ls->files[i].users.len;
 		}

@@ -120,6 +120,12 @@ static void make_opaque(struct proto_engine *e, struct connection *c)
 	ask_policy(e, c);
 }
 
+void proto_engine_encrypted(struct proto_engine *e, struct connection *c)
+{
+	if (c->phase == CONNECTION_DETECT)
+		make_opaque(e, c);
+}
+
 /* Detection. */
 
 static bool start_parsing(struct proto_engine *e, struct connection *c, const struct detection *found)

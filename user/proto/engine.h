@@ -72,6 +72,8 @@ void proto_engine_conn_handler(struct proto_engine *e, struct conn_handler *ret_
 void proto_engine_seed(struct proto_engine *e, uint64_t seed);
 /* A call of a library is an exchange, or tells of a handle that others refer to; text is its payload. */
 void proto_engine_call(struct proto_engine *e, const struct plumb_rec_call *r, struct slice text);
+/* These bytes are a TLS library's, whose plaintext is another connection: of one whose protocol is not known yet nothing more is looked at. */
+void proto_engine_encrypted(struct proto_engine *e, struct connection *c);
 /* A process has ended, or executes another program. */
 void proto_engine_forget_process(struct proto_engine *e, uint32_t pid);
 /* Ends exchanges whose time is up. */

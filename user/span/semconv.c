@@ -238,6 +238,9 @@ static struct slice forwarded_for(struct slice header)
 	return is_address(a.host) ? a.host : SLICE_NONE;
 }
 
+/* It was read at a TLS library. */
+static bool is_encrypted(const struct semconv *s) { return PLUMB_IS_SESSION(s->x->ends.sock); }
+
 static uint16_t scheme_port(struct slice scheme)
 {
 	return slice_ieq(scheme, SLICE_LIT("https")) ? 443 : slice_ieq(scheme, SLICE_LIT("http")) ? 80 : 0;
@@ -347,7 +350,7 @@ static void semconv_http(struct semconv *s)
 	bool connect = slice_eq(method, SLICE_LIT("CONNECT")) && target.len && target.ptr[0] != '/';
 	url_parse_target(target, connect, &u);
 	if (!scheme.len)
-		scheme = u.scheme.len ? u.scheme : SLICE_LIT("http");
+		scheme = u.scheme.len ? u.scheme : is_encrypted(s) ? SLICE_LIT("https") : SLICE_LIT("http");
 	/* The target's authority outranks the Host header (RFC 9112, 3.2.2). */
 	url_parse_authority(u.authority.len ? u.authority : in_str(s, ATTR_RAW_HOST), &a);
 	s->span->name = method;
@@ -375,7 +378,7 @@ static void semconv_http(struct semconv *s)
 
 static void semconv_websocket(struct semconv *s)
 {
-	struct slice scheme = SLICE_LIT("ws");
+	struct slice scheme = is_encrypted(s) ? SLICE_LIT("wss") : SLICE_LIT("ws");
 	struct url u;
 	struct authority a;
 
@@ -389,7 +392,7 @@ static void semconv_websocket(struct semconv *s)
 		http_url_full(s, &u, scheme, &a);
 	PASS(s, ATTR_WEBSOCKET_CLIENT_MESSAGES, ATTR_WEBSOCKET_SERVER_MESSAGES, ATTR_WEBSOCKET_CLOSE_CODE);
 	put_error(s, exchange_error(s));
-	http_server(s, &a, SLICE_LIT("http"), put_peer(s));
+	http_server(s, &a, is_encrypted(s) ? SLICE_LIT("https") : SLICE_LIT("http"), put_peer(s));
 	put_str(s, ATTR_NETWORK_PROTOCOL_NAME, SLICE_LIT("websocket"));
 }
 

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conn/sessions.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+enum {
+	THREADS = 2048,                   /* places, by hash of the thread */
+	HELD_MAX = 512,
+	HELD_MAX_BYTES = 4 * 1024 * 1024,
+	HOLD_NS = 100 * 1000 * 1000,
+	AROUND_NS = 1000 * 1000 * 1000,   /* encrypted bytes that were read so long ago may be those that are read now */
+	RECORD_MIN = 17,                  /* what TLS adds to the bytes of a record at least: its type within, a tag of 16 (RFC 8446, 5.2) */
+};
+
+/* The latest encrypted bytes that a thread has moved, by direction. */
+struct thread {
+	uint32_t tid;
+	uint64_t sock[2];
+	uint64_t time_ns[2];
+};
+
+/* A record that waits for its session's socket. */
+struct held {
+	struct held *next;
+	struct record rec;
+	size_t len;
+	uint8_t payload[];
+};
+
+struct sessions {
+	struct sessions_handler handler;
+	struct conn_table *conns;
+	struct sessions_counts counts;
+	struct held *first, *last;        /* oldest first */
+	size_t held, held_bytes;
+	struct thread threads[THREADS];
+};
+
+int sessions_new(const struct sessions_handler *h, struct conn_table *conns, struct sessions **ret_sessions)
+{
+	struct sessions *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->handler = *h;
+	s->conns = conns;
+	*ret_sessions = s;
+	return 0;
+}
+
+void sessions_free(struct sessions *s)
+{
+	if (!s)
+		return;
+	while (s->first) {
+		struct held *h = s->first;
+		s->first = h->next;
+		free(h);
+	}
+	free(s);
+}
+
+static struct thread *thread_of(struct sessions *s, uint32_t tid) { return &s->threads[(tid * 2654435761u) >> 21]; }
+
+/* --- which socket --- */
+
+/* Its bytes may be those of a session: nobody has understood them. */
+static bool may_be_encrypted(const struct connection *c)
+{
+	return c->type == SOCK_STREAM && (c->phase != CONNECTION_PARSE || c->protocol == PLUMB_PROTO_TLS);
+}
+
+static struct connection *candidate(struct sessions *s, uint64_t sock, uint64_t session, bool within)
+{
+	struct connection *c = sock ? conn_table_get(s->conns, sock) : NULL;
+
+	if (!c || !may_be_encrypted(c))
+		return NULL;
+	return !c->above || c->above == session || within ? c : NULL;
+}
+
+static struct connection *find_within(struct sessions *s, const struct plumb_rec_data *d)
+{
+	const struct thread *t = thread_of(s, d->tid);
+	uint64_t begin_ns = d->h.time_ns - d->took_ns;
+	struct connection *c = NULL;
+
+	for (int i = 0; i < 2 && !c; i++) {
+		int dir = i ? !d->direction : d->direction;
+		if (t->tid == d->tid && t->time_ns[dir] >= begin_ns && t->time_ns[dir] <= d->h.time_ns)
+			c = candidate(s, t->sock[dir], d->sock, true);
+	}
+	return c;
+}
+
+static struct connection *find_before(struct sessions *s, const struct plumb_rec_data *d)
+{
+	const struct thread *t = thread_of(s, d->tid);
+
+	if (d->direction != PLUMB_INGRESS || t->tid != d->tid || d->h.time_ns - t->time_ns[PLUMB_INGRESS] > AROUND_NS)
+		return NULL;
+	return candidate(s, t->sock[PLUMB_INGRESS], d->sock, false);
+}
+
+static void place(struct sessions *s, struct connection *session, struct connection *socket, bool within)
+{
+	conn_table_stack(s->conns, session, socket);
+	s->counts.found[within ? 0 : 1]++;
+	s->handler.encrypted(s->handler.ctx, socket);
+}
+
+/* --- those that wait --- */
+
+static bool waits(const struct sessions *s, uint64_t session)
+{
+	const struct held *h = s->first;
+
+	while (h && h->rec.u.data.sock != session)
+		h = h->next;
+	return h != NULL;
+}
+
+static bool hold(struct sessions *s, const struct record *rec, struct slice payload)
+{
+	struct held *h = s->held < HELD_MAX && s->held_bytes + payload.len <= HELD_MAX_BYTES ? malloc(sizeof(*h) + payload.len) : NULL;
+
+	if (!h) {
+		s->counts.refused++;
+		return false;
+	}
+	h->next = NULL;
+	h->rec = *rec;
+	h->len = payload.len;
+	if (payload.len)
+		memcpy(h->payload, payload.ptr, payload.len);
+	*(s->last ? &s->last->next : &s->first) = h;
+	s->last = h;
+	s->held++;
+	s->held_bytes += payload.len;
+	s->counts.waited++;
+	return true;
+}
+
+/* Hands on those of one session. */
+static void let_go(struct sessions *s, uint64_t session)
+{
+	struct held **at = &s->first, *h;
+
+	s->last = NULL;
+	while ((h = *at)) {
+		if (h->rec.u.data.sock != session) {
+			s->last = h;
+			at = &h->next;
+			continue;
+		}
+		*at = h->next;
+		s->held--;
+		s->held_bytes -= h->len;
+		s->handler.data(s->handler.ctx, &h->rec, slice_make(h->payload, h->len));
+		free(h);
+	}
+}
+
+/* Encrypted bytes leave: those of which of the sessions that its thread has written to? The first for which there are enough of them. */
+static void find_behind(struct sessions *s, const struct plumb_rec_data *io)
+{
+	struct held *h = s->first;
+
+	while (h && !(h->rec.u.data.tid == io->tid && h->rec.u.data.direction == PLUMB_EGRESS && io->len >= h->rec.u.data.len + RECORD_MIN))
+		h = h->next;
+	if (!h)
+		return;
+	struct connection *socket = candidate(s, io->sock, h->rec.u.data.sock, false), *session = conn_table_get(s->conns, h->rec.u.data.sock);
+	if (!socket || !session)
+		return;
+	place(s, session, socket, false);
+	let_go(s, session->sock);
+}
+
+static void give_up(struct sessions *s, uint64_t session)
+{
+	s->counts.unknown++;
+	let_go(s, session);
+}
+
+/* --- records --- */
+
+static void note(struct sessions *s, const struct plumb_rec_data *io)
+{
+	struct thread *t = thread_of(s, io->tid);
+
+	if (t->tid != io->tid)
+		*t = (struct thread){ .tid = io->tid };
+	t->sock[io->direction] = io->sock;
+	t->time_ns[io->direction] = io->h.time_ns;
+}
+
+static void session_data(struct sessions *s, const struct record *rec, struct slice payload)
+{
+	const struct plumb_rec_data *d = &rec->u.data;
+	struct connection *c = conn_table_touch(s->conns, rec), *socket = NULL;
+
+	if (c && d->flags & PLUMB_DATA_MIDWAY)
+		c->flags |= PLUMB_SOCK_PREEXISTING;
+	if (c && !c->below) {
+		socket = find_within(s, d);
+		bool within = socket != NULL;
+		if (!socket)
+			socket = find_before(s, d);
+		if (socket) {
+			place(s, c, socket, within);
+			let_go(s, d->sock);
+		} else if ((!c->unplaced || waits(s, d->sock)) && hold(s, rec, payload)) {
+			c->unplaced = true; /* of one that was given up once the rest does not wait */
+			return;
+		}
+	}
+	s->handler.data(s->handler.ctx, rec, payload);
+}
+
+void sessions_data(struct sessions *s, const struct record *rec, struct slice payload)
+{
+	const struct plumb_rec_data *d = &rec->u.data;
+
+	if (PLUMB_IS_SESSION(d->sock)) {
+		session_data(s, rec, payload);
+		return;
+	}
+	s->handler.data(s->handler.ctx, rec, payload);
+	if (d->len == 0 || d->tid == 0)
+		return;
+	const struct connection *c = conn_table_get(s->conns, d->sock);
+	if (!c || !may_be_encrypted(c))
+		return;
+	note(s, d);
+	if (s->first && d->direction == PLUMB_EGRESS)
+		find_behind(s, d);
+}
+
+void sessions_tick(struct sessions *s, uint64_t time_ns)
+{
+	while (s->first && time_ns - s->first->rec.u.h.time_ns > HOLD_NS && time_ns > s->first->rec.u.h.time_ns)
+		give_up(s, s->first->rec.u.data.sock);
+}
+
+void sessions_flush(struct sessions *s)
+{
+	while (s->first)
+		give_up(s, s->first->rec.u.data.sock);
+}
+
+void sessions_counts(const struct sessions *s, struct sessions_counts *ret) { *ret = s->counts; }

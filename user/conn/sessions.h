@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sessions of TLS libraries: whose socket they use. A session's plaintext is a connection of its own in the table; it has its addresses from the socket's, which is found by what its thread did:
+ *
+ * - encrypted bytes were moved within the call that moved the plaintext: the library itself uses the socket;
+ * - or before a call that read, or behind one that wrote: the program carries the bytes (memory BIOs). What was written waits here until they leave.
+ *
+ * A socket that is known to carry something else is no candidate, nor, but for the first kind of evidence, one that another session uses. Without a socket after a tenth of a second the plaintext goes on
+ * with no address.
+ */
+#ifndef PLUMB_CONN_SESSIONS_H
+#define PLUMB_CONN_SESSIONS_H
+
+#include "conn/conn.h"
+
+struct sessions_handler {
+	/* A DATA record whose place is known, or that has waited long enough. Its connection is in the table. */
+	void (*data)(void *ctx, const struct record *rec, struct slice payload);
+	/* This connection's bytes are encrypted. */
+	void (*encrypted)(void *ctx, struct connection *c);
+	void *ctx;
+};
+
+struct sessions_counts {
+	uint64_t found[2];  /* sockets, by evidence: within a call; around one */
+	uint64_t unknown;   /* sessions that went on without */
+	uint64_t waited;    /* records that did */
+	uint64_t refused;   /* of these, ones that could not, as too many did */
+};
+
+struct sessions;
+
+int sessions_new(const struct sessions_handler *h, struct conn_table *conns, struct sessions **ret_sessions);
+void sessions_free(struct sessions *s);
+/* A DATA record, of a socket or of a session; handed on now or later, those of one session in their order. */
+void sessions_data(struct sessions *s, const struct record *rec, struct slice payload);
+void sessions_tick(struct sessions *s, uint64_t time_ns);
+/* End of input: what waits is handed on. */
+void sessions_flush(struct sessions *s);
+void sessions_counts(const struct sessions *s, struct sessions_counts *ret);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/known.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "probe/elf.h"
+
+#include "../../bpf/abi/sites.h"
+
+enum { SITES_MAX = 12, SAME_MAX = 3 }; /* of one library */
+enum { ENTRY = 1, RETURN = 2, BOTH = ENTRY | RETURN };
+enum { SELDOM = 0, OFTEN = 1 };
+
+/* Functions that take the same arguments. */
+struct site {
+	enum plumb_site site;
+	int at;
+	int often;
+	const char *functions[SAME_MAX];
+};
+
+struct library {
+	const char *name;
+	const char *sign; /* a function without which it is another library */
+	struct site sites[SITES_MAX];
+};
+
+static const struct library known[] = {
+	{ "sqlite", "sqlite3_step", {
+		{ PLUMB_SITE_SQLITE_OPEN, BOTH, SELDOM, { "sqlite3_open", "sqlite3_open_v2" } },
+		{ PLUMB_SITE_SQLITE_PREPARE, BOTH, SELDOM, { "sqlite3_prepare", "sqlite3_prepare_v2" } },
+		{ PLUMB_SITE_SQLITE_PREPARE_V3, BOTH, SELDOM, { "sqlite3_prepare_v3" } },
+		{ PLUMB_SITE_SQLITE_STEP, BOTH, OFTEN, { "sqlite3_step" } },
+		{ PLUMB_SITE_SQLITE_RESET, ENTRY, OFTEN, { "sqlite3_reset" } },
+		{ PLUMB_SITE_SQLITE_FINALIZE, ENTRY, SELDOM, { "sqlite3_finalize" } },
+		{ PLUMB_SITE_SQLITE_CLOSE, BOTH, SELDOM, { "sqlite3_close", "sqlite3_close_v2" } },
+	} },
+	{ "duckdb", "duckdb_query", {
+		{ PLUMB_SITE_DUCKDB_OPEN, BOTH, SELDOM, { "duckdb_open", "duckdb_open_ext" } },
+		{ PLUMB_SITE_DUCKDB_CONNECT, BOTH, SELDOM, { "duckdb_connect" } },
+		{ PLUMB_SITE_DUCKDB_QUERY, BOTH, OFTEN, { "duckdb_query" } },
+		{ PLUMB_SITE_DUCKDB_PREPARE, BOTH, SELDOM, { "duckdb_prepare" } },
+		{ PLUMB_SITE_DUCKDB_EXTRACT, BOTH, SELDOM, { "duckdb_extract_statements" } },
+		{ PLUMB_SITE_DUCKDB_PREPARE_EXTRACTED, BOTH, SELDOM, { "duckdb_prepare_extracted_statement" } },
+		{ PLUMB_SITE_DUCKDB_EXECUTE, BOTH, OFTEN, { "duckdb_execute_prepared", "duckdb_execute_prepared_streaming" } },
+		{ PLUMB_SITE_DUCKDB_PENDING, BOTH, OFTEN, { "duckdb_pending_prepared", "duckdb_pending_prepared_streaming" } },
+		{ PLUMB_SITE_DUCKDB_EXECUTE_PENDING, BOTH, OFTEN, { "duckdb_execute_pending" } },
+		{ PLUMB_SITE_DUCKDB_FORGET, ENTRY, SELDOM, { "duckdb_destroy_prepare", "duckdb_disconnect", "duckdb_close" } },
+		{ PLUMB_SITE_DUCKDB_DROP, ENTRY, SELDOM, { "duckdb_destroy_extracted", "duckdb_destroy_pending" } },
+	} },
+	/* And LibreSSL, BoringSSL, AWS-LC: https://docs.openssl.org/master/man3/SSL_read/ */
+	{ "openssl", "SSL_write", {
+		{ PLUMB_SITE_TLS_NEW, RETURN, SELDOM, { "SSL_new" } },
+		{ PLUMB_SITE_TLS_READ, BOTH, OFTEN, { "SSL_read" } },
+		{ PLUMB_SITE_TLS_READ_EX, BOTH, OFTEN, { "SSL_read_ex", "SSL_read_early_data" } },
+		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "SSL_write" } },
+		{ PLUMB_SITE_TLS_WRITE_EX, BOTH, OFTEN, { "SSL_write_ex", "SSL_write_early_data" } },
+		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "SSL_free" } },
+	} },
+	/* https://www.gnutls.org/manual/html_node/Core-TLS-API.html */
+	{ "gnutls", "gnutls_record_send", {
+		{ PLUMB_SITE_TLS_INIT, BOTH, SELDOM, { "gnutls_init" } },
+		{ PLUMB_SITE_TLS_READ, BOTH, OFTEN, { "gnutls_record_recv", "gnutls_record_recv_seq" } },
+		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "gnutls_record_send", "gnutls_record_send2" } },
+		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "gnutls_deinit" } },
+	} },
+	/* https://mbed-tls.readthedocs.io/projects/api/en/development/api/file/ssl_8h/ */
+	{ "mbedtls", "mbedtls_ssl_write", {
+		{ PLUMB_SITE_TLS_BEGIN, ENTRY, SELDOM, { "mbedtls_ssl_init", "mbedtls_ssl_session_reset" } },
+		{ PLUMB_SITE_TLS_READ, BOTH, OFTEN, { "mbedtls_ssl_read" } },
+		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "mbedtls_ssl_write" } },
+		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "mbedtls_ssl_free" } },
+	} },
+	/* https://www.wolfssl.com/documentation/manuals/wolfssl/group__IO.html */
+	{ "wolfssl", "wolfSSL_write", {
+		{ PLUMB_SITE_TLS_NEW, RETURN, SELDOM, { "wolfSSL_new" } },
+		{ PLUMB_SITE_TLS_READ, BOTH, OFTEN, { "wolfSSL_read", "wolfSSL_recv" } },
+		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "wolfSSL_write", "wolfSSL_send" } },
+		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "wolfSSL_free" } },
+	} },
+	/* https://aws.github.io/s2n-tls/doxygen/s2n_8h.html */
+	{ "s2n", "s2n_send", {
+		{ PLUMB_SITE_TLS_NEW, RETURN, SELDOM, { "s2n_connection_new" } },
+		{ PLUMB_SITE_TLS_BEGIN, ENTRY, SELDOM, { "s2n_connection_wipe" } },
+		{ PLUMB_SITE_TLS_READ, BOTH, OFTEN, { "s2n_recv" } },
+		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "s2n_send" } },
+		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "s2n_connection_free" } },
+	} },
+};
+
+enum { KNOWN = sizeof(known) / sizeof(known[0]), FUNCTIONS_MAX = KNOWN * SITES_MAX * SAME_MAX };
+
+/* The function of number *at among all that are known; NULL: the last one was. */
+static const char *function_next(size_t *at, const struct library **ret_library, const struct site **ret_site)
+{
+	for (; *at < FUNCTIONS_MAX; ++*at) {
+		*ret_library = &known[*at / SAME_MAX / SITES_MAX];
+		*ret_site = &(*ret_library)->sites[*at / SAME_MAX % SITES_MAX];
+		const char *name = (*ret_site)->functions[*at % SAME_MAX];
+		if (name) {
+			++*at;
+			return name;
+		}
+	}
+	return NULL;
+}
+
+static void add_name(struct known_functions *k, const char *name)
+{
+	size_t len = strlen(k->names);
+
+	snprintf(k->names + len, sizeof(k->names) - len, "%s%s", len ? ", " : "", name);
+}
+
+/* Without its sign it is something else that has a function of such a name. */
+static bool has_sign(const struct library *l, const struct elf_function *functions, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (functions[i].offset && strcmp(functions[i].name, l->sign) == 0)
+			return true;
+	return false;
+}
+
+int known_find(int fd, struct known_functions *ret)
+{
+	struct elf_function functions[FUNCTIONS_MAX];
+	const char *signs[KNOWN + 1] = { NULL }, *name;
+	const struct library *library, *latest = NULL;
+	const struct site *site;
+	size_t n = 0, at = 0;
+	bool is = false;
+
+	memset(ret, 0, sizeof(*ret));
+	for (size_t i = 0; i < KNOWN; i++)
+		signs[i] = known[i].sign;
+	while ((name = function_next(&at, &library, &site)))
+		functions[n++] = (struct elf_function){ name, 0 };
+	int found = elf_find(fd, signs, functions, n);
+	if (found <= 0)
+		return found;
+	at = 0;
+	for (size_t i = 0; function_next(&at, &library, &site); i++) {
+		if (library != latest) {
+			is = has_sign(library, functions, n);
+			if (is)
+				add_name(ret, library->name);
+			latest = library;
+		}
+		if (is && functions[i].offset && ret->n < KNOWN_PLACES_MAX)
+			ret->places[ret->n++] = (struct known_place){
+				.offset = functions[i].offset, .site = (uint16_t)site->site, .entry = site->at & ENTRY, .returns = site->at & RETURN, .often = site->often,
+			};
+	}
+	return 0;
+}

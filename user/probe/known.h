@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Libraries that plumb knows, and where their functions lie in a file. A library is a row of the table in known.c; a file may have several, as programs are built of many.
+ */
+#ifndef PLUMB_PROBE_KNOWN_H
+#define PLUMB_PROBE_KNOWN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { KNOWN_PLACES_MAX = 48 };
+
+/* A function of a library in a file. */
+struct known_place {
+	uint64_t offset;  /* in the file, of its first instruction */
+	uint16_t site;    /* enum plumb_site */
+	bool entry;       /* its entry is of interest; */
+	bool returns;     /* its return is */
+	bool often;       /* it is called for each row, or each piece of data */
+};
+
+struct known_functions {
+	char names[64];   /* of the libraries, with commas */
+	size_t n;         /* 0: none of them is in the file */
+	struct known_place places[KNOWN_PLACES_MAX];
+};
+
+/* 0, also where the file has none of them; else as elf_find(). */
+int known_find(int fd, struct known_functions *ret);
+
+#endif
