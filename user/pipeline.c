@@ -236,7 +236,9 @@ int pipeline_record(void *ctx, const struct record *rec, struct slice payload)
 		break;
 	case PLUMB_REC_SOCK_CLOSE:
 	case PLUMB_REC_SOCK_STATS:
-		if (!PLUMB_IS_SESSION(rec->u.sock_stats.sock))
+		if (PLUMB_IS_SESSION(rec->u.sock_stats.sock))
+			sessions_close(p->sessions, rec->u.sock_stats.sock);
+		else
 			on_socket_metrics(p, rec, rec->u.sock_stats.sock, rec->u.sock_stats.pid);
 		conn_table_record(p->conns, rec, payload);
 		break;

@@ -11,6 +11,7 @@ enum {
 	HELD_MAX_BYTES = 4 * 1024 * 1024,
 	HOLD_NS = 100 * 1000 * 1000,
 	AROUND_NS = 1000 * 1000 * 1000,   /* encrypted bytes that were read so long ago may be those that are read now */
+	APPLICATION_DATA = 23,            /* a record's first byte (RFC 8446, 5.1) */
 	RECORD_MIN = 17,                  /* what TLS adds to the bytes of a record at least: its type within, a tag of 16 (RFC 8446, 5.2) */
 };
 
@@ -25,6 +26,7 @@ struct thread {
 struct held {
 	struct held *next;
 	struct record rec;
+	bool leads;        /* no other of its session stands before it */
 	size_t len;
 	uint8_t payload[];
 };
@@ -131,6 +133,7 @@ static bool hold(struct sessions *s, const struct record *rec, struct slice payl
 		return false;
 	}
 	h->next = NULL;
+	h->leads = !waits(s, rec->u.data.sock);
 	h->rec = *rec;
 	h->len = payload.len;
 	if (payload.len)
@@ -163,12 +166,14 @@ static void let_go(struct sessions *s, uint64_t session)
 	}
 }
 
-/* Encrypted bytes leave: those of which of the sessions that its thread has written to? The first for which there are enough of them. */
-static void find_behind(struct sessions *s, const struct plumb_rec_data *io)
+/* Encrypted bytes leave: those of which of the sessions that its thread has written to? The first for which there are enough of them. Not those of a handshake, where they were captured. */
+static void find_behind(struct sessions *s, const struct plumb_rec_data *io, struct slice payload)
 {
 	struct held *h = s->first;
 
-	while (h && !(h->rec.u.data.tid == io->tid && h->rec.u.data.direction == PLUMB_EGRESS && io->len >= h->rec.u.data.len + RECORD_MIN))
+	if (payload.len && payload.ptr[0] != APPLICATION_DATA)
+		return;
+	while (h && !(h->leads && h->rec.u.data.tid == io->tid && h->rec.u.data.direction == PLUMB_EGRESS && io->len >= h->rec.u.data.len + RECORD_MIN))
 		h = h->next;
 	if (!h)
 		return;
@@ -215,6 +220,8 @@ static void session_data(struct sessions *s, const struct record *rec, struct sl
 		} else if ((!c->unplaced || waits(s, d->sock)) && hold(s, rec, payload)) {
 			c->unplaced = true; /* of one that was given up once the rest does not wait */
 			return;
+		} else {
+			let_go(s, d->sock);
 		}
 	}
 	s->handler.data(s->handler.ctx, rec, payload);
@@ -236,12 +243,18 @@ void sessions_data(struct sessions *s, const struct record *rec, struct slice pa
 		return;
 	note(s, d);
 	if (s->first && d->direction == PLUMB_EGRESS)
-		find_behind(s, d);
+		find_behind(s, d, payload);
+}
+
+void sessions_close(struct sessions *s, uint64_t session)
+{
+	if (waits(s, session))
+		give_up(s, session);
 }
 
 void sessions_tick(struct sessions *s, uint64_t time_ns)
 {
-	while (s->first && time_ns - s->first->rec.u.h.time_ns > HOLD_NS && time_ns > s->first->rec.u.h.time_ns)
+	while (s->first && time_ns > s->first->rec.u.h.time_ns + HOLD_NS)
 		give_up(s, s->first->rec.u.data.sock);
 }
 

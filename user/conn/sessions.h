@@ -34,6 +34,8 @@ int sessions_new(const struct sessions_handler *h, struct conn_table *conns, str
 void sessions_free(struct sessions *s);
 /* A DATA record, of a socket or of a session; handed on now or later, those of one session in their order. */
 void sessions_data(struct sessions *s, const struct record *rec, struct slice payload);
+/* The session is over: what of it waits is handed on. */
+void sessions_close(struct sessions *s, uint64_t session);
 void sessions_tick(struct sessions *s, uint64_t time_ns);
 /* End of input: what waits is handed on. */
 void sessions_flush(struct sessions *s);

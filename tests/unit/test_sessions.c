@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whose socket a TLS library's session uses: by what its thread did within the call, before it, behind it; and what is no evidence. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "conn/sessions.h"
+
+enum { MS = 1000 * 1000, TID = 4711, OTHER_TID = 4712, SOCKET = 17, OTHER = 19 };
+
+#define SESSION(n) (1ull << PLUMB_SESSION_BIT | (n))
+
+struct fixture {
+	struct conn_table *conns;
+	struct process_table *processes;
+	struct sessions *sessions;
+	uint64_t now;
+	uint64_t order[64]; /* offsets of the sessions' records, as they were handed on */
+	size_t n;
+	size_t closed;
+	int error;
+	struct connection *encrypted;
+};
+
+static size_t on_bytes(void *ctx, struct connection *c, enum plumb_direction dir, struct slice in, uint64_t time_ns)
+{
+	(void)ctx, (void)c, (void)dir, (void)time_ns;
+	return in.len;
+}
+
+static void on_hole(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t from, uint64_t to, uint64_t time_ns)
+{
+	(void)ctx, (void)c, (void)dir, (void)time_ns;
+	assert_true(from < to);
+}
+
+static void on_nothing(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns) { (void)ctx, (void)c, (void)dir, (void)time_ns; }
+
+static void on_resumed(void *ctx, struct connection *c, uint64_t time_ns) { (void)ctx, (void)c, (void)time_ns; }
+
+static void on_datagram(void *ctx, struct connection *c, enum plumb_direction dir, struct slice in, const struct plumb_rec_dgram *rec)
+{
+	(void)ctx, (void)c, (void)dir, (void)in, (void)rec;
+}
+
+static void on_close(void *ctx, struct connection *c, int error, bool evicted, uint64_t time_ns)
+{
+	struct fixture *f = ctx;
+
+	(void)evicted, (void)time_ns;
+	if (PLUMB_IS_SESSION(c->sock)) {
+		f->closed++;
+		f->error = error;
+	}
+}
+
+static void on_data(void *ctx, const struct record *rec, struct slice payload)
+{
+	struct fixture *f = ctx;
+
+	if (PLUMB_IS_SESSION(rec->u.data.sock)) {
+		assert_true(f->n < sizeof(f->order) / sizeof(f->order[0]));
+		f->order[f->n++] = rec->u.data.offset;
+	}
+	conn_table_record(f->conns, rec, payload);
+}
+
+static void on_encrypted(void *ctx, struct connection *c) { ((struct fixture *)ctx)->encrypted = c; }
+
+static void begin(struct fixture *f)
+{
+	const struct conn_handler h = { on_bytes, on_hole, on_nothing, on_resumed, on_nothing, on_datagram, on_close, f };
+	const struct sessions_handler data = { .data = on_data, .encrypted = on_encrypted, .ctx = f };
+
+	memset(f, 0, sizeof(*f));
+	f->now = 1000ull * MS;
+	assert_int_equal(process_table_new(0, &f->processes), 0);
+	assert_int_equal(conn_table_new(&(struct conn_options){ 0 }, &h, f->processes, &f->conns), 0);
+	assert_int_equal(sessions_new(&data, f->conns, &f->sessions), 0);
+}
+
+static void done(struct fixture *f)
+{
+	sessions_free(f->sessions);
+	conn_table_free(f->conns);
+	process_table_free(f->processes);
+}
+
+static void socket_opens(struct fixture *f, uint64_t sock, uint16_t port)
+{
+	struct record r = { .u.sock = { .sock = sock, .family = AF_INET, .type = SOCK_STREAM, .role = PLUMB_ROLE_CLIENT, .local_port = 40000, .remote_port = port,
+					.local_addr = { 10, 0, 0, 1 }, .remote_addr = { 10, 0, 0, 2 } } };
+
+	r.u.h = (struct plumb_rec_header){ .type = PLUMB_REC_SOCK_OPEN, .time_ns = f->now += 1000 };
+	conn_table_record(f->conns, &r, SLICE_NONE);
+}
+
+static void closes(struct fixture *f, uint64_t sock, int error)
+{
+	struct record r = { .u.sock_stats = { .sock = sock, .error = error } };
+
+	r.u.h = (struct plumb_rec_header){ .type = PLUMB_REC_SOCK_CLOSE, .time_ns = f->now += 1000 };
+	conn_table_record(f->conns, &r, SLICE_NONE);
+}
+
+/* len bytes, of which none was captured, or their first. */
+static void moves(struct fixture *f, uint64_t sock, uint32_t tid, enum plumb_direction dir, uint64_t offset, uint32_t len, uint32_t took_ns, int first)
+{
+	struct record r = { .u.data = { .sock = sock, .tid = tid, .direction = (uint8_t)dir, .offset = offset, .len = len, .took_ns = took_ns, .captured = first >= 0 } };
+	uint8_t byte = (uint8_t)first;
+
+	r.u.h = (struct plumb_rec_header){ .type = PLUMB_REC_DATA, .time_ns = f->now += 1000 };
+	sessions_data(f->sessions, &r, first >= 0 ? slice_make(&byte, 1) : SLICE_NONE);
+}
+
+static void writes(struct fixture *f, uint64_t sock, uint32_t tid, uint64_t offset, uint32_t len, uint32_t took_ns) { moves(f, sock, tid, PLUMB_EGRESS, offset, len, took_ns, -1); }
+
+static void reads(struct fixture *f, uint64_t sock, uint32_t tid, uint64_t offset, uint32_t len, uint32_t took_ns) { moves(f, sock, tid, PLUMB_INGRESS, offset, len, took_ns, -1); }
+
+static uint64_t below(struct fixture *f, uint64_t session)
+{
+	const struct connection *c = conn_table_get(f->conns, session);
+
+	assert_non_null(c);
+	return c->below;
+}
+
+static void within_the_call(void **state)
+{
+	struct fixture f;
+	struct sessions_counts n;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	writes(&f, SOCKET, TID, 1ull << 32, 122, 0);
+	writes(&f, SESSION(1), TID, 0, 100, 5000); /* it began before those bytes left */
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	const struct connection *c = conn_table_get(f.conns, SESSION(1));
+	assert_int_equal(c->family, AF_INET);
+	assert_int_equal(c->remote.port, 443);
+	assert_int_equal(c->role, PLUMB_ROLE_CLIENT);
+	assert_ptr_equal(f.encrypted, conn_table_get(f.conns, SOCKET));
+	assert_int_equal(f.n, 1);
+	sessions_counts(f.sessions, &n);
+	assert_int_equal(n.found[0], 1);
+	assert_int_equal(n.found[1] + n.waited + n.unknown, 0);
+	/* Another session on the same socket, by the same evidence: the library says so. */
+	reads(&f, SOCKET, TID, 1ull << 32, 99, 0);
+	reads(&f, SESSION(2), TID, 0, 10, 5000);
+	assert_int_equal(below(&f, SESSION(2)), SOCKET);
+	assert_int_equal(below(&f, SESSION(1)), 0);
+	done(&f);
+}
+
+static void not_within_another_threads(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	writes(&f, SOCKET, OTHER_TID, 1ull << 32, 122, 0);
+	writes(&f, SESSION(1), TID, 0, 100, 5000);
+	assert_int_equal(below(&f, SESSION(1)), 0);
+	assert_int_equal(f.n, 0);
+	sessions_flush(f.sessions);
+	assert_int_equal(f.n, 1);
+	done(&f);
+}
+
+static void not_what_is_understood(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 80);
+	struct connection *c = conn_table_get(f.conns, SOCKET);
+	c->phase = CONNECTION_PARSE;
+	c->protocol = PLUMB_PROTO_HTTP1;
+	writes(&f, SOCKET, TID, 1ull << 32, 122, 0);
+	writes(&f, SESSION(1), TID, 0, 100, 5000);
+	assert_int_equal(below(&f, SESSION(1)), 0);
+	c->protocol = PLUMB_PROTO_TLS;
+	writes(&f, SOCKET, TID, (1ull << 32) + 122, 122, 0);
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	done(&f);
+}
+
+static void read_before_the_call(void **state)
+{
+	struct fixture f;
+	struct sessions_counts n;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, OTHER, 444);
+	socket_opens(&f, SOCKET, 443);
+	reads(&f, OTHER, TID, 1ull << 32, 300, 0);
+	reads(&f, SOCKET, TID, 1ull << 32, 122, 0);
+	f.now += MS;
+	reads(&f, SESSION(1), TID, 0, 100, 500);
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	assert_int_equal(f.n, 1);
+	sessions_counts(f.sessions, &n);
+	assert_int_equal(n.found[1], 1);
+	/* That socket is taken: what another session reads has come another way. */
+	reads(&f, SESSION(2), TID, 0, 100, 500);
+	assert_int_equal(below(&f, SESSION(2)), 0);
+	done(&f);
+}
+
+static void too_long_before(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	reads(&f, SOCKET, TID, 1ull << 32, 122, 0);
+	f.now += 1009ull * MS;
+	reads(&f, SESSION(1), TID, 0, 100, 500);
+	assert_int_equal(below(&f, SESSION(1)), 0);
+	done(&f);
+}
+
+/* What was written waits for the encrypted bytes to leave, and goes on in its order. */
+static void written_behind_the_call(void **state)
+{
+	struct fixture f;
+	struct sessions_counts n;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	socket_opens(&f, OTHER, 444);
+	writes(&f, SESSION(1), TID, 0, 100, 500);
+	writes(&f, SESSION(1), TID, 100, 7, 500);
+	writes(&f, SESSION(2), OTHER_TID, 0, 41, 500);
+	assert_int_equal(f.n, 0);
+	moves(&f, OTHER, TID, PLUMB_EGRESS, 1ull << 32, 300, 0, 22); /* of a handshake */
+	writes(&f, OTHER, TID, (1ull << 32) + 300, 116, 0);          /* too little to hold them */
+	assert_int_equal(f.n, 0);
+	moves(&f, SOCKET, TID, PLUMB_EGRESS, 1ull << 32, 151, 0, 23);
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	assert_int_equal(below(&f, SESSION(2)), 0);
+	assert_int_equal(f.n, 2);
+	assert_int_equal(f.order[0], 0);
+	assert_int_equal(f.order[1], 100);
+	writes(&f, SESSION(1), TID, 107, 11, 500); /* nothing waits any more */
+	assert_int_equal(f.n, 3);
+	sessions_counts(f.sessions, &n);
+	assert_int_equal(n.waited, 3);
+	assert_int_equal(n.found[1], 1);
+	done(&f);
+}
+
+static void what_waits_goes_on_without(void **state)
+{
+	struct fixture f;
+	struct sessions_counts n;
+
+	(void)state;
+	begin(&f);
+	writes(&f, SESSION(1), TID, 0, 100, 500);
+	sessions_tick(f.sessions, f.now + 97ull * MS);
+	assert_int_equal(f.n, 0);
+	writes(&f, SESSION(1), TID, 100, 100, 500);
+	sessions_tick(f.sessions, f.now + 101ull * MS);
+	assert_int_equal(f.n, 2);
+	writes(&f, SESSION(1), TID, 200, 100, 500); /* it has waited once */
+	assert_int_equal(f.n, 3);
+	sessions_counts(f.sessions, &n);
+	assert_int_equal(n.unknown, 1);
+	/* Its socket is found later all the same. */
+	socket_opens(&f, SOCKET, 443);
+	writes(&f, SOCKET, TID, 1ull << 32, 122, 0);
+	writes(&f, SESSION(1), TID, 300, 100, 5000);
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	done(&f);
+}
+
+/* As many as may wait do; the next one goes on, behind none of its own session's. */
+static void no_more_wait_than_may(void **state)
+{
+	struct fixture f;
+	struct sessions_counts n;
+
+	(void)state;
+	begin(&f);
+	for (uint64_t i = 0; i < 512; i++)
+		writes(&f, SESSION(100 + i), TID, 0, 100, 500);
+	assert_int_equal(f.n, 0);
+	writes(&f, SESSION(1), TID, 0, 100, 500);
+	assert_int_equal(f.n, 1);
+	/* One of a session that waits takes those before it along. */
+	writes(&f, SESSION(100), TID, 100, 100, 500);
+	assert_int_equal(f.n, 3);
+	assert_int_equal(f.order[1], 0);
+	assert_int_equal(f.order[2], 100);
+	sessions_counts(f.sessions, &n);
+	assert_int_equal(n.refused, 2);
+	assert_int_equal(n.waited, 512);
+	done(&f);
+}
+
+static void a_session_ends_with_its_socket(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	writes(&f, SOCKET, TID, 1ull << 32, 122, 0);
+	writes(&f, SESSION(1), TID, 0, 100, 5000);
+	closes(&f, SOCKET, ECONNRESET);
+	assert_int_equal(f.closed, 1);
+	assert_int_equal(f.error, ECONNRESET);
+	assert_null(conn_table_get(f.conns, SESSION(1)));
+	/* And one that was given back before. */
+	socket_opens(&f, OTHER, 443);
+	writes(&f, OTHER, TID, 1ull << 32, 122, 0);
+	writes(&f, SESSION(2), TID, 0, 100, 5000);
+	closes(&f, SESSION(2), 0);
+	assert_int_equal(f.closed, 2);
+	closes(&f, OTHER, 0);
+	assert_int_equal(f.closed, 2);
+	done(&f);
+}
+
+static void one_that_was_older_says_so(void **state)
+{
+	struct fixture f;
+	struct record r = { .u.data = { .sock = SESSION(1), .tid = TID, .offset = 0, .len = 10, .flags = PLUMB_DATA_MIDWAY } };
+
+	(void)state;
+	begin(&f);
+	r.u.h = (struct plumb_rec_header){ .type = PLUMB_REC_DATA, .time_ns = f.now };
+	sessions_data(f.sessions, &r, SLICE_NONE);
+	assert_true(conn_table_get(f.conns, SESSION(1))->flags & PLUMB_SOCK_PREEXISTING);
+	assert_false(conn_table_get(f.conns, SESSION(1))->synced);
+	writes(&f, SESSION(2), TID, 0, 10, 0);
+	assert_true(conn_table_get(f.conns, SESSION(2))->synced);
+	done(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(within_the_call),
+		cmocka_unit_test(not_within_another_threads),
+		cmocka_unit_test(not_what_is_understood),
+		cmocka_unit_test(read_before_the_call),
+		cmocka_unit_test(too_long_before),
+		cmocka_unit_test(written_behind_the_call),
+		cmocka_unit_test(what_waits_goes_on_without),
+		cmocka_unit_test(no_more_wait_than_may),
+		cmocka_unit_test(a_session_ends_with_its_socket),
+		cmocka_unit_test(one_that_was_older_says_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
