@@ -217,6 +217,7 @@ static void on_start(struct pipeline *p, const struct plumb_rec_start *r)
 
 	memcpy(&seed, r->seed, sizeof(seed));
 	p->realtime_offset_ns = r->realtime_offset_ns;
+	sessions_start(p->sessions, r);
 	proto_engine_seed(p->proto, seed);
 	correlate_start(p->correlate, r);
 }

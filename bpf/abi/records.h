@@ -61,6 +61,7 @@ struct plumb_rec_start {
 };
 #define PLUMB_ABI_VERSION 1
 #define PLUMB_START_REDACTED 1u /* payloads were masked before they were written */
+#define PLUMB_START_PORTS 4u    /* sockets are watched by their ports: what belongs to no socket in the stream may be of one that is not watched */
 #define PLUMB_START_PCAP 2u     /* made from a packet capture: no processes; see plumb_rec_sock.role and PLUMB_DATA_WIRE */
 
 struct plumb_rec_clock {

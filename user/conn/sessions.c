@@ -35,6 +35,7 @@ struct sessions {
 	struct sessions_handler handler;
 	struct conn_table *conns;
 	struct sessions_counts counts;
+	bool by_ports;                    /* a session without a socket is not watched, as far as is known */
 	struct held *first, *last;        /* oldest first */
 	size_t held, held_bytes;
 	struct thread threads[THREADS];
@@ -63,6 +64,8 @@ void sessions_free(struct sessions *s)
 	}
 	free(s);
 }
+
+void sessions_start(struct sessions *s, const struct plumb_rec_start *r) { s->by_ports = r->flags & PLUMB_START_PORTS; }
 
 static struct thread *thread_of(struct sessions *s, uint32_t tid) { return &s->threads[(tid * 2654435761u) >> 21]; }
 
@@ -146,6 +149,16 @@ static bool hold(struct sessions *s, const struct record *rec, struct slice payl
 	return true;
 }
 
+static void hand_on(struct sessions *s, const struct record *rec, struct slice payload)
+{
+	const struct connection *c = s->by_ports ? conn_table_get(s->conns, rec->u.data.sock) : NULL;
+
+	if (s->by_ports && !(c && c->below))
+		s->counts.unwatched++;
+	else
+		s->handler.data(s->handler.ctx, rec, payload);
+}
+
 /* Hands on those of one session. */
 static void let_go(struct sessions *s, uint64_t session)
 {
@@ -161,7 +174,7 @@ static void let_go(struct sessions *s, uint64_t session)
 		*at = h->next;
 		s->held--;
 		s->held_bytes -= h->len;
-		s->handler.data(s->handler.ctx, &h->rec, slice_make(h->payload, h->len));
+		hand_on(s, &h->rec, slice_make(h->payload, h->len));
 		free(h);
 	}
 }
@@ -224,7 +237,7 @@ static void session_data(struct sessions *s, const struct record *rec, struct sl
 			let_go(s, d->sock);
 		}
 	}
-	s->handler.data(s->handler.ctx, rec, payload);
+	hand_on(s, rec, payload);
 }
 
 void sessions_data(struct sessions *s, const struct record *rec, struct slice payload)

@@ -6,7 +6,7 @@
  * - or before a call that read, or behind one that wrote: the program carries the bytes (memory BIOs). What was written waits here until they leave.
  *
  * A socket that is known to carry something else is no candidate, nor, but for the first kind of evidence, one that another session uses. Without a socket after a tenth of a second the plaintext goes on
- * with no address.
+ * with no address; where sockets are watched by their ports it does not, as nobody knows whether it is wanted.
  */
 #ifndef PLUMB_CONN_SESSIONS_H
 #define PLUMB_CONN_SESSIONS_H
@@ -26,12 +26,14 @@ struct sessions_counts {
 	uint64_t unknown;   /* sessions that went on without */
 	uint64_t waited;    /* records that did */
 	uint64_t refused;   /* of these, ones that could not, as too many did */
+	uint64_t unwatched; /* records of sessions without a socket, where sockets are watched by their ports: not looked at */
 };
 
 struct sessions;
 
 int sessions_new(const struct sessions_handler *h, struct conn_table *conns, struct sessions **ret_sessions);
 void sessions_free(struct sessions *s);
+void sessions_start(struct sessions *s, const struct plumb_rec_start *r);
 /* A DATA record, of a socket or of a session; handed on now or later, those of one session in their order. */
 void sessions_data(struct sessions *s, const struct record *rec, struct slice payload);
 /* The session is over: what of it waits is handed on. */

@@ -105,7 +105,7 @@ static void render_programs(const struct prom *p, const struct self_cost *c)
 		prom_sample(p, f, f->variant_label, c->programs[i].name, c->programs[i].run_count);
 }
 
-static void render_libraries(const struct prom *p, const struct plumb_rec_libraries *r)
+static void render_libraries(const struct prom *p, const struct plumb_rec_libraries *r, const struct sessions_counts *tls)
 {
 	single(p, FAMILY_LIBRARY_FILES, r->files);
 	single(p, FAMILY_LIBRARY_PROCESSES, r->processes);
@@ -113,6 +113,8 @@ static void render_libraries(const struct prom *p, const struct plumb_rec_librar
 	single(p, FAMILY_LIBRARY_TRAP_SECONDS, r->trap_ns);
 	single(p, FAMILY_LIBRARY_SHED, r->flags & PLUMB_LIBRARIES_SHED ? 1 : 0);
 	SEVERAL(p, FAMILY_LIBRARY_UNSEEN, { "attach", r->refused }, { "mapping", r->unknown });
+	SEVERAL(p, FAMILY_TLS_SESSIONS, { "within", tls->found[0] }, { "around", tls->found[1] }, { "none", tls->unknown });
+	single(p, FAMILY_TLS_RECORDS_UNWATCHED, tls->unwatched);
 }
 
 static void render_cost(const struct prom *p, const struct metrics_self *self, const struct self_cost *c)
@@ -130,7 +132,7 @@ static void render_cost(const struct prom *p, const struct metrics_self *self, c
 		single(p, FAMILY_SHED_LEVEL, c->overhead.level);
 	}
 	if (c->libraries.h.size)
-		render_libraries(p, &c->libraries);
+		render_libraries(p, &c->libraries, &self->sessions);
 	single(p, FAMILY_RESTARTS, self->engine_restarts);
 	single(p, FAMILY_WEB_EVICTED, self->web_evicted);
 }

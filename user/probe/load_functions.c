@@ -25,6 +25,7 @@ static int functions_load(struct loaded *l, const struct load_options *o, enum u
 		return -errno;
 	skel->rodata->only_targets = o->only_targets;
 	skel->rodata->filters_by_place = l->by_place;
+	skel->rodata->no_calls = o->filters.include.ports[0] != 0;
 	skel->rodata->ring_bytes = l->ring_bytes;
 	skel->rodata->wake_bytes = l->ring_bytes / 8;
 	int err = load_size_maps(l, skel->obj);

@@ -99,6 +99,8 @@ static void probe_send_start(struct probe *p)
 {
 	struct plumb_rec_start r = { .h = probe_header(PLUMB_REC_START, sizeof(r)), .realtime_offset_ns = realtime_offset(), .abi_version = PLUMB_ABI_VERSION };
 
+	if (p->o->load.filters.include.ports[0] || p->o->load.filters.exclude.ports[0])
+		r.flags |= PLUMB_START_PORTS;
 	memcpy(r.seed, p->seed, sizeof(r.seed));
 	gethostname(r.host, sizeof(r.host) - 1);
 	snprintf(r.version, sizeof(r.version), "%s", PLUMB_VERSION);

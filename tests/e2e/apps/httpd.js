@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Serves the routes of the truth tests (the same as httpd.py and go/httpd): node httpd.js PORT [DELAY_SECONDS]
+// HTTPD_TLS=FOLDER: over TLS, with the certificate there; HTTPD_H2=1: HTTP/2, too.
 'use strict';
+const fs = require('fs');
 const http = require('http');
+const http2 = require('http2');
+const https = require('https');
 
 const delayMs = 1000 * Number(process.argv[3] || 0.053);
 
 function answer(request, response) {
 	const kind = request.url.split('/')[1];
 	const reply = (status, body) => {
-		response.writeHead(status, status === 204 ? {} : { 'Content-Length': Buffer.byteLength(body) });
+		response.writeHead(status, status === 204 ? {} : { 'content-length': Buffer.byteLength(body) });
 		response.end(body);
 	};
 	switch (kind) {
@@ -26,7 +30,12 @@ function answer(request, response) {
 	}
 }
 
-http.createServer((request, response) => {
+function serve(request, response) {
 	request.resume();
 	request.on('end', () => answer(request, response));
-}).listen({ port: Number(process.argv[2]), host: '127.0.0.1', backlog: 1024 });
+}
+
+const folder = process.env.HTTPD_TLS;
+const pair = folder && { cert: fs.readFileSync(`${folder}/cert.pem`), key: fs.readFileSync(`${folder}/key.pem`), allowHTTP1: true };
+const server = !folder ? http.createServer(serve) : process.env.HTTPD_H2 ? http2.createSecureServer(pair, serve) : https.createServer(pair, serve);
+server.listen({ port: Number(process.argv[2]), host: '127.0.0.1', backlog: 1024 });

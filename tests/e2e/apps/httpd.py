@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serves the routes of the truth tests (the same as httpd.js and go/httpd) with a thread per connection: httpd.py PORT [DELAY_SECONDS], or a path instead of the port"""
+"""Serves the routes of the truth tests (the same as httpd.js and go/httpd) with a thread per connection: httpd.py PORT [DELAY_SECONDS], or a path instead of the port.
+HTTPD_TLS=FOLDER: over TLS, with the certificate there."""
+import os
 import socket
+import ssl
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -89,4 +92,8 @@ if sys.argv[1].startswith("/"):
     server = UnixServer(sys.argv[1], Handler)
 else:
     server = Server(("127.0.0.1", int(sys.argv[1])), Handler)
+if "HTTPD_TLS" in os.environ:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.environ["HTTPD_TLS"] + "/cert.pem", os.environ["HTTPD_TLS"] + "/key.pem")
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)  # the threads shake hands
 server.serve_forever()

@@ -33,7 +33,7 @@ http {{
 	uwsgi_temp_path {folder}/uwsgi;
 	scgi_temp_path {folder}/scgi;
 	server {{
-		listen 127.0.0.1:{port} backlog=4096;
+		listen 127.0.0.1:{port} backlog=4096{tls};
 		listen unix:{folder}/nginx.sock;
 		# The same routes as in apps/httpd.py, apps/httpd.js and apps/go/httpd.
 		location /items/ {{
@@ -73,7 +73,8 @@ def need(name, package):
     return path
 
 
-def start_nginx(folder, workers=2):
+def start_nginx(folder, workers=2, tls=None):
+    """tls: a folder with a certificate; HTTP/2, too, where a client asks for it."""
     program, port = need("nginx", "nginx-light"), free_port()
     (folder / "big").write_bytes(b"b" * 200_003)
     (folder / "slow").write_bytes(b"s" * 30_011)
@@ -82,7 +83,7 @@ def start_nginx(folder, workers=2):
         (folder / name).chmod(0o644)
     config = folder / "nginx.conf"
     user = "user nobody nogroup;\n" if os.geteuid() == 0 else ""
-    config.write_text(user + NGINX_CONFIG.format(workers=workers, folder=folder, port=port))
+    config.write_text(user + NGINX_CONFIG.format(workers=workers, folder=folder, port=port, tls=f" ssl http2;\nssl_certificate {tls}/cert.pem;\nssl_certificate_key {tls}/key.pem;\nssl_protocols TLSv1.2 TLSv1.3" if tls else ""))
     return listening(Process("nginx", [program, "-p", folder, "-c", config], folder), port)
 
 
@@ -137,9 +138,9 @@ def start_moto(folder):
     return listening(Process("moto", argv, folder, env={**os.environ, "MOTO_PORT": str(port)}), port)
 
 
-def start_node(folder, *args, app="httpd.js"):
+def start_node(folder, *args, app="httpd.js", env=None):
     port = free_port()
-    return listening(Process(app.replace(".", "-"), [need("node", "nodejs"), APPS / app, port, *args], folder), port)
+    return listening(Process(app.replace(".", "-"), [need("node", "nodejs"), APPS / app, port, *args], folder, env={**os.environ, **(env or {})}), port)
 
 
 def go_program(name):
@@ -195,7 +196,7 @@ http {{
 		keepalive {keepalive};
 	}}
 	server {{
-		listen 127.0.0.1:{port} backlog=4096;
+		listen 127.0.0.1:{port} backlog=4096{tls};
 		location / {{
 			include /etc/nginx/fastcgi_params;
 			fastcgi_param SCRIPT_FILENAME {script};

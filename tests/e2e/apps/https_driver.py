@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""https_driver.py PORT FOLDER VERSION CONNECTIONS WAY: requests over TLS VERSION (1.2 or 1.3) with the certificate of FOLDER, when "go" is read behind a plan of JSON lines.
+WAY: blocking, a thread for each connection, TLS on the socket; asyncio, a task for each, TLS in memory; requests, its sessions instead."""
+import asyncio
+import http.client
+import json
+import ssl
+import sys
+import threading
+import time
+
+PORT, FOLDER, VERSION, CONNECTIONS, WAY = int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5]
+
+context = ssl.create_default_context(cafile=FOLDER + "/cert.pem")
+context.minimum_version = context.maximum_version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[VERSION]
+plan = []
+for line in sys.stdin:
+    if line == "go\n":
+        break
+    plan.append(json.loads(line))
+results = []
+
+
+def done(request, status, begin_ns):
+    results.append({"path": request["path"], "status": status, "ns": time.monotonic_ns() - begin_ns})
+
+
+def blocking(mine):
+    connection = http.client.HTTPSConnection("localhost", PORT, context=context)
+    connection.connect()
+    for r in mine:
+        begin_ns = time.monotonic_ns()
+        connection.request(r["method"], r["path"], body=b"u" * r["body"] if r["body"] else None)
+        response = connection.getresponse()
+        response.read()
+        done(r, response.status, begin_ns)
+    connection.close()
+
+
+def with_requests(mine):
+    import requests
+
+    with requests.Session() as session:
+        session.trust_env, session.verify = False, FOLDER + "/cert.pem"
+        for r in mine:
+            begin_ns = time.monotonic_ns()
+            done(r, session.request(r["method"], f"https://localhost:{PORT}{r['path']}", data=b"u" * r["body"] if r["body"] else None).status_code, begin_ns)
+
+
+async def one_task(mine):
+    reader, writer = await asyncio.open_connection("localhost", PORT, ssl=context, limit=1 << 20)
+    for r in mine:
+        begin_ns = time.monotonic_ns()
+        body = b"u" * r["body"]
+        writer.write(f"{r['method']} {r['path']} HTTP/1.1\r\nHost: localhost:{PORT}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        await writer.drain()
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        status = int(head.split(" ", 2)[1])
+        if r["method"] == "HEAD" or status == 204:
+            pass
+        elif "transfer-encoding: chunked" in head:
+            while size := int(await reader.readline(), 16):
+                await reader.readexactly(size + 2)
+            await reader.readline()
+        else:
+            await reader.readexactly(int(head.split("content-length: ", 1)[1].split("\r\n", 1)[0]))
+        done(r, status, begin_ns)
+    writer.close()
+    await writer.wait_closed()
+
+
+async def all_tasks(parts):
+    await asyncio.gather(*map(one_task, parts))
+
+
+parts = [plan[i::CONNECTIONS] for i in range(CONNECTIONS)]
+if WAY == "asyncio":
+    asyncio.run(all_tasks(parts))
+else:
+    threads = [threading.Thread(target=blocking if WAY == "blocking" else with_requests, args=(part,)) for part in parts]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+for r in results:
+    print(json.dumps(r))

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP over TLS, read at the libraries: spans equal the truth, request by request, and both ends of a call are one trace."""
+import json
+import subprocess
+from collections import Counter
+
+import pytest
+
+from harness import servers
+from harness.driver import Driver, plan_23, plan_10007
+from harness.libraries import watched
+from harness.process import APPS, BUILD, descendants, wait_until
+from harness.spans import CLIENT, SERVER, describe
+from harness.truth import TOLERANCE_NS, TOLERANCE_PART, check_http, check_order
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("certificate")
+    folder.chmod(0o755)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "key.pem", "-out", folder / "cert.pem", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost", "-days", "73"], check=True, stderr=subprocess.DEVNULL)
+    (folder / "key.pem").chmod(0o644)
+    return folder
+
+
+SERVERS = {
+    "nginx": lambda folder, tls: servers.start_nginx(folder, tls=tls),
+    "python": lambda folder, tls: servers.start_python(folder, env={"HTTPD_TLS": str(tls)}),
+    "node": lambda folder, tls: servers.start_node(folder, env={"HTTPD_TLS": str(tls)}),
+    "node, HTTP/2": lambda folder, tls: servers.start_node(folder, env={"HTTPD_TLS": str(tls), "HTTPD_H2": "1"}),
+}
+
+
+def driver_of(start, way, server, certificate, version, connections, plan):
+    """Holds its plan and waits for go()."""
+    if way in ("https", "http2"):
+        argv = [servers.need("node", "nodejs"), APPS / "https_driver.js"]
+    else:
+        argv = [BUILD / "venv/bin/python", "-u", APPS / "https_driver.py"]
+    d = Driver(start.folder(), way, [*argv, server.port, certificate, version, connections, way])
+    d.write("".join(json.dumps({"method": r.method, "path": r.path, "body": r.body}) + "\n" for r in plan))
+    return d
+
+
+def wait_for_libraries(p, server, client):
+    """Node has its own, all others share one file."""
+    p.wait_watching("openssl", times=len({"node" in server, client in ("https", "http2")}))
+
+
+def requests_of(spans):
+    return [s for s in spans if s.name != "TLS handshake"]
+
+
+def check_one_trace(spans):
+    client, server = ({s.path: s for s in spans if s.kind == kind} for kind in (CLIENT, SERVER))
+    for path, s in server.items():
+        assert (s.trace_id, s.parent_id) == (client[path].trace_id, client[path].span_id), f"{path} is not one trace"
+        assert s["plumb.join"] == "socket"
+
+
+def check_measured(spans, results):
+    """No span is longer than what its client measured; what was slow by design was seen to be."""
+    for s in spans:
+        if s.kind == CLIENT:
+            ns = results[s.path]["ns"]
+            assert s.duration_ns <= ns + max(TOLERANCE_NS, ns * TOLERANCE_PART), describe([s])
+            if s.path.startswith("/slow/"):
+                assert s.duration_ns >= 50_000_000, describe([s])
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("server,client,http", [
+    ("nginx", "blocking", "1.1"), ("python", "blocking", "1.1"), ("node", "blocking", "1.1"),
+    ("nginx", "asyncio", "1.1"), ("python", "https", "1.1"), ("node", "asyncio", "1.1"),
+    ("nginx", "requests", "1.1"), ("nginx", "https", "1.1"), ("nginx", "http2", "2"), ("node, HTTP/2", "http2", "2"),
+])
+def test_23_requests_of_which_7_fail(start, plumb, certificate, server, client, http, version):
+    app = start(SERVERS[server], certificate)
+    plan = plan_23()
+    driver = driver_of(start, client, app, certificate, version, 3, plan)
+    p = plumb(pids=[app.pid, driver.pid], args=watched())
+    wait_for_libraries(p, server, client)
+    results = {r["path"]: r for r in driver.go()}
+    assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"
+    p.wait_spans(46, match=lambda s: s.name != "TLS handshake")
+    spans = requests_of(p.finish())
+    assert len(spans) == 46, describe(spans, 60)
+    check_order(spans)
+    for kind in (SERVER, CLIENT):
+        for s in check_http(spans, plan, kind).values():
+            assert (s["url.scheme"], s["server.address"], s["server.port"]) == ("https", "localhost", app.port), describe([s])
+            assert s["network.protocol.version"] == http and s["network.peer.address"] in ("127.0.0.1", "::1") and s["plumb.incomplete"] is None, describe([s])
+    check_one_trace(spans)
+    check_measured(spans, results)
+
+
+@pytest.mark.parametrize("server,client,version", [("nginx", "blocking", "1.3"), ("nginx", "https", "1.2"), ("python", "asyncio", "1.3")])
+def test_10007_requests(start, plumb, certificate, server, client, version):
+    app = start(SERVERS[server], certificate)
+    plan = [r for r in plan_10007() if r.kind != "slow"]
+    driver = driver_of(start, client, app, certificate, version, 17, plan)
+    p = plumb(pids=[app.pid, driver.pid], args=watched())
+    wait_for_libraries(p, server, client)
+    results = {r["path"]: r for r in driver.go(300)}
+    assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"
+    p.wait_spans(2 * len(plan), match=lambda s: s.name != "TLS handshake", timeout_s=60)
+    spans = requests_of(p.finish())
+    check_order(spans)
+    for kind in (SERVER, CLIENT):
+        check_http(spans, plan, kind)
+    check_one_trace(spans)
+    check_measured(spans, results)
+
+
+@pytest.mark.parametrize("program", ["curl", "wget"])
+def test_commands(start, plumb, certificate, program):
+    """curl has OpenSSL, or what its package was built with; Debian's wget has GnuTLS. They come after plumb."""
+    servers.need(program, program)
+    app = start(SERVERS["nginx"], certificate)
+    paths = [f"/items/{i}" for i in range(100_001, 100_012)]
+    urls = [f"https://localhost:{app.port}{path}" for path in paths]
+    p = plumb(args=[*watched(), "--port", str(app.port)])
+    p.wait_watching("openssl")  # the server's
+    ways = {"curl": [["--tls-max", "1.2", "--http1.1"], ["--tlsv1.3", "--http1.1"], ["--http2"]], "wget": [["--secure-protocol=TLSv1_2"], ["--secure-protocol=TLSv1_3"]]}[program]
+    for way in ways:
+        common = ["curl", "-sS", "--cacert", certificate / "cert.pem", "--remote-name-all"] if program == "curl" else ["wget", "-nv", f"--ca-certificate={certificate}/cert.pem"]
+        subprocess.run([*common, *way, *urls], check=True, cwd=start.folder(), capture_output=True, timeout=60)
+    p.wait_spans(2 * len(ways) * len(paths), match=lambda s: s.name != "TLS handshake")
+    spans = requests_of(p.finish())
+    clients, joined = (Counter(s.path for s in spans if of(s)) for of in (lambda s: s.kind == CLIENT, lambda s: s["plumb.join"] == "socket"))
+    assert Counter(s.path for s in spans if s.kind == SERVER) == Counter({path: len(ways) for path in paths}), describe(spans, 40)
+    # The first that runs a file (curl shares the server's) may have begun before its library was known: what it had done by then is not seen, nor whose calls are the rest.
+    whole = len(ways) if program == "curl" and shares_openssl(program) else len(ways) - 1
+    assert all(whole <= joined[path] <= clients[path] <= len(ways) for path in paths), (clients, joined)
+    for s in spans:
+        assert s["url.scheme"] == "https" and s["http.response.status_code"] == 200, describe([s])
+
+
+def shares_openssl(program):
+    return "libssl.so.3" in subprocess.run(["ldd", servers.need(program, program)], capture_output=True, text=True, check=True).stdout
+
+
+def test_other_ports_are_not_looked_at(start, plumb, certificate):
+    """A session says nothing of ports, its socket does: also of one that is found too late, or never."""
+    wanted, other = start(SERVERS["nginx"], certificate), start(SERVERS["python"], certificate)
+    plan = plan_23()
+    drivers = [driver_of(start, way, app, certificate, "1.3", 2, plan) for way, app in (("asyncio", wanted), ("asyncio", other), ("blocking", other))]
+    p = plumb(args=[*watched(), "--port", str(wanted.port)])
+    p.wait_watching("openssl")
+    for driver in drivers:
+        driver.write("go\n")
+        driver.popen.stdin.close()
+    for driver in drivers:
+        assert driver.wait(60) == 0, driver.tail()
+    p.wait_spans(46, match=lambda s: s.name != "TLS handshake")
+    spans = requests_of(p.finish())
+    assert len(spans) == 46 and {s["server.port"] for s in spans} == {wanted.port}, describe(spans, 60)
+
+
+def test_programs_older_than_plumb(start, plumb, certificate):
+    """Their sessions are, too: from the next request on all is seen, with its address; the ends are not joined, as nobody knows what they had counted."""
+    app = start(SERVERS["nginx"], certificate)
+    held = start.process("older", [BUILD / "venv/bin/python", "-u", "-c", OLDER, app.port, certificate], stdin=subprocess.PIPE)
+    wait_until(lambda: "ready" in held.out.read_text(), "its connection", alive=held)
+    p = plumb(pids=[app.pid, held.pid], args=watched())
+    p.wait_watching("openssl")
+    held.popen.stdin.write(b"go\n")
+    held.popen.stdin.close()
+    assert held.wait(60) == 0, held.tail()
+    p.wait_spans(22)
+    spans = p.finish()
+    assert Counter((s.kind, s.path) for s in spans) == Counter({(kind, f"/items/{i}"): 1 for i in range(1, 12) for kind in (CLIENT, SERVER)}), describe(spans, 40)
+    for s in spans:
+        assert s["url.scheme"] == "https" and s["network.peer.address"] in ("127.0.0.1", "::1"), describe([s])
+    assert not any(s["plumb.join"] == "socket" for s in spans)
+
+
+OLDER = """
+import http.client, ssl, sys
+c = http.client.HTTPSConnection("localhost", int(sys.argv[1]), context=ssl.create_default_context(cafile=sys.argv[2] + "/cert.pem"))
+for i in range(12):
+    c.request("GET", f"/items/{i}")
+    assert c.getresponse().read()
+    if i == 0:
+        print("ready", flush=True)
+        sys.stdin.readline()
+"""
