@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Functions of libraries: two programs for all of them, as what the kernel has to do for each that is attached or detached costs milliseconds. */
 #include "lib/duckdb.bpf.h"
+#include "lib/go_tls.bpf.h"
 #include "lib/sqlite.bpf.h"
 #include "lib/tls.bpf.h"
 
@@ -14,6 +15,10 @@ int library_enter(struct pt_regs *ctx)
 	__u64 cookie = bpf_get_attach_cookie(ctx), pid_tgid = bpf_get_current_pid_tgid();
 	__u32 site = PLUMB_SITE_OF(cookie), file = PLUMB_SITE_FILE_OF(cookie);
 
+	if (site >= PLUMB_SITE_GO_TLS_BEGIN) {
+		go_enter(ctx, pid_tgid, file, site);
+		return 0;
+	}
 	if (!call_counts(ctx, pid_tgid, site) || (no_calls && site < PLUMB_SITE_TLS_NEW))
 		return 0;
 	if (site >= PLUMB_SITE_TLS_NEW)

@@ -38,6 +38,13 @@ enum plumb_site {
 	PLUMB_SITE_TLS_READ_EX,       /* (session, buffer, bytes, &number of bytes): above 0 if there are any */
 	PLUMB_SITE_TLS_WRITE_EX,      /* the same */
 	PLUMB_SITE_TLS_FREE,          /* (session) */
+	/* Go, whose arguments and results are in other registers, and whose returns are instructions */
+	PLUMB_SITE_GO_TLS_BEGIN,      /* (connection): it shakes hands, and so is new */
+	PLUMB_SITE_GO_TLS_READ,       /* (connection, buffer, bytes) */
+	PLUMB_SITE_GO_TLS_DONE_READING, /* the number of bytes */
+	PLUMB_SITE_GO_TLS_WRITE,      /* (connection, buffer, bytes) */
+	PLUMB_SITE_GO_TLS_WRITTEN,    /* the number of bytes */
+	PLUMB_SITE_GO_TLS_CLOSE,      /* (connection) */
 	PLUMB_SITES,
 };
 

@@ -110,7 +110,7 @@ static __always_inline void tls_write_records(struct plumb_percpu *pc, __u32 lev
 }
 
 /* The head and the place of the bytes go to the scratch, as there is little room on the stack. */
-static __always_inline bool tls_prepare(__u32 level, const struct call_frame *f, __u64 number, __u32 flags, int dir, __u64 buffer, __u32 len)
+static __always_inline bool tls_prepare(__u32 level, const struct call_frame *f, __u64 flow, __u64 number, __u32 flags, int dir, __u64 buffer, __u32 len)
 {
 	struct plumb_scratch *s = plumb_scratch_get(level);
 
@@ -121,13 +121,14 @@ static __always_inline bool tls_prepare(__u32 level, const struct call_frame *f,
 	s->gather.len = len;
 	s->gather.readable = true;
 	io_head(&s->head, number, PLUMB_REC_DATA, f->pid_tgid, dir, PLUMB_PATH_TLS);
+	s->head.flow = flow;
 	s->head.flags = (__u16)flags;
 	__u64 took = s->head.h.time_ns - f->begin_ns;
 	s->head.took_ns = took > 0xffffffff ? 0xffffffff : (__u32)took;
 	return true;
 }
 
-static __always_inline void tls_moved(const struct call_frame *f, int dir, __u32 len)
+static __always_inline void tls_moved(const struct call_frame *f, __u64 flow, int dir, __u32 len)
 {
 	struct call_handle_key key = call_handle_key(f, f->args[0]);
 	struct tls_session *s = bpf_map_lookup_elem(&tls_sessions, &key);
@@ -149,7 +150,7 @@ static __always_inline void tls_moved(const struct call_frame *f, int dir, __u32
 	__u32 want = f->args[1] ? policy_capture(number, ~0u, dir, offset, len) : 0;
 	if (!plumb_enter(pc, &level))
 		return;
-	if (tls_prepare(level, f, number, flags, dir, f->args[1], len))
+	if (tls_prepare(level, f, flow, number, flags, dir, f->args[1], len))
 		tls_write_records(pc, level, offset, len, want);
 	plumb_leave(pc, level);
 }
@@ -195,7 +196,7 @@ static __always_inline void tls_return(const struct call_frame *f, __s32 result)
 	if (result > 0 && (f->site == PLUMB_SITE_TLS_READ_EX || f->site == PLUMB_SITE_TLS_WRITE_EX))
 		bytes = call_read_pointer(f->args[3]);
 	if (bytes && bytes <= 0x7fffffff)
-		tls_moved(f, writes ? PLUMB_EGRESS : PLUMB_INGRESS, (__u32)bytes);
+		tls_moved(f, 0, writes ? PLUMB_EGRESS : PLUMB_INGRESS, (__u32)bytes);
 }
 
 #endif

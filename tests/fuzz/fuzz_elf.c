@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "probe/elf.h"
+#include "probe/go.h"
 
 #define REQUIRE(what)                     \
 	do {                              \
@@ -24,9 +25,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fd < 0)
 		fd = memfd_create("elf", MFD_CLOEXEC);
 	REQUIRE(fd >= 0 && ftruncate(fd, 0) == 0 && pwrite(fd, data, size, 0) == (ssize_t)size);
-	int found = elf_find(fd, (const char *const[]){ "sqlite3_step", NULL }, functions, 3);
-	REQUIRE(found == -ENOEXEC || found == -EFBIG || (found >= 0 && found <= 3));
+	struct elf_file *f;
+	int err = elf_open(fd, &f);
+	REQUIRE(err == 0 || err == -ENOEXEC);
+	if (err)
+		return 0;
+	int found = elf_find(f, (const char *const[]){ "sqlite3_step", NULL }, functions, 3);
+	REQUIRE(found == -EFBIG || (found >= 0 && found <= 3));
 	for (int i = 0; i < 3; i++)
 		REQUIRE(functions[i].offset <= size);
+	struct go_function go[] = { { .name = "main.main" }, { .name = "crypto/tls.(*Conn).Read" } };
+	found = go_find(f, go, 2);
+	REQUIRE(found == -ENOEXEC || found == -EFBIG || (found >= 0 && found <= 2));
+	for (int i = 0; i < 2; i++)
+		for (size_t k = 0; k < go[i].nreturns; k++)
+			REQUIRE(go[i].nreturns <= GO_RETURNS_MAX && go[i].returns[k] > go[i].offset && go[i].returns[k] < size);
+	elf_close(f);
 	return 0;
 }

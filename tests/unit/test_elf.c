@@ -22,6 +22,19 @@ enum { MACHINE = EM_AARCH64 };
 
 enum { CODE_AT = 0x1000, CODE_ADDRESS = 0x401000, CODE_BYTES = 0x800 };
 
+/* As one that reads a file does it. */
+static int open_and_find(int fd, const char *const *wanted, struct elf_function *functions, size_t n)
+{
+	struct elf_file *f;
+	int err = elf_open(fd, &f);
+
+	if (err)
+		return err;
+	int found = elf_find(f, wanted, functions, n);
+	elf_close(f);
+	return found;
+}
+
 static const char *const signs[] = { "first", "nowhere", NULL };
 
 /* An executable segment, a table of symbols and its names. */
@@ -73,7 +86,7 @@ static int file_of(const void *data, size_t len, off_t size)
 static int find_in(const struct made *m, struct elf_function *functions, size_t n)
 {
 	int fd = file_of(m, sizeof(*m), CODE_AT + CODE_BYTES);
-	int found = elf_find(fd, signs, functions, n);
+	int found = open_and_find(fd, signs, functions, n);
 
 	close(fd);
 	return found;
@@ -115,7 +128,7 @@ static void local_symbols_of_a_real_program_are_found(void **state)
 
 	(void)state;
 	assert_true(fd >= 0);
-	assert_int_equal(elf_find(fd, (const char *const[]){ "main", NULL }, f, 2), 2);
+	assert_int_equal(open_and_find(fd, (const char *const[]){ "main", NULL }, f, 2), 2);
 	assert_int_equal(pread(fd, code, sizeof(code), (off_t)f[0].offset), sizeof(code));
 	assert_memory_equal(code, (const void *)(uintptr_t)local_function_of_this_program, sizeof(code));
 	close(fd);
@@ -156,13 +169,13 @@ static void what_is_no_program_of_this_machine_is_refused(void **state)
 	m.head.e_type = ET_REL;
 	assert_int_equal(find_in(&m, f, 1), -ENOEXEC);
 	fd = file_of("#!/bin/sh\n", 10, 10);
-	assert_int_equal(elf_find(fd, signs, f, 1), -ENOEXEC);
+	assert_int_equal(open_and_find(fd, signs, f, 1), -ENOEXEC);
 	close(fd);
 	assert_int_equal(pipe(pipe_ends), 0);
-	assert_int_equal(elf_find(pipe_ends[0], signs, f, 1), -ENOEXEC);
+	assert_int_equal(open_and_find(pipe_ends[0], signs, f, 1), -ENOEXEC);
 	close(pipe_ends[0]);
 	close(pipe_ends[1]);
-	assert_int_equal(elf_find(-1, signs, f, 1), -EBADF);
+	assert_int_equal(open_and_find(-1, signs, f, 1), -EBADF);
 }
 
 /* A file may say that it is as large as it likes, and cost nobody a block. */
@@ -174,12 +187,12 @@ static void holes_are_not_read_for_ever(void **state)
 	(void)state;
 	m.sections[1].sh_size = (uint64_t)1 << 40;
 	int fd = file_of(&m, sizeof(m), (off_t)1 << 42);
-	assert_int_equal(elf_find(fd, signs, f, 1), -EFBIG);
+	assert_int_equal(open_and_find(fd, signs, f, 1), -EFBIG);
 	close(fd);
 	m = sound(SHT_DYNSYM);
 	m.sections[2].sh_size = (uint64_t)1 << 40;
 	fd = file_of(&m, sizeof(m), (off_t)1 << 42);
-	assert_int_equal(elf_find(fd, signs, f, 1), -EFBIG);
+	assert_int_equal(open_and_find(fd, signs, f, 1), -EFBIG);
 	close(fd);
 }
 
@@ -190,7 +203,7 @@ static void cut_off_files_are_refused(void **state)
 	(void)state;
 	for (size_t len = 0; len < sizeof(m); len++) {
 		struct elf_function f[] = { { "first", 0 } };
-		int fd = file_of(&m, len, (off_t)len), found = elf_find(fd, signs, f, 1);
+		int fd = file_of(&m, len, (off_t)len), found = open_and_find(fd, signs, f, 1);
 		assert_true(found == -ENOEXEC || found == 0);
 		close(fd);
 	}

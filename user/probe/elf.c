@@ -38,7 +38,7 @@ struct elf_file {
 	unsigned nsegments;
 };
 
-static bool read_at(const struct elf_file *f, void *to, uint64_t len, uint64_t at)
+bool elf_read(const struct elf_file *f, void *to, uint64_t len, uint64_t at)
 {
 	if (at > f->size || len > f->size - at)
 		return false;
@@ -63,17 +63,17 @@ static int elf_read_head(struct elf_file *f)
 		return -ENOEXEC;
 	f->size = (uint64_t)st.st_size;
 	const Elf64_Ehdr *h = &f->head;
-	if (!read_at(f, &f->head, sizeof(f->head), 0) || memcmp(h->e_ident, ELFMAG, SELFMAG) != 0 || h->e_ident[EI_CLASS] != ELFCLASS64 ||
+	if (!elf_read(f, &f->head, sizeof(f->head), 0) || memcmp(h->e_ident, ELFMAG, SELFMAG) != 0 || h->e_ident[EI_CLASS] != ELFCLASS64 ||
 	    h->e_ident[EI_DATA] != ELFDATA2LSB || h->e_machine != MACHINE || (h->e_type != ET_EXEC && h->e_type != ET_DYN))
 		return -ENOEXEC;
 	if (h->e_phentsize != sizeof(Elf64_Phdr) || h->e_shentsize != sizeof(Elf64_Shdr) || h->e_phnum == 0 || h->e_phnum > SEGMENTS_MAX || h->e_shnum > SECTIONS_MAX)
 		return -ENOEXEC;
 	f->nsegments = h->e_phnum;
-	return read_at(f, f->segments, f->nsegments * sizeof(f->segments[0]), h->e_phoff) ? 0 : -ENOEXEC;
+	return elf_read(f, f->segments, f->nsegments * sizeof(f->segments[0]), h->e_phoff) ? 0 : -ENOEXEC;
 }
 
 /* Symbols have addresses; a probe wants a place in the file. 0 = in no executable segment. */
-static uint64_t elf_offset(const struct elf_file *f, uint64_t address)
+uint64_t elf_offset(const struct elf_file *f, uint64_t address)
 {
 	for (unsigned i = 0; i < f->nsegments; i++) {
 		const Elf64_Phdr *p = &f->segments[i];
@@ -122,13 +122,13 @@ static int elf_scan(const struct elf_file *f, const Elf64_Shdr *table, const cha
 	Elf64_Sym *symbols = malloc(SYMBOLS_READ * sizeof(*symbols));
 	if (!names || !symbols) {
 		err = -ENOMEM;
-	} else if (read_at(f, names, strings->sh_size, strings->sh_offset) && has_sign(names, strings->sh_size, signs)) {
+	} else if (elf_read(f, names, strings->sh_size, strings->sh_offset) && has_sign(names, strings->sh_size, signs)) {
 		uint64_t all = table->sh_size / sizeof(*symbols);
 		names[strings->sh_size] = 0;
 		err = table->sh_size > SYMBOLS_MAX_BYTES ? -EFBIG : 0;
 		for (uint64_t i = 0; i < all && !err;) {
 			uint64_t count = all - i < SYMBOLS_READ ? all - i : SYMBOLS_READ;
-			if (table->sh_offset > f->size || !read_at(f, symbols, count * sizeof(*symbols), table->sh_offset + i * sizeof(*symbols)))
+			if (table->sh_offset > f->size || !elf_read(f, symbols, count * sizeof(*symbols), table->sh_offset + i * sizeof(*symbols)))
 				break;
 			elf_take(f, symbols, count, names, strings->sh_size, wanted);
 			i += count;
@@ -162,17 +162,12 @@ static size_t signs_left(const char *const *signs, const struct map *wanted, con
 	return n;
 }
 
-static int elf_read(struct elf_file *f, const char *const *signs, const struct map *wanted)
+static int elf_search(const struct elf_file *f, const char *const *signs, const struct map *wanted)
 {
 	static const uint32_t tables[] = { SHT_DYNSYM, SHT_SYMTAB }; /* what is exported is short, and mostly enough */
 	const char *left[SIGNS_MAX + 1];
-	int err = elf_read_head(f);
-	size_t bytes = (size_t)f->head.e_shnum * sizeof(*f->sections);
+	int err = 0;
 
-	if (!err && bytes) { /* without sections nobody knows where the symbols are */
-		f->sections = malloc(bytes);
-		err = !f->sections ? -ENOMEM : read_at(f, f->sections, bytes, f->head.e_shoff) ? 0 : -ENOEXEC;
-	}
 	for (size_t t = 0; t < 2 && !err && signs_left(signs, wanted, left); t++) {
 		unsigned i = 0;
 		while (i < f->head.e_shnum && f->sections[i].sh_type != tables[t])
@@ -180,24 +175,66 @@ static int elf_read(struct elf_file *f, const char *const *signs, const struct m
 		if (i < f->head.e_shnum) /* there is one of each */
 			err = elf_scan(f, &f->sections[i], left, wanted);
 	}
-	free(f->sections);
 	return err;
 }
 
-int elf_find(int fd, const char *const *signs, struct elf_function *functions, size_t n)
+int elf_open(int fd, struct elf_file **ret_file)
 {
 	struct elf_file *f = malloc(sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	*f = (struct elf_file){ .fd = fd };
+	int err = elf_read_head(f);
+	size_t bytes = (size_t)f->head.e_shnum * sizeof(*f->sections);
+	if (!err && bytes) { /* without sections nobody knows where the symbols are */
+		f->sections = malloc(bytes);
+		err = !f->sections ? -ENOMEM : elf_read(f, f->sections, bytes, f->head.e_shoff) ? 0 : -ENOEXEC;
+	}
+	if (err) {
+		elf_close(f);
+		return err;
+	}
+	*ret_file = f;
+	return 0;
+}
+
+void elf_close(struct elf_file *f)
+{
+	if (!f)
+		return;
+	free(f->sections);
+	free(f);
+}
+
+bool elf_section(const struct elf_file *f, const char *name, struct elf_section *ret)
+{
+	char there[64];
+	size_t len = strlen(name) + 1;
+
+	if (f->head.e_shstrndx >= f->head.e_shnum || len > sizeof(there))
+		return false;
+	const Elf64_Shdr *names = &f->sections[f->head.e_shstrndx];
+	for (unsigned i = 0; i < f->head.e_shnum; i++) {
+		const Elf64_Shdr *s = &f->sections[i];
+		if ((s->sh_type != SHT_PROGBITS && s->sh_type != SHT_RELA) || s->sh_name > names->sh_size || names->sh_offset > f->size || !elf_read(f, there, len, names->sh_offset + s->sh_name) || memcmp(there, name, len) != 0)
+			continue;
+		*ret = (struct elf_section){ .address = s->sh_addr, .offset = s->sh_offset, .size = s->sh_size };
+		return s->sh_offset <= f->size && s->sh_size <= f->size - s->sh_offset;
+	}
+	return false;
+}
+
+int elf_find(const struct elf_file *f, const char *const *signs, struct elf_function *functions, size_t n)
+{
 	struct map wanted;
-	int err = f ? 0 : -ENOMEM;
+	int err = 0;
 
 	map_init(&wanted, n);
 	for (size_t k = 0; k < n && !err; k++)
 		err = map_put(&wanted, name_key(functions[k].name), &functions[k]);
-	if (!err) {
-		*f = (struct elf_file){ .fd = fd };
-		err = elf_read(f, signs, &wanted);
-	}
+	if (!err)
+		err = elf_search(f, signs, &wanted);
 	map_done(&wanted);
-	free(f);
 	return err ? err : (int)found_of(functions, n);
 }

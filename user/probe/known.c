@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "probe/elf.h"
+#include "probe/go.h"
 
 #include "../../bpf/abi/sites.h"
 
@@ -114,6 +115,14 @@ static void add_name(struct known_functions *k, const char *name)
 	snprintf(k->names + len, sizeof(k->names) - len, "%s%s", len ? ", " : "", name);
 }
 
+/* One too many is counted, and so is known. */
+static void add_place(struct known_functions *k, struct known_place p)
+{
+	if (k->n < KNOWN_PLACES_MAX)
+		k->places[k->n] = p;
+	k->n++;
+}
+
 /* Without its sign it is something else that has a function of such a name. */
 static bool has_sign(const struct library *l, const struct elf_function *functions, size_t n)
 {
@@ -123,7 +132,7 @@ static bool has_sign(const struct library *l, const struct elf_function *functio
 	return false;
 }
 
-int known_find(int fd, struct known_functions *ret)
+static int known_libraries(const struct elf_file *f, struct known_functions *ret)
 {
 	struct elf_function functions[FUNCTIONS_MAX];
 	const char *signs[KNOWN + 1] = { NULL }, *name;
@@ -132,12 +141,11 @@ int known_find(int fd, struct known_functions *ret)
 	size_t n = 0, at = 0;
 	bool is = false;
 
-	memset(ret, 0, sizeof(*ret));
 	for (size_t i = 0; i < KNOWN; i++)
 		signs[i] = known[i].sign;
 	while ((name = function_next(&at, &library, &site)))
 		functions[n++] = (struct elf_function){ name, 0 };
-	int found = elf_find(fd, signs, functions, n);
+	int found = elf_find(f, signs, functions, n);
 	if (found <= 0)
 		return found;
 	at = 0;
@@ -148,10 +156,63 @@ int known_find(int fd, struct known_functions *ret)
 				add_name(ret, library->name);
 			latest = library;
 		}
-		if (is && functions[i].offset && ret->n < KNOWN_PLACES_MAX)
-			ret->places[ret->n++] = (struct known_place){
-				.offset = functions[i].offset, .site = (uint16_t)site->site, .entry = site->at & ENTRY, .returns = site->at & RETURN, .often = site->often,
-			};
+		if (is && functions[i].offset)
+			add_place(ret, (struct known_place){ .offset = functions[i].offset, .site = (uint16_t)site->site, .entry = site->at & ENTRY, .returns = site->at & RETURN, .often = site->often });
 	}
 	return 0;
+}
+
+/* crypto/tls: https://pkg.go.dev/crypto/tls#Conn */
+static const struct go_known {
+	const char *name;
+	enum plumb_site begins, returns; /* PLUMB_SITE_NONE: its returns are of no interest */
+	bool often;
+} go_known[] = {
+	{ "crypto/tls.(*Conn).Write", PLUMB_SITE_GO_TLS_WRITE, PLUMB_SITE_GO_TLS_WRITTEN, true },
+	{ "crypto/tls.(*Conn).Read", PLUMB_SITE_GO_TLS_READ, PLUMB_SITE_GO_TLS_DONE_READING, true },
+	{ "crypto/tls.(*Conn).Close", PLUMB_SITE_GO_TLS_CLOSE, PLUMB_SITE_NONE, false },
+	{ "crypto/tls.(*Conn).clientHandshake", PLUMB_SITE_GO_TLS_BEGIN, PLUMB_SITE_NONE, false },
+	{ "crypto/tls.(*Conn).serverHandshake", PLUMB_SITE_GO_TLS_BEGIN, PLUMB_SITE_NONE, false },
+};
+
+enum { GO_KNOWN = sizeof(go_known) / sizeof(go_known[0]) };
+
+static int known_in_go(const struct elf_file *f, struct known_functions *ret)
+{
+	struct go_function functions[GO_KNOWN] = { { NULL } };
+
+	for (size_t i = 0; i < GO_KNOWN; i++)
+		functions[i].name = go_known[i].name;
+	int found = go_find(f, functions, GO_KNOWN);
+	if (found <= 0)
+		return found;
+	if (found < GO_KNOWN)
+		return -ENOEXEC; /* half of it tells of nothing */
+	add_name(ret, "crypto/tls");
+	for (size_t i = 0; i < GO_KNOWN; i++) {
+		const struct go_known *k = &go_known[i];
+		add_place(ret, (struct known_place){ .offset = functions[i].offset, .site = (uint16_t)k->begins, .entry = true, .often = k->often });
+		for (size_t r = 0; k->returns && r < functions[i].nreturns; r++)
+			add_place(ret, (struct known_place){ .offset = functions[i].returns[r], .site = (uint16_t)k->returns, .entry = true, .often = k->often });
+	}
+	return 0;
+}
+
+int known_find(int fd, struct known_functions *ret)
+{
+	struct elf_file *f;
+	int err = elf_open(fd, &f);
+
+	memset(ret, 0, sizeof(*ret));
+	if (err)
+		return err;
+	err = known_libraries(f, ret);
+	if (!err)
+		err = known_in_go(f, ret);
+	elf_close(f);
+	if (!err && ret->n > KNOWN_PLACES_MAX)
+		err = -EFBIG;
+	if (err)
+		ret->n = 0;
+	return err;
 }

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { KNOWN_PLACES_MAX = 48 };
+enum { KNOWN_PLACES_MAX = 64 };
 
 /* A function of a library in a file. */
 struct known_place {
@@ -26,7 +26,7 @@ struct known_functions {
 	struct known_place places[KNOWN_PLACES_MAX];
 };
 
-/* 0, also where the file has none of them; else as elf_find(). */
+/* 0, also where the file has none of them; else as elf_open(), elf_find() and go_find(), and then there is none of interest. */
 int known_find(int fd, struct known_functions *ret);
 
 #endif

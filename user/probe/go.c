@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/go.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	MAGIC_1_18 = (int)0xfffffff0, MAGIC_1_20 = (int)0xfffffff1,
+	HEAD_BYTES = 72,
+	NAMES_MAX_BYTES = 64 * 1024 * 1024,
+	FUNCTIONS_MAX = 4 * 1024 * 1024,
+	WINDOW_BYTES = 256 * 1024,
+	WINDOWS_SPARE = 64,  /* read beyond those that a table in order needs */
+	FUNCTION_BYTES = 20, /* of one's description: as much as is read */
+	STEPS_MAX_BYTES = 64 * 1024, /* of what is said of its stack */
+};
+
+struct table {
+	const struct elf_file *elf;
+	struct elf_section section;
+	uint64_t nfunctions, text;     /* the address that functions are counted from */
+	uint64_t names, names_end, steps, functions; /* where they lie in the table */
+	uint8_t quantum;
+	/* Descriptions lie in the order of the functions, nearly: the part that was read last. */
+	uint8_t *window;
+	uint64_t window_at, window_bytes, windows;
+};
+
+/* Of this machine, as the file is. */
+static uint32_t le32(const uint8_t *p)
+{
+	uint32_t value;
+
+	memcpy(&value, p, sizeof(value));
+	return value;
+}
+
+static uint64_t le64(const uint8_t *p)
+{
+	uint64_t value;
+
+	memcpy(&value, p, sizeof(value));
+	return value;
+}
+
+static bool table_read(const struct table *t, void *to, uint64_t len, uint64_t at)
+{
+	return at <= t->section.size && len <= t->section.size - at && elf_read(t->elf, to, len, t->section.offset + at);
+}
+
+/* What the loader writes at an address of a program that may lie anywhere; 0: nothing. */
+static uint64_t relocated(const struct table *t, uint64_t address)
+{
+	enum { PART = 1024, PARTS_MAX = 4096 };
+	Elf64_Rela list[PART];
+	struct elf_section s;
+	uint64_t n = elf_section(t->elf, ".rela.dyn", &s) ? s.size / sizeof(list[0]) : 0;
+
+	for (uint64_t i = 0, part = 0; i < n && part < PARTS_MAX; i += PART, part++) {
+		uint64_t count = n - i < PART ? n - i : PART;
+		if (!elf_read(t->elf, list, count * sizeof(list[0]), s.offset + i * sizeof(list[0])))
+			return 0;
+		for (uint64_t k = 0; k < count; k++)
+			if (list[k].r_offset == address)
+				return (uint64_t)list[k].r_addend;
+	}
+	return 0;
+}
+
+/* Since 1.26 the table does not say where functions begin, but a section does: moduledata.text of src/runtime/symtab.go. */
+static int table_text(struct table *t)
+{
+	enum { TEXT_AT = 22 * 8 };
+	struct elf_section module;
+	uint8_t there[8];
+
+	if (!elf_section(t->elf, ".go.module", &module) || module.size < TEXT_AT + sizeof(there) || !elf_read(t->elf, there, sizeof(there), module.offset + TEXT_AT))
+		return -ENOEXEC;
+	t->text = le64(there);
+	if (!t->text)
+		t->text = relocated(t, module.address + TEXT_AT);
+	return t->text ? 0 : -ENOEXEC;
+}
+
+static int table_head(struct table *t)
+{
+	uint8_t head[HEAD_BYTES];
+
+	if (!table_read(t, head, sizeof(head), 0))
+		return -ENOEXEC;
+	uint32_t magic = le32(head);
+	if ((magic != (uint32_t)MAGIC_1_18 && magic != (uint32_t)MAGIC_1_20) || head[7] != sizeof(uint64_t) || head[6] == 0)
+		return -ENOEXEC;
+	t->quantum = head[6];
+	t->nfunctions = le64(head + 8);
+	t->text = le64(head + 24);
+	t->names = le64(head + 32);
+	t->names_end = le64(head + 40);
+	t->steps = le64(head + 56);
+	t->functions = le64(head + 64);
+	if (t->nfunctions == 0 || t->names > t->names_end || t->names_end > t->section.size || t->steps > t->section.size || t->functions > t->section.size)
+		return -ENOEXEC;
+	if (t->nfunctions > FUNCTIONS_MAX || t->names_end - t->names > NAMES_MAX_BYTES)
+		return -EFBIG;
+	return t->text ? 0 : table_text(t);
+}
+
+/* 8 bytes of the list of functions, or a description. */
+static const uint8_t *table_window(struct table *t, uint64_t at, uint64_t len)
+{
+	if (at < t->window_at || at + len > t->window_at + t->window_bytes) {
+		uint64_t left = at < t->section.size ? t->section.size - at : 0;
+		if (t->windows++ > t->section.size / WINDOW_BYTES + WINDOWS_SPARE)
+			return NULL;
+		t->window_at = at;
+		t->window_bytes = left < WINDOW_BYTES ? left : WINDOW_BYTES;
+		if (!table_read(t, t->window, t->window_bytes, at))
+			t->window_bytes = 0;
+	}
+	return at + len <= t->window_at + t->window_bytes ? t->window + (at - t->window_at) : NULL;
+}
+
+/* Where each name lies among the names; UINT64_MAX: nowhere. */
+static int table_names(const struct table *t, const struct go_function *functions, size_t n, uint64_t *ret_at)
+{
+	uint64_t len = t->names_end - t->names;
+	uint8_t *names = malloc(len + 1);
+	int err = names ? 0 : -ENOMEM;
+
+	if (!err && !table_read(t, names, len, t->names))
+		err = -ENOEXEC;
+	for (size_t i = 0; i < n && !err; i++) {
+		/* With the NUL before it: else it may be the end of another. */
+		size_t bytes = strlen(functions[i].name) + 2;
+		char sought[128] = "";
+		memcpy(sought + 1, functions[i].name, bytes - 1);
+		const uint8_t *at = memmem(names, len, sought, bytes);
+		ret_at[i] = at ? (uint64_t)(at + 1 - names) : UINT64_MAX;
+	}
+	free(names);
+	return err;
+}
+
+/* A number of 7 bits a byte. False: the table ends. */
+static bool next_number(const uint8_t *p, size_t len, size_t *at, uint32_t *ret)
+{
+	uint32_t value = 0;
+
+	for (unsigned shift = 0; *at < len && shift < 32; shift += 7) {
+		uint8_t byte = p[(*at)++];
+		value |= (uint32_t)(byte & 0x7f) << shift;
+		if (!(byte & 0x80)) {
+			*ret = value;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool returns_here(const struct table *t, uint64_t offset)
+{
+#if defined(__x86_64__)
+	static const uint8_t instruction[] = { 0xc3 };
+#else
+	static const uint8_t instruction[] = { 0xc0, 0x03, 0x5f, 0xd6 };
+#endif
+	uint8_t there[sizeof(instruction)];
+
+	return elf_read(t->elf, there, sizeof(there), offset) && memcmp(there, instruction, sizeof(there)) == 0;
+}
+
+/* "By so much the stack grew, for so many bytes of instructions", over and over: src/runtime/symtab.go, step(). */
+static int function_returns(const struct table *t, struct go_function *f, uint64_t steps_at)
+{
+	uint64_t at_table = t->steps + steps_at;
+	size_t len = at_table < t->section.size ? t->section.size - at_table : 0, at = 0;
+	uint8_t *steps = malloc(STEPS_MAX_BYTES);
+	uint32_t delta, bytes;
+	int64_t grown = -1;
+	uint64_t pc = 0;
+
+	if (!steps)
+		return -ENOMEM;
+	len = len < STEPS_MAX_BYTES ? len : STEPS_MAX_BYTES;
+	int err = table_read(t, steps, len, at_table) ? 0 : -ENOEXEC;
+	while (!err && next_number(steps, len, &at, &delta) && (delta || pc == 0) && next_number(steps, len, &at, &bytes)) {
+		grown += delta & 1 ? -(int64_t)(delta >> 1) - 1 : (int64_t)(delta >> 1);
+		if (grown == 0 && pc && returns_here(t, f->offset + pc)) {
+			if (f->nreturns == GO_RETURNS_MAX)
+				err = -EFBIG;
+			else
+				f->returns[f->nreturns++] = f->offset + pc;
+		}
+		pc += (uint64_t)bytes * t->quantum;
+	}
+	free(steps);
+	if (!err && !f->nreturns)
+		err = -ENOEXEC; /* not what lies there */
+	return err;
+}
+
+static int function_take(const struct table *t, struct go_function *f, const uint8_t *description)
+{
+	f->offset = elf_offset(t->elf, t->text + le32(description));
+	return f->offset ? function_returns(t, f, le32(description + 16)) : -ENOEXEC;
+}
+
+static int table_search(struct table *t, struct go_function *functions, const uint64_t *names, size_t n)
+{
+	enum { PART = 1024 };
+	uint8_t list[PART * 8];
+	int found = 0;
+
+	for (uint64_t i = 0; i < t->nfunctions && found < (int)n; i += PART) {
+		uint64_t count = t->nfunctions - i < PART ? t->nfunctions - i : PART;
+		if (!table_read(t, list, count * 8, t->functions + i * 8))
+			return -ENOEXEC;
+		for (uint64_t k = 0; k < count; k++) {
+			const uint8_t *d = table_window(t, t->functions + le32(list + k * 8 + 4), FUNCTION_BYTES);
+			if (!d)
+				return -ENOEXEC;
+			for (size_t j = 0; j < n; j++) {
+				if (le32(d + 4) != names[j] || functions[j].offset)
+					continue;
+				int err = function_take(t, &functions[j], d);
+				if (err)
+					return err;
+				found++;
+			}
+		}
+	}
+	return found;
+}
+
+int go_find(const struct elf_file *f, struct go_function *functions, size_t n)
+{
+	struct table t = { .elf = f };
+	uint64_t *names = calloc(n, sizeof(*names));
+	int err = names ? 0 : -ENOMEM;
+
+	if (!err && !elf_section(f, ".gopclntab", &t.section) && !elf_section(f, ".data.rel.ro.gopclntab", &t.section))
+		goto out; /* no Go program */
+	if (!err)
+		err = table_head(&t);
+	if (!err)
+		err = table_names(&t, functions, n, names);
+	if (err || names[0] == UINT64_MAX)
+		goto out;
+	t.window = malloc(WINDOW_BYTES);
+	err = t.window ? table_search(&t, functions, names, n) : -ENOMEM;
+out:
+	free(t.window);
+	free(names);
+	return err;
+}
