@@ -81,6 +81,20 @@ go_programs() {
 	mkdir -p build/e2e
 	(cd "$here/apps/go" && GOFLAGS=-mod=readonly GOTOOLCHAIN=local go build -o ../../../../build/e2e/ ./...) ||
 		echo "e2e setup: the Go programs do not build: their tests will fail" >&2
+	go_older 1.18.10
+	go_older 1.22.12
+}
+
+# go_older VERSION: a server and a client as an older Go builds them, and stripped.
+go_older() {
+	local to=$PWD/build/e2e/go-$1 from=$here/apps/go
+	[ -f "$to/driver" ] && [ -z "$(find $from/httpd $from/driver -newer "$to/driver")" ] && return 0
+	mkdir -p "$to" "$to.sources"
+	cp -r $from/httpd $from/driver "$to.sources"
+	printf 'module older\n\ngo 1.18\n' >"$to.sources/go.mod"
+	echo "e2e setup: Go $1 in $to"
+	(cd "$to.sources" && GOFLAGS=-mod=mod GOTOOLCHAIN=go$1 go build -ldflags='-s -w' -o "$to/" ./...) >"$to.log" 2>&1 ||
+		echo "e2e setup: Go $1 cannot be had ($to.log): tests of its programs will skip" >&2
 }
 
 # jars NAME: a server that Maven has and Debian has not, with what it needs, into build/e2e/NAME.

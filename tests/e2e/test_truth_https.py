@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP over TLS, read at the libraries: spans equal the truth, request by request, and both ends of a call are one trace."""
 import json
+import os
 import subprocess
 from collections import Counter
 
@@ -30,12 +31,20 @@ SERVERS = {
     "nginx": lambda folder, tls: servers.start_nginx(folder, tls=tls),
     "python": lambda folder, tls: servers.start_python(folder, env={"HTTPD_TLS": str(tls)}),
     "node": lambda folder, tls: servers.start_node(folder, env={"HTTPD_TLS": str(tls)}),
+    "go": lambda folder, tls: servers.start_go(folder, env={"HTTPD_TLS": str(tls)}),
+    "go 1.18.10": lambda folder, tls: servers.start_go(folder, program=servers.old_go_program("1.18.10", "httpd"), env={"HTTPD_TLS": str(tls)}),
+    "go 1.22.12": lambda folder, tls: servers.start_go(folder, program=servers.old_go_program("1.22.12", "httpd"), env={"HTTPD_TLS": str(tls)}),
     "node, HTTP/2": lambda folder, tls: servers.start_node(folder, env={"HTTPD_TLS": str(tls), "HTTPD_H2": "1"}),
 }
 
 
 def driver_of(start, way, server, certificate, version, connections, plan):
     """Holds its plan and waits for go()."""
+    if way.startswith("go"):
+        program = servers.go_program("driver") if way == "go" else servers.old_go_program(way.removeprefix("go "), "driver")
+        d = Driver(start.folder(), way, [program, server.port, connections, 0], env={**os.environ, "DRIVER_TLS": str(certificate), "DRIVER_TLS_VERSION": version})
+        d.write("".join(json.dumps({"method": r.method, "path": r.path, "body": r.body}) + "\n" for r in plan) + "\n")
+        return d
     if way in ("https", "http2"):
         argv = [servers.need("node", "nodejs"), APPS / "https_driver.js"]
     else:
@@ -46,8 +55,13 @@ def driver_of(start, way, server, certificate, version, connections, plan):
 
 
 def wait_for_libraries(p, server, client):
-    """Node has its own, all others share one file."""
-    p.wait_watching("openssl", times=len({"node" in server, client in ("https", "http2")}))
+    """Node has its own, and so has every Go program; all others share one file."""
+    openssl = {"node" if name.startswith("node") or name in ("https", "http2") else "shared" for name in (server, client) if not name.startswith("go")}
+    go = sum(name.startswith("go") for name in (server, client))
+    if openssl:
+        p.wait_watching("openssl", times=len(openssl))
+    if go:
+        p.wait_watching("crypto/tls", times=go)
 
 
 def requests_of(spans):
@@ -76,6 +90,7 @@ def check_measured(spans, results):
     ("nginx", "blocking", "1.1"), ("python", "blocking", "1.1"), ("node", "blocking", "1.1"),
     ("nginx", "asyncio", "1.1"), ("python", "https", "1.1"), ("node", "asyncio", "1.1"),
     ("nginx", "requests", "1.1"), ("nginx", "https", "1.1"), ("nginx", "http2", "2"), ("node, HTTP/2", "http2", "2"),
+    ("go", "go", "1.1"), ("nginx", "go", "1.1"), ("go", "http2", "2"), ("go", "asyncio", "1.1"), ("go 1.18.10", "go 1.22.12", "1.1"), ("go 1.22.12", "go 1.18.10", "1.1"),
 ])
 def test_23_requests_of_which_7_fail(start, plumb, certificate, server, client, http, version):
     app = start(SERVERS[server], certificate)
@@ -91,13 +106,13 @@ def test_23_requests_of_which_7_fail(start, plumb, certificate, server, client, 
     check_order(spans)
     for kind in (SERVER, CLIENT):
         for s in check_http(spans, plan, kind).values():
-            assert (s["url.scheme"], s["server.address"], s["server.port"]) == ("https", "localhost", app.port), describe([s])
+            assert (s["url.scheme"], s["server.port"]) == ("https", app.port) and s["server.address"] in ("localhost", "127.0.0.1"), describe([s])
             assert s["network.protocol.version"] == http and s["network.peer.address"] in ("127.0.0.1", "::1") and s["plumb.incomplete"] is None, describe([s])
     check_one_trace(spans)
     check_measured(spans, results)
 
 
-@pytest.mark.parametrize("server,client,version", [("nginx", "blocking", "1.3"), ("nginx", "https", "1.2"), ("python", "asyncio", "1.3")])
+@pytest.mark.parametrize("server,client,version", [("nginx", "blocking", "1.3"), ("nginx", "https", "1.2"), ("python", "asyncio", "1.3"), ("go", "go", "1.3"), ("nginx", "go 1.18.10", "1.2")])
 def test_10007_requests(start, plumb, certificate, server, client, version):
     app = start(SERVERS[server], certificate)
     plan = [r for r in plan_10007() if r.kind != "slow"]

@@ -55,8 +55,8 @@ def plan_10007():
 
 
 class Driver(Process):
-    def __init__(self, folder, name, argv):
-        super().__init__(name, argv, folder, stdin=subprocess.PIPE)
+    def __init__(self, folder, name, argv, **more):
+        super().__init__(name, argv, folder, stdin=subprocess.PIPE, **more)
 
     def write(self, text):
         self.popen.stdin.write(text.encode())

@@ -152,9 +152,17 @@ def go_program(name):
     return path
 
 
-def start_go(folder, *args, app="httpd"):
+def old_go_program(version, name):
+    """Stripped, of another Go than this machine has."""
+    path = BUILD / f"e2e/go-{version}" / name
+    if not path.exists():
+        pytest.skip(f"no programs of Go {version} (build/e2e/go-{version}.log)")
+    return path
+
+
+def start_go(folder, *args, app="httpd", program=None, env=None):
     port = free_port()
-    return listening(Process(f"go-{app}", [go_program(app), port, *args], folder), port)
+    return listening(Process(f"go-{app}", [program or go_program(app), port, *args], folder, env={**os.environ, **(env or {})}), port)
 
 
 def listening(process, port):

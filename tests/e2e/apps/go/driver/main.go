@@ -6,10 +6,13 @@
 // The plan is JSON lines {"method","path","body"} (body: bytes to send), ended by an empty line; then it waits for a line "go". One line of JSON per request comes
 // out: {"path","method","status","bytes","start_ns","ns","waited_ns"}: time from before the first byte is written until after the last is read, and for how
 // much of it threads of this process and of PID... were ready to run but had no CPU (only known with one connection).
+// DRIVER_TLS=FOLDER: over TLS, with the certificate there; DRIVER_TLS_VERSION=1.2 or 1.3.
 package main
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -85,6 +88,20 @@ func exchange(conn net.Conn, in *bufio.Reader, host string, q request) result {
 	return result{Method: q.Method, Path: q.Path, Status: response.StatusCode, Bytes: n, StartNs: start.UnixNano(), Ns: took.Nanoseconds()}
 }
 
+func dialer() func(host string) (net.Conn, error) {
+	folder := os.Getenv("DRIVER_TLS")
+	if folder == "" {
+		return func(host string) (net.Conn, error) { return net.Dial("tcp", host) }
+	}
+	pem, err := os.ReadFile(folder + "/cert.pem")
+	check(err)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	version := map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}[os.Getenv("DRIVER_TLS_VERSION")]
+	config := &tls.Config{RootCAs: roots, ServerName: "localhost", MinVersion: version, MaxVersion: version}
+	return func(host string) (net.Conn, error) { return tls.Dial("tcp", host, config) }
+}
+
 func main() {
 	host := "127.0.0.1:" + os.Args[1]
 	connections, err := strconv.Atoi(os.Args[2])
@@ -102,11 +119,12 @@ func main() {
 	if !input.Scan() || input.Text() != "go" {
 		check(fmt.Errorf("no line \"go\""))
 	}
+	dial := dialer()
 	results := make([]result, len(plan))
 	begin := time.Now()
 	var wait sync.WaitGroup
 	for c := 0; c < connections; c++ {
-		conn, err := net.Dial("tcp", host)
+		conn, err := dial(host)
 		check(err)
 		wait.Add(1)
 		go func(c int) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // httpd serves the routes of the truth tests (the same as apps/httpd.py): httpd PORT [DELAY]
+// HTTPD_TLS=FOLDER: over TLS, with the certificate there; HTTP/2, too.
 package main
 
 import (
@@ -63,6 +64,10 @@ func main() {
 		}
 	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer(w, r, delay) })
+	if folder := os.Getenv("HTTPD_TLS"); folder != "" {
+		fmt.Fprintln(os.Stderr, http.ListenAndServeTLS("127.0.0.1:"+os.Args[1], folder+"/cert.pem", folder+"/key.pem", handler))
+		os.Exit(1)
+	}
 	fmt.Fprintln(os.Stderr, http.ListenAndServe("127.0.0.1:"+os.Args[1], handler))
 	os.Exit(1)
 }
