@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import contextlib
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -69,6 +70,18 @@ def start(folder):
         start_server.process = start_process
         start_server.folder = own_folder
         yield start_server
+
+
+@pytest.fixture(scope="session")
+def localhost_certificate():
+    """A folder with cert.pem and key.pem, of localhost; it guards nothing."""
+    folder = Path(tempfile.mkdtemp(prefix="plumb-e2e-"))
+    folder.chmod(0o755)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "key.pem", "-out", folder / "cert.pem", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost", "-days", "73"], check=True, stderr=subprocess.DEVNULL)
+    (folder / "key.pem").chmod(0o644)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 # Servers that take long to start: one of each for all tests, and a fixture of the name here.

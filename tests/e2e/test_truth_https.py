@@ -17,16 +17,6 @@ from harness.truth import TOLERANCE_NS, TOLERANCE_PART, check_http, check_order
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("certificate")
-    folder.chmod(0o755)
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "key.pem", "-out", folder / "cert.pem", "-subj", "/CN=localhost",
-                    "-addext", "subjectAltName=DNS:localhost", "-days", "73"], check=True, stderr=subprocess.DEVNULL)
-    (folder / "key.pem").chmod(0o644)
-    return folder
-
-
 SERVERS = {
     "nginx": lambda folder, tls: servers.start_nginx(folder, tls=tls),
     "python": lambda folder, tls: servers.start_python(folder, env={"HTTPD_TLS": str(tls)}),
@@ -92,10 +82,10 @@ def check_measured(spans, results):
     ("nginx", "requests", "1.1"), ("nginx", "https", "1.1"), ("nginx", "http2", "2"), ("node, HTTP/2", "http2", "2"),
     ("go", "go", "1.1"), ("nginx", "go", "1.1"), ("go", "http2", "2"), ("go", "asyncio", "1.1"), ("go 1.18.10", "go 1.22.12", "1.1"), ("go 1.22.12", "go 1.18.10", "1.1"),
 ])
-def test_23_requests_of_which_7_fail(start, plumb, certificate, server, client, http, version):
-    app = start(SERVERS[server], certificate)
+def test_23_requests_of_which_7_fail(start, plumb, localhost_certificate, server, client, http, version):
+    app = start(SERVERS[server], localhost_certificate)
     plan = plan_23()
-    driver = driver_of(start, client, app, certificate, version, 3, plan)
+    driver = driver_of(start, client, app, localhost_certificate, version, 3, plan)
     p = plumb(pids=[app.pid, driver.pid], args=watched())
     wait_for_libraries(p, server, client)
     results = {r["path"]: r for r in driver.go()}
@@ -113,10 +103,10 @@ def test_23_requests_of_which_7_fail(start, plumb, certificate, server, client, 
 
 
 @pytest.mark.parametrize("server,client,version", [("nginx", "blocking", "1.3"), ("nginx", "https", "1.2"), ("python", "asyncio", "1.3"), ("go", "go", "1.3"), ("nginx", "go 1.18.10", "1.2")])
-def test_10007_requests(start, plumb, certificate, server, client, version):
-    app = start(SERVERS[server], certificate)
+def test_10007_requests(start, plumb, localhost_certificate, server, client, version):
+    app = start(SERVERS[server], localhost_certificate)
     plan = [r for r in plan_10007() if r.kind != "slow"]
-    driver = driver_of(start, client, app, certificate, version, 17, plan)
+    driver = driver_of(start, client, app, localhost_certificate, version, 17, plan)
     p = plumb(pids=[app.pid, driver.pid], args=watched())
     wait_for_libraries(p, server, client)
     results = {r["path"]: r for r in driver.go(300)}
@@ -131,17 +121,17 @@ def test_10007_requests(start, plumb, certificate, server, client, version):
 
 
 @pytest.mark.parametrize("program", ["curl", "wget"])
-def test_commands(start, plumb, certificate, program):
+def test_commands(start, plumb, localhost_certificate, program):
     """curl has OpenSSL, or what its package was built with; Debian's wget has GnuTLS. They come after plumb."""
     servers.need(program, program)
-    app = start(SERVERS["nginx"], certificate)
+    app = start(SERVERS["nginx"], localhost_certificate)
     paths = [f"/items/{i}" for i in range(100_001, 100_012)]
     urls = [f"https://localhost:{app.port}{path}" for path in paths]
     p = plumb(args=[*watched(), "--port", str(app.port)])
     p.wait_watching("openssl")  # the server's
     ways = {"curl": [["--tls-max", "1.2", "--http1.1"], ["--tlsv1.3", "--http1.1"], ["--http2"]], "wget": [["--secure-protocol=TLSv1_2"], ["--secure-protocol=TLSv1_3"]]}[program]
     for way in ways:
-        common = ["curl", "-sS", "--cacert", certificate / "cert.pem", "--remote-name-all"] if program == "curl" else ["wget", "-nv", f"--ca-certificate={certificate}/cert.pem"]
+        common = ["curl", "-sS", "--cacert", localhost_certificate / "cert.pem", "--remote-name-all"] if program == "curl" else ["wget", "-nv", f"--ca-certificate={localhost_certificate}/cert.pem"]
         subprocess.run([*common, *way, *urls], check=True, cwd=start.folder(), capture_output=True, timeout=60)
     p.wait_spans(2 * len(ways) * len(paths), match=lambda s: s.name != "TLS handshake")
     spans = requests_of(p.finish())
@@ -158,11 +148,11 @@ def shares_openssl(program):
     return "libssl.so.3" in subprocess.run(["ldd", servers.need(program, program)], capture_output=True, text=True, check=True).stdout
 
 
-def test_other_ports_are_not_looked_at(start, plumb, certificate):
+def test_other_ports_are_not_looked_at(start, plumb, localhost_certificate):
     """A session says nothing of ports, its socket does: also of one that is found too late, or never."""
-    wanted, other = start(SERVERS["nginx"], certificate), start(SERVERS["python"], certificate)
+    wanted, other = start(SERVERS["nginx"], localhost_certificate), start(SERVERS["python"], localhost_certificate)
     plan = plan_23()
-    drivers = [driver_of(start, way, app, certificate, "1.3", 2, plan) for way, app in (("asyncio", wanted), ("asyncio", other), ("blocking", other))]
+    drivers = [driver_of(start, way, app, localhost_certificate, "1.3", 2, plan) for way, app in (("asyncio", wanted), ("asyncio", other), ("blocking", other))]
     p = plumb(args=[*watched(), "--port", str(wanted.port)])
     p.wait_watching("openssl")
     for driver in drivers:
@@ -175,10 +165,10 @@ def test_other_ports_are_not_looked_at(start, plumb, certificate):
     assert len(spans) == 46 and {s["server.port"] for s in spans} == {wanted.port}, describe(spans, 60)
 
 
-def test_programs_older_than_plumb(start, plumb, certificate):
+def test_programs_older_than_plumb(start, plumb, localhost_certificate):
     """Their sessions are, too: from the next request on all is seen, with its address; the ends are not joined, as nobody knows what they had counted."""
-    app = start(SERVERS["nginx"], certificate)
-    held = start.process("older", [BUILD / "venv/bin/python", "-u", "-c", OLDER, app.port, certificate], stdin=subprocess.PIPE)
+    app = start(SERVERS["nginx"], localhost_certificate)
+    held = start.process("older", [BUILD / "venv/bin/python", "-u", "-c", OLDER, app.port, localhost_certificate], stdin=subprocess.PIPE)
     wait_until(lambda: "ready" in held.out.read_text(), "its connection", alive=held)
     p = plumb(pids=[app.pid, held.pid], args=watched())
     p.wait_watching("openssl")

@@ -87,9 +87,10 @@ def start_nginx(folder, workers=2, tls=None):
     return listening(Process("nginx", [program, "-p", folder, "-c", config], folder), port)
 
 
-def start_redis(folder):
+def start_redis(folder, tls=None):
     program, port = need("redis-server", "redis-server"), free_port()
-    argv = [program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder, "--daemonize", "no"]
+    over = ["--port", 0, "--tls-port", port, "--tls-cert-file", f"{tls}/cert.pem", "--tls-key-file", f"{tls}/key.pem", "--tls-auth-clients", "no"] if tls else ["--port", port]
+    argv = [program, *over, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder, "--daemonize", "no"]
     return listening(Process("redis", argv, folder), port)
 
 
@@ -247,10 +248,19 @@ def start_nginx_of_php(folder, fpm, keep):
     return process
 
 
+def _own_copy(source, to, user):
+    """A key that its server alone may read."""
+    shutil.copy(source, to)
+    to.chmod(0o600)
+    if user:
+        uid = pwd.getpwnam(user)
+        os.chown(to, uid.pw_uid, uid.pw_gid)
+
+
 class Postgres(Process):
     """PostgreSQL refuses to run as root: it runs as the package's user, or as nobody."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, tls=None):
         programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[-2])) or ["/usr/bin"]
         need_bin = find_program("initdb", programs[-1])
         if not need_bin:
@@ -269,6 +279,10 @@ class Postgres(Process):
         self.socket_folder = folder
         options = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": folder, "fsync": "off", "max_connections": 200,
                    "autovacuum": "off", "jit": "off", "logging_collector": "off"}
+        if tls:
+            for name in ("cert.pem", "key.pem"):
+                _own_copy(tls / name, folder / name, user)
+            options |= {"ssl": "on", "ssl_cert_file": folder / "cert.pem", "ssl_key_file": folder / "key.pem"}
         argv = [os.path.join(bin_folder, "postgres"), "-D", data] + [x for k, v in options.items() for x in ("-c", f"{k}={v}")]
         super().__init__("postgres", argv, folder, user=user, cwd=folder)
         wait_until(self._ready, "PostgreSQL that takes connections", alive=self)
@@ -290,7 +304,7 @@ class Postgres(Process):
 class Mariadb(Process):
     """Runs as the package's user, or as nobody. User plumb with password sesame, database shop."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, tls=None):
         install, program = need("mariadb-install-db", "mariadb-server"), need("mariadbd", "mariadb-server")
         user = None
         if os.geteuid() == 0:
@@ -308,6 +322,8 @@ class Mariadb(Process):
         self.port = free_port()
         argv = [program, "--no-defaults", f"--datadir={data}", f"--socket={folder}/mariadb.sock", f"--port={self.port}", "--bind-address=127.0.0.1", f"--init-file={first}",
                 "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M", "--local-infile=1"]
+        if tls:
+            argv += [f"--ssl-cert={tls}/cert.pem", f"--ssl-key={tls}/key.pem"]
         super().__init__("mariadb", argv, folder, user=user, cwd=folder)
         wait_until(self._ready, "MariaDB that takes connections", alive=self)
 
