@@ -48,7 +48,6 @@ static __always_inline struct tls_session *tls_make(const struct call_frame *f, 
 		call_lost();
 		return NULL;
 	}
-	policy_reset(s.number);
 	return bpf_map_lookup_elem(&tls_sessions, key);
 }
 

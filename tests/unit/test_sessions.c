@@ -261,6 +261,31 @@ static void written_behind_the_call(void **state)
 	done(&f);
 }
 
+/* What its thread does before or behind the call is another goroutine's; what it did within the next one is not. */
+static void a_goroutine(void **state)
+{
+	struct fixture f;
+	struct record r = { .u.data = { .sock = SESSION(1), .tid = TID, .flow = 7, .direction = PLUMB_EGRESS, .len = 10 } };
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, OTHER, 444);
+	socket_opens(&f, SOCKET, 443);
+	reads(&f, OTHER, TID, 1ull << 32, 300, 0);
+	r.u.h = (struct plumb_rec_header){ .type = PLUMB_REC_DATA, .time_ns = f.now += 1000 };
+	sessions_data(f.sessions, &r, SLICE_NONE);
+	writes(&f, OTHER, TID, 1ull << 32, 300, 0);
+	assert_int_equal(f.n, 0);
+	reads(&f, SOCKET, TID, 1ull << 32, 300, 0);
+	r.u.data.direction = PLUMB_INGRESS;
+	r.u.data.took_ns = 5000;
+	r.u.h.time_ns = f.now += 1000;
+	sessions_data(f.sessions, &r, SLICE_NONE);
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	assert_int_equal(f.n, 2);
+	done(&f);
+}
+
 static void what_waits_goes_on_without(void **state)
 {
 	struct fixture f;
@@ -329,6 +354,7 @@ static void a_session_ends_with_its_socket(void **state)
 	writes(&f, SESSION(2), TID, 0, 100, 5000);
 	closes(&f, SESSION(2), 0);
 	assert_int_equal(f.closed, 2);
+	assert_int_equal(conn_table_get(f.conns, OTHER)->above, 0);
 	closes(&f, OTHER, 0);
 	assert_int_equal(f.closed, 2);
 	done(&f);
@@ -359,6 +385,7 @@ int main(void)
 		cmocka_unit_test(read_before_the_call),
 		cmocka_unit_test(too_long_before),
 		cmocka_unit_test(written_behind_the_call),
+		cmocka_unit_test(a_goroutine),
 		cmocka_unit_test(what_waits_goes_on_without),
 		cmocka_unit_test(no_more_wait_than_may),
 		cmocka_unit_test(a_session_ends_with_its_socket),

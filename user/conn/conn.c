@@ -386,9 +386,12 @@ static void record_close(struct conn_table *t, const struct plumb_rec_sock_stats
 	/* What its last user did with it was not looked at. */
 	if (r->flags & PLUMB_SOCK_LEFT)
 		t->streams.handler.resumed(t->streams.handler.ctx, c, ended_ns);
-	uint64_t above = c->above;
+	uint64_t above = c->above, below = c->below;
 	drop(t, c, error, false, ended_ns);
 	close_above(t, above, r->sock, error, ended_ns);
+	struct connection *carrier = below ? conn_table_get(t, below) : NULL;
+	if (carrier && carrier->above == r->sock)
+		carrier->above = 0; /* it may carry another */
 }
 
 /* It is known from its first byte on, which is number 0 in both directions. */

@@ -100,11 +100,12 @@ static struct connection *find_within(struct sessions *s, const struct plumb_rec
 	return c;
 }
 
+/* Not for a goroutine, which may have come to this thread just now, and whose library uses the socket itself. */
 static struct connection *find_before(struct sessions *s, const struct plumb_rec_data *d)
 {
 	const struct thread *t = thread_of(s, d->tid);
 
-	if (d->direction != PLUMB_INGRESS || t->tid != d->tid || d->h.time_ns - t->time_ns[PLUMB_INGRESS] > AROUND_NS)
+	if (d->direction != PLUMB_INGRESS || d->flow || t->tid != d->tid || d->h.time_ns - t->time_ns[PLUMB_INGRESS] > AROUND_NS)
 		return NULL;
 	return candidate(s, t->sock[PLUMB_INGRESS], d->sock, false);
 }
@@ -186,7 +187,7 @@ static void find_behind(struct sessions *s, const struct plumb_rec_data *io, str
 
 	if (payload.len && payload.ptr[0] != APPLICATION_DATA)
 		return;
-	while (h && !(h->leads && h->rec.u.data.tid == io->tid && h->rec.u.data.direction == PLUMB_EGRESS && io->len >= h->rec.u.data.len + RECORD_MIN))
+	while (h && !(h->leads && !h->rec.u.data.flow && h->rec.u.data.tid == io->tid && h->rec.u.data.direction == PLUMB_EGRESS && io->len >= h->rec.u.data.len + RECORD_MIN))
 		h = h->next;
 	if (!h)
 		return;
