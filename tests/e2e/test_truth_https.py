@@ -7,11 +7,12 @@ from collections import Counter
 
 import pytest
 
-from harness import servers
+from harness import recording, servers
 from harness.driver import Driver, plan_23, plan_10007
 from harness.libraries import watched
+from harness.plumb import replay
 from harness.process import APPS, BUILD, descendants, wait_until
-from harness.spans import CLIENT, SERVER, describe
+from harness.spans import CLIENT, SERVER, describe, parse
 from harness.truth import TOLERANCE_NS, TOLERANCE_PART, check_http, check_order
 
 pytestmark = pytest.mark.live
@@ -193,3 +194,23 @@ for i in range(12):
         print("ready", flush=True)
         sys.stdin.readline()
 """
+
+
+@pytest.mark.parametrize("redacted", [False, True])
+def test_recordings(start, plumb, localhost_certificate, redacted):
+    """They replay to the spans of the live run; those that are safe to share hold no word of what was encrypted."""
+    app = start(SERVERS["nginx"], localhost_certificate)
+    plan = plan_23()
+    driver = driver_of(start, "asyncio", app, localhost_certificate, "1.3", 3, plan)
+    path = start.folder() / "https.plumb"
+    p = plumb(command="record", pids=[app.pid, driver.pid], args=[*watched(), "-o", path, *(["--redact"] if redacted else [])], output=None)
+    p.wait_watching("openssl")
+    driver.go()
+    assert p.stop() == 0
+    done = replay(path)
+    assert done.returncode == 0, done.stderr
+    spans = requests_of(parse(done.stdout.decode()))
+    assert Counter((s.kind, s["http.request.method"], s["http.response.status_code"]) for s in spans) == Counter((kind, r.method, r.status) for r in plan for kind in (SERVER, CLIENT)), describe(spans, 60)
+    assert sum(s["plumb.join"] == "socket" for s in spans) == 23
+    held = b"".join(r.bytes for r in recording.read(path)[1])
+    assert (b"100001" in held) != redacted and (b"one item" in held) != redacted
