@@ -61,7 +61,7 @@ PROTO_GEN := $(PROTO_SRC:user/%.proto=$(B)/gen/%.pb-c.h)
 UNIT_SRC := $(wildcard tests/unit/test_*.c tests/proto/test_*.c)
 UNIT := $(UNIT_SRC:%.c=$(B)/%)
 
-.PHONY: all build run check test unit bench bench-faults soak fuzz lint check-kernels check-arm64 check-layers fmt help install setup setup-check clean new-proto
+.PHONY: all build run check test unit bench bench-faults soak soak-uprobes fuzz lint check-kernels check-arm64 check-layers fmt help install setup setup-check clean new-proto
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -108,6 +108,10 @@ bench-faults: build ## what an application notices while plumb breaks (ROUNDS=5 
 soak: build ## an hour of load: memory is flat, all is counted (SECONDS=3600 RATE=10000)
 	$(Q)SETUP=$(SETUP) ./tests/e2e/setup.sh
 	$(Q)$(if $(SECONDS),SECONDS=$(SECONDS)) $(if $(RATE),RATE=$(RATE)) build/venv/bin/python tests/bench/soak.py
+
+soak-uprobes: build ## an hour of probes that come and go on programs under load, none of which may notice (SECONDS=3600)
+	$(Q)SETUP=$(SETUP) ./tests/e2e/setup.sh
+	$(Q)$(if $(SECONDS),SECONDS=$(SECONDS)) build/venv/bin/python tests/bench/soak_uprobes.py
 
 FUZZ := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c)) $(B)/tests/fuzz/seeds
 .PHONY: fuzz-programs
