@@ -179,10 +179,10 @@ enum { GO_KNOWN = sizeof(go_known) / sizeof(go_known[0]) };
 
 static int known_in_go(const struct elf_file *f, struct known_functions *ret)
 {
-	struct go_function functions[GO_KNOWN] = { { NULL } };
+	struct go_function functions[GO_KNOWN];
 
 	for (size_t i = 0; i < GO_KNOWN; i++)
-		functions[i].name = go_known[i].name;
+		functions[i] = (struct go_function){ .name = go_known[i].name };
 	int found = go_find(f, functions, GO_KNOWN);
 	if (found <= 0)
 		return found;
