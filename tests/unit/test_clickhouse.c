@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "lib/buffer.h"
-#include "proto/clickhouse_block.h"
+#include "proto/clickhouse_state.h"
 #include "proto/memory.h"
 
 extern const struct proto_ops proto_clickhouse;
@@ -191,11 +191,49 @@ static void without_memory_nothing_is_parsed(void **state)
 	proto_clickhouse.close(NULL);
 }
 
+/* Where it looks for a packet itself, nonsense that comes byte by byte is not gone through anew for each: then a byte at a time is passed over. What is a packet is found. */
+static void nonsense_in_drops_costs_little(void **state)
+{
+	enum { DROPS = 20011, CREDIT = 65536 };
+	static const char error[] = "\2\x3c\0\0\0\x0d" "DB::Exception";
+	struct proto_memory budget = { .max = 1 << 20 };
+	uint64_t parser[CONNECTION_PARSER_BYTES / 8] = { 0 };
+	struct clickhouse_state *s = (struct clickhouse_state *)parser;
+	struct parse_result r = { 0 };
+	unsigned looks = 0;
+	struct buffer b;
+
+	(void)state;
+	buffer_init(&b, 4096);
+	s->memory = proto_clickhouse.open(&budget);
+	assert_non_null(s->memory);
+	s->way[PROTO_TO_CLIENT].scanning = true;
+	for (int i = 0; i < DROPS; i++) {
+		buffer_append(&b, "\2", 1);
+		if (proto_clickhouse.parse(parser, PROTO_TO_CLIENT, buffer_slice(&b), &r) == PARSE_SKIP) {
+			looks++;
+			buffer_consume(&b, r.consumed);
+		}
+	}
+	assert_true(looks >= DROPS / 64 && looks <= DROPS / 16 + CREDIT / 512);
+	buffer_append(&b, error, sizeof(error) - 1);
+	for (int i = 0; i < 64 && s->way[PROTO_TO_CLIENT].scanning; i++) {
+		buffer_append(&b, "\0", 1);
+		r = (struct parse_result){ 0 };
+		if (proto_clickhouse.parse(parser, PROTO_TO_CLIENT, buffer_slice(&b), &r) == PARSE_SKIP)
+			buffer_consume(&b, r.consumed);
+	}
+	assert_false(s->way[PROTO_TO_CLIENT].scanning);
+	proto_clickhouse.close(s->memory);
+	buffer_done(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(types_are_known_or_refused), cmocka_unit_test(types_have_bounds), cmocka_unit_test(hostile_blocks_are_bounded),
 		cmocka_unit_test(many_small_values_are_walked), cmocka_unit_test(without_memory_nothing_is_parsed),
+		cmocka_unit_test(nonsense_in_drops_costs_little),
 	};
 	return cmocka_run_group_tests_name("clickhouse", tests, NULL, NULL);
 }

@@ -16,9 +16,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "probe/describe.h"
 
 #define ID64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -402,6 +404,64 @@ static void reads_no_huge_tables(void **state)
 	assert_true(after.ru_maxrss - before.ru_maxrss < 4096);
 }
 
+/* A child that holds a lease on the file, and does not give it up when it is asked to. */
+static pid_t lease_holder(const char *path)
+{
+	int ready[2];
+	char ok = 0;
+
+	assert_int_equal(pipe(ready), 0);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		signal(SIGIO, SIG_IGN);
+		ok = fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
+		if (write(ready[1], &ok, 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &ok, 1), 1);
+	close(ready[0]);
+	assert_true(ok);
+	return pid;
+}
+
+/* Whose program it is may lease the file, or offer something that is none: nobody waits for him. */
+static void waits_for_nobody(void **state)
+{
+	const struct go_file64 good = GO_FILE(64);
+	char file[] = "/tmp/plumb-describe-XXXXXX", fifo[sizeof(file) + 5];
+	int fd = mkstemp(file);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, &good, sizeof(good)), sizeof(good));
+	close(fd);
+	assert_true(describe_may_be_go(file));
+	assert_int_equal(truncate(file, 1), 0);
+	assert_false(describe_may_be_go(file));
+
+	pid_t pid = lease_holder(file);
+	int64_t begun = (int64_t)clock_ns(CLOCK_MONOTONIC);
+	assert_true(describe_may_be_go(file)); /* nobody knows */
+	assert_true((int64_t)clock_ns(CLOCK_MONOTONIC) - begun < 5000000000); /* a lease lasts for 45 seconds: fs.lease-break-time */
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_false(describe_may_be_go(file));
+
+	snprintf(fifo, sizeof(fifo), "%s.fifo", file);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	alarm(5);
+	assert_false(describe_may_be_go(fifo));
+	alarm(0);
+	assert_int_equal(unlink(fifo), 0);
+	assert_int_equal(unlink(file), 0);
+	assert_false(describe_may_be_go(file)); /* gone */
+}
+
 static void reads_resource_use(void **state)
 {
 	struct plumb_rec_proc_stat r;
@@ -435,6 +495,7 @@ int main(void)
 		cmocka_unit_test(knows_programs_of_go),
 		cmocka_unit_test(believes_no_lying_header),
 		cmocka_unit_test(reads_no_huge_tables),
+		cmocka_unit_test(waits_for_nobody),
 		cmocka_unit_test(reads_resource_use),
 	};
 	return cmocka_run_group_tests_name("describe", tests, NULL, NULL);

@@ -396,6 +396,55 @@ static void a_proxys_header_is_passed_over(void **state)
 	}
 }
 
+static void ftp_nonsense(struct fixture *f, size_t bytes)
+{
+	fixture_init(f, (struct proto_engine_options){ 0 }, 0);
+	text(f, PLUMB_INGRESS, "220 FTP\r\n");
+	text(f, PLUMB_EGRESS, "USER x\r\n");
+	text(f, PLUMB_INGRESS, "331 more\r\n");
+	text(f, PLUMB_EGRESS, "PASS x\r\n");
+	text(f, PLUMB_INGRESS, "230 in\r\n");
+	text(f, PLUMB_EGRESS, "\x01\r\n");
+	for (size_t i = 0; i < bytes; i++)
+		text(f, PLUMB_EGRESS, "\n");
+}
+
+/* Nonsense that comes byte by byte is not gone through anew for each of them, and what follows it is found: when enough has come, or nothing more can. */
+static void nonsense_in_drops_costs_little(void **state)
+{
+	enum { DROPS = 20011, KEPT = 1024, CREDIT = 65536 };
+	struct proto_counts n;
+	struct fixture f;
+
+	(void)state;
+	for (int end = 0; end < 3; end++) {
+		ftp_nonsense(&f, DROPS);
+		proto_engine_counts(f.engine, &n);
+		assert_int_equal(n.detected[PLUMB_PROTO_FTP], 1);
+		assert_true(n.looked_bytes <= 17 * DROPS + CREDIT + KEPT);
+		assert_int_equal(n.opaque, 0);
+		uint64_t before = f.begun;
+		text(&f, PLUMB_EGRESS, "NOOP\r\n");
+		if (end == 0)
+			close_socket(&f, 0);
+		if (end == 1)
+			io(&f, PLUMB_EGRESS, NULL, 0, 0);
+		for (int i = 0; end == 2 && i < KEPT / 16; i++)
+			text(&f, PLUMB_EGRESS, "\n");
+		assert_int_equal(f.begun, before + 1);
+		fixture_done(&f);
+	}
+
+	/* A command in one piece is found at once, however many pieces of nonsense a dialog had before. */
+	for (int before = 0; before < 61; before++) {
+		ftp_nonsense(&f, (size_t)before);
+		uint64_t begun = f.begun;
+		text(&f, PLUMB_EGRESS, "NOOP\r\n");
+		assert_int_equal(f.begun, begun + 1);
+		fixture_done(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -410,6 +459,7 @@ int main(void)
 		cmocka_unit_test(a_window_is_not_guessed_after_a_loss),
 		cmocka_unit_test(nothing_is_joined_over_what_was_not_looked_at),
 		cmocka_unit_test(pairs_again_after_loss),
+		cmocka_unit_test(nonsense_in_drops_costs_little),
 		cmocka_unit_test(nonsense_resyncs_or_is_given_up),
 	};
 	return cmocka_run_group_tests_name("resync", tests, NULL, NULL);

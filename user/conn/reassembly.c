@@ -224,6 +224,13 @@ static void offer(struct reassembly *r, struct connection *c, enum plumb_directi
 		r->handler.skipped(r->handler.ctx, c, dir, time_ns);
 }
 
+/* Nothing will come behind what waits for a message start: the consumer may have put off looking for it until there is more. */
+static void offer_last(struct reassembly *r, struct connection *c, enum plumb_direction dir, uint64_t time_ns)
+{
+	if (c->streams[dir].lost && c->phase == CONNECTION_PARSE)
+		offer(r, c, dir, time_ns);
+}
+
 /* Calls the consumer; if it asks for the other direction's waiting bytes, those go first. */
 static size_t hand_out(struct reassembly *r, struct connection *c, enum plumb_direction dir, struct slice in, uint64_t time_ns)
 {
@@ -332,6 +339,7 @@ static void miss(struct reassembly *r, struct connection *c, enum plumb_directio
 {
 	if (why != CONN_UNSEEN_CUT)
 		c->streams[dir].unseen_ns = time_ns;
+	offer_last(r, c, dir, time_ns);
 	len -= skip(r, c, dir, len, time_ns);
 	if (len)
 		lose(r, c, dir, len, why, time_ns);
@@ -344,6 +352,7 @@ static void finish(struct reassembly *r, struct connection *c, enum plumb_direct
 	if (s->eof)
 		return;
 	s->eof = true;
+	offer_last(r, c, dir, time_ns);
 	r->handler.eof(r->handler.ctx, c, dir, time_ns);
 }
 
@@ -661,6 +670,8 @@ void reassembly_flush(struct reassembly *r, struct connection *c, uint64_t time_
 {
 	while (pending_first(c) >= 0)
 		give_up(r, c, time_ns);
+	for (int d = 0; d < 2; d++)
+		offer_last(r, c, (enum plumb_direction)d, time_ns);
 }
 
 void reassembly_end(struct reassembly *r, struct connection *c, enum plumb_direction dir, uint64_t offset, uint64_t time_ns)

@@ -60,6 +60,8 @@ struct capture {
 struct progress {
 	struct exchange *exchange; /* it belongs to; NULL: one-way, refused or none */
 	uint64_t need_until;       /* the parser asked not to be called before this offset is there */
+	uint64_t looked_to;        /* where the bytes ended in which a message start was looked for at last */
+	uint64_t look_debt;        /* bytes looked at again and again for nothing, beyond what new ones pay for */
 	uint32_t want;             /* capture policy last asked for, bytes of each I/O call */
 	uint16_t bad;              /* PARSE_BAD, and inputs in which nothing begins behind it, without a message in between */
 	uint8_t open;              /* BEGIN seen, END not: 1 + enum message_kind, 0 = none */

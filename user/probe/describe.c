@@ -571,20 +571,24 @@ bool describe_is_go(int fd)
 	return found;
 }
 
-/*
- * A program that may not be read may be one of Go's: to take its threads for its tasks would make wrong joins, which are worse than none.
- */
+/* Whoever owns the file may have it leased (F_SETLEASE): the open would wait for its holder, up to 45 seconds. */
+bool describe_may_be_go(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno != ENOENT && errno != ESRCH;
+	bool found = describe_is_go(fd);
+	close(fd);
+	return found;
+}
+
 static bool is_go(uint32_t pid)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == EACCES;
-	bool found = describe_is_go(fd);
-	close(fd);
-	return found;
+	return describe_may_be_go(path);
 }
 
 int describe_process(uint32_t pid, const struct plumb_rec_exec *exec, void *buf)

@@ -39,5 +39,10 @@ size_t describe_unit(const char *cgroup_path, char *ret_unit, size_t len);
 size_t describe_workload(const char *pod_name, char *ret_name, size_t len);
 /* Whether it is a program that Go's linker made, as far as a few bounded reads tell. */
 bool describe_is_go(int fd);
+/*
+ * The same of a path, without waiting for whoever can have it wait (leases, FIFOs). One that may not be read may be of Go: to take its threads for its tasks would make wrong
+ * joins, which are worse than none.
+ */
+bool describe_may_be_go(const char *path);
 
 #endif

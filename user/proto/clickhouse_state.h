@@ -25,6 +25,7 @@ enum clickhouse_asked { CLICKHOUSE_NOTHING, CLICKHOUSE_CONNECT, CLICKHOUSE_ASKED
 /* One direction, where it is between packets or in one that is not looked at whole. */
 struct clickhouse_way {
 	size_t kept;       /* bytes that were looked at in vain and come again, with those that follow them */
+	uint32_t debt;     /* bytes looked at again and again in vain, beyond what new ones pay for */
 	bool lost;         /* the engine looks for a packet */
 	bool scanning;     /* as do we: how long something is cannot be told */
 	bool fresh;        /* behind the bytes that are kept a packet begins: the other side has said so */

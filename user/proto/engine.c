@@ -19,6 +19,8 @@ enum {
 	IDLE_CALLS_MAX = 8,     /* messages in a row that consume nothing */
 	POLICY_DOUBLE_MAX = 1 << 20, /* beyond it everything is captured */
 	PARSER_BYTES_MAX = 64 << 20,
+	LOOK_AGAIN = 16,        /* bytes that may be looked through for a message start once more, for each new one */
+	LOOK_DEBT_MAX = 65536,  /* and so many besides, for dialogs of short messages */
 	SKIP_TOLD_MIN = 16384,  /* of less the kernel side is not told: it has passed before the answer comes */
 };
 
@@ -227,6 +229,26 @@ static struct extent extent_of(const struct connection *c, enum plumb_direction 
 	};
 }
 
+/*
+ * Each new byte is a reason to look again through all that is kept, as it may be the one that a message start lacked: who sends one at a time would have a connection cost hundreds of
+ * times what others do. So what is looked at again is paid for by what is new. False: not enough is. The same bytes offered once more are the last, or a look goes on in them.
+ */
+static bool may_look(struct proto_engine *e, struct connection *c, enum plumb_direction dir, size_t len, uint64_t end)
+{
+	struct progress *pr = &c->progress[dir];
+	uint64_t fresh = end > pr->looked_to ? end - pr->looked_to : len;
+
+	if (end == pr->looked_to)
+		return true;
+	pr->looked_to = end;
+	pr->look_debt -= fresh < pr->look_debt / LOOK_AGAIN ? fresh * LOOK_AGAIN : pr->look_debt;
+	if (pr->look_debt > LOOK_DEBT_MAX)
+		return false;
+	pr->look_debt += len > fresh ? len - fresh : 0;
+	e->counts.looked_bytes += len;
+	return true;
+}
+
 /* Moves *at to the next message start. False: there is none, wait for more bytes. */
 static bool resync(struct proto_engine *e, struct connection *c, enum plumb_direction dir, struct slice in, size_t *at)
 {
@@ -426,6 +448,8 @@ static size_t parse(struct proto_engine *e, struct connection *c, enum plumb_dir
 	pr->need_until = 0;
 	while (at < in.len && c->phase == CONNECTION_PARSE) {
 		bool fresh = at == 0;
+		if (s->lost && !may_look(e, c, dir, in.len - at, s->next + in.len))
+			break;
 		if (s->lost && !resync(e, c, dir, in, &at)) {
 			if (fresh)
 				found_nothing(e, c, dir, time_ns);

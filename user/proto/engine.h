@@ -47,6 +47,7 @@ struct calls_counts {
 struct proto_counts {
 	uint64_t detected[PLUMB_PROTO_COUNT], messages[PLUMB_PROTO_COUNT], exchanges[PLUMB_PROTO_COUNT];
 	uint64_t bad[PLUMB_PROTO_COUNT], resyncs[PLUMB_PROTO_COUNT], resync_bytes[PLUMB_PROTO_COUNT];
+	uint64_t looked_bytes; /* in which the start of a message was looked for, again and again the same ones too */
 	uint64_t unanswered[PLUMB_PROTO_COUNT], unmatched[PLUMB_PROTO_COUNT]; /* responses without request */
 	uint64_t opaque; /* connections given up, or become another protocol */
 	uint64_t parsers_refused; /* no memory for the state of a parser: what was to be parsed is lost */

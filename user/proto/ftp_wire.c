@@ -27,10 +27,13 @@ static const struct verb {
 	{ "AVBL", MAYBE_PATH, OWN }, { "CSID", SOMETHING, OWN }, { "HASH", PATH, OTHERS }, { "RANG", SOMETHING, OWN }, { "THMB", SOMETHING, OWN },
 };
 
+/* Most lines of what is no command are refused by this alone. */
+static bool begins_as(struct slice in, const char *name) { return ascii_lower(in.ptr[0]) == ascii_lower((uint8_t)name[0]); }
+
 static const struct verb *verb_find(struct slice word)
 {
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (slice_ieq(word, slice_str(verbs[i].name)))
+	for (size_t i = 0; word.len && i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (begins_as(word, verbs[i].name) && slice_ieq(word, slice_str(verbs[i].name)))
 			return &verbs[i];
 	return NULL;
 }
@@ -102,6 +105,8 @@ bool ftp_begins(struct slice in)
 static bool command_head(struct slice in)
 {
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (!begins_as(in, verbs[i].name))
+			continue;
 		size_t n = strlen(verbs[i].name);
 		struct slice word = slice_make(verbs[i].name, in.len < n ? in.len : n);
 		if (slice_ieq(slice_head(in, n), word) && (in.len <= n || (in.ptr[n] <= ' ' && in.ptr[n])))

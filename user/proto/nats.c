@@ -471,10 +471,10 @@ static bool recent_find(struct nats_state *s, struct slice subject, uint64_t *re
 
 static void error_parse(struct nats_state *s, const struct nats_line *l, struct message *m)
 {
-	struct slice subject;
-	const char *operation, *name = nats_error_name(l->text, &operation, &subject);
+	struct slice subject, text;
+	const char *operation, *name = nats_error_name(l->text, &text, &operation, &subject);
 	uint64_t key = 0;
-	bool confirms = confirm_next(s, &key);
+	bool connecting = s->connecting, confirms = confirm_next(s, &key);
 	bool known = recent_find(s, subject, &key) || confirms;
 
 	if (!known && !s->connecting && !*operation) { /* of the connection as a whole */
@@ -492,8 +492,9 @@ static void error_parse(struct nats_state *s, const struct nats_line *l, struct 
 	}
 	respond(key, m);
 	error_set(m, slice_str(name));
-	size_t end = l->text.len > 2 ? l->text.len - 2 : 0;
-	string_add(m, ATTR_RAW_STATUS_MESSAGE, slice_head(slice_from(l->text, 1), end));
+	if (!connecting || key != s->connect) /* of a login only what is known is shown: the rest may repeat what was said in it */
+		text = slice_head(slice_from(l->text, 1), l->text.len > 2 ? l->text.len - 2 : 0);
+	string_add(m, ATTR_RAW_STATUS_MESSAGE, text);
 }
 
 static void pong_parse(struct nats_state *s, struct message *m)

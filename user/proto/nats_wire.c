@@ -402,9 +402,10 @@ static const struct error {
 	{ "Message Headers Not Supported", "message_headers_not_supported", "publish" },
 };
 
-const char *nats_error_name(struct slice text, const char **ret_operation, struct slice *ret_subject)
+const char *nats_error_name(struct slice text, struct slice *ret_known, const char **ret_operation, struct slice *ret_subject)
 {
 	text = slice_from(text, 1); /* its quote */
+	*ret_known = SLICE_NONE;
 	*ret_subject = SLICE_NONE;
 	*ret_operation = "";
 	for (const struct error *e = errors; e < errors + sizeof(errors) / sizeof(errors[0]); e++) {
@@ -414,6 +415,7 @@ const char *nats_error_name(struct slice text, const char **ret_operation, struc
 		struct slice rest = slice_from(text, start.len);
 		if (rest.len && rest.ptr[0] == '"')
 			*ret_subject = slice_head(slice_from(rest, 1), slice_find(slice_from(rest, 1), '"', 0));
+		*ret_known = slice_head(text, start.len);
 		*ret_operation = e->operation;
 		return e->name;
 	}

@@ -55,7 +55,7 @@ unsigned nats_tokens_known(struct slice subject);
 struct slice nats_json(struct slice object, struct slice name);
 /* The error in JetStream's answer: false if it is none. */
 bool nats_api_error(struct slice payload, struct slice *ret_code, struct slice *ret_number, struct slice *ret_text);
-/* Name of what a server's -ERR says, and which operation it refuses ("" if it is none), on which subject. */
-const char *nats_error_name(struct slice text, const char **ret_operation, struct slice *ret_subject);
+/* Name of what a server's -ERR says, that much of its text, and which operation it refuses ("" if it is none), on which subject. */
+const char *nats_error_name(struct slice text, struct slice *ret_known, const char **ret_operation, struct slice *ret_subject);
 
 #endif

@@ -11,6 +11,8 @@ struct copy {
 	uint8_t *to;
 	size_t len;
 	uint8_t expect; /* of IDENTIFIED BY password REPLACE password: how much of it has come */
+	bool begun;     /* a word has come */
+	bool keys;      /* ADMINISTER KEY MANAGEMENT: behind SECRET stands one, too */
 };
 
 enum { NOTHING, IDENTIFIED, PASSWORD, BEHIND_PASSWORD };
@@ -105,13 +107,15 @@ static void word(struct copy *c)
 		own_password(c, end);
 		return;
 	}
+	c->keys = c->keys || (!c->begun && slice_ieq(w, SLICE_LIT("ADMINISTER")));
+	c->begun = true;
 	put_until(c, end);
 	if (starts_quote) {
 		c->len -= w.len;
 		own_quotes(c);
 	} else if (slice_ieq(w, SLICE_LIT("IDENTIFIED"))) {
 		c->expect = IDENTIFIED;
-	} else if ((c->expect == IDENTIFIED && slice_ieq(w, SLICE_LIT("BY"))) || (c->expect == BEHIND_PASSWORD && (slice_ieq(w, SLICE_LIT("REPLACE")) || slice_ieq(w, SLICE_LIT("SET"))))) {
+	} else if ((c->expect == IDENTIFIED && slice_ieq(w, SLICE_LIT("BY"))) || (c->expect == BEHIND_PASSWORD && (slice_ieq(w, SLICE_LIT("REPLACE")) || slice_ieq(w, SLICE_LIT("SET")))) || (c->keys && slice_ieq(w, SLICE_LIT("SECRET")))) {
 		c->expect = PASSWORD;
 	} else if (c->expect != PASSWORD) {
 		c->expect = NOTHING;

@@ -27,6 +27,7 @@ enum {
 	MARKS_MAX = 4,       /* "?" per further argument, then "..." */
 	STREAMS_MAX = 3,     /* nested aggregates of unknown length */
 	EXPECT_MAX = 6,
+	OTHER_NAME_MAX = 24, /* of a command or an error code that is not Redis' own, as far as it is shown */
 	QUIET_NS = 250 * 1000 * 1000, /* replies that are still due come sooner */
 	DB_UNKNOWN = 0xffff,
 };
@@ -116,6 +117,15 @@ static void subscribe_expect(struct redis_state *s, struct slice name)
 	s->value = (uint16_t)(s->args - 1 < UINT16_MAX ? s->args - 1 : UINT16_MAX);
 }
 
+/* A command that is not Redis' own may be a module's, or a secret in the wrong place: that mostly has digits. */
+static bool may_be_shown(struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if (name.ptr[i] >= '0' && name.ptr[i] <= '9')
+			return false;
+	return name.len <= OTHER_NAME_MAX && redis_name_plausible(name);
+}
+
 static void request_name(struct redis_state *s, struct slice name)
 {
 	const struct redis_command *c = redis_command_find(name);
@@ -125,7 +135,7 @@ static void request_name(struct redis_state *s, struct slice name)
 	s->key_index = c ? (c->flags & REDIS_SECRET ? UINT8_MAX : c->key) : 0;
 	s->request_expect = 0;
 	s->client_reply = s->no_reply = s->subscribe = false;
-	if (redis_name_plausible(name))
+	if (c || may_be_shown(name))
 		text_add_name(s, name);
 	else
 		text_add(s, "_OTHER", 6);
@@ -568,13 +578,12 @@ static void redirection_fill(struct slice text, size_t n, struct message *m)
 		message_add_str(m, ATTR_DB_REDIRECTED_TO, node);
 }
 
-/* error.type is the first word if it is an error code: upper case, as the protocol asks. */
+/* error.type is the first word if it is an error code: upper case, as the protocol asks. Scripts make their own, of what they please: one with digits may be a value. */
 static void error_fill(struct slice text, struct message *m)
 {
 	size_t n = 0;
 
-	while (n < text.len && n < MESSAGE_ERROR_TYPE_LEN - 1 &&
-	       ((text.ptr[n] >= 'A' && text.ptr[n] <= 'Z') || (n && text.ptr[n] >= '0' && text.ptr[n] <= '9') || text.ptr[n] == '_'))
+	while (n < text.len && n < OTHER_NAME_MAX && ((text.ptr[n] >= 'A' && text.ptr[n] <= 'Z') || text.ptr[n] == '_'))
 		n++;
 	if (redirects(slice_head(text, n))) {
 		redirection_fill(text, n, m);

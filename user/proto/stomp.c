@@ -221,11 +221,12 @@ static void connected(struct stomp_state *s, const struct stomp_head *h, struct 
 /* True: the event is for several, and over. */
 static bool refuse(struct stomp_state *s, const struct stomp_head *h, struct message *m)
 {
-	const char *name = stomp_error_name(h->message);
+	struct slice known;
+	const char *name = stomp_error_name(h->message, &known);
 
 	fail(name, m);
 	message_add_str(m, ATTR_MESSAGING_RESPONSE_CODE, slice_str(name));
-	string_add(m, ATTR_RAW_STATUS_MESSAGE, h->message);
+	string_add(m, ATTR_RAW_STATUS_MESSAGE, s->connecting ? known : h->message); /* of a login only that: the rest may repeat what was said in it */
 	if (s->system)
 		message_add_str(m, ATTR_MESSAGING_SYSTEM, slice_str(systems[s->system - 1]));
 	if (h->receipt_id.len) {

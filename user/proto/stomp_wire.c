@@ -173,7 +173,7 @@ int stomp_detect(struct slice in, enum proto_side side)
 	return h.headers ? DETECT_LIKELY : DETECT_WEAK; /* without a header it is a word and a blank line */
 }
 
-const char *stomp_error_name(struct slice message)
+const char *stomp_error_name(struct slice message, struct slice *ret_known)
 {
 	/* RabbitMQ's and ActiveMQ's */
 	static const struct { const char *text, *name; } known[] = {
@@ -186,8 +186,11 @@ const char *stomp_error_name(struct slice message)
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (slice_ieq(slice_head(message, strlen(known[i].text)), slice_str(known[i].text)))
+		if (slice_ieq(slice_head(message, strlen(known[i].text)), slice_str(known[i].text))) {
+			*ret_known = slice_head(message, strlen(known[i].text));
 			return known[i].name;
+		}
+	*ret_known = SLICE_NONE;
 	return "_OTHER";
 }
 

@@ -33,8 +33,8 @@ enum stomp_scan stomp_head_read(struct slice in, enum proto_side side, struct st
 /* Does a frame begin here that is worth a resync: its head is whole and has what it must have. */
 bool stomp_begins(struct slice in, enum proto_side side);
 int stomp_detect(struct slice in, enum proto_side side);
-/* What the text of an error is about; "_OTHER" if it is none that is known. */
-const char *stomp_error_name(struct slice message);
+/* What the text of an error is about, and that much of it; "_OTHER" and nothing if it is none that is known. */
+const char *stomp_error_name(struct slice message, struct slice *ret_known);
 /* messaging.system by the name that a server gives itself, NULL if it is none that is known. */
 const char *stomp_system_name(struct slice server);
 

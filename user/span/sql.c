@@ -2,6 +2,8 @@
 /* Redaction of SQL text; the summary is sql_summary.c. */
 #include "span/sql.h"
 
+#include "span/sql_secret.h"
+
 enum { DEPTH_MAX = 32 }; /* parentheses nested deeper are redacted like others, not collapsed */
 
 /* What the latest tokens were, for collapsing lists. */
@@ -54,6 +56,7 @@ struct redactor {
 	bool space;         /* a blank is due before the next token */
 	enum last last;
 	enum clause clause;
+	struct sql_secret secret;
 	size_t nested;      /* parentheses open within CLAUSE_ARGUMENTS */
 	size_t literal_end; /* output length behind the latest literal */
 	size_t depth;
@@ -307,8 +310,9 @@ size_t sql_redact(struct slice sql, enum sql_dialect dialect, char *out, size_t 
 		struct sql_token t = sql_lex_next(&l);
 		struct slice s = sql_token_slice(&l, t);
 
+		bool secret = t.kind != SQL_END && sql_secret_hides(&r.secret, dialect, t.kind, s);
 		if (t.kind != SQL_END && t.kind != SQL_SPACE) {
-			if (is_hidden(&r, s))
+			if (is_hidden(&r, s) || secret)
 				t.kind = SQL_LITERAL; /* what stands next to each other is one */
 			else
 				r.clause = next_clause(&r, t.kind, s);
