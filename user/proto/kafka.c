@@ -16,8 +16,6 @@
  */
 #include "proto/kafka_state.h"
 
-#include <stdlib.h>
-
 enum { MEMBER_ID_REQUIRED = 79 };
 
 static void text_set(struct kafka_text *t, struct slice text)
@@ -498,7 +496,7 @@ static size_t kafka_resync(void *state, enum proto_side side, struct slice in)
 
 static void *kafka_open(struct proto_memory *budget)
 {
-	struct kafka_memory *m = calloc(1, sizeof(*m));
+	struct kafka_memory *m = proto_memory_get_zeroed(budget, sizeof(*m));
 
 	if (!m)
 		return NULL;
@@ -506,7 +504,7 @@ static void *kafka_open(struct proto_memory *budget)
 	m->topics = kafka_topics_get(budget);
 	if (m->topics)
 		return m;
-	free(m);
+	proto_memory_put(budget, m);
 	return NULL;
 }
 
@@ -515,7 +513,7 @@ static void kafka_close(void *external)
 	struct kafka_memory *m = external;
 
 	kafka_topics_put(m->topics);
-	free(m);
+	proto_memory_put(m->budget, m);
 }
 
 const struct proto_ops proto_kafka = {

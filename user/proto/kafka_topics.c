@@ -65,9 +65,7 @@ static bool make_sets(struct kafka_topics *t)
 {
 	if (t->sets)
 		return true;
-	t->sets = proto_memory_get(t->budget, SETS * sizeof(*t->sets));
-	if (t->sets)
-		memset(t->sets, 0, SETS * sizeof(*t->sets));
+	t->sets = proto_memory_get_zeroed(t->budget, SETS * sizeof(*t->sets));
 	return t->sets != NULL;
 }
 

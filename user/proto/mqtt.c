@@ -97,10 +97,9 @@ static struct topic *alias_place(struct mqtt_state *s, enum proto_side side, uin
 	if (alias == 0 || alias > ALIASES)
 		return NULL;
 	if (!m->aliases[side]) {
-		m->aliases[side] = proto_memory_get(m->budget, ALIASES * sizeof(*m->aliases[side]));
+		m->aliases[side] = proto_memory_get_zeroed(m->budget, ALIASES * sizeof(*m->aliases[side]));
 		if (!m->aliases[side])
 			return NULL;
-		memset(m->aliases[side], 0, ALIASES * sizeof(*m->aliases[side]));
 	}
 	return &m->aliases[side][alias - 1];
 }
@@ -482,12 +481,10 @@ static size_t mqtt_resync(void *state, enum proto_side side, struct slice in)
 
 static void *mqtt_open(struct proto_memory *budget)
 {
-	struct mqtt_memory *m = proto_memory_get(budget, sizeof(*m));
+	struct mqtt_memory *m = proto_memory_get_zeroed(budget, sizeof(*m));
 
-	if (m) {
-		memset(m, 0, sizeof(*m));
+	if (m)
 		m->budget = budget;
-	}
 	return m;
 }
 

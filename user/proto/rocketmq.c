@@ -278,10 +278,8 @@ static bool rocketmq_missing(void *state, enum proto_side side, uint64_t n, stru
 
 static void *rocketmq_open(struct proto_memory *budget)
 {
-	struct rocketmq_memory *m = proto_memory_get(budget, sizeof(*m));
+	struct rocketmq_memory *m = proto_memory_get_zeroed(budget, sizeof(*m));
 
-	if (m)
-		memset(m, 0, sizeof(*m));
 	if (m)
 		m->budget = budget;
 	return m;
