@@ -13,11 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/record.h"
+
 struct proto_memory {
 	uint64_t used, max; /* bytes */
 	uint64_t kept;      /* of these, for what a connection begins with: what grows cannot keep new ones out */
 	uint64_t refused;   /* times that there was not enough left */
-	void *kafka_topics; /* what all connections of Kafka share: kafka_topics.h. NULL while there is none */
+	void *shared[PLUMB_PROTO_COUNT]; /* what the connections of a protocol share: made by the first and freed by the last of them; NULL while there is none */
 };
 
 /* As malloc, calloc and realloc; NULL beyond the budget or without memory, and then what `old` points to stays as it is. */
