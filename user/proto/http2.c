@@ -770,5 +770,6 @@ const struct proto_ops proto_http2 = {
 	.resync_keep = HTTP2_KEEP,
 	.open = http2_open,
 	.close = http2_close,
+	.answers_switch = true, /* RFC 7540, 3.2: what HTTP/1 asked with Upgrade: h2c is stream 1's */
 	.want = { PLUMB_POLICY_ALL, PLUMB_POLICY_ALL },
 };

@@ -98,6 +98,8 @@ struct proto_ops {
 	 * the one that switched; the parser gives its parts and ends.
 	 */
 	bool session;
+	/* Other protocols switch to this one with a request that it answers: its answer is the one of key PROTO_SESSION_KEY. */
+	bool answers_switch;
 
 	/* Capture policy once detected: bytes wanted of each I/O call by side, PLUMB_POLICY_ALL for all (records.h). */
 	uint32_t want[2];
