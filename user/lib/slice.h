@@ -75,7 +75,7 @@ static inline size_t slice_find(struct slice s, uint8_t c, size_t from)
 	return p ? (size_t)(p - s.ptr) : SIZE_MAX;
 }
 
-/* Big-endian loads for wire formats; the caller has checked the length. */
+/* Loads for wire formats, big-endian and little-endian; the caller has checked the length. */
 static inline uint16_t load_be16(const uint8_t *p)
 {
 	return (uint16_t)(p[0] << 8 | p[1]); /* NOLINT(clang-analyzer-core.NullDereference): it does not see that a length above 1 means bytes */
@@ -90,6 +90,11 @@ static inline uint64_t load_be64(const uint8_t *p)
 {
 	return (uint64_t)load_be32(p) << 32 | load_be32(p + 4);
 }
+
+static inline uint16_t load_le16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
+static inline uint32_t load_le24(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16; }
+static inline uint32_t load_le32(const uint8_t *p) { return load_le24(p) | (uint32_t)p[3] << 24; }
+static inline uint64_t load_le64(const uint8_t *p) { return load_le32(p) | (uint64_t)load_le32(p + 4) << 32; }
 
 /* Unsigned decimal filling all of s, at most 19 digits. */
 static inline bool slice_u64(struct slice s, uint64_t *ret_value)

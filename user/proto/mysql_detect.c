@@ -85,7 +85,7 @@ static enum fit fit_name(const struct mysql_packet *p)
 /* Statements are numbered from 1 on; 0xffffffff is MariaDB's last one. */
 static bool fit_id(const struct mysql_packet *p)
 {
-	return p->body.len < 5 || p->body.ptr[4] < 0x10 || mysql_le32(p->body.ptr + 1) == 0xffffffff;
+	return p->body.len < 5 || p->body.ptr[4] < 0x10 || load_le32(p->body.ptr + 1) == 0xffffffff;
 }
 
 static enum fit fit_execute(const struct mysql_packet *p)
@@ -183,7 +183,7 @@ static enum fit fit_error(const struct mysql_packet *p)
 		return NO;
 	if (p->body.len < 3)
 		return SHORT;
-	uint16_t code = mysql_le16(p->body.ptr + 1);
+	uint16_t code = load_le16(p->body.ptr + 1);
 	if (code < ERROR_MIN || code > ERROR_MAX)
 		return NO;
 	if (p->body.len < 9 && p->body.len < p->len)

@@ -60,12 +60,12 @@ bool mysql_ok(const struct mysql_packet *p, struct mysql_ok *ret)
 	if (p->body.ptr[0] == 0xfe && p->len <= 5) { /* EOF: warnings, status */
 		if (p->len != 5 || p->body.len < 5)
 			return false;
-		*ret = (struct mysql_ok){ .status = mysql_le16(p->body.ptr + 3), .eof = true };
+		*ret = (struct mysql_ok){ .status = load_le16(p->body.ptr + 3), .eof = true };
 		return true;
 	}
 	if (p->len < OK_MIN || !mysql_lenenc(p->body, &at, &affected) || !mysql_lenenc(p->body, &at, &id) || p->body.len < at + 4)
 		return false;
-	*ret = (struct mysql_ok){ .affected = affected, .status = mysql_le16(p->body.ptr + at), .end = at + 4 };
+	*ret = (struct mysql_ok){ .affected = affected, .status = load_le16(p->body.ptr + at), .end = at + 4 };
 	return true;
 }
 
