@@ -75,6 +75,24 @@ static inline size_t slice_find(struct slice s, uint8_t c, size_t from)
 	return p ? (size_t)(p - s.ptr) : SIZE_MAX;
 }
 
+/* No control character; bytes above 127 may be of a name in UTF-8. */
+static inline bool slice_printable(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] < ' ' || s.ptr[i] == 127)
+			return false;
+	return true;
+}
+
+/* The same for a text that may have several lines. */
+static inline bool slice_is_text(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((s.ptr[i] < ' ' && s.ptr[i] != '\n' && s.ptr[i] != '\t' && s.ptr[i] != '\r') || s.ptr[i] == 127)
+			return false;
+	return true;
+}
+
 /* Loads for wire formats, big-endian and little-endian; the caller has checked the length. */
 static inline uint16_t load_be16(const uint8_t *p)
 {

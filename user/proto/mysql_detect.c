@@ -23,13 +23,7 @@ static bool is_letter(uint8_t c)
 	return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
 }
 
-static bool printable(struct slice s)
-{
-	for (size_t i = 0; i < s.len && i < TEXT_LOOK; i++)
-		if ((s.ptr[i] < ' ' && s.ptr[i] != '\n' && s.ptr[i] != '\t' && s.ptr[i] != '\r') || s.ptr[i] == 0x7f)
-			return false;
-	return true;
-}
+static bool printable(struct slice s) { return slice_is_text(slice_head(s, TEXT_LOOK)); }
 
 /* --- to the server --- */
 

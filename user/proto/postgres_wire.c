@@ -90,13 +90,7 @@ struct view {
 	size_t size;
 };
 
-static bool printable(struct slice s)
-{
-	for (size_t i = 0; i < s.len && i < TEXT_LOOK; i++)
-		if ((s.ptr[i] < ' ' && s.ptr[i] != '\n' && s.ptr[i] != '\t' && s.ptr[i] != '\r') || s.ptr[i] == 0x7f)
-			return false;
-	return true;
-}
+static bool printable(struct slice s) { return slice_is_text(slice_head(s, TEXT_LOOK)); }
 
 /* A string at *at. SHORT: it goes on behind what there is. */
 static enum postgres_fit fit_string(const struct view *v, size_t *at, size_t max)
