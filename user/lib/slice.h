@@ -75,6 +75,18 @@ static inline size_t slice_find(struct slice s, uint8_t c, size_t from)
 	return p ? (size_t)(p - s.ptr) : SIZE_MAX;
 }
 
+/* The text up to the next NUL, which *at passes. False: there is none. */
+static inline bool slice_string(struct slice s, size_t *at, struct slice *ret_text)
+{
+	size_t end = slice_find(s, 0, *at);
+
+	if (end == SIZE_MAX)
+		return false;
+	*ret_text = slice_make(s.ptr + *at, end - *at);
+	*at = end + 1;
+	return true;
+}
+
 /* No control character; bytes above 127 may be of a name in UTF-8. */
 static inline bool slice_printable(struct slice s)
 {

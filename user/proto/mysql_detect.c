@@ -161,7 +161,7 @@ static enum fit fit_greeting(const struct mysql_packet *p)
 		return NO;
 	if (p->body.len > 1 && (p->body.ptr[1] < '0' || p->body.ptr[1] > '9') && p->body.ptr[1] != 'x') /* x: masked */
 		return NO;
-	if (!mysql_string(slice_head(p->body, VERSION_MAX), &at, &version))
+	if (!slice_string(slice_head(p->body, VERSION_MAX), &at, &version))
 		return p->body.len < VERSION_MAX && printable(slice_from(p->body, 1)) ? SHORT : NO;
 	if (!printable(version))
 		return NO;

@@ -87,7 +87,7 @@ static struct slice login_database(const struct mysql_state *s, struct slice bod
 	size_t at = LOGIN_USER;
 	uint64_t len = 0;
 
-	if (!(s->agreed & MYSQL_CONNECT_WITH_DB) || !mysql_string(body, &at, &user))
+	if (!(s->agreed & MYSQL_CONNECT_WITH_DB) || !slice_string(body, &at, &user))
 		return SLICE_NONE;
 	if (s->agreed & MYSQL_AUTH_LENENC) {
 		if (!mysql_lenenc(body, &at, &len))
@@ -96,13 +96,13 @@ static struct slice login_database(const struct mysql_state *s, struct slice bod
 		if (at >= body.len)
 			return SLICE_NONE;
 		len = body.ptr[at++];
-	} else if (!mysql_string(body, &at, &proof)) {
+	} else if (!slice_string(body, &at, &proof)) {
 		return SLICE_NONE;
 	}
 	if (len > body.len - at)
 		return SLICE_NONE;
 	at += (size_t)len;
-	return mysql_string(body, &at, &database) ? database : SLICE_NONE;
+	return slice_string(body, &at, &database) ? database : SLICE_NONE;
 }
 
 static enum parse_status parse_login(struct mysql_state *s, const struct mysql_packet *p, struct slice in, struct parse_result *ret)
@@ -183,9 +183,9 @@ static void read_change_user(struct mysql_state *s, struct slice body)
 	struct slice user, database = SLICE_NONE;
 	size_t at = 1;
 
-	if (mysql_string(body, &at, &user) && at < body.len) {
+	if (slice_string(body, &at, &user) && at < body.len) {
 		at += 1u + body.ptr[at];
-		if (!mysql_string(body, &at, &database))
+		if (!slice_string(body, &at, &database))
 			database = SLICE_NONE;
 	}
 	mysql_name_set(&s->memory->database, database);

@@ -377,7 +377,7 @@ static enum parse_status parse_greeting(struct mysql_state *s, const struct mysq
 		return PARSE_BAD;
 	if (mysql_wants_more(ret, in, total, total))
 		return PARSE_NEED_MORE;
-	if (p->body.ptr[0] != 10 || !mysql_string(p->body, &at, &version) || p->body.len < at + 20)
+	if (p->body.ptr[0] != 10 || !slice_string(p->body, &at, &version) || p->body.len < at + 20)
 		return PARSE_BAD;
 	at += 13; /* the connection's number, eight bytes to hash the password with, a NUL */
 	s->offers = load_le16(p->body.ptr + at) | (uint32_t)load_le16(p->body.ptr + at + 5) << 16;

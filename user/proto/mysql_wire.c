@@ -39,17 +39,6 @@ bool mysql_lenenc(struct slice in, size_t *at, uint64_t *ret)
 	return true;
 }
 
-bool mysql_string(struct slice in, size_t *at, struct slice *ret_text)
-{
-	size_t end = slice_find(in, 0, *at);
-
-	if (end == SIZE_MAX)
-		return false;
-	*ret_text = slice_make(in.ptr + *at, end - *at);
-	*at = end + 1;
-	return true;
-}
-
 bool mysql_ok(const struct mysql_packet *p, struct mysql_ok *ret)
 {
 	size_t at = 1;

@@ -70,17 +70,6 @@ enum postgres_fit postgres_startup_head(struct slice in, size_t *ret_total, uint
 	return POSTGRES_WHOLE;
 }
 
-bool postgres_string(struct slice in, size_t *at, struct slice *ret_text)
-{
-	size_t end = slice_find(in, 0, *at);
-
-	if (end == SIZE_MAX)
-		return false;
-	*ret_text = slice_make(in.ptr + *at, end - *at);
-	*at = end + 1;
-	return true;
-}
-
 /* --- how a message must look --- */
 
 /* A message whose head is right: `body` is what there is of it, `size` what it should be. */
