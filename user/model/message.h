@@ -80,6 +80,13 @@ static inline void message_add_str(struct message *m, enum attr_id id, struct sl
 		m->attrs[m->nattrs++] = (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_STR, .str = value };
 }
 
+/* Nothing where there is no text. */
+static inline void message_add_text(struct message *m, enum attr_id id, struct slice value)
+{
+	if (value.len)
+		message_add_str(m, id, value);
+}
+
 static inline void message_add_int(struct message *m, enum attr_id id, int64_t value)
 {
 	if (m->nattrs < MESSAGE_ATTRS_MAX)
