@@ -93,4 +93,10 @@ static inline void message_add_int(struct message *m, enum attr_id id, int64_t v
 		m->attrs[m->nattrs++] = (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_INT, .num = value };
 }
 
+static inline void message_add_bool(struct message *m, enum attr_id id, bool value)
+{
+	if (m->nattrs < MESSAGE_ATTRS_MAX)
+		m->attrs[m->nattrs++] = (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_BOOL, .num = value };
+}
+
 #endif

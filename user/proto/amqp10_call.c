@@ -72,7 +72,7 @@ void amqp10_add_destination(struct message *m, struct slice address, bool tempor
 	if (!temporary || m->nattrs + 2 > MESSAGE_ATTRS_MAX)
 		return;
 	message_add_str(m, ATTR_MESSAGING_DESTINATION_TEMPLATE, SLICE_LIT("(temporary)"));
-	m->attrs[m->nattrs++] = (struct attr){ .id = ATTR_MESSAGING_DESTINATION_TEMPORARY, .type = ATTR_TYPE_BOOL, .num = 1 };
+	message_add_bool(m, ATTR_MESSAGING_DESTINATION_TEMPORARY, true);
 }
 
 /* A symbol is ASCII. */

@@ -124,8 +124,8 @@ static void destination_add(struct nats_state *s, struct slice subject, struct m
 	memcpy(s->memory->template, subject.ptr, n);
 	memcpy(s->memory->template + n, ".>", 2);
 	message_add_str(m, ATTR_MESSAGING_DESTINATION_TEMPLATE, slice_make(s->memory->template, n + 2));
-	if (nats_is_inbox(subject) && m->nattrs < MESSAGE_ATTRS_MAX)
-		m->attrs[m->nattrs++] = (struct attr){ .id = ATTR_MESSAGING_DESTINATION_TEMPORARY, .type = ATTR_TYPE_BOOL, .num = 1 };
+	if (nats_is_inbox(subject))
+		message_add_bool(m, ATTR_MESSAGING_DESTINATION_TEMPORARY, true);
 }
 
 static void headers_add(const struct nats_headers *h, struct message *m)

@@ -82,8 +82,7 @@ static void destination_add(const struct stomp_head *h, struct message *m)
 		if (!slice_starts(h->destination, slice_str(made[i].start)))
 			continue;
 		message_add_str(m, ATTR_MESSAGING_DESTINATION_TEMPLATE, slice_str(made[i].template));
-		if (m->nattrs < MESSAGE_ATTRS_MAX)
-			m->attrs[m->nattrs++] = (struct attr){ .id = ATTR_MESSAGING_DESTINATION_TEMPORARY, .type = ATTR_TYPE_BOOL, .num = 1 };
+		message_add_bool(m, ATTR_MESSAGING_DESTINATION_TEMPORARY, true);
 		return;
 	}
 	message_add_text(m, ATTR_MESSAGING_DESTINATION_NAME, h->destination);
