@@ -142,4 +142,20 @@ static inline bool slice_u64(struct slice s, uint64_t *ret_value)
 	return true;
 }
 
+enum { SLICE_I32_MAX = 12 };
+
+/* Decimal, somewhere in `to`. */
+static inline struct slice slice_i32(int32_t n, char to[SLICE_I32_MAX])
+{
+	char *p = to + SLICE_I32_MAX;
+	uint32_t u = n < 0 ? 0u - (uint32_t)n : (uint32_t)n;
+
+	do
+		*--p = (char)('0' + u % 10);
+	while (u /= 10);
+	if (n < 0)
+		*--p = '-';
+	return slice_make(p, (size_t)(to + SLICE_I32_MAX - p));
+}
+
 #endif

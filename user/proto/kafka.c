@@ -26,20 +26,6 @@ static void text_set(struct kafka_text *t, struct slice text)
 		memcpy(t->text, text.ptr, text.len);
 }
 
-/* As much as fits of a number's text; `to` has room for any. */
-static struct slice number_text(int32_t n, char to[12])
-{
-	char *p = to + 12;
-	uint32_t u = n < 0 ? 0u - (uint32_t)n : (uint32_t)n;
-
-	do
-		*--p = (char)('0' + u % 10);
-	while (u /= 10);
-	if (n < 0)
-		*--p = '-';
-	return slice_make(p, (size_t)(to + 12 - p));
-}
-
 /* --- what fields say --- */
 
 /* As Kafka prints ids: base64 for URLs, without padding. */
@@ -180,7 +166,7 @@ static void add_source(struct kafka_message *m, struct message *e)
 	if (m->topics == 1)
 		add_text(e, ATTR_MESSAGING_DESTINATION_NAME, &m->topic);
 	if (m->topics == 1 && m->partitions == 1)
-		message_add_str(e, ATTR_MESSAGING_DESTINATION_PARTITION_ID, number_text(m->partition, m->partition_text));
+		message_add_str(e, ATTR_MESSAGING_DESTINATION_PARTITION_ID, slice_i32(m->partition, m->partition_text));
 }
 
 static void add_request(struct kafka_message *m, struct message *e)
@@ -200,7 +186,7 @@ static void add_request(struct kafka_message *m, struct message *e)
 static void add_error(struct kafka_message *m, struct message *e)
 {
 	const char *name = kafka_error_name(m->error);
-	struct slice number = number_text(m->error, m->number);
+	struct slice number = slice_i32(m->error, m->number);
 
 	message_add_str(e, ATTR_MESSAGING_RESPONSE_CODE, number);
 	if (m->error == MEMBER_ID_REQUIRED)
