@@ -73,6 +73,16 @@ struct message {
 	char error_type[MESSAGE_ERROR_TYPE_LEN]; /* value of error.type when MESSAGE_ERROR, NUL-terminated */
 };
 
+/* An event of the message of this key. */
+static inline struct message *message_keyed(struct message *m, enum message_kind kind, uint64_t key, uint32_t flags)
+{
+	m->kind = kind;
+	m->keyed = true;
+	m->key = key;
+	m->flags = flags;
+	return m;
+}
+
 /* Silently ignored beyond MESSAGE_ATTRS_MAX: parsers add the important ones first. */
 static inline void message_add_str(struct message *m, enum attr_id id, struct slice value)
 {

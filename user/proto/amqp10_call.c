@@ -12,13 +12,7 @@ uint64_t amqp10_own_key(struct amqp10_conn *c, enum proto_side asker) { return a
 
 struct message *amqp10_event(const struct amqp10_call *k, enum message_kind kind, uint64_t key, uint32_t flags)
 {
-	struct message *m = &k->ret->message;
-
-	m->kind = kind;
-	m->keyed = true;
-	m->key = key;
-	m->flags = flags;
-	return m;
+	return message_keyed(&k->ret->message, kind, key, flags);
 }
 
 static void consume(const struct amqp10_call *k)
