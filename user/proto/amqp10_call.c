@@ -83,7 +83,7 @@ void amqp10_fail(struct message *m, struct slice error)
 bool amqp10_add_error(struct message *m, const struct amqp10_value *error)
 {
 	struct amqp10_value condition = { 0 }, description = { 0 };
-	struct amqp10_walk w = amqp10_inside(error);
+	struct amqp_walk w = amqp10_inside(error);
 
 	if (error->descriptor != AMQP10_ERROR || !error->count || w.at >= w.in.len || !amqp10_value_read(&w, &condition))
 		return false;
