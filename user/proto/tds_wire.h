@@ -80,7 +80,6 @@ struct tds_type_info {
 	bool text;          /* UTF-16 */
 };
 
-
 /* A packet's header with which a side's packet may begin. in.len >= TDS_HEAD. */
 bool tds_is_request(uint8_t type); /* a type of packet that clients send */
 bool tds_is_head(struct slice in, enum proto_side side);
