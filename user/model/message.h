@@ -73,6 +73,13 @@ struct message {
 	char error_type[MESSAGE_ERROR_TYPE_LEN]; /* value of error.type when MESSAGE_ERROR, NUL-terminated */
 };
 
+/* It needs no exchange. */
+static inline void message_oneway(struct message *m, uint32_t flags)
+{
+	m->kind = MESSAGE_ONEWAY;
+	m->flags |= flags;
+}
+
 /* An event of the message of this key. */
 static inline struct message *message_keyed(struct message *m, enum message_kind kind, uint64_t key, uint32_t flags)
 {

@@ -67,6 +67,32 @@ struct slice reply_word(struct slice text, struct slice *ret_rest)
 	return slice_head(text, n);
 }
 
+static const char *name_of(struct reply_verbs verbs, size_t i)
+{
+	const char *name;
+
+	memcpy(&name, (const char *)verbs.verb + i * verbs.size, sizeof(name));
+	return name;
+}
+
+const void *reply_verb_find(struct reply_verbs verbs, struct slice word)
+{
+	for (size_t i = 0; i < verbs.n; i++)
+		if (slice_ieq(word, slice_str(name_of(verbs, i))))
+			return (const char *)verbs.verb + i * verbs.size;
+	return NULL;
+}
+
+bool reply_verb_begins(struct reply_verbs verbs, struct slice in)
+{
+	for (size_t i = 0; i < verbs.n; i++) {
+		struct slice name = slice_str(name_of(verbs, i));
+		if (slice_ieq(slice_head(in, name.len), slice_head(name, in.len)) && (in.len <= name.len || (in.ptr[name.len] <= ' ' && in.ptr[name.len])))
+			return true;
+	}
+	return false;
+}
+
 void reply_error(unsigned code, struct message *m)
 {
 	m->flags |= MESSAGE_ERROR;
