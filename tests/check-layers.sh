@@ -27,5 +27,9 @@ banned='\b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|sscanf|gets)[[:space:
 for f in $(grep -lE "$banned" -r user --include='*.[ch]' || true); do
 	echo "check-layers: $f calls a banned function: $(grep -nE "$banned" "$f" | head -1)"; fail=1
 done
+# What parsers allocate comes out of their budget (proto/memory.h).
+for f in $(grep -lE '\b(malloc|calloc|realloc|strdup|strndup)[[:space:]]*\(' -r user/proto --include='*.[ch]' | grep -vE '/(memory|engine|calls|masker)\.c$' || true); do
+	echo "check-layers: $f allocates outside of the parsers' budget"; fail=1
+done
 [ $fail = 0 ] && echo "check-layers: ok"
 exit $fail

@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -14,10 +15,8 @@ from tracers import PLUMB, REPO
 EXCHANGES = int(os.environ.get("REPLAY_EXCHANGES", "200000"))
 RUNS = int(os.environ.get("REPLAY_RUNS", "5"))
 ENCODE = f"{REPO}/build/tests/bench/encode"
-# Modules of this folder: what they write is replayed where there is no load to record.
-MADE = [importlib.import_module(name) for name in (
-    "dns", "http2", "memcached", "mysql", "mongodb", "cassandra", "nats", "mqtt", "amqp", "kafka", "zookeeper", "ldap", "smtp", "stomp", "ftp", "amqp10", "clickhouse",
-    "thrift", "fastcgi", "brpc", "oracle", "couchbase", "zeromq", "dubbo", "pulsar", "tds", "rocketmq", "aerospike")]
+# Modules of this folder that write a capture: it is replayed where there is no load to record.
+MADE = [importlib.import_module(path.stem) for path in sorted(pathlib.Path(__file__).parent.glob("*.py")) if "\ndef write_capture(" in path.read_text()]
 
 
 def record(load, path):

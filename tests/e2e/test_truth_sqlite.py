@@ -26,17 +26,21 @@ def said(span):
     return row(span["db.operation.name"], span["db.query.text"], span["db.response.returned_rows"], span["error.type"], span["db.response.status_code"])
 
 
+def check_each(spans, driver, database):
+    for s in spans:
+        assert s.kind == CLIENT and s.pid == driver.pid and s["db.system.name"] == "sqlite" and s["db.namespace"] == database, describe([s])
+        assert s.status == (STATUS_ERROR if s["error.type"] else STATUS_UNSET)
+        assert not any(word in s.text for word in NEVER), describe([s])
+        assert not any(name.startswith(("server.", "network.")) for name in s.attrs), describe([s])
+
+
 def check(spans, driver, truth, database):
     check_order(spans)
     spans = sorted(spans, key=lambda s: s.start_ns)
     for i, (a, b) in enumerate(zip(map(said, spans), truth)):
         assert a == b, f"number {i} of {len(truth)}: {a} for {b}\n{describe(spans[max(0, i - 2):i + 5])}"
     assert len(spans) == len(truth), describe(spans[-25:])
-    for s in spans:
-        assert s.kind == CLIENT and s.pid == driver.pid and s["db.system.name"] == "sqlite" and s["db.namespace"] == database, describe([s])
-        assert s.status == (STATUS_ERROR if s["error.type"] else STATUS_UNSET)
-        assert not any(word in s.text for word in NEVER), describe([s])
-        assert not any(name.startswith(("server.", "network.")) for name in s.attrs), describe([s])
+    check_each(spans, driver, database)
     return spans
 
 
@@ -111,7 +115,7 @@ def app_check(spans, driver):
     check_order(spans)
     rows, threads, series = [s for s in spans if "<>" not in (s["db.query.text"] or "")], [s for s in spans if "<>" in (s["db.query.text"] or "")], app_series(row("EXECUTE", None, 3))
     named = check(rows, driver, series, None)
-    check(threads, driver, [said(s) for s in sorted(threads, key=lambda s: s.start_ns)], "numbers.db")
+    check_each(threads, driver, "numbers.db")
     by_thread = {}
     for s in sorted(threads, key=lambda s: s.start_ns):
         by_thread.setdefault(s["thread.id"], []).append(said(s))

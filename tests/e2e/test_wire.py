@@ -135,9 +135,14 @@ CASES = {
 }
 
 
-def values(key):
+def values(key, but=()):
     """Each value of the attribute, as often as spans have it."""
-    return lambda spans: Counter(str(s[key]) for s in spans if s[key] is not None)
+    return lambda spans: Counter(str(s[key]) for s in spans if s[key] is not None and s[key] not in but)
+
+
+def valued(key, names):
+    """{a dissector's value: value of the attribute}"""
+    return lambda spans: {value: sum(s[key] == name for s in spans) for value, name in names.items()}
 
 
 def operations(names):
@@ -146,8 +151,8 @@ def operations(names):
 
 
 def named(names):
-    """{a dissector's value: beginning of the span's name}"""
-    return lambda spans: {value: sum(s.name.startswith(name) for s in spans) for value, name in names.items()}
+    """{a dissector's value: first word of the span's name}"""
+    return lambda spans: {value: sum(s.name.split()[0] == name for s in spans) for value, name in names.items()}
 
 
 def number(value, count):
@@ -171,8 +176,32 @@ RCODES = {"0": "NOERROR", "3": "NXDOMAIN", "5": "REFUSED"}
 KAFKA = {"0": "send", "1": "poll", "2": "list_offsets", "3": "metadata", "12": "heartbeat", "18": "api_versions", "19": "create_topics"}
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 HTTP = [("http", ASKS, "http.request.method", values("http.request.method")), ("http", ANSWERS, "http.response.code", values("http.response.status_code"))]
-# By case: dissector, which packets, field, and how often which of its values stand there according to the spans. Left out is what a dissector reads wrongly: all but the
-# first command of a packet (text of memcached), what comes in several packets a second time (Redis), frames of WebSocket across packets.
+LDAP = {"0": "bind", "2": "unbind", "3": "search", "6": "modify", "8": "add", "10": "delete", "12": "modifyDN", "14": "compare", "16": "abandon", "23": "whoAmI"}
+COUCHBASE = {
+    "0x00": "get", "0x01": "upsert", "0x02": "insert", "0x03": "replace", "0x04": "remove", "0x05": "increment", "0x0e": "append", "0x1c": "touch", "0x1d": "get_and_touch",
+    "0x1f": "hello", "0x20": "sasl_list_mechs", "0x21": "sasl_auth", "0x22": "sasl_step", "0x89": "select_bucket", "0x94": "get_and_lock", "0x95": "unlock", "0xa0": "get_meta",
+    "0xb5": "get_cluster_config", "0xbb": "get_collection_id", "0xd0": "lookup_in", "0xd1": "mutate_in", "0xfe": "get_error_map"}
+COUCHBASE_STATUS = {"0x0001": "KEY_ENOENT", "0x0002": "KEY_EEXISTS", "0x0007": "NOT_MY_VBUCKET", "0x0021": "AUTH_CONTINUE", "0x0084": "EINTERNAL", "0x00cc": "SUBDOC_MULTI_PATH_FAILURE"}
+AMQP = {
+    "10 40": "connection.open", "10 50": "connection.close", "20 10": "channel.open", "40 10": "exchange.declare", "40 20": "exchange.delete", "50 10": "queue.declare",
+    "50 20": "queue.bind", "50 30": "queue.purge", "50 40": "queue.delete", "60 10": "qos", "60 20": "consume", "60 30": "cancel", "60 40": "publish", "60 70": "get",
+    "85 10": "confirm.select", "90 10": "tx.select", "90 20": "tx.commit"}
+GRPC = ["OK", None, "UNKNOWN", "INVALID_ARGUMENT", None, "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
+        "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"]  # but those that a client may give itself
+SMTP, SMTP_CODES = ["EHLO", "MAIL", "RCPT", "DATA", "VRFY", "RSET"], "plumb.smtp.response.status_code"
+FTP = ["USER", "PASS", "CWD", "TYPE", "PASV", "STOR", "RETR", "NLST", "LIST", "SIZE", "FEAT", "RNFR", "RNTO", "DELE", "MKD", "RMD", "QUIT"]
+THRIFT = ["add", "list", "buy", "fail", "slow", "ping", "note"]
+TNS = {"0x05": "FETCH", "0x09": "LOGOFF", "0x0e": "COMMIT", "0x0f": "ROLLBACK"}
+
+
+def deliveries(name):
+    """A message may need several transfers, of which all but the last say that more come."""
+    return lambda spans, count: (count("amqp.performative")["20"] - count("amqp.performative.arguments.more")["1"], sum(s["messaging.operation.name"] == name for s in spans))
+
+
+# By case: dissector, which packets, field, and how often which of its values stand there according to the spans; or, with no field, what counts fields and spans. Left out is what a
+# dissector reads wrongly: all but the first command of a packet (text of memcached, FTP), what comes in several packets a second time (Redis, Thrift), what follows a DATA
+# that was refused and BDAT (SMTP), functions of Oracle behind a piggyback.
 COUNTS = {
     **dict.fromkeys(["http", "json-rpc, graphql, events", "aws", "elasticsearch"], HTTP),
     "mcp": HTTP[:1],  # an answer that its client leaves in its middle is none for it
@@ -188,9 +217,38 @@ COUNTS = {
     "redis": [("resp", ASKS, "resp.bulk_string.value", operations(hexed("GET", "INCRBY", "LPUSH", "BLPOP", "MULTI", "EXEC", "ECHO"))), ("resp", ANSWERS, "resp.error", number(WRONG_TYPE, failed))],
     "memcached": [("memcache", ASKS, "memcache.command", operations(MEMCACHED))],
     "memcached_binary": [("memcache", ASKS, "memcache.opcode", operations(BINARY))],
-    "amqp": [("amqp", ANSWERS, "amqp.method.method", number("60", lambda spans: sum(s.name.startswith("deliver") for s in spans)))],
+    "amqp": [("amqp", ASKS, "amqp.method.class amqp.method.method", operations(AMQP)),
+             ("amqp", ANSWERS, "amqp.method.class amqp.method.method", operations({"10 10": "connection.start", "10 30": "connection.tune", "60 60": "deliver"})),
+             ("amqp", "tcp.port=={}", "amqp.method.class amqp.method.method", operations({"20 40": "channel.close"}))],  # the broker's as well
+    "amqp10": [("amqp", ASKS, "amqp.performative", operations({"18": "attach"})), ("amqp", ASKS, "amqp.performative", number("16", lambda spans: sum(s.name == "open" and s["error.type"] != "auth" for s in spans))),
+               ("amqp", ASKS, None, deliveries("send")), ("amqp", ANSWERS, None, deliveries("deliver"))],
+    "grpc": [("http2", ASKS, "http2.headers.method", number("POST", len)),
+             ("http2", ANSWERS, "http2.header.name http2.header.value", valued("rpc.response.status_code", {f"grpc-status {i}": name for i, name in enumerate(GRPC) if name}))],
+    "ldap": [("ldap", ASKS, "ldap.protocolOp", named(LDAP)), ("ldap", ANSWERS, "ldap.resultCode", values("db.response.status_code"))],
+    "smtp": [("smtp", ASKS, "smtp.req.command", named({c: c for c in SMTP})), ("smtp", ANSWERS, "smtp.response.code", values(SMTP_CODES))],
+    "ftp": [("ftp", ASKS, "ftp.request.command", named({c: c for c in FTP})),
+            ("ftp", ANSWERS, "ftp.response.code", values("plumb.ftp.response.status_code", but={211}))],  # of several lines, each of which it counts
+    "thrift": [("thrift", ASKS, "thrift.method", named({m: m for m in THRIFT})), ("thrift", ANSWERS, "thrift.mtype", number("0x03", lambda spans: sum(s["error.type"] in ("INTERNAL_ERROR", "UNKNOWN_METHOD") for s in spans)))],
+    "tds": [("tds", ASKS + " && tds.type != 6 && tds.type != 18", "tds.status", number("0x01", len)), ("tds", ANSWERS, "tds.error.number", values("db.response.status_code")),
+            ("tds", ASKS, "tds.type", number("16", lambda spans: sum(s.name.startswith("CONNECT") for s in spans)))],
+    "oracle": [("tns", ASKS, "tns.data_oci.id", operations(TNS)), ("tns", ASKS, "tns.type", operations({"1": "CONNECT"})),
+               ("tns", ANSWERS, "tns.type", number("4", lambda spans: sum(s["db.response.status_code"] == "ORA-12514" for s in spans)))],
+    "couchbase": [("couchbase", ASKS, "couchbase.opcode", operations(COUCHBASE)), ("couchbase", ASKS, "couchbase.opcode", number(ALL, len)),
+                  ("couchbase", ANSWERS, "couchbase.status", valued("db.response.status_code", COUCHBASE_STATUS))],
     "mqtt": [("mqtt", ASKS, "mqtt.msgtype", named({"1": "connect", "3": "publish", "8": "subscribe", "10": "unsubscribe"})), ("mqtt", ANSWERS, "mqtt.msgtype", named({"3": "deliver"}))],
 }
+
+
+# What there is nothing to count with.
+UNCOUNTED = {
+    **dict.fromkeys(["rocketmq", "clickhouse", "zookeeper", "stomp", "pulsar", "brpc", "aerospike", "zeromq", "dubbo", "nats"], "tshark 4.0 has no dissector"),
+    "memcached_udp": "its dissector does not know the header in front of each datagram",
+    "websocket": "its dissector loses its place in frames that go across packets",
+}
+
+
+def test_every_case_is_counted_or_says_why_not():
+    assert not COUNTS.keys() & UNCOUNTED.keys() and COUNTS.keys() | UNCOUNTED.keys() == CASES.keys()
 
 
 # What a client leaves before it is over: what is still on the way then is on the wire, and nobody reads it at the socket.
@@ -201,11 +259,18 @@ LEFT = {
 }
 
 
-def check_counts(case, spans, path, port):
-    for dissector, packets, field, expected in COUNTS.get(case, []):
-        found, said = tshark(path, dissector, port, field, packets.format(port)), expected(spans)
+def check_counts(counts, spans, path, port):
+    for dissector, packets, field, expected in counts:
+        def count(field):
+            return tshark(path, dissector, port, field, packets.format(port))
+
+        if not field:
+            found, said = expected(spans, count)
+            assert found and found == said, packets
+            continue
+        found, said = count(field), {v.casefold(): n for v, n in expected(spans).items()}
         found[ALL] = found.total()
-        assert said and {v: found[v] for v in said} == said, (field, found)
+        assert any(said.values()) and {v: found[v] for v in said} == said, (field, said, found)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -214,7 +279,7 @@ def test_same_exchanges(start, plumb, request, case):
     server = request.getfixturevalue(make_server) if isinstance(make_server, str) else start(make_server)
     live, wire, path = both(start, plumb, server, make_driver(start.folder(), server), case)
     check(*([s for s in spans if not LEFT.get(case, lambda s: False)(s)] for spans in (live, wire)))
-    check_counts(case, live, path, server.port)
+    check_counts(COUNTS.get(case, []), live, path, server.port)
     check_joined_late(live, path)
 
 
@@ -231,3 +296,5 @@ def test_same_through_a_proxy(start, plumb):
     driver = Driver(start.folder(), "socks-driver", [BUILD / "venv/bin/python", "-u", APPS / "socks_driver.py", proxy.port, server.port, 11])
     live, wire, path = both(start, plumb, proxy, driver, "socks5")
     check(live, wire)
+    asked = number("0", lambda spans: sum(s.name.startswith("socks5") and not s["error.type"] for s in spans)), number("5", lambda spans: sum(s["error.type"] == "connection_refused" for s in spans))
+    check_counts([("socks", ANSWERS, "socks.results", a) for a in asked], live, path, proxy.port)

@@ -21,15 +21,17 @@ struct session {
 	struct buffer log;
 };
 
+/* budget: beyond what a connection begins with. */
 static void session_init(struct session *s, uint64_t budget)
 {
 	void *memory;
 
 	memset(s, 0, sizeof(*s));
-	s->budget.max = budget;
+	s->budget.max = UINT64_MAX;
 	buffer_init(&s->log, BYTES_MAX);
 	memory = proto_cassandra.open(&s->budget);
 	assert_non_null(memory);
+	s->budget.max = s->budget.used + budget;
 	memcpy(s->state, &memory, sizeof(memory));
 }
 

@@ -31,7 +31,7 @@ static void connections_share_names(void **state)
 	kafka_topics_learn(b, id, SLICE_LIT("a topic of another cluster"));
 	assert_true(slice_eq(kafka_topics_find(b, id), SLICE_LIT("a topic of another cluster")));
 	kafka_topics_put(b);
-	assert_null(memory.kafka_topics);
+	assert_null(memory.shared[PLUMB_PROTO_KAFKA]);
 	assert_int_equal(memory.used, 0);
 }
 

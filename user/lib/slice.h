@@ -75,7 +75,37 @@ static inline size_t slice_find(struct slice s, uint8_t c, size_t from)
 	return p ? (size_t)(p - s.ptr) : SIZE_MAX;
 }
 
-/* Big-endian loads for wire formats; the caller has checked the length. */
+/* The text up to the next NUL, which *at passes. False: there is none. */
+static inline bool slice_string(struct slice s, size_t *at, struct slice *ret_text)
+{
+	size_t end = slice_find(s, 0, *at);
+
+	if (end == SIZE_MAX)
+		return false;
+	*ret_text = slice_make(s.ptr + *at, end - *at);
+	*at = end + 1;
+	return true;
+}
+
+/* No control character; bytes above 127 may be of a name in UTF-8. */
+static inline bool slice_printable(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] < ' ' || s.ptr[i] == 127)
+			return false;
+	return true;
+}
+
+/* The same for a text that may have several lines. */
+static inline bool slice_is_text(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((s.ptr[i] < ' ' && s.ptr[i] != '\n' && s.ptr[i] != '\t' && s.ptr[i] != '\r') || s.ptr[i] == 127)
+			return false;
+	return true;
+}
+
+/* Loads for wire formats, big-endian and little-endian; the caller has checked the length. */
 static inline uint16_t load_be16(const uint8_t *p)
 {
 	return (uint16_t)(p[0] << 8 | p[1]); /* NOLINT(clang-analyzer-core.NullDereference): it does not see that a length above 1 means bytes */
@@ -91,6 +121,11 @@ static inline uint64_t load_be64(const uint8_t *p)
 	return (uint64_t)load_be32(p) << 32 | load_be32(p + 4);
 }
 
+static inline uint16_t load_le16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
+static inline uint32_t load_le24(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16; }
+static inline uint32_t load_le32(const uint8_t *p) { return load_le24(p) | (uint32_t)p[3] << 24; }
+static inline uint64_t load_le64(const uint8_t *p) { return load_le32(p) | (uint64_t)load_le32(p + 4) << 32; }
+
 /* Unsigned decimal filling all of s, at most 19 digits. */
 static inline bool slice_u64(struct slice s, uint64_t *ret_value)
 {
@@ -105,6 +140,22 @@ static inline bool slice_u64(struct slice s, uint64_t *ret_value)
 	}
 	*ret_value = v;
 	return true;
+}
+
+enum { SLICE_I32_MAX = 12 };
+
+/* Decimal, somewhere in `to`. */
+static inline struct slice slice_i32(int32_t n, char to[SLICE_I32_MAX])
+{
+	char *p = to + SLICE_I32_MAX;
+	uint32_t u = n < 0 ? 0u - (uint32_t)n : (uint32_t)n;
+
+	do
+		*--p = (char)('0' + u % 10);
+	while (u /= 10);
+	if (n < 0)
+		*--p = '-';
+	return slice_make(p, (size_t)(to + SLICE_I32_MAX - p));
 }
 
 #endif

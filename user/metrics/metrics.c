@@ -102,11 +102,6 @@ static struct slice digits(int64_t v, char to[24])
 	return slice_make(to + at, 24 - at);
 }
 
-static struct slice service_of(const struct process *p)
-{
-	return p && p->service.len ? p->service : SLICE_LIT("unknown_service");
-}
-
 /* The messages of a span at the end of a broker's client; `values` are the labels, which the groups of those have in common. */
 static void count_messages(struct metrics *m, const struct span *s, const struct slice *values, uint64_t now_ns)
 {
@@ -125,7 +120,7 @@ void metrics_span(struct metrics *m, const struct span *s)
 	static const char *const kinds[] = { "", "internal", "server", "client", "producer", "consumer" };
 	enum metric_group group = span_group(s);
 	enum metric_family_id family = (enum metric_family_id)metric_groups[group].first;
-	struct slice values[GROUP_LABELS_MAX] = { service_of(s->process) };
+	struct slice values[GROUP_LABELS_MAX] = { process_service(s->process) };
 	char numbers[GROUP_LABELS_MAX][24];
 	uint64_t now_ns = advance(m, s->end_ns);
 
@@ -171,13 +166,13 @@ void metrics_socket(struct metrics *m, const struct connection *c, const struct 
 	if (c && c->process)
 		owner = c->process;
 	if (owner) {
-		service = service_of(owner);
+		service = process_service(owner);
 		generation = owner->generation;
 	} else {
 		service = targets_service(m->targets, open ? rec->u.sock.pid : rec->u.sock_stats.pid, &generation);
 	}
 	if (!service.len)
-		service = service_of(NULL);
+		service = process_service(NULL);
 	sockets_record(m->sockets, rec, service, generation, role, seen);
 }
 

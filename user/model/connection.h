@@ -105,6 +105,7 @@ struct connection {
 	uint16_t protocol;       /* PLUMB_PROTO_* */
 	uint16_t next;           /* with phase OPAQUE: what a message switched to just now (message.next) */
 	uint8_t detect_tries;
+	bool refused;            /* its protocol was found, but there was no memory to parse it: looked for again with the next bytes */
 	struct stream streams[2]; /* by enum plumb_direction */
 	bool redo;               /* set by the consumer in bytes(): offer the other direction's waiting bytes first, then these again */
 	/* Pairing (proto/): open exchanges, oldest first. */

@@ -73,6 +73,23 @@ struct message {
 	char error_type[MESSAGE_ERROR_TYPE_LEN]; /* value of error.type when MESSAGE_ERROR, NUL-terminated */
 };
 
+/* It needs no exchange. */
+static inline void message_oneway(struct message *m, uint32_t flags)
+{
+	m->kind = MESSAGE_ONEWAY;
+	m->flags |= flags;
+}
+
+/* An event of the message of this key. */
+static inline struct message *message_keyed(struct message *m, enum message_kind kind, uint64_t key, uint32_t flags)
+{
+	m->kind = kind;
+	m->keyed = true;
+	m->key = key;
+	m->flags = flags;
+	return m;
+}
+
 /* Silently ignored beyond MESSAGE_ATTRS_MAX: parsers add the important ones first. */
 static inline void message_add_str(struct message *m, enum attr_id id, struct slice value)
 {
@@ -80,10 +97,23 @@ static inline void message_add_str(struct message *m, enum attr_id id, struct sl
 		m->attrs[m->nattrs++] = (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_STR, .str = value };
 }
 
+/* Nothing where there is no text. */
+static inline void message_add_text(struct message *m, enum attr_id id, struct slice value)
+{
+	if (value.len)
+		message_add_str(m, id, value);
+}
+
 static inline void message_add_int(struct message *m, enum attr_id id, int64_t value)
 {
 	if (m->nattrs < MESSAGE_ATTRS_MAX)
 		m->attrs[m->nattrs++] = (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_INT, .num = value };
+}
+
+static inline void message_add_bool(struct message *m, enum attr_id id, bool value)
+{
+	if (m->nattrs < MESSAGE_ATTRS_MAX)
+		m->attrs[m->nattrs++] = (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_BOOL, .num = value };
 }
 
 #endif

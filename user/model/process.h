@@ -31,4 +31,10 @@ struct process {
 	char text[PROCESS_TEXT_MAX]; /* what the slices point to */
 };
 
+/* service.name of what is known of no process, too. */
+static inline struct slice process_service(const struct process *p)
+{
+	return p && p->service.len ? p->service : SLICE_LIT("unknown_service");
+}
+
 #endif

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/slice.h"
+
 enum {
 	MAGIC_1_18 = (int)0xfffffff0, MAGIC_1_20 = (int)0xfffffff1,
 	HEAD_BYTES = 72,
@@ -28,23 +30,6 @@ struct table {
 	uint8_t *window;
 	uint64_t window_at, window_bytes, windows;
 };
-
-/* Of this machine, as the file is. */
-static uint32_t le32(const uint8_t *p)
-{
-	uint32_t value;
-
-	memcpy(&value, p, sizeof(value));
-	return value;
-}
-
-static uint64_t le64(const uint8_t *p)
-{
-	uint64_t value;
-
-	memcpy(&value, p, sizeof(value));
-	return value;
-}
 
 static bool table_read(const struct table *t, void *to, uint64_t len, uint64_t at)
 {
@@ -79,7 +64,7 @@ static int table_text(struct table *t)
 
 	if (!elf_section(t->elf, ".go.module", &module) || module.size < TEXT_AT + sizeof(there) || !elf_read(t->elf, there, sizeof(there), module.offset + TEXT_AT))
 		return -ENOEXEC;
-	t->text = le64(there);
+	t->text = load_le64(there);
 	if (!t->text)
 		t->text = relocated(t, module.address + TEXT_AT);
 	return t->text ? 0 : -ENOEXEC;
@@ -91,16 +76,16 @@ static int table_head(struct table *t)
 
 	if (!table_read(t, head, sizeof(head), 0))
 		return -ENOEXEC;
-	uint32_t magic = le32(head);
+	uint32_t magic = load_le32(head);
 	if ((magic != (uint32_t)MAGIC_1_18 && magic != (uint32_t)MAGIC_1_20) || head[7] != sizeof(uint64_t) || head[6] == 0)
 		return -ENOEXEC;
 	t->quantum = head[6];
-	t->nfunctions = le64(head + 8);
-	t->text = le64(head + 24);
-	t->names = le64(head + 32);
-	t->names_end = le64(head + 40);
-	t->steps = le64(head + 56);
-	t->functions = le64(head + 64);
+	t->nfunctions = load_le64(head + 8);
+	t->text = load_le64(head + 24);
+	t->names = load_le64(head + 32);
+	t->names_end = load_le64(head + 40);
+	t->steps = load_le64(head + 56);
+	t->functions = load_le64(head + 64);
 	if (t->nfunctions == 0 || t->names > t->names_end || t->names_end > t->section.size || t->steps > t->section.size || t->functions > t->section.size)
 		return -ENOEXEC;
 	if (t->nfunctions > FUNCTIONS_MAX || t->names_end - t->names > NAMES_MAX_BYTES)
@@ -204,8 +189,8 @@ static int function_returns(const struct table *t, struct go_function *f, uint64
 
 static int function_take(const struct table *t, struct go_function *f, const uint8_t *description)
 {
-	f->offset = elf_offset(t->elf, t->text + le32(description));
-	return f->offset ? function_returns(t, f, le32(description + 16)) : -ENOEXEC;
+	f->offset = elf_offset(t->elf, t->text + load_le32(description));
+	return f->offset ? function_returns(t, f, load_le32(description + 16)) : -ENOEXEC;
 }
 
 static int table_search(struct table *t, struct go_function *functions, const uint64_t *names, size_t n)
@@ -219,11 +204,11 @@ static int table_search(struct table *t, struct go_function *functions, const ui
 		if (!table_read(t, list, count * 8, t->functions + i * 8))
 			return -ENOEXEC;
 		for (uint64_t k = 0; k < count; k++) {
-			const uint8_t *d = table_window(t, t->functions + le32(list + k * 8 + 4), FUNCTION_BYTES);
+			const uint8_t *d = table_window(t, t->functions + load_le32(list + k * 8 + 4), FUNCTION_BYTES);
 			if (!d)
 				return -ENOEXEC;
 			for (size_t j = 0; j < n; j++) {
-				if (le32(d + 4) != names[j] || functions[j].offset)
+				if (load_le32(d + 4) != names[j] || functions[j].offset)
 					continue;
 				int err = function_take(t, &functions[j], d);
 				if (err)

@@ -38,7 +38,7 @@ static void set_system(struct amqp10_conn *c, const char *name)
 /* The values of messaging.system that the conventions know. */
 static void learn_system(struct amqp10_conn *c, const struct amqp10_value *properties)
 {
-	struct amqp10_walk w = amqp10_inside(properties);
+	struct amqp_walk w = amqp10_inside(properties);
 	struct amqp10_value key, value;
 
 	while (w.at < w.size && w.at < w.in.len && amqp10_value_read(&w, &key) && amqp10_value_read(&w, &value)) {

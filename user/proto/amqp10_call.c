@@ -12,13 +12,7 @@ uint64_t amqp10_own_key(struct amqp10_conn *c, enum proto_side asker) { return a
 
 struct message *amqp10_event(const struct amqp10_call *k, enum message_kind kind, uint64_t key, uint32_t flags)
 {
-	struct message *m = &k->ret->message;
-
-	m->kind = kind;
-	m->keyed = true;
-	m->key = key;
-	m->flags = flags;
-	return m;
+	return message_keyed(&k->ret->message, kind, key, flags);
 }
 
 static void consume(const struct amqp10_call *k)
@@ -72,7 +66,7 @@ void amqp10_add_destination(struct message *m, struct slice address, bool tempor
 	if (!temporary || m->nattrs + 2 > MESSAGE_ATTRS_MAX)
 		return;
 	message_add_str(m, ATTR_MESSAGING_DESTINATION_TEMPLATE, SLICE_LIT("(temporary)"));
-	m->attrs[m->nattrs++] = (struct attr){ .id = ATTR_MESSAGING_DESTINATION_TEMPORARY, .type = ATTR_TYPE_BOOL, .num = 1 };
+	message_add_bool(m, ATTR_MESSAGING_DESTINATION_TEMPORARY, true);
 }
 
 /* A symbol is ASCII. */
@@ -89,7 +83,7 @@ void amqp10_fail(struct message *m, struct slice error)
 bool amqp10_add_error(struct message *m, const struct amqp10_value *error)
 {
 	struct amqp10_value condition = { 0 }, description = { 0 };
-	struct amqp10_walk w = amqp10_inside(error);
+	struct amqp_walk w = amqp10_inside(error);
 
 	if (error->descriptor != AMQP10_ERROR || !error->count || w.at >= w.in.len || !amqp10_value_read(&w, &condition))
 		return false;

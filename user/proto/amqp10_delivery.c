@@ -164,7 +164,7 @@ static bool outcome(const struct amqp10_call *k, struct amqp10_value *ret)
 {
 	*ret = k->p->field[STATE];
 	if (ret->descriptor == AMQP10_TRANSACTIONAL) {
-		struct amqp10_walk w = amqp10_inside(ret);
+		struct amqp_walk w = amqp10_inside(ret);
 		struct amqp10_value id;
 		uint32_t count = ret->count;
 		*ret = (struct amqp10_value){ 0 };
@@ -178,7 +178,7 @@ static void add_outcome(struct message *m, const struct amqp10_value *state)
 {
 	static const char *const names[] = { "rejected", "released", "modified" };
 	struct amqp10_value error;
-	struct amqp10_walk w = amqp10_inside(state);
+	struct amqp_walk w = amqp10_inside(state);
 
 	if (state->descriptor < AMQP10_REJECTED || state->descriptor > AMQP10_MODIFIED)
 		return;

@@ -71,7 +71,7 @@ struct terminus {
 static struct terminus terminus_read(const struct amqp10_value *v)
 {
 	struct terminus t = { .there = !amqp10_is_null(v) };
-	struct amqp10_walk w = amqp10_inside(v);
+	struct amqp_walk w = amqp10_inside(v);
 	struct amqp10_value field;
 
 	for (uint32_t i = 0; i <= DYNAMIC && i < v->count && w.at < w.in.len && amqp10_value_read(&w, &field); i++) {

@@ -3,12 +3,10 @@
 
 struct amqp10_conn *amqp10_conn_new(struct proto_memory *memory)
 {
-	struct amqp10_conn *c = proto_memory_get(memory, sizeof(*c));
+	struct amqp10_conn *c = proto_memory_get_zeroed(memory, sizeof(*c));
 
-	if (!c)
-		return NULL;
-	memset(c, 0, sizeof(*c));
-	c->memory = memory;
+	if (c)
+		c->memory = memory;
 	return c;
 }
 
@@ -49,10 +47,9 @@ struct amqp10_link *amqp10_link_get(struct amqp10_conn *c, struct amqp10_session
 		return l;
 	if (c->halves == AMQP10_HALVES || !have_place(c, &s->links[side], &s->nlinks[side], handle, AMQP10_HANDLES))
 		return NULL;
-	l = proto_memory_get(c->memory, sizeof(*l));
+	l = proto_memory_get_zeroed(c->memory, sizeof(*l));
 	if (!l)
 		return NULL;
-	memset(l, 0, sizeof(*l));
 	l->id = ++c->link_id;
 	s->links[side][handle] = l;
 	c->halves++;
@@ -143,11 +140,10 @@ void amqp10_session_join(struct amqp10_conn *c, struct amqp10_session *s, enum p
 
 struct amqp10_session *amqp10_session_begin(struct amqp10_conn *c, enum proto_side side, uint16_t channel)
 {
-	struct amqp10_session *s = c->sessions < AMQP10_SESSIONS ? proto_memory_get(c->memory, sizeof(*s)) : NULL;
+	struct amqp10_session *s = c->sessions < AMQP10_SESSIONS ? proto_memory_get_zeroed(c->memory, sizeof(*s)) : NULL;
 
 	if (!s)
 		return NULL;
-	memset(s, 0, sizeof(*s));
 	c->sessions++;
 	s->serial = ++c->serial & 0xffffff;
 	amqp10_session_join(c, s, side, channel);

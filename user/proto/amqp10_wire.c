@@ -6,18 +6,6 @@ enum { DESCRIBED = 0, LIST_EMPTY = 0x45, LIST8 = 0xc0, LIST32 = 0xd0, MAP8 = 0xc
 
 /* --- values (part 1) --- */
 
-/* `n` bytes: NULL if they are not all there. */
-static const uint8_t *take(struct amqp10_walk *w, uint64_t n)
-{
-	if (n > w->size - w->at) {
-		w->bad = true;
-		return NULL;
-	}
-	const uint8_t *p = w->at + n <= w->in.len ? w->in.ptr + w->at : NULL;
-	w->at += n;
-	return p;
-}
-
 static bool known(uint8_t type)
 {
 	static const char types[] = "\x40\x41\x42\x43\x44\x45\x50\x51\x52\x53\x54\x55\x56\x60\x61\x70\x71\x72\x73\x74\x80\x81\x82\x83\x84\x94\x98"
@@ -26,7 +14,7 @@ static bool known(uint8_t type)
 	return memchr(types, type, sizeof(types) - 1) != NULL;
 }
 
-static void value_body(struct amqp10_walk *w, struct amqp10_value *v)
+static void value_body(struct amqp_walk *w, struct amqp10_value *v)
 {
 	static const uint8_t fixed[] = { [4] = 0, [5] = 1, [6] = 2, [7] = 4, [8] = 8, [9] = 16 };
 	uint8_t class = v->type >> 4;
@@ -36,7 +24,7 @@ static void value_body(struct amqp10_walk *w, struct amqp10_value *v)
 
 	v->len = class < 0xa ? fixed[class] : 0;
 	if (class >= 0xa) {
-		p = take(w, width);
+		p = amqp_take(w, width);
 		if (!p) {
 			v->type = 0; /* of what is not seen nothing is said */
 			return;
@@ -48,7 +36,7 @@ static void value_body(struct amqp10_walk *w, struct amqp10_value *v)
 			w->bad = true;
 			return;
 		}
-		p = take(w, width);
+		p = amqp_take(w, width);
 		if (!p) {
 			v->type = 0;
 			return;
@@ -57,13 +45,13 @@ static void value_body(struct amqp10_walk *w, struct amqp10_value *v)
 		v->len -= width;
 	}
 	size_t at = w->at;
-	(void)take(w, v->len);
+	(void)amqp_take(w, v->len);
 	if (!w->bad)
 		v->data = slice_head(slice_from(w->in, at), (size_t)v->len);
 }
 
 /* What it is by its descriptor; of one that is described several times the first. Returns the type behind it. */
-static const uint8_t *read_descriptors(struct amqp10_walk *w, const uint8_t *p, uint64_t *ret_descriptor)
+static const uint8_t *read_descriptors(struct amqp_walk *w, const uint8_t *p, uint64_t *ret_descriptor)
 {
 	struct amqp10_value d;
 	unsigned n = 0;
@@ -74,7 +62,7 @@ static const uint8_t *read_descriptors(struct amqp10_walk *w, const uint8_t *p, 
 			return NULL;
 		}
 		d = (struct amqp10_value){ 0 };
-		p = take(w, 1);
+		p = amqp_take(w, 1);
 		if (p && !known(*p))
 			w->bad = true;
 		if (!p || w->bad)
@@ -83,15 +71,15 @@ static const uint8_t *read_descriptors(struct amqp10_walk *w, const uint8_t *p, 
 		value_body(w, &d);
 		if (!*ret_descriptor)
 			*ret_descriptor = amqp10_number(&d) ? amqp10_number(&d) : UINT64_MAX; /* a symbol */
-		p = w->bad ? NULL : take(w, 1);
+		p = w->bad ? NULL : amqp_take(w, 1);
 	}
 	return p;
 }
 
-bool amqp10_value_read(struct amqp10_walk *w, struct amqp10_value *ret)
+bool amqp10_value_read(struct amqp_walk *w, struct amqp10_value *ret)
 {
 	*ret = (struct amqp10_value){ 0 };
-	const uint8_t *p = read_descriptors(w, take(w, 1), &ret->descriptor);
+	const uint8_t *p = read_descriptors(w, amqp_take(w, 1), &ret->descriptor);
 	if (!p)
 		return !w->bad;
 	if (!known(*p)) {
@@ -103,7 +91,7 @@ bool amqp10_value_read(struct amqp10_walk *w, struct amqp10_value *ret)
 	return !w->bad;
 }
 
-struct amqp10_walk amqp10_inside(const struct amqp10_value *v) { return (struct amqp10_walk){ .in = v->data, .size = (size_t)v->len }; }
+struct amqp_walk amqp10_inside(const struct amqp10_value *v) { return (struct amqp_walk){ .in = v->data, .size = (size_t)v->len }; }
 
 bool amqp10_is_null(const struct amqp10_value *v) { return v->type == 0 || v->type == AMQP10_NULL; }
 
@@ -196,7 +184,7 @@ static const char *layout_of(uint64_t code, uint8_t type, enum proto_side side)
 
 bool amqp10_performative_read(struct slice seen, size_t size, uint8_t type, enum proto_side side, struct amqp10_performative *ret)
 {
-	struct amqp10_walk w = { .in = seen, .size = size };
+	struct amqp_walk w = { .in = seen, .size = size };
 	struct amqp10_value list;
 
 	ret->n = 0;
@@ -207,7 +195,7 @@ bool amqp10_performative_read(struct slice seen, size_t size, uint8_t type, enum
 		return false;
 	ret->code = (uint8_t)list.descriptor;
 	ret->payload_at = w.at;
-	struct amqp10_walk in = amqp10_inside(&list);
+	struct amqp_walk in = amqp10_inside(&list);
 	while (ret->n < list.count && in.at <= in.in.len) {
 		struct amqp10_value *v = &ret->field[ret->n];
 		if (!amqp10_value_read(&in, v) || !fits(v, layout[ret->n]))
@@ -223,7 +211,7 @@ bool amqp10_performative_read(struct slice seen, size_t size, uint8_t type, enum
 
 static void read_map(const struct amqp10_value *map, struct slice *traceparent, struct slice *tracestate)
 {
-	struct amqp10_walk w = amqp10_inside(map);
+	struct amqp_walk w = amqp10_inside(map);
 	struct amqp10_value key, value;
 	struct slice diagnostic = SLICE_NONE;
 
@@ -245,7 +233,7 @@ static void read_map(const struct amqp10_value *map, struct slice *traceparent, 
 static void read_properties(const struct amqp10_value *list, struct amqp10_sections *s)
 {
 	enum { ID, USER, TO, SUBJECT, REPLY_TO, CORRELATION, FIELDS };
-	struct amqp10_walk w = amqp10_inside(list);
+	struct amqp_walk w = amqp10_inside(list);
 	struct amqp10_value v[FIELDS] = { { 0 } };
 
 	for (uint32_t i = 0; i < FIELDS && i < list->count && w.at < w.in.len; i++)
@@ -259,7 +247,7 @@ static void read_properties(const struct amqp10_value *list, struct amqp10_secti
 /* Of a message in another one: its context. */
 static void read_inner(const struct amqp10_value *data, struct amqp10_sections *s)
 {
-	struct amqp10_walk w = amqp10_inside(data);
+	struct amqp_walk w = amqp10_inside(data);
 	struct slice traceparent = SLICE_NONE, tracestate;
 	struct amqp10_value v;
 
@@ -296,7 +284,7 @@ static bool is_section(uint64_t descriptor) { return descriptor >= AMQP10_HEADER
 bool amqp10_sections_read(struct slice seen, size_t size, bool batch, struct amqp10_sections *ret)
 {
 	/* What is said of a body's length may go beyond this frame. */
-	struct amqp10_walk w = { .in = seen, .size = SIZE_MAX };
+	struct amqp_walk w = { .in = seen, .size = SIZE_MAX };
 	struct amqp10_value v;
 
 	*ret = (struct amqp10_sections){ 0 };

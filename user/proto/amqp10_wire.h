@@ -6,6 +6,7 @@
 #ifndef PLUMB_PROTO_AMQP10_WIRE_H
 #define PLUMB_PROTO_AMQP10_WIRE_H
 
+#include "proto/amqp_walk.h"
 #include "proto/proto.h"
 
 enum {
@@ -29,13 +30,6 @@ enum amqp10_code {
 	AMQP10_TRANSACTIONAL = 0x34,
 	AMQP10_MECHANISMS = 0x40, AMQP10_INIT, AMQP10_CHALLENGE, AMQP10_RESPONSE, AMQP10_OUTCOME,
 	AMQP10_HEADER_SECTION = 0x70, AMQP10_DELIVERY_ANNOTATIONS, AMQP10_ANNOTATIONS, AMQP10_PROPERTIES, AMQP10_APPLICATION, AMQP10_DATA, AMQP10_SEQUENCE, AMQP10_VALUE, AMQP10_FOOTER,
-};
-
-/* Goes over what `size` bytes hold, of which only the first are seen. */
-struct amqp10_walk {
-	struct slice in;
-	size_t size, at;
-	bool bad;
 };
 
 struct amqp10_value {
@@ -71,9 +65,9 @@ struct amqp10_sections {
 };
 
 /* Of what may only come later less is read, and it counts as bad only what is. */
-bool amqp10_value_read(struct amqp10_walk *w, struct amqp10_value *ret);
+bool amqp10_value_read(struct amqp_walk *w, struct amqp10_value *ret);
 /* The contents of a list or map. */
-struct amqp10_walk amqp10_inside(const struct amqp10_value *v);
+struct amqp_walk amqp10_inside(const struct amqp10_value *v);
 bool amqp10_is_null(const struct amqp10_value *v);
 uint64_t amqp10_number(const struct amqp10_value *v); /* 0 where it is none */
 bool amqp10_true(const struct amqp10_value *v);

@@ -48,13 +48,7 @@ uint64_t amqp_key(enum proto_side asker, bool series, const struct amqp_channel 
 
 struct message *amqp_event(const struct amqp_call *k, enum message_kind kind, uint64_t key, uint32_t flags)
 {
-	struct message *m = &k->ret->message;
-
-	m->kind = kind;
-	m->keyed = true;
-	m->key = key;
-	m->flags = flags;
-	return m;
+	return message_keyed(&k->ret->message, kind, key, flags);
 }
 
 struct message *amqp_range(const struct amqp_call *k, uint64_t first, uint64_t last, uint32_t flags)

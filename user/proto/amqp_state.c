@@ -7,12 +7,10 @@ enum { CHANNELS_FIRST = 8, CHANNELS_MAX = 4096 };
 
 struct amqp_conn *amqp_conn_new(struct proto_memory *memory)
 {
-	struct amqp_conn *c = proto_memory_get(memory, sizeof(*c));
+	struct amqp_conn *c = proto_memory_get_zeroed(memory, sizeof(*c));
 
-	if (!c)
-		return NULL;
-	memset(c, 0, sizeof(*c));
-	c->memory = memory;
+	if (c)
+		c->memory = memory;
 	return c;
 }
 
@@ -51,10 +49,9 @@ static bool grow(struct amqp_conn *c)
 
 	if (c->used * 2 < c->nchannels)
 		return true;
-	struct amqp_channel **table = n <= CHANNELS_MAX * 2 ? proto_memory_get(c->memory, n * sizeof(struct amqp_channel *)) : NULL;
+	struct amqp_channel **table = n <= CHANNELS_MAX * 2 ? proto_memory_get_zeroed(c->memory, n * sizeof(struct amqp_channel *)) : NULL;
 	if (!table)
 		return false;
-	memset(table, 0, n * sizeof(struct amqp_channel *));
 	for (uint32_t i = 0; i < c->nchannels; i++)
 		if (c->channels[i])
 			*place(c, table, n, c->channels[i]->id) = c->channels[i];
@@ -73,10 +70,9 @@ struct amqp_channel *amqp_channel_get(struct amqp_conn *c, uint16_t id)
 	if (ch)
 		return ch;
 	if (grow(c))
-		ch = proto_memory_get(c->memory, sizeof(*ch));
+		ch = proto_memory_get_zeroed(c->memory, sizeof(*ch));
 	if (!ch)
 		return NULL;
-	memset(ch, 0, sizeof(*ch));
 	ch->id = id;
 	*place(c, c->channels, c->nchannels, id) = ch;
 	c->used++;
@@ -127,10 +123,9 @@ void amqp_consumer_add(struct amqp_conn *c, const struct amqp_channel *ch, struc
 	struct amqp_consumer *k = amqp_consumer_find(c, ch->id, tag);
 
 	if (!c->consumers) {
-		c->consumers = proto_memory_get(c->memory, AMQP_CONSUMERS * sizeof(*c->consumers));
+		c->consumers = proto_memory_get_zeroed(c->memory, AMQP_CONSUMERS * sizeof(*c->consumers));
 		if (!c->consumers)
 			return;
-		memset(c->consumers, 0, AMQP_CONSUMERS * sizeof(*c->consumers));
 	}
 	for (uint32_t i = 0; !k && i < AMQP_CONSUMERS; i++)
 		if (!c->consumers[i].used)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/amqp_wire.h"
 
+#include "proto/amqp_walk.h"
+
 #define TAG_MAX ((UINT64_C(1) << 46) - 1) /* of a delivery: so many fit a key, and no channel lives to see as many */
 
 enum { ID_BYTES = 4 };
@@ -92,43 +94,25 @@ const struct amqp_method *amqp_method_find(uint32_t id, enum proto_side side)
 }
 
 /* Walks over what `size` bytes hold, of which only the first are seen. */
-struct walk {
-	struct slice in;
-	size_t size, at;
-	bool bad;
-};
-
-/* `n` bytes: NULL if they are not all there. */
-static const uint8_t *take(struct walk *w, uint64_t n)
+static struct slice take_short(struct amqp_walk *w)
 {
-	if (n > w->size - w->at) {
-		w->bad = true;
-		return NULL;
-	}
-	const uint8_t *p = w->at + n <= w->in.len ? w->in.ptr + w->at : NULL;
-	w->at += n;
-	return p;
-}
-
-static struct slice take_short(struct walk *w)
-{
-	const uint8_t *n = take(w, 1), *p = n ? take(w, *n) : NULL;
+	const uint8_t *n = amqp_take(w, 1), *p = n ? amqp_take(w, *n) : NULL;
 
 	return p ? slice_make(p, *n) : SLICE_NONE;
 }
 
-static struct slice take_long(struct walk *w)
+static struct slice take_long(struct amqp_walk *w)
 {
-	const uint8_t *head = take(w, 4);
+	const uint8_t *head = amqp_take(w, 4);
 	uint64_t n = head ? load_be32(head) : 0;
-	const uint8_t *p = head ? take(w, n) : NULL;
+	const uint8_t *p = head ? amqp_take(w, n) : NULL;
 
 	return p ? slice_make(p, (size_t)n) : SLICE_NONE;
 }
 
-static uint64_t take_number(struct walk *w, size_t n)
+static uint64_t take_number(struct amqp_walk *w, size_t n)
 {
-	const uint8_t *p = take(w, n);
+	const uint8_t *p = amqp_take(w, n);
 	uint64_t v = 0;
 
 	for (size_t i = 0; p && i < n; i++)
@@ -136,7 +120,7 @@ static uint64_t take_number(struct walk *w, size_t n)
 	return v;
 }
 
-static void take_argument(struct walk *w, char what, struct amqp_fields *f)
+static void take_argument(struct amqp_walk *w, char what, struct amqp_fields *f)
 {
 	switch (what) {
 	case 'q': f->queue = take_short(w); break;
@@ -147,9 +131,9 @@ static void take_argument(struct walk *w, char what, struct amqp_fields *f)
 	case 's': (void)take_short(w); break;
 	case 'S':
 	case 'T': (void)take_long(w); break;
-	case 'o': (void)take(w, 1); break;
-	case 'w': (void)take(w, 2); break;
-	case 'l': (void)take(w, 4); break;
+	case 'o': (void)amqp_take(w, 1); break;
+	case 'w': (void)amqp_take(w, 2); break;
+	case 'l': (void)amqp_take(w, 4); break;
 	case 'r': f->code = (uint16_t)take_number(w, 2); break;
 	case 'i': f->class_id = (uint16_t)take_number(w, 2); break;
 	case 'j': f->method_id = (uint16_t)take_number(w, 2); break;
@@ -164,7 +148,7 @@ static void take_argument(struct walk *w, char what, struct amqp_fields *f)
 
 bool amqp_method_read(struct slice payload, size_t size, const struct amqp_method *m, struct amqp_fields *ret)
 {
-	struct walk w = { .in = payload, .size = size, .at = ID_BYTES };
+	struct amqp_walk w = { .in = payload, .size = size, .at = ID_BYTES };
 
 	*ret = (struct amqp_fields){ 0 };
 	for (const char *what = m->layout; *what && !w.bad && w.at <= payload.len; what++)
@@ -176,7 +160,7 @@ bool amqp_method_read(struct slice payload, size_t size, const struct amqp_metho
 /* --- content headers --- */
 
 /* Length of a field's value by its type, with `w` behind the type. Nested tables and arrays are stepped over whole. */
-static struct slice take_value(struct walk *w, uint8_t type)
+static struct slice take_value(struct amqp_walk *w, uint8_t type)
 {
 	switch (type) {
 	case 'S': /* text */
@@ -186,16 +170,16 @@ static struct slice take_value(struct walk *w, uint8_t type)
 	case 'V': return SLICE_NONE;
 	case 't':
 	case 'b':
-	case 'B': (void)take(w, 1); break;
+	case 'B': (void)amqp_take(w, 1); break;
 	case 's':
-	case 'u': (void)take(w, 2); break;
+	case 'u': (void)amqp_take(w, 2); break;
 	case 'I':
 	case 'i':
-	case 'f': (void)take(w, 4); break;
+	case 'f': (void)amqp_take(w, 4); break;
 	case 'l':
 	case 'd':
-	case 'T': (void)take(w, 8); break;
-	case 'D': (void)take(w, 5); break;
+	case 'T': (void)amqp_take(w, 8); break;
+	case 'D': (void)amqp_take(w, 5); break;
 	default: w->bad = true;
 	}
 	return SLICE_NONE;
@@ -203,11 +187,11 @@ static struct slice take_value(struct walk *w, uint8_t type)
 
 static void read_headers(struct slice table, struct amqp_properties *p)
 {
-	struct walk w = { .in = table, .size = table.len };
+	struct amqp_walk w = { .in = table, .size = table.len };
 
 	while (w.at < w.size && !w.bad) {
 		struct slice name = take_short(&w);
-		const uint8_t *type = take(&w, 1);
+		const uint8_t *type = amqp_take(&w, 1);
 		struct slice value = type ? take_value(&w, *type) : SLICE_NONE;
 		if (w.bad || !type || (*type != 'S' && *type != 'x'))
 			continue;
@@ -222,7 +206,7 @@ bool amqp_properties_read(struct slice payload, size_t size, struct amqp_propert
 {
 	/* By bit, from the highest: type, encoding, headers, mode, priority, correlation id, reply to, expiration, message id, timestamp, type, user, application, cluster. */
 	static const char kinds[] = "ssToocssmLssss";
-	struct walk w = { .in = payload, .size = size };
+	struct amqp_walk w = { .in = payload, .size = size };
 
 	*ret = (struct amqp_properties){ 0 };
 	bool basic = take_number(&w, 4) == AMQP_BASIC << 16; /* class, and a weight that is always 0 */
@@ -237,8 +221,8 @@ bool amqp_properties_read(struct slice payload, size_t size, struct amqp_propert
 		case 'T': read_headers(take_long(&w), ret); break;
 		case 'c': ret->correlation_id = take_short(&w); break;
 		case 'm': ret->message_id = take_short(&w); break;
-		case 'o': (void)take(&w, 1); break;
-		case 'L': (void)take(&w, 8); break;
+		case 'o': (void)amqp_take(&w, 1); break;
+		case 'L': (void)amqp_take(&w, 8); break;
 		default: (void)take_short(&w);
 		}
 	}

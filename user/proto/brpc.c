@@ -134,12 +134,6 @@ static void add_trace(struct brpc_memory *mem, uint64_t trace, struct message *m
 	message_add_str(m, ATTR_BRPC_TRACE_ID, slice_make(mem->trace, sizeof(mem->trace)));
 }
 
-static void add_text(struct message *m, enum attr_id id, struct slice s)
-{
-	if (s.len)
-		message_add_str(m, id, s);
-}
-
 static void request_attrs(struct brpc_memory *mem, enum brpc_format format, const struct brpc_meta *meta, struct message *m)
 {
 	add_method(mem, format, meta, m);
@@ -149,9 +143,9 @@ static void request_attrs(struct brpc_memory *mem, enum brpc_format format, cons
 		message_add_int(m, ATTR_BRPC_LOG_ID, (int64_t)meta->log_id);
 	if (meta->traced)
 		add_trace(mem, meta->trace_id, m);
-	add_text(m, ATTR_RAW_TRACEPARENT, meta->traceparent);
-	add_text(m, ATTR_RAW_TRACESTATE, meta->tracestate);
-	add_text(m, ATTR_RAW_B3, meta->b3);
+	message_add_text(m, ATTR_RAW_TRACEPARENT, meta->traceparent);
+	message_add_text(m, ATTR_RAW_TRACESTATE, meta->tracestate);
+	message_add_text(m, ATTR_RAW_B3, meta->b3);
 }
 
 static void response_attrs(struct brpc_memory *mem, const struct brpc_meta *meta, struct message *m)

@@ -11,18 +11,18 @@ enum { FORMATS = sizeof(magic) / sizeof(magic[0]), PAYLOAD_MAX = INT32_MAX };
 static bool sofa_lengths(const uint8_t *p, struct brpc_head *h)
 {
 	h->len = BRPC_SOFA_HEAD;
-	h->meta = brpc_le32(p + 4);
-	h->payload = brpc_le64(p + 8);
-	return h->payload <= PAYLOAD_MAX && brpc_le64(p + 16) == h->meta + h->payload;
+	h->meta = load_le32(p + 4);
+	h->payload = load_le64(p + 8);
+	return h->payload <= PAYLOAD_MAX && load_le64(p + 16) == h->meta + h->payload;
 }
 
 /* Hulu sends them as its machine has them, which is the other way round. */
 static bool lengths(const uint8_t *p, struct brpc_head *h)
 {
-	uint32_t both = h->format == BRPC_HULU ? brpc_le32(p + 4) : load_be32(p + 4);
+	uint32_t both = h->format == BRPC_HULU ? load_le32(p + 4) : load_be32(p + 4);
 
 	h->len = BRPC_HEAD;
-	h->meta = h->format == BRPC_HULU ? brpc_le32(p + 8) : load_be32(p + 8);
+	h->meta = h->format == BRPC_HULU ? load_le32(p + 8) : load_be32(p + 8);
 	h->payload = both - h->meta;
 	return both <= PAYLOAD_MAX && h->meta <= both;
 }

@@ -80,11 +80,4 @@ int brpc_detect(struct slice in, enum proto_side side);
 /* The name of a number in bRPC's errno.proto; NULL: it has none. */
 const char *brpc_error_name(int32_t code);
 
-static inline uint32_t brpc_le32(const uint8_t *p)
-{
-	return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
-}
-
-static inline uint64_t brpc_le64(const uint8_t *p) { return (uint64_t)brpc_le32(p + 4) << 32 | brpc_le32(p); }
-
 #endif

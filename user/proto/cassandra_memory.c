@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/cassandra_memory.h"
 
-#include <stdlib.h>
-
 #include "lib/hash.h"
 
 struct cassandra_memory *cassandra_memory_new(struct proto_memory *budget)
 {
-	struct cassandra_memory *m = calloc(1, sizeof(*m));
+	struct cassandra_memory *m = proto_memory_get_zeroed(budget, sizeof(*m));
 
 	if (m)
 		m->budget = budget;
@@ -23,7 +21,7 @@ void cassandra_memory_free(struct cassandra_memory *m)
 	for (int side = 0; side < 2; side++)
 		proto_memory_put(m->budget, m->room[side].at);
 	proto_memory_put(m->budget, m->streams);
-	free(m);
+	proto_memory_put(m->budget, m);
 }
 
 /* --- statements --- */

@@ -124,18 +124,16 @@ uint32_t cassandra_crc24(const uint8_t *p, size_t n)
 	return crc;
 }
 
-static uint32_t le24(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16; }
-
 bool cassandra_segment(struct slice in, bool lz4, struct cassandra_segment *ret)
 {
 	size_t n = lz4 ? 5 : 3;
-	uint64_t bits = le24(in.ptr) | (lz4 ? (uint64_t)(in.ptr[3] | in.ptr[4] << 8) << 24 : 0);
+	uint64_t bits = load_le24(in.ptr) | (lz4 ? (uint64_t)(in.ptr[3] | in.ptr[4] << 8) << 24 : 0);
 	unsigned at = lz4 ? 34 : 17;
 
 	*ret = (struct cassandra_segment){
 		.length = (uint32_t)bits & CASSANDRA_SEGMENT_MAX, .plain = lz4 ? (uint32_t)(bits >> 17) & CASSANDRA_SEGMENT_MAX : 0, .whole = bits >> at & 1,
 	};
-	return bits >> (at + 1) == 0 && ret->length > 0 && cassandra_crc24(in.ptr, n) == le24(in.ptr + n);
+	return bits >> (at + 1) == 0 && ret->length > 0 && cassandra_crc24(in.ptr, n) == load_le24(in.ptr + n);
 }
 
 enum cassandra_framing cassandra_framing(struct slice in, enum proto_side side)

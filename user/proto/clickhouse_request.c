@@ -97,8 +97,8 @@ static void add_trace(struct clickhouse_state *s, const struct clickhouse_query 
 
 	if (!q->traced)
 		return;
-	p += snprintf(p, (size_t)(end - p), "00-%016llx%016llx-%016llx-%02x", (unsigned long long)clickhouse_le64(q->trace), (unsigned long long)clickhouse_le64(q->trace + 8),
-	              (unsigned long long)clickhouse_le64(q->span), q->trace_flags);
+	p += snprintf(p, (size_t)(end - p), "00-%016llx%016llx-%016llx-%02x", (unsigned long long)load_le64(q->trace), (unsigned long long)load_le64(q->trace + 8),
+	              (unsigned long long)load_le64(q->span), q->trace_flags);
 	message_add_str(m, ATTR_RAW_TRACEPARENT, slice_make(s->memory->traceparent, (size_t)(p - s->memory->traceparent)));
 	if (q->trace_state.len)
 		message_add_str(m, ATTR_RAW_TRACESTATE, q->trace_state);

@@ -3,10 +3,6 @@
 
 /* --- numbers and strings --- */
 
-uint32_t clickhouse_le32(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
-
-uint64_t clickhouse_le64(const uint8_t *p) { return (uint64_t)clickhouse_le32(p) | (uint64_t)clickhouse_le32(p + 4) << 32; }
-
 /* Where the next n bytes are, or NULL. */
 static const uint8_t *take(struct clickhouse_cursor *c, size_t n)
 {
@@ -35,14 +31,14 @@ uint32_t clickhouse_u32(struct clickhouse_cursor *c)
 {
 	const uint8_t *p = take(c, 4);
 
-	return p ? clickhouse_le32(p) : 0;
+	return p ? load_le32(p) : 0;
 }
 
 uint64_t clickhouse_u64(struct clickhouse_cursor *c)
 {
 	const uint8_t *p = take(c, 8);
 
-	return p ? clickhouse_le64(p) : 0;
+	return p ? load_le64(p) : 0;
 }
 
 uint64_t clickhouse_varint(struct clickhouse_cursor *c)
@@ -124,7 +120,7 @@ bool clickhouse_frame(struct slice in, struct clickhouse_frame *ret)
 	if (in.len < CLICKHOUSE_FRAME_HEAD)
 		return false;
 	const uint8_t *p = in.ptr + CLICKHOUSE_CHECKSUM;
-	uint32_t length = clickhouse_le32(p + 1), plain = clickhouse_le32(p + 5);
+	uint32_t length = load_le32(p + 1), plain = load_le32(p + 5);
 	if ((p[0] != LZ4 && p[0] != ZSTD && p[0] != NONE) || length <= FRAME_SIZES || length > BLOCK_MAX || plain < 1 || plain > BLOCK_MAX)
 		return false;
 	/* What cannot be compressed grows a little. */

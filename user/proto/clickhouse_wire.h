@@ -108,8 +108,6 @@ struct slice clickhouse_string(struct clickhouse_cursor *c, size_t max);
 struct slice clickhouse_text(struct clickhouse_cursor *c, size_t most, uint64_t *ret_length);
 void clickhouse_pass(struct clickhouse_cursor *c, uint64_t n);
 
-uint32_t clickhouse_le32(const uint8_t *p);
-uint64_t clickhouse_le64(const uint8_t *p);
 /* Printable, and nothing that would not be in a name. */
 bool clickhouse_is_name(struct slice s);
 

@@ -18,7 +18,8 @@ enum {
 	REDETECT_MAX = 2,
 	IDLE_CALLS_MAX = 8,     /* messages in a row that consume nothing */
 	POLICY_DOUBLE_MAX = 1 << 20, /* beyond it everything is captured */
-	PARSER_BYTES_MAX = 64 << 20,
+	PARSER_BYTES_MAX = 128 << 20,
+	PARSER_BYTES_KEPT = 4,  /* of which one in so many is for what connections begin with */
 	LOOK_AGAIN = 16,        /* bytes that may be looked through for a message start once more, for each new one */
 	LOOK_DEBT_MAX = 65536,  /* and so many besides, for dialogs of short messages */
 	SKIP_TOLD_MIN = 16384,  /* of less the kernel side is not told: it has passed before the answer comes */
@@ -42,6 +43,7 @@ int proto_engine_new(const struct proto_engine_options *o, const struct proto_en
 	for (int id = 0; id < PLUMB_PROTO_COUNT; id++)
 		e->enabled[id] = !o->enabled || o->enabled[id];
 	e->memory.max = o->max_parser_bytes ? o->max_parser_bytes : PARSER_BYTES_MAX;
+	e->memory.kept = e->memory.max / PARSER_BYTES_KEPT;
 	pairing_init(&e->pairing, o, h, &e->counts);
 	e->pairing.enabled = e->enabled;
 	int err = calls_new(o->max_handles, &e->pairing, &e->calls);
@@ -130,16 +132,28 @@ void proto_engine_encrypted(struct proto_engine *e, struct connection *c)
 
 /* Detection. */
 
+static void *open_external(struct proto_engine *e, const struct proto_ops *ops)
+{
+	uint64_t kept = e->memory.kept;
+
+	e->memory.kept = 0;
+	void *external = ops->open(&e->memory);
+	e->memory.kept = kept;
+	return external;
+}
+
 static bool start_parsing(struct proto_engine *e, struct connection *c, const struct detection *found)
 {
 	const struct proto_ops *ops = proto_get(found->protocol);
-	void *external = ops->open ? ops->open(&e->memory) : NULL;
+	void *external = ops->open ? open_external(e, ops) : NULL;
 
 	if (ops->open && !external) { /* later bytes may have more luck */
-		e->counts.parsers_refused++;
+		e->counts.parsers_refused += !c->refused;
+		c->refused = true;
 		c->synced = false;
 		return false;
 	}
+	c->refused = false;
 	c->protocol = found->protocol;
 	c->role = found->role;
 	c->external = external;
@@ -185,7 +199,8 @@ static bool try_detect(struct proto_engine *e, struct connection *c, enum plumb_
 	case DETECT_FOUND:
 		if (start_parsing(e, c, &found))
 			return true;
-		break;
+		*ret_drop = true; /* what it is is known: it is looked at again until there is memory */
+		return false;
 	case DETECT_WAIT: return false;
 	case DETECT_NONE: break;
 	}
@@ -640,8 +655,8 @@ static bool detect_datagram(struct proto_engine *e, struct connection *c, enum p
 	struct detection found;
 
 	first[dir] = in;
-	if (detect(c, e->enabled, first, true, true, &found) == DETECT_FOUND && start_parsing(e, c, &found))
-		return true;
+	if (detect(c, e->enabled, first, true, true, &found) == DETECT_FOUND)
+		return start_parsing(e, c, &found);
 	if (++c->detect_tries >= TRIES_FRESH) {
 		e->counts.opaque++;
 		make_opaque(e, c);

@@ -14,7 +14,7 @@ struct proto_engine_options {
 	uint32_t max_exchanges;       /* open or held at once; 0 = 32768 */
 	uint32_t max_per_connection;  /* 0 = 16384 */
 	uint64_t timeout_ns;          /* a request without response so long ends with error.type "timeout"; 0 = 60 s */
-	uint64_t max_parser_bytes;    /* what parsers may allocate for all connections together; 0 = 64 MiB */
+	uint64_t max_parser_bytes;    /* what parsers may allocate for all connections together; 0 = 128 MiB */
 	const bool *enabled;          /* by PLUMB_PROTO_*, NULL = all */
 	uint32_t max_handles;         /* of libraries' statements and databases; see calls.h */
 	struct process_table *processes; /* takes back the references of freed exchanges; NULL only where connections have no process */
@@ -50,7 +50,7 @@ struct proto_counts {
 	uint64_t looked_bytes; /* in which the start of a message was looked for, again and again the same ones too */
 	uint64_t unanswered[PLUMB_PROTO_COUNT], unmatched[PLUMB_PROTO_COUNT]; /* responses without request */
 	uint64_t opaque; /* connections given up, or become another protocol */
-	uint64_t parsers_refused; /* no memory for the state of a parser: what was to be parsed is lost */
+	uint64_t parsers_refused; /* connections without memory for the state of a parser: what comes before there is some is lost */
 	uint64_t parser_bytes;    /* allocated by parsers now */
 	uint64_t parser_bytes_refused; /* times that they wanted more than there is: headers are not understood, statements not known */
 	uint64_t exchanges_refused; /* at the maximum, or without memory */

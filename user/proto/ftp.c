@@ -28,12 +28,6 @@ struct ftp_state {
 };
 _Static_assert(sizeof(struct ftp_state) <= CONNECTION_PARSER_BYTES, "parser state too large");
 
-static void oneway(struct message *m, uint32_t flags)
-{
-	m->kind = MESSAGE_ONEWAY;
-	m->flags |= flags;
-}
-
 static enum parse_status to_server(struct ftp_state *s, struct slice in, struct parse_result *ret)
 {
 	struct message *m = &ret->message;
@@ -47,7 +41,7 @@ static enum parse_status to_server(struct ftp_state *s, struct slice in, struct 
 	if (in.ptr[0] == TLS_HANDSHAKE && in.len < 2)
 		return PARSE_NEED_MORE;
 	if (in.ptr[0] == TLS_HANDSHAKE && in.ptr[1] == TLS_MAJOR) { /* that the server was ready for it was lost */
-		oneway(m, MESSAGE_BEGIN | MESSAGE_END | MESSAGE_SWITCH);
+		message_oneway(m, MESSAGE_BEGIN | MESSAGE_END | MESSAGE_SWITCH);
 		m->next = PLUMB_PROTO_TLS;
 		return PARSE_MESSAGE;
 	}
@@ -88,7 +82,7 @@ static void reply_begin(struct ftp_state *s, const struct reply *r, struct messa
 
 	s->oneway = unasked(s, r->code);
 	if (s->oneway) {
-		oneway(m, MESSAGE_BEGIN);
+		message_oneway(m, MESSAGE_BEGIN);
 		s->ends = true;
 		return;
 	}

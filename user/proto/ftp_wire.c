@@ -27,17 +27,6 @@ static const struct verb {
 	{ "AVBL", MAYBE_PATH, OWN }, { "CSID", SOMETHING, OWN }, { "HASH", PATH, OTHERS }, { "RANG", SOMETHING, OWN }, { "THMB", SOMETHING, OWN },
 };
 
-/* Most lines of what is no command are refused by this alone. */
-static bool begins_as(struct slice in, const char *name) { return ascii_lower(in.ptr[0]) == ascii_lower((uint8_t)name[0]); }
-
-static const struct verb *verb_find(struct slice word)
-{
-	for (size_t i = 0; word.len && i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (begins_as(word, verbs[i].name) && slice_ieq(word, slice_str(verbs[i].name)))
-			return &verbs[i];
-	return NULL;
-}
-
 /* https://www.iana.org/assignments/ftp-security-names; anything else may be a secret in the wrong place. */
 static const char *mechanism_find(struct slice word)
 {
@@ -81,7 +70,7 @@ bool ftp_command_read(struct slice line, struct ftp_command *ret)
 	while (line.len && line.ptr[0] >= TELNET) /* in front of ABOR (RFC 959, 4.1.3) */
 		line = slice_from(line, 1);
 	struct slice word = reply_word(line, &args);
-	const struct verb *v = verb_find(word);
+	const struct verb *v = reply_verb_find(REPLY_VERBS(verbs), word);
 	*ret = (struct ftp_command){ .name = v ? v->name : "_OTHER", .known = v != NULL };
 	for (size_t i = 0; i < word.len && !v; i++) {
 		uint8_t c = ascii_lower(word.ptr[i]);
@@ -100,19 +89,6 @@ bool ftp_begins(struct slice in)
 	struct ftp_command c;
 
 	return in.len > 4 && reply_text_read(in, &line) == REPLY_OK && ftp_command_read(line.text, &c) && c.known && c.well_formed;
-}
-
-static bool command_head(struct slice in)
-{
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (!begins_as(in, verbs[i].name))
-			continue;
-		size_t n = strlen(verbs[i].name);
-		struct slice word = slice_make(verbs[i].name, in.len < n ? in.len : n);
-		if (slice_ieq(slice_head(in, n), word) && (in.len <= n || (in.ptr[n] <= ' ' && in.ptr[n])))
-			return true;
-	}
-	return false;
 }
 
 /* A word that others have, too, with an argument that is FTP's: POP3 numbers its mails. */
@@ -134,14 +110,14 @@ static int detect_command(struct slice in)
 	int best = DETECT_MORE;
 
 	for (unsigned i = 0; i < LINES_MAX && in.len && best < DETECT_LIKELY; i++) {
-		bool head = command_head(in);
+		bool head = reply_verb_begins(REPLY_VERBS(verbs), in);
 		enum reply_scan scan = head ? reply_text_read(in, &line) : REPLY_BAD;
 		if (scan == REPLY_MORE)
 			return best;
 		if (scan == REPLY_BAD || line.cut || !ftp_command_read(line.text, &c) || !c.well_formed)
 			return i ? best : DETECT_NO;
 		struct slice name = reply_word(line.text, &rest);
-		const struct verb *v = verb_find(name);
+		const struct verb *v = reply_verb_find(REPLY_VERBS(verbs), name);
 		if (v && v->others != SMTP_TOO)
 			best = v->others == OWN || (rest.len && own_argument(name, rest)) ? DETECT_LIKELY : DETECT_WEAK;
 		in = slice_from(in, line.len);

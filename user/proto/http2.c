@@ -728,9 +728,7 @@ static void *mem_realloc(void *p, size_t size, void *memory) { return proto_memo
 
 static void *mem_calloc(size_t n, size_t size, void *memory)
 {
-	void *p = size && n > SIZE_MAX / size ? NULL : proto_memory_get(memory, n * size);
-
-	return p ? memset(p, 0, n * size) : NULL;
+	return size && n > SIZE_MAX / size ? NULL : proto_memory_get_zeroed(memory, n * size);
 }
 
 static void *http2_open(struct proto_memory *memory)
@@ -772,5 +770,6 @@ const struct proto_ops proto_http2 = {
 	.resync_keep = HTTP2_KEEP,
 	.open = http2_open,
 	.close = http2_close,
+	.answers_switch = true, /* RFC 7540, 3.2: what HTTP/1 asked with Upgrade: h2c is stream 1's */
 	.want = { PLUMB_POLICY_ALL, PLUMB_POLICY_ALL },
 };

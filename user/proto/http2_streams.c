@@ -53,10 +53,9 @@ static bool grow(struct http2_streams *t, struct proto_memory *memory)
 
 	if (bigger.nsets > SETS_MAX)
 		return false;
-	bigger.at = proto_memory_get(memory, (size_t)bigger.nsets * WAYS * sizeof(*bigger.at));
+	bigger.at = proto_memory_get_zeroed(memory, (size_t)bigger.nsets * WAYS * sizeof(*bigger.at));
 	if (!bigger.at)
 		return false;
-	memset(bigger.at, 0, (size_t)bigger.nsets * WAYS * sizeof(*bigger.at));
 	for (uint32_t i = 0; i < t->nsets * WAYS; i++)
 		if (t->at[i].id)
 			*place(&bigger, t->at[i].id, &oldest) = t->at[i]; /* of a set that is split in two: there is room */

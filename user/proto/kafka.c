@@ -16,8 +16,6 @@
  */
 #include "proto/kafka_state.h"
 
-#include <stdlib.h>
-
 enum { MEMBER_ID_REQUIRED = 79 };
 
 static void text_set(struct kafka_text *t, struct slice text)
@@ -26,20 +24,6 @@ static void text_set(struct kafka_text *t, struct slice text)
 	t->len = (uint8_t)text.len;
 	if (text.len)
 		memcpy(t->text, text.ptr, text.len);
-}
-
-/* As much as fits of a number's text; `to` has room for any. */
-static struct slice number_text(int32_t n, char to[12])
-{
-	char *p = to + 12;
-	uint32_t u = n < 0 ? 0u - (uint32_t)n : (uint32_t)n;
-
-	do
-		*--p = (char)('0' + u % 10);
-	while (u /= 10);
-	if (n < 0)
-		*--p = '-';
-	return slice_make(p, (size_t)(to + 12 - p));
 }
 
 /* --- what fields say --- */
@@ -182,7 +166,7 @@ static void add_source(struct kafka_message *m, struct message *e)
 	if (m->topics == 1)
 		add_text(e, ATTR_MESSAGING_DESTINATION_NAME, &m->topic);
 	if (m->topics == 1 && m->partitions == 1)
-		message_add_str(e, ATTR_MESSAGING_DESTINATION_PARTITION_ID, number_text(m->partition, m->partition_text));
+		message_add_str(e, ATTR_MESSAGING_DESTINATION_PARTITION_ID, slice_i32(m->partition, m->partition_text));
 }
 
 static void add_request(struct kafka_message *m, struct message *e)
@@ -202,7 +186,7 @@ static void add_request(struct kafka_message *m, struct message *e)
 static void add_error(struct kafka_message *m, struct message *e)
 {
 	const char *name = kafka_error_name(m->error);
-	struct slice number = number_text(m->error, m->number);
+	struct slice number = slice_i32(m->error, m->number);
 
 	message_add_str(e, ATTR_MESSAGING_RESPONSE_CODE, number);
 	if (m->error == MEMBER_ID_REQUIRED)
@@ -498,7 +482,7 @@ static size_t kafka_resync(void *state, enum proto_side side, struct slice in)
 
 static void *kafka_open(struct proto_memory *budget)
 {
-	struct kafka_memory *m = calloc(1, sizeof(*m));
+	struct kafka_memory *m = proto_memory_get_zeroed(budget, sizeof(*m));
 
 	if (!m)
 		return NULL;
@@ -506,7 +490,7 @@ static void *kafka_open(struct proto_memory *budget)
 	m->topics = kafka_topics_get(budget);
 	if (m->topics)
 		return m;
-	free(m);
+	proto_memory_put(budget, m);
 	return NULL;
 }
 
@@ -515,7 +499,7 @@ static void kafka_close(void *external)
 	struct kafka_memory *m = external;
 
 	kafka_topics_put(m->topics);
-	free(m);
+	proto_memory_put(m->budget, m);
 }
 
 const struct proto_ops proto_kafka = {

@@ -36,19 +36,11 @@ static bool head_may_be(struct slice in)
 	return kafka_request_read(slice_make(head, KAFKA_HEAD), &r);
 }
 
-static bool printable(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (s.ptr[i] < ' ' || s.ptr[i] == 127)
-			return false;
-	return true;
-}
-
 /* What is not checked by the walk, but has few values. */
 static bool field_fits(const struct kafka_request *r, const struct kafka_field *f)
 {
 	if (f->role == 'T' || f->role == 'G')
-		return printable(f->text);
+		return slice_printable(f->text);
 	if (f->role == 'A')
 		return f->number >= -1 && f->number <= 1;
 	return r->api && (f->role != 'P' || f->number >= 0 || f->text.len > 4);
@@ -99,7 +91,7 @@ static int detect_request(struct slice in)
 	if (!kafka_request_read(in, &r) || r.client_len > CLIENT_ID_MAX || r.correlation > INT32_MAX)
 		return DETECT_NO;
 	size_t client = r.client_len > 0 ? (size_t)r.client_len : 0, behind = KAFKA_HEAD + client;
-	if (!printable(slice_head(slice_from(in, KAFKA_HEAD), client)))
+	if (!slice_printable(slice_head(slice_from(in, KAFKA_HEAD), client)))
 		return DETECT_NO;
 	if (in.len < behind)
 		return DETECT_MORE;
@@ -162,7 +154,7 @@ static bool is_request(const struct kafka_memory *m, struct slice in)
 	/* Before the costly look: what can only be refused behind it. */
 	if (same ? !len && !next : m->asked && (len < 3 || r.correlation > CORRELATION_MAX))
 		return false;
-	if (!printable(client) || !body_fits(&r, slice_from(in, behind), r.size + KAFKA_SIZE_BYTES - (uint32_t)behind, &whole) || !ends_well(&r, in))
+	if (!slice_printable(client) || !body_fits(&r, slice_from(in, behind), r.size + KAFKA_SIZE_BYTES - (uint32_t)behind, &whole) || !ends_well(&r, in))
 		return false;
 	if (same)
 		return len || next;

@@ -22,14 +22,14 @@ struct kafka_topics {
 
 struct kafka_topics *kafka_topics_get(struct proto_memory *budget)
 {
-	struct kafka_topics *t = budget->kafka_topics;
+	struct kafka_topics *t = budget->shared[PLUMB_PROTO_KAFKA];
 
 	if (!t) {
 		t = proto_memory_get(budget, sizeof(*t));
 		if (!t)
 			return NULL;
 		*t = (struct kafka_topics){ .budget = budget };
-		budget->kafka_topics = t;
+		budget->shared[PLUMB_PROTO_KAFKA] = t;
 	}
 	t->users++;
 	return t;
@@ -42,7 +42,7 @@ void kafka_topics_put(struct kafka_topics *t)
 	for (int i = 0; t->sets && i < SETS * WAYS; i++)
 		proto_memory_put(t->budget, t->sets[i / WAYS][i % WAYS].name);
 	proto_memory_put(t->budget, t->sets);
-	t->budget->kafka_topics = NULL;
+	t->budget->shared[PLUMB_PROTO_KAFKA] = NULL;
 	proto_memory_put(t->budget, t);
 }
 
@@ -65,9 +65,7 @@ static bool make_sets(struct kafka_topics *t)
 {
 	if (t->sets)
 		return true;
-	t->sets = proto_memory_get(t->budget, SETS * sizeof(*t->sets));
-	if (t->sets)
-		memset(t->sets, 0, SETS * sizeof(*t->sets));
+	t->sets = proto_memory_get_zeroed(t->budget, SETS * sizeof(*t->sets));
 	return t->sets != NULL;
 }
 

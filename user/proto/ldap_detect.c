@@ -26,14 +26,6 @@ static int element(struct slice content, uint32_t len, size_t *at, uint8_t tag, 
 	return AT_HAND;
 }
 
-static bool printable(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (s.ptr[i] < ' ' || s.ptr[i] == 127)
-			return false;
-	return true;
-}
-
 static bool small(struct slice s, uint8_t max) { return s.len == 1 && s.ptr[0] <= max; }
 
 /* Elements of these tags, one after the other. s is a printable text, t any, e a small number. */
@@ -46,7 +38,7 @@ static int elements(struct slice content, uint32_t len, const char *tags)
 		uint8_t tag = *tags == 's' || *tags == 't' ? LDAP_STRING : *tags == 'e' || *tags == 'c' ? LDAP_ENUM : *tags == 'i' ? LDAP_INTEGER : *tags == 'b' ? LDAP_BOOLEAN : LDAP_SEQUENCE;
 		value = SLICE_NONE;
 		int is = element(content, len, &at, tag, &value);
-		if (is == WRONG || (*tags == 's' && !printable(value)))
+		if (is == WRONG || (*tags == 's' && !slice_printable(value)))
 			return WRONG;
 		if (is == NOT_YET)
 			return *tags == '(' && value.len ? AT_HAND : NOT_YET;
@@ -82,7 +74,7 @@ static int detect_request(const struct ldap_head *h, struct slice content)
 	case LDAP_SEARCH: return score(content, h->len, "seeiib", DETECT_CERTAIN);
 	case LDAP_UNBIND: return h->len == 0 ? DETECT_LIKELY : DETECT_NO;
 	case LDAP_ABANDON: return h->len && h->len <= 4 ? DETECT_WEAK : DETECT_NO;
-	case LDAP_DELETE: return !printable(content) || h->len == 0 ? DETECT_NO : content.len < h->len ? DETECT_MORE : DETECT_LIKELY;
+	case LDAP_DELETE: return !slice_printable(content) || h->len == 0 ? DETECT_NO : content.len < h->len ? DETECT_MORE : DETECT_LIKELY;
 	case LDAP_MODIFY: case LDAP_ADD: case LDAP_COMPARE: return score(content, h->len, "s(", DETECT_LIKELY);
 	case LDAP_MODIFY_DN: return score(content, h->len, "ssb", DETECT_LIKELY);
 	default: break;

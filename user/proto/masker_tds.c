@@ -3,23 +3,9 @@
  * TDS for shared recordings: see masker.h for what stays. Way 0 is the client's. Types and values are walked as tds_walk.c does, a byte at a time; what cannot be is zero from there on, which is
  * no token, so that the parser, too, looks for the DONE at the end.
  */
-#include "proto/masker_way.h"
-#include "proto/tds_state.h"
+#include "proto/masker_tds.h"
 
-/* Of a message. Those of the client, those of the server, then types and values, which both send. */
-enum state {
-	START, REST, PRELOGIN, PRELOGIN_VALUES, LOGIN, HEADERS, TEXT, KIND, PROC_LEN, PROC_ID, PROC_NAME, PROC_OPTIONS, PARAMETER, PARAMETER_NAME, PARAMETER_STATUS,
-	TOKEN, DONE, LENGTH, LONG_LENGTH, ERROR, ACK, CHANGE, PASS, FEATURE, FEATURE_LENGTH, FEATURE_PASS, COLUMNS, COLUMN, COLUMN_NAME_LEN, COLUMN_NAME, BITMAP, RETURN, RETURN_NAME, RETURN_FLAGS,
-	TYPE, UDT_SIZE, FIXED, SCHEMA, NAME_PARTS, NAME_LEN, NAME, VALUE_LEN, POINTER, TEXT_LEN, CHUNK, VALUE,
-};
-
-/* mask_way.flags */
-enum { EOM = 1, OPEN = 2, TLS = 4, BLIND = 8, NULLS = 16, IN_CHUNKS = 32, TEXT_VALUE = 64, HANDLE_VALUE = 128, COLUMN_TYPE = 256, FIRST = 512 };
-/* mask_conn.memory: flags; then the shapes of the columns, a byte each. */
-enum { SINCE_71 = 1, SINCE_72 = 2, KNOWN = 4, SECRET = 8, PREPARES = 16, ANSWERS = 32, COLUMNS_MAX = 120, NULLS_MAX = 32 };
-/* mask_way.memory */
-enum { TYPE_BYTE, SHAPE, SHORT_NAMES, LONG_NAMES, COLUMN_AT, COLUMNS_KNOWN, PROC, PARAMETERS, NULL_BITS, TOKEN_BYTE };
-enum { HEAD_LAST = TDS_HEAD - 1, TLS_HEAD = 5, LOW = 0x20 };
+enum { HEAD_LAST = TDS_HEAD - 1, TLS_HEAD = 5 };
 enum { LENGTH_AT = MASK_WORD - 2 }; /* of the head's length in mask_way.word, whose words are shorter */
 
 static const char *const keywords[] = {
@@ -31,38 +17,9 @@ static const char *const procedures[] = {
 	"sp_prepare", "sp_execute", "sp_prepexec", "sp_prepexecrpc", "sp_unprepare", NULL,
 };
 
-static bool is_server(const struct mask_conn *c, const struct mask_way *y) { return y == &c->ways[1]; }
-static bool since_72(const struct mask_conn *c) { return c->memory[0] & SINCE_72 || !(c->memory[0] & KNOWN); }
-static bool since_71(const struct mask_conn *c) { return c->memory[0] & SINCE_71 || !(c->memory[0] & KNOWN); }
-static uint8_t *shapes(struct mask_conn *c) { return (uint8_t *)&c->memory[1]; }
-
 static void set_version(struct mask_conn *c, uint8_t major)
 {
 	c->memory[0] = (c->memory[0] & ~(uint64_t)(SINCE_71 | SINCE_72)) | KNOWN | (major >= 0x71 ? SINCE_71 : 0u) | (major >= 0x72 ? SINCE_72 : 0u);
-}
-
-static void go(struct mask_way *y, enum state state)
-{
-	y->state = (uint8_t)state;
-	y->number = y->part = 0;
-}
-
-/* Of n bytes nothing stays; n = 0 is passed at once. */
-static void pass(struct mask_way *y, uint64_t n, enum state state, enum state after)
-{
-	go(y, n ? state : after);
-	y->length = n;
-}
-
-static bool passed(struct mask_way *y) { return --y->length == 0; }
-
-static uint8_t rest(const struct mask_conn *c, struct mask_way *y)
-{
-	go(y, REST);
-	y->flags |= BLIND;
-	if (is_server(c, y))
-		y->memory[COLUMNS_KNOWN] = 0;
-	return is_server(c, y) ? 0 : 'x';
 }
 
 /* The length of a name, in characters, that follows. */
@@ -75,20 +32,6 @@ static uint8_t chars_byte(const struct mask_conn *c, struct mask_way *y, uint8_t
 	pass(y, n, state, after);
 	return b;
 }
-
-/* The next byte of a number, least first. False: it is larger than any, or than what is left. */
-static bool number_byte(struct mask_way *y, uint8_t b, unsigned bytes)
-{
-	unsigned at = (unsigned)y->part++;
-
-	if ((at == bytes - 1 && bytes > 1 && b >= LOW) || (at == 2 && b >= LOW) || (at == 3 && (b || y->number >= (uint64_t)LOW << 16)))
-		return false;
-	y->number |= (uint64_t)b << 8 * at;
-	return !(y->flags & EOM) || y->number < y->remain;
-}
-
-/* Small numbers of `bytes` that mean nothing to who reads on. */
-static uint8_t kept_low(uint64_t at, uint8_t b) { return at < 2 || (at == 2 && b < LOW) ? b : 0; }
 
 /* --- UTF-16 --- */
 
@@ -107,6 +50,8 @@ static uint8_t wide(struct mask_way *y, uint8_t b, const char *const *list)
 	}
 	return word_feed(y, b, list) ? b : 'x';
 }
+
+uint8_t mask_tds_text(struct mask_way *y, uint8_t b) { return wide(y, b, keywords); }
 
 /* --- what comes before requests --- */
 
@@ -185,7 +130,7 @@ static uint8_t without_headers(struct mask_conn *c, struct mask_way *y, uint8_t 
 		text_begin(y);
 		word_feed(y, (uint8_t)first, keywords);
 		y->part = 2;
-		return wide(y, b, keywords);
+		return mask_tds_text(y, b);
 	}
 	if (y->type != TDS_RPC || first == 0)
 		return rest(c, y);
@@ -289,34 +234,6 @@ static void row_begin(struct mask_conn *c, struct mask_way *y, bool nulls)
 		go(y, BITMAP);
 }
 
-static void value_of(struct mask_conn *c, struct mask_way *y, uint64_t n);
-
-static void value_begin(struct mask_conn *c, struct mask_way *y, uint64_t shape)
-{
-	y->memory[SHAPE] = shape;
-	y->flags &= ~(uint32_t)IN_CHUNKS;
-	y->word_len = MASK_WORD;
-	if (y->flags & TEXT_VALUE)
-		word_clear(y);
-	if (shape <= TDS_FIXED_MAX)
-		value_of(c, y, shape);
-	else
-		go(y, VALUE_LEN);
-}
-
-/* The next column that has a value; behind the last one a token. */
-static void column_begin(struct mask_conn *c, struct mask_way *y)
-{
-	uint64_t *at = &y->memory[COLUMN_AT];
-
-	while (*at < y->memory[COLUMNS_KNOWN] && y->flags & NULLS && y->memory[NULL_BITS] >> *at & 1)
-		++*at;
-	if (*at == y->memory[COLUMNS_KNOWN])
-		go(y, TOKEN);
-	else
-		value_begin(c, y, shapes(c)[(*at)++]);
-}
-
 static uint8_t token_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
 {
 	y->memory[TOKEN_BYTE] = b;
@@ -326,7 +243,7 @@ static uint8_t token_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
 		if (y->state == REST)
 			return 0;
 		if (b == TDS_ROW)
-			column_begin(c, y);
+			mask_tds_column_begin(c, y);
 		return b;
 	case TDS_DONE: case TDS_DONE_PROC: case TDS_DONE_IN_PROC: go(y, DONE); return b;
 	case TDS_COLUMNS: go(y, COLUMNS); return b;
@@ -406,7 +323,7 @@ static uint8_t bitmap_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
 {
 	y->memory[NULL_BITS] |= (uint64_t)b << 8 * y->part++;
 	if (y->part == (y->memory[COLUMNS_KNOWN] + 7) / 8)
-		column_begin(c, y);
+		mask_tds_column_begin(c, y);
 	return b;
 }
 
@@ -417,239 +334,7 @@ static uint8_t return_byte(const struct mask_conn *c, struct mask_way *y, uint8_
 	return chars_byte(c, y, b, RETURN_NAME, RETURN_FLAGS);
 }
 
-/* --- types --- */
-
-static void type_begin(struct mask_way *y, bool column)
-{
-	go(y, TYPE);
-	y->flags = column ? y->flags | COLUMN_TYPE : y->flags & ~(uint32_t)COLUMN_TYPE;
-}
-
-static const struct tds_procedure *procedure(const struct mask_way *y) { return y->memory[PROC] ? tds_procedure_get((uint16_t)y->memory[PROC]) : NULL; }
-
-static void type_end(struct mask_conn *c, struct mask_way *y)
-{
-	uint64_t type = y->memory[TYPE_BYTE];
-	bool is_int = type == 0x26 || type == 0x38;
-	const struct tds_procedure *known = is_server(c, y) ? NULL : procedure(y);
-
-	if (y->flags & COLUMN_TYPE) {
-		shapes(c)[y->memory[COLUMN_AT]++] = (uint8_t)y->memory[SHAPE];
-		go(y, COLUMN_NAME_LEN);
-		return;
-	}
-	y->flags &= ~(uint32_t)(TEXT_VALUE | HANDLE_VALUE);
-	if (is_server(c, y)) {
-		y->flags |= is_int && c->memory[0] & PREPARES ? HANDLE_VALUE : 0;
-	} else if (known) {
-		y->memory[PARAMETERS]++;
-		y->flags |= y->memory[PARAMETERS] == known->statement && tds_type_info((uint8_t)type).text ? TEXT_VALUE : 0;
-		y->flags |= is_int && y->memory[PARAMETERS] == known->handle ? HANDLE_VALUE : 0;
-		if (known->handle && (known->kind == TDS_RUNS || known->kind == TDS_PREPARES))
-			c->memory[0] |= PREPARES;
-	}
-	value_begin(c, y, y->memory[SHAPE]);
-}
-
-/* Names that are left in it, then its end. */
-static void names_begin(struct mask_conn *c, struct mask_way *y)
-{
-	if (y->memory[SHORT_NAMES] || y->memory[LONG_NAMES])
-		go(y, NAME_LEN);
-	else
-		type_end(c, y);
-}
-
-static void fixed_end(struct mask_conn *c, struct mask_way *y)
-{
-	struct tds_type_info t = tds_type_info((uint8_t)y->memory[TYPE_BYTE]);
-	bool table = t.table && y->flags & COLUMN_TYPE;
-
-	if (t.schema) {
-		go(y, SCHEMA);
-	} else if (table && since_72(c)) {
-		go(y, NAME_PARTS);
-	} else {
-		y->memory[LONG_NAMES] += table;
-		names_begin(c, y);
-	}
-}
-
-static void fixed_begin(struct mask_conn *c, struct mask_way *y)
-{
-	struct tds_type_info t = tds_type_info((uint8_t)y->memory[TYPE_BYTE]);
-	unsigned n = t.schema ? 0 : t.fixed + (t.collation && since_71(c) ? 5u : 0u);
-
-	go(y, FIXED);
-	y->length = n;
-	if (n == 0)
-		fixed_end(c, y);
-}
-
-static uint8_t type_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
-{
-	struct tds_type_info t = tds_type_info(b);
-	bool column = y->flags & COLUMN_TYPE;
-
-	if (t.shape == TDS_UNKNOWN || (column && t.shape == 0))
-		return rest(c, y);
-	y->memory[TYPE_BYTE] = b;
-	y->memory[SHAPE] = t.shape == TDS_TEXT && !column ? (uint64_t)TDS_LONG : t.shape;
-	y->memory[SHORT_NAMES] = t.udt ? 3 : 0;
-	y->memory[LONG_NAMES] = t.udt && column;
-	if (t.udt && column)
-		go(y, UDT_SIZE);
-	else
-		fixed_begin(c, y);
-	return b;
-}
-
-static uint8_t fixed_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
-{
-	struct tds_type_info t = tds_type_info((uint8_t)y->memory[TYPE_BYTE]);
-	uint64_t at = y->part++;
-	uint8_t out = 0;
-
-	if (t.size_at && at == 0) {
-		y->number = out = b;
-	} else if (t.size_at && at == 1) {
-		bool parts = b == 0xff && y->number == 0xff;
-		out = parts || b < LOW ? b : 0;
-		if (parts)
-			y->memory[SHAPE] = TDS_PARTS;
-	} else if (t.shape == TDS_BYTE) {
-		out = b < LOW ? b : 0;
-	}
-	if (passed(y))
-		fixed_end(c, y);
-	return out;
-}
-
-static uint8_t name_len_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
-{
-	bool is_short = y->memory[SHORT_NAMES];
-
-	if (!number_byte(y, b, is_short ? 1 : 2))
-		return rest(c, y);
-	if (y->part < (is_short ? 1 : 2))
-		return b;
-	y->memory[is_short ? SHORT_NAMES : LONG_NAMES]--;
-	uint64_t n = 2 * y->number;
-	pass(y, n, NAME, NAME);
-	if (!n)
-		names_begin(c, y);
-	return b;
-}
-
-/* --- values --- */
-
-static void value_end(struct mask_conn *c, struct mask_way *y)
-{
-	if (y->flags & HANDLE_VALUE && is_server(c, y))
-		c->memory[0] &= ~(uint64_t)PREPARES;
-	y->flags &= ~(uint32_t)(TEXT_VALUE | HANDLE_VALUE);
-	if (!is_server(c, y))
-		go(y, PARAMETER);
-	else if (y->memory[TOKEN_BYTE] == TDS_RETURN_VALUE)
-		go(y, TOKEN);
-	else
-		column_begin(c, y);
-}
-
-static void value_of(struct mask_conn *c, struct mask_way *y, uint64_t n)
-{
-	pass(y, n, VALUE, VALUE);
-	if (!n)
-		value_end(c, y);
-}
-
-/* Eight bytes: all of them ff is NULL. */
-static uint8_t parts_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
-{
-	uint64_t at = y->part++;
-	bool stays = at ? b == 0xff && y->number == at : b >= 0xfe;
-
-	y->number += stays;
-	if (at == 0)
-		y->length = b;
-	if (at < 7)
-		return stays ? b : 0;
-	if (y->number == 8 && y->length == 0xff) {
-		value_end(c, y);
-	} else {
-		y->flags |= IN_CHUNKS;
-		go(y, CHUNK);
-	}
-	return stays ? b : 0;
-}
-
-/* Two or four bytes that are all ff say that there is none. */
-static uint8_t value_len_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
-{
-	uint64_t shape = y->memory[SHAPE];
-	unsigned bytes = shape == TDS_SHORT ? 2 : shape == TDS_LONG ? 4 : 1;
-
-	if (shape == TDS_PARTS)
-		return parts_byte(c, y, b);
-	bool null = bytes > 1 && b == 0xff && y->number == (UINT64_C(1) << 8 * y->part) - 1;
-	if (null) {
-		y->number = y->number << 8 | b;
-		if (++y->part == bytes)
-			value_end(c, y);
-		return b;
-	}
-	if (!number_byte(y, b, bytes))
-		return rest(c, y);
-	if (y->part < bytes)
-		return b;
-	if (shape == TDS_TEXT && b)
-		pass(y, b + UINT64_C(8), POINTER, POINTER);
-	else
-		value_of(c, y, y->number);
-	return b;
-}
-
-static uint8_t chunk_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
-{
-	if (!number_byte(y, b, 4))
-		return rest(c, y);
-	if (y->part < 4)
-		return b;
-	if (y->state == TEXT_LEN || !y->number) {
-		value_of(c, y, y->number);
-		return b;
-	}
-	uint64_t n = y->number;
-	go(y, VALUE);
-	y->length = n;
-	return b;
-}
-
-static uint8_t value_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
-{
-	uint8_t out = 'x';
-
-	if (y->flags & TEXT_VALUE)
-		out = wide(y, b, keywords);
-	else if (y->flags & HANDLE_VALUE)
-		out = kept_low(y->part++, b);
-	if (!passed(y))
-		return out;
-	if (y->flags & IN_CHUNKS)
-		go(y, CHUNK);
-	else
-		value_end(c, y);
-	return out;
-}
-
 /* --- bytes --- */
-
-static uint8_t passing(struct mask_way *y, enum state next, uint8_t out)
-{
-	if (passed(y))
-		go(y, next);
-	return out;
-}
 
 static uint8_t request_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
 {
@@ -658,7 +343,7 @@ static uint8_t request_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
 	switch ((enum state)y->state) {
 	case LOGIN: return login_byte(c, y, b);
 	case HEADERS: return headers_byte(c, y, b);
-	case TEXT: return wide(y, b, keywords);
+	case TEXT: return mask_tds_text(y, b);
 	case KIND:
 		at = y->part++;
 		if (at == 1)
@@ -683,7 +368,7 @@ static uint8_t request_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
 		if (b & 8) /* encrypted */
 			rest(c, y);
 		else
-			type_begin(y, false);
+			mask_tds_type_begin(y, false);
 		return b & 0xf;
 	default: return 'x';
 	}
@@ -707,7 +392,7 @@ static uint8_t answer_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
 	case COLUMNS: return columns_byte(c, y, b);
 	case COLUMN:
 		if (++y->part == (since_72(c) ? 6 : 4))
-			type_begin(y, true);
+			mask_tds_type_begin(y, true);
 		return 0;
 	case COLUMN_NAME_LEN:
 		return chars_byte(c, y, b, COLUMN_NAME, y->memory[COLUMN_AT] < y->memory[COLUMNS_KNOWN] ? COLUMN : TOKEN);
@@ -717,45 +402,13 @@ static uint8_t answer_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
 	case RETURN_NAME: return passing(y, RETURN_FLAGS, y->length % 2 ? 0 : 'x');
 	case RETURN_FLAGS:
 		if (++y->part == (since_72(c) ? 7 : 5))
-			type_begin(y, false);
+			mask_tds_type_begin(y, false);
 		return 0;
 	default: return 0;
 	}
 	if (passed(y))
 		go(y, TOKEN);
 	return b;
-}
-
-static uint8_t walked_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
-{
-	switch ((enum state)y->state) {
-	case TYPE: return type_byte(c, y, b);
-	case UDT_SIZE:
-		if (++y->part == 2)
-			fixed_begin(c, y);
-		return 0;
-	case FIXED: return fixed_byte(c, y, b);
-	case SCHEMA:
-		y->memory[SHORT_NAMES] = b ? 2 : 0;
-		y->memory[LONG_NAMES] = b ? 1 : 0;
-		names_begin(c, y);
-		return b != 0;
-	case NAME_PARTS:
-		if (b > 4)
-			return rest(c, y);
-		y->memory[LONG_NAMES] = b;
-		names_begin(c, y);
-		return b;
-	case NAME_LEN: return name_len_byte(c, y, b);
-	case NAME:
-		if (passed(y))
-			names_begin(c, y);
-		return 'x';
-	case VALUE_LEN: return value_len_byte(c, y, b);
-	case POINTER: return passing(y, TEXT_LEN, 0);
-	case TEXT_LEN: case CHUNK: return chunk_byte(c, y, b);
-	default: return value_byte(c, y, b);
-	}
 }
 
 /* What may be a DONE, at the end of a message of which the rest is not read. */
@@ -783,7 +436,7 @@ static uint8_t body_byte(struct mask_conn *c, struct mask_way *y, uint8_t b)
 	if (y->state == PRELOGIN || y->state == PRELOGIN_VALUES)
 		return prelogin_byte(c, y, b);
 	if (y->state >= TYPE)
-		return walked_byte(c, y, b);
+		return mask_tds_walked_byte(c, y, b);
 	return is_server(c, y) ? answer_byte(c, y, b) : request_byte(c, y, b);
 }
 

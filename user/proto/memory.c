@@ -2,6 +2,7 @@
 #include "proto/memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* In front of each block: its size, in a place as wide as the strictest alignment. */
 union head {
@@ -9,12 +10,17 @@ union head {
 	max_align_t align;
 };
 
+static uint64_t left(const struct proto_memory *m)
+{
+	return m->used < m->max - m->kept ? m->max - m->kept - m->used : 0;
+}
+
 void *proto_memory_resize(struct proto_memory *m, void *old, size_t bytes)
 {
 	union head *h = old ? (union head *)old - 1 : NULL;
 	size_t before = h ? h->bytes : 0;
 
-	if (bytes > SIZE_MAX - sizeof(*h) || (bytes > before && bytes + sizeof(*h) - before > m->max - m->used)) {
+	if (bytes > SIZE_MAX - sizeof(*h) || (bytes > before && bytes + sizeof(*h) - before > left(m))) {
 		m->refused++;
 		return NULL;
 	}
@@ -31,6 +37,13 @@ void *proto_memory_resize(struct proto_memory *m, void *old, size_t bytes)
 void *proto_memory_get(struct proto_memory *m, size_t bytes)
 {
 	return proto_memory_resize(m, NULL, bytes);
+}
+
+void *proto_memory_get_zeroed(struct proto_memory *m, size_t bytes)
+{
+	void *p = proto_memory_get(m, bytes);
+
+	return p ? memset(p, 0, bytes) : NULL;
 }
 
 void proto_memory_put(struct proto_memory *m, void *p)

@@ -111,22 +111,16 @@ static struct content content_of(struct mongodb_memory *m, const struct mongodb_
 	return c;
 }
 
-static void add_text(struct message *m, enum attr_id id, struct slice s)
-{
-	if (s.len)
-		message_add_str(m, id, s);
-}
-
 static void request_attrs(const struct mongodb_request *q, struct message *m)
 {
-	add_text(m, ATTR_DB_OPERATION_NAME, q->operation);
+	message_add_text(m, ATTR_DB_OPERATION_NAME, q->operation);
 	if (q->operation.len && !q->known)
 		message_add_int(m, ATTR_RAW_OPERATION_KNOWN, 0);
-	add_text(m, ATTR_DB_COLLECTION_NAME, q->collection);
-	add_text(m, ATTR_DB_NAMESPACE, q->database);
+	message_add_text(m, ATTR_DB_COLLECTION_NAME, q->collection);
+	message_add_text(m, ATTR_DB_NAMESPACE, q->database);
 	if (q->batch > 1)
 		message_add_int(m, ATTR_DB_OPERATION_BATCH_SIZE, q->batch);
-	add_text(m, ATTR_RAW_STATEMENT, q->statement);
+	message_add_text(m, ATTR_RAW_STATEMENT, q->statement);
 }
 
 static void request_content(struct mongodb_state *s, const struct current *c, struct slice body, struct message *m)
@@ -156,8 +150,8 @@ static void reply_attrs(const struct mongodb_reply *r, enum mongodb_due due, str
 	if (r->failed) {
 		m->flags |= MESSAGE_ERROR;
 		memcpy(m->error_type, code.len ? r->code : "_OTHER", code.len ? code.len + 1 : sizeof("_OTHER"));
-		add_text(m, ATTR_DB_RESPONSE_STATUS_CODE, code);
-		add_text(m, ATTR_RAW_STATUS_MESSAGE, r->message);
+		message_add_text(m, ATTR_DB_RESPONSE_STATUS_CODE, code);
+		message_add_text(m, ATTR_RAW_STATUS_MESSAGE, r->message);
 	}
 	if (!r->has_written)
 		return;

@@ -51,7 +51,4 @@ bool bson_count(const struct bson_element *e, uint32_t *ret_count);
 /* A number of any type as an integer; false if it is none. */
 bool bson_integer(const struct bson_element *e, int64_t *ret_value);
 
-static inline uint32_t load_le32(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
-static inline uint64_t load_le64(const uint8_t *p) { return load_le32(p) | (uint64_t)load_le32(p + 4) << 32; }
-
 #endif

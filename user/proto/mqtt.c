@@ -97,10 +97,9 @@ static struct topic *alias_place(struct mqtt_state *s, enum proto_side side, uin
 	if (alias == 0 || alias > ALIASES)
 		return NULL;
 	if (!m->aliases[side]) {
-		m->aliases[side] = proto_memory_get(m->budget, ALIASES * sizeof(*m->aliases[side]));
+		m->aliases[side] = proto_memory_get_zeroed(m->budget, ALIASES * sizeof(*m->aliases[side]));
 		if (!m->aliases[side])
 			return NULL;
-		memset(m->aliases[side], 0, ALIASES * sizeof(*m->aliases[side]));
 	}
 	return &m->aliases[side][alias - 1];
 }
@@ -137,12 +136,6 @@ static void aliases_forget(struct mqtt_memory *m, bool release)
 
 /* ---- messages ---- */
 
-static void string_add(struct message *m, enum attr_id id, struct slice value)
-{
-	if (value.len)
-		message_add_str(m, id, value);
-}
-
 static void begin(struct mqtt_state *s, uint64_t key, const char *operation, const char *type, struct slice destination, struct message *m)
 {
 	m->kind = MESSAGE_REQUEST;
@@ -151,8 +144,8 @@ static void begin(struct mqtt_state *s, uint64_t key, const char *operation, con
 	message_add_str(m, ATTR_MESSAGING_OPERATION_NAME, slice_str(operation));
 	if (type)
 		message_add_str(m, ATTR_MESSAGING_OPERATION_TYPE, slice_str(type));
-	string_add(m, ATTR_MESSAGING_DESTINATION_NAME, destination);
-	string_add(m, ATTR_MESSAGING_CLIENT_ID, slice_make(s->memory->client, s->memory->client_len));
+	message_add_text(m, ATTR_MESSAGING_DESTINATION_NAME, destination);
+	message_add_text(m, ATTR_MESSAGING_CLIENT_ID, slice_make(s->memory->client, s->memory->client_len));
 }
 
 static void respond(uint64_t key, struct message *m)
@@ -178,7 +171,7 @@ static void reason_add(struct mqtt_state *s, uint8_t code, enum mqtt_type type, 
 		return;
 	m->flags |= MESSAGE_ERROR;
 	memcpy(m->error_type, name, strlen(name) + 1);
-	string_add(m, ATTR_RAW_STATUS_MESSAGE, text);
+	message_add_text(m, ATTR_RAW_STATUS_MESSAGE, text);
 }
 
 static void client_set(struct mqtt_memory *m, struct slice id)
@@ -288,7 +281,7 @@ static enum parse_status connack_parse(struct mqtt_state *s, struct slice body, 
 		client_set(s->memory, p.client_id);
 	respond(KEY_CONNECT, &ret->message);
 	reason_add(s, body.ptr[1], h->type, p.reason, &ret->message);
-	string_add(&ret->message, ATTR_MESSAGING_CLIENT_ID, p.client_id);
+	message_add_text(&ret->message, ATTR_MESSAGING_CLIENT_ID, p.client_id);
 	return PARSE_MESSAGE;
 }
 
@@ -318,10 +311,10 @@ static enum parse_status publish_parse(struct mqtt_state *s, enum proto_side sid
 		m->flags |= MESSAGE_NO_RESPONSE;
 	if (pub.sized)
 		message_add_int(m, ATTR_MESSAGING_MESSAGE_BODY_SIZE, pub.payload);
-	string_add(m, ATTR_RAW_TRACEPARENT, p.traceparent);
-	string_add(m, ATTR_RAW_TRACESTATE, p.tracestate);
-	string_add(m, ATTR_RAW_B3, p.b3);
-	string_add(m, ATTR_MESSAGING_MESSAGE_CONVERSATION_ID, p.correlation);
+	message_add_text(m, ATTR_RAW_TRACEPARENT, p.traceparent);
+	message_add_text(m, ATTR_RAW_TRACESTATE, p.tracestate);
+	message_add_text(m, ATTR_RAW_B3, p.b3);
+	message_add_text(m, ATTR_MESSAGING_MESSAGE_CONVERSATION_ID, p.correlation);
 	return PARSE_MESSAGE;
 }
 
@@ -482,12 +475,10 @@ static size_t mqtt_resync(void *state, enum proto_side side, struct slice in)
 
 static void *mqtt_open(struct proto_memory *budget)
 {
-	struct mqtt_memory *m = proto_memory_get(budget, sizeof(*m));
+	struct mqtt_memory *m = proto_memory_get_zeroed(budget, sizeof(*m));
 
-	if (m) {
-		memset(m, 0, sizeof(*m));
+	if (m)
 		m->budget = budget;
-	}
 	return m;
 }
 

@@ -23,13 +23,7 @@ static bool is_letter(uint8_t c)
 	return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
 }
 
-static bool printable(struct slice s)
-{
-	for (size_t i = 0; i < s.len && i < TEXT_LOOK; i++)
-		if ((s.ptr[i] < ' ' && s.ptr[i] != '\n' && s.ptr[i] != '\t' && s.ptr[i] != '\r') || s.ptr[i] == 0x7f)
-			return false;
-	return true;
-}
+static bool printable(struct slice s) { return slice_is_text(slice_head(s, TEXT_LOOK)); }
 
 /* --- to the server --- */
 
@@ -85,7 +79,7 @@ static enum fit fit_name(const struct mysql_packet *p)
 /* Statements are numbered from 1 on; 0xffffffff is MariaDB's last one. */
 static bool fit_id(const struct mysql_packet *p)
 {
-	return p->body.len < 5 || p->body.ptr[4] < 0x10 || mysql_le32(p->body.ptr + 1) == 0xffffffff;
+	return p->body.len < 5 || p->body.ptr[4] < 0x10 || load_le32(p->body.ptr + 1) == 0xffffffff;
 }
 
 static enum fit fit_execute(const struct mysql_packet *p)
@@ -167,7 +161,7 @@ static enum fit fit_greeting(const struct mysql_packet *p)
 		return NO;
 	if (p->body.len > 1 && (p->body.ptr[1] < '0' || p->body.ptr[1] > '9') && p->body.ptr[1] != 'x') /* x: masked */
 		return NO;
-	if (!mysql_string(slice_head(p->body, VERSION_MAX), &at, &version))
+	if (!slice_string(slice_head(p->body, VERSION_MAX), &at, &version))
 		return p->body.len < VERSION_MAX && printable(slice_from(p->body, 1)) ? SHORT : NO;
 	if (!printable(version))
 		return NO;
@@ -183,7 +177,7 @@ static enum fit fit_error(const struct mysql_packet *p)
 		return NO;
 	if (p->body.len < 3)
 		return SHORT;
-	uint16_t code = mysql_le16(p->body.ptr + 1);
+	uint16_t code = load_le16(p->body.ptr + 1);
 	if (code < ERROR_MIN || code > ERROR_MAX)
 		return NO;
 	if (p->body.len < 9 && p->body.len < p->len)

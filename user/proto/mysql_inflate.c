@@ -17,12 +17,10 @@ static bool zlib_ready(struct mysql_inflate *f)
 	return f->ready;
 }
 
-static uint32_t le24(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16; }
-
 static bool begin_frame(struct mysql_inflate *f, const uint8_t *head)
 {
-	f->frame_left = le24(head);
-	f->plain_left = le24(head + 4);
+	f->frame_left = load_le24(head);
+	f->plain_left = load_le24(head + 4);
 	f->raw = f->plain_left == 0;
 	if (f->raw)
 		f->plain_left = f->frame_left;

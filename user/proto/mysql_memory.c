@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/mysql_memory.h"
 
-#include <stdlib.h>
-
 enum { ID_LAST = 0xffffffff };
 
 struct mysql_memory *mysql_memory_new(struct proto_memory *budget)
 {
-	struct mysql_memory *m = calloc(1, sizeof(*m));
+	struct mysql_memory *m = proto_memory_get_zeroed(budget, sizeof(*m));
 
 	if (m)
 		m->budget = budget;
@@ -16,11 +14,13 @@ struct mysql_memory *mysql_memory_new(struct proto_memory *budget)
 
 void mysql_memory_free(struct mysql_memory *m)
 {
-	for (uint32_t i = 0; m && i < MYSQL_STATEMENTS; i++)
+	if (!m)
+		return;
+	for (uint32_t i = 0; i < MYSQL_STATEMENTS; i++)
 		proto_memory_put(m->budget, m->statements[i].text);
-	for (int side = 0; m && side < 2; side++)
+	for (int side = 0; side < 2; side++)
 		proto_memory_put(m->budget, m->inflate[side]);
-	free(m);
+	proto_memory_put(m->budget, m);
 }
 
 bool mysql_memory_inflates(struct mysql_memory *m)

@@ -87,7 +87,7 @@ static struct slice login_database(const struct mysql_state *s, struct slice bod
 	size_t at = LOGIN_USER;
 	uint64_t len = 0;
 
-	if (!(s->agreed & MYSQL_CONNECT_WITH_DB) || !mysql_string(body, &at, &user))
+	if (!(s->agreed & MYSQL_CONNECT_WITH_DB) || !slice_string(body, &at, &user))
 		return SLICE_NONE;
 	if (s->agreed & MYSQL_AUTH_LENENC) {
 		if (!mysql_lenenc(body, &at, &len))
@@ -96,13 +96,13 @@ static struct slice login_database(const struct mysql_state *s, struct slice bod
 		if (at >= body.len)
 			return SLICE_NONE;
 		len = body.ptr[at++];
-	} else if (!mysql_string(body, &at, &proof)) {
+	} else if (!slice_string(body, &at, &proof)) {
 		return SLICE_NONE;
 	}
 	if (len > body.len - at)
 		return SLICE_NONE;
 	at += (size_t)len;
-	return mysql_string(body, &at, &database) ? database : SLICE_NONE;
+	return slice_string(body, &at, &database) ? database : SLICE_NONE;
 }
 
 static enum parse_status parse_login(struct mysql_state *s, const struct mysql_packet *p, struct slice in, struct parse_result *ret)
@@ -113,7 +113,7 @@ static enum parse_status parse_login(struct mysql_state *s, const struct mysql_p
 		return PARSE_BAD;
 	if (mysql_wants_more(ret, in, total, LOGIN_HEAD))
 		return PARSE_NEED_MORE;
-	uint32_t flags = mysql_le32(p->body.ptr);
+	uint32_t flags = load_le32(p->body.ptr);
 	if (!(flags & MYSQL_PROTOCOL_41)) /* of MySQL 3 and 4.0 */
 		return PARSE_BAD;
 	if (p->len == LOGIN_USER && flags & MYSQL_SSL) {
@@ -183,9 +183,9 @@ static void read_change_user(struct mysql_state *s, struct slice body)
 	struct slice user, database = SLICE_NONE;
 	size_t at = 1;
 
-	if (mysql_string(body, &at, &user) && at < body.len) {
+	if (slice_string(body, &at, &user) && at < body.len) {
 		at += 1u + body.ptr[at];
-		if (!mysql_string(body, &at, &database))
+		if (!slice_string(body, &at, &database))
 			database = SLICE_NONE;
 	}
 	mysql_name_set(&s->memory->database, database);
@@ -234,7 +234,7 @@ static void read_command(struct mysql_state *s, const struct mysql_packet *p, st
 {
 	struct mysql_memory *y = s->memory;
 	struct slice body = slice_head(p->body, kinds[p->body.ptr[0]].head); /* what is there beside is a matter of the cut */
-	uint32_t id = body.len >= 5 ? mysql_le32(body.ptr + 1) : 0;
+	uint32_t id = body.len >= 5 ? load_le32(body.ptr + 1) : 0;
 
 	switch (body.ptr[0]) {
 	case MYSQL_QUERY:
@@ -283,7 +283,7 @@ static enum parse_status parse_command(struct mysql_state *s, const struct mysql
 		return PARSE_NEED_MORE;
 	if (k->silent) {
 		if (p->body.ptr[0] == MYSQL_CLOSE && p->body.len >= 5)
-			mysql_memory_close(s->memory, mysql_le32(p->body.ptr + 1));
+			mysql_memory_close(s->memory, load_le32(p->body.ptr + 1));
 		s->joined |= !s->talked;
 		s->talked = true;
 		s->request_goes_on = false;

@@ -23,7 +23,7 @@ static void read_error(struct mysql_state *s, struct message *m, const struct my
 {
 	struct slice text = slice_from(slice_head(p->body, ERROR_HEAD - MYSQL_HEAD), 3), state = SLICE_NONE;
 
-	snprintf(s->number, sizeof(s->number), "%u", mysql_le16(p->body.ptr + 1));
+	snprintf(s->number, sizeof(s->number), "%u", load_le16(p->body.ptr + 1));
 	if (text.len >= 6 && text.ptr[0] == '#') {
 		state = slice_make(text.ptr + 1, 5);
 		text = slice_from(text, 6);
@@ -211,9 +211,9 @@ static enum parse_status parse_prepare_ok(struct mysql_state *s, const struct my
 {
 	size_t total = MYSQL_HEAD + p->len;
 
-	mysql_memory_answer(s->memory, s->statement, mysql_le32(p->body.ptr + 1));
-	s->columns = mysql_le16(p->body.ptr + 5);
-	s->left = mysql_le16(p->body.ptr + 7);
+	mysql_memory_answer(s->memory, s->statement, load_le32(p->body.ptr + 1));
+	s->columns = load_le16(p->body.ptr + 5);
+	s->left = load_le16(p->body.ptr + 7);
 	if (p->len > PREPARED_MIN && p->body.ptr[PREPARED_MIN] == 0) /* the client wants no definitions (CLIENT_OPTIONAL_RESULTSET_METADATA) */
 		s->left = s->columns = 0;
 	if (s->left == 0) {
@@ -377,17 +377,17 @@ static enum parse_status parse_greeting(struct mysql_state *s, const struct mysq
 		return PARSE_BAD;
 	if (mysql_wants_more(ret, in, total, total))
 		return PARSE_NEED_MORE;
-	if (p->body.ptr[0] != 10 || !mysql_string(p->body, &at, &version) || p->body.len < at + 20)
+	if (p->body.ptr[0] != 10 || !slice_string(p->body, &at, &version) || p->body.len < at + 20)
 		return PARSE_BAD;
 	at += 13; /* the connection's number, eight bytes to hash the password with, a NUL */
-	s->offers = mysql_le16(p->body.ptr + at) | (uint32_t)mysql_le16(p->body.ptr + at + 5) << 16;
+	s->offers = load_le16(p->body.ptr + at) | (uint32_t)load_le16(p->body.ptr + at + 5) << 16;
 	return mysql_oneway(ret, in, total);
 }
 
 /* An error that answers nothing: the server takes no more clients, or one that idles is told to go. */
 static enum parse_status parse_unasked(struct mysql_state *s, const struct mysql_packet *p, struct slice in, struct parse_result *ret)
 {
-	if (p->body.ptr[0] != 0xff || mysql_le16(p->body.ptr + 1) < ERROR_ASKED)
+	if (p->body.ptr[0] != 0xff || load_le16(p->body.ptr + 1) < ERROR_ASKED)
 		return PARSE_BAD;
 	if (s->talked)
 		return mysql_oneway(ret, in, MYSQL_HEAD + p->len);
@@ -417,7 +417,7 @@ static size_t head_of(const struct mysql_state *s, const struct mysql_packet *p)
 
 static bool is_progress(const struct mysql_packet *p)
 {
-	return p->body.ptr[0] == 0xff && p->body.len >= 3 && mysql_le16(p->body.ptr + 1) == ERROR_PROGRESS;
+	return p->body.ptr[0] == 0xff && p->body.len >= 3 && load_le16(p->body.ptr + 1) == ERROR_PROGRESS;
 }
 
 /* A packet where a response begins. */

@@ -39,17 +39,6 @@ bool mysql_lenenc(struct slice in, size_t *at, uint64_t *ret)
 	return true;
 }
 
-bool mysql_string(struct slice in, size_t *at, struct slice *ret_text)
-{
-	size_t end = slice_find(in, 0, *at);
-
-	if (end == SIZE_MAX)
-		return false;
-	*ret_text = slice_make(in.ptr + *at, end - *at);
-	*at = end + 1;
-	return true;
-}
-
 bool mysql_ok(const struct mysql_packet *p, struct mysql_ok *ret)
 {
 	size_t at = 1;
@@ -60,12 +49,12 @@ bool mysql_ok(const struct mysql_packet *p, struct mysql_ok *ret)
 	if (p->body.ptr[0] == 0xfe && p->len <= 5) { /* EOF: warnings, status */
 		if (p->len != 5 || p->body.len < 5)
 			return false;
-		*ret = (struct mysql_ok){ .status = mysql_le16(p->body.ptr + 3), .eof = true };
+		*ret = (struct mysql_ok){ .status = load_le16(p->body.ptr + 3), .eof = true };
 		return true;
 	}
 	if (p->len < OK_MIN || !mysql_lenenc(p->body, &at, &affected) || !mysql_lenenc(p->body, &at, &id) || p->body.len < at + 4)
 		return false;
-	*ret = (struct mysql_ok){ .affected = affected, .status = mysql_le16(p->body.ptr + at), .end = at + 4 };
+	*ret = (struct mysql_ok){ .affected = affected, .status = load_le16(p->body.ptr + at), .end = at + 4 };
 	return true;
 }
 

@@ -78,11 +78,6 @@ bool mysql_packet(struct slice in, struct mysql_packet *ret);
 bool mysql_lenenc(struct slice in, size_t *at, uint64_t *ret);
 /* Bytes that the length-encoded integer which begins so takes; 0 if none does. */
 size_t mysql_lenenc_size(uint8_t first);
-/* Text up to a NUL at *at, which moves behind it. False if it does not end in `in`. */
-bool mysql_string(struct slice in, size_t *at, struct slice *ret_text);
-
-static inline uint16_t mysql_le16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
-static inline uint32_t mysql_le32(const uint8_t *p) { return (uint32_t)mysql_le16(p) | (uint32_t)mysql_le16(p + 2) << 16; }
 
 /* What an OK packet, or the OK or EOF packet at the end of a result set, says. */
 struct mysql_ok {

@@ -124,23 +124,17 @@ static void destination_add(struct nats_state *s, struct slice subject, struct m
 	memcpy(s->memory->template, subject.ptr, n);
 	memcpy(s->memory->template + n, ".>", 2);
 	message_add_str(m, ATTR_MESSAGING_DESTINATION_TEMPLATE, slice_make(s->memory->template, n + 2));
-	if (nats_is_inbox(subject) && m->nattrs < MESSAGE_ATTRS_MAX)
-		m->attrs[m->nattrs++] = (struct attr){ .id = ATTR_MESSAGING_DESTINATION_TEMPORARY, .type = ATTR_TYPE_BOOL, .num = 1 };
-}
-
-static void string_add(struct message *m, enum attr_id id, struct slice value)
-{
-	if (value.len)
-		message_add_str(m, id, value);
+	if (nats_is_inbox(subject))
+		message_add_bool(m, ATTR_MESSAGING_DESTINATION_TEMPORARY, true);
 }
 
 static void headers_add(const struct nats_headers *h, struct message *m)
 {
-	string_add(m, ATTR_RAW_TRACEPARENT, h->traceparent);
-	string_add(m, ATTR_RAW_TRACESTATE, h->tracestate);
-	string_add(m, ATTR_RAW_B3, h->b3);
-	string_add(m, ATTR_RAW_UBER_TRACE_ID, h->uber);
-	string_add(m, ATTR_MESSAGING_MESSAGE_ID, h->message_id);
+	message_add_text(m, ATTR_RAW_TRACEPARENT, h->traceparent);
+	message_add_text(m, ATTR_RAW_TRACESTATE, h->tracestate);
+	message_add_text(m, ATTR_RAW_B3, h->b3);
+	message_add_text(m, ATTR_RAW_UBER_TRACE_ID, h->uber);
+	message_add_text(m, ATTR_MESSAGING_MESSAGE_ID, h->message_id);
 }
 
 static void error_set(struct message *m, struct slice name)
@@ -263,18 +257,18 @@ static void answer_add(const struct piece *p, struct message *m, uint64_t key)
 		word_add(m, ATTR_MESSAGING_RESPONSE_CODE, "503");
 	} else if (p->headers.status) {
 		struct slice status = slice_make(p->payload.ptr + strlen("NATS/1.0 "), 3);
-		string_add(m, ATTR_MESSAGING_RESPONSE_CODE, status);
+		message_add_text(m, ATTR_MESSAGING_RESPONSE_CODE, status);
 		if (p->headers.status >= 400 && p->headers.status != 404) /* nothing there is an answer */
 			error_set(m, status);
 	} else if (p->headers.service_error.len) {
 		/* Services choose their codes, and a word that anybody may choose is no name of a series. */
 		uint64_t unused;
 		code = slice_u64(p->headers.service_error, &unused) && p->headers.service_error.len <= 8 ? p->headers.service_error : SLICE_LIT("_OTHER");
-		string_add(m, ATTR_MESSAGING_RESPONSE_CODE, code);
+		message_add_text(m, ATTR_MESSAGING_RESPONSE_CODE, code);
 		error_set(m, code);
 	} else if (nats_api_error(slice_from(p->payload, (size_t)p->line.headers), &code, &number, &text)) {
-		string_add(m, ATTR_MESSAGING_RESPONSE_CODE, code);
-		string_add(m, ATTR_RAW_STATUS_MESSAGE, text);
+		message_add_text(m, ATTR_MESSAGING_RESPONSE_CODE, code);
+		message_add_text(m, ATTR_RAW_STATUS_MESSAGE, text);
 		error_set(m, number);
 	}
 }
@@ -331,7 +325,7 @@ static void publish_parse(struct nats_state *s, const struct piece *p, struct me
 	operation_add(m, asks ? "request" : "publish", "send");
 	destination_add(s, l->subject, m);
 	size_add(l, m);
-	string_add(m, ATTR_MESSAGING_MESSAGE_CONVERSATION_ID, l->reply);
+	message_add_text(m, ATTR_MESSAGING_MESSAGE_CONVERSATION_ID, l->reply);
 	headers_add(&p->headers, m);
 }
 
@@ -371,7 +365,7 @@ static void deliver_parse(struct nats_state *s, const struct piece *p, struct me
 	if (acked)
 		message_add_str(m, ATTR_MESSAGING_CONSUMER_GROUP_NAME, consumer);
 	else
-		string_add(m, ATTR_MESSAGING_MESSAGE_CONVERSATION_ID, l->reply);
+		message_add_text(m, ATTR_MESSAGING_MESSAGE_CONVERSATION_ID, l->reply);
 	headers_add(&p->headers, m);
 }
 
@@ -419,7 +413,7 @@ static void connect_parse(struct nats_state *s, const struct nats_line *l, struc
 	s->connect = m->key;
 	s->connecting = true;
 	operation_add(m, "connect", NULL);
-	string_add(m, ATTR_MESSAGING_CLIENT_ID, nats_json(l->text, SLICE_LIT("name")));
+	message_add_text(m, ATTR_MESSAGING_CLIENT_ID, nats_json(l->text, SLICE_LIT("name")));
 }
 
 static void subscribe_parse(struct nats_state *s, const struct nats_line *l, struct message *m)
@@ -494,7 +488,7 @@ static void error_parse(struct nats_state *s, const struct nats_line *l, struct 
 	error_set(m, slice_str(name));
 	if (!connecting || key != s->connect) /* of a login only what is known is shown: the rest may repeat what was said in it */
 		text = slice_head(slice_from(l->text, 1), l->text.len > 2 ? l->text.len - 2 : 0);
-	string_add(m, ATTR_RAW_STATUS_MESSAGE, text);
+	message_add_text(m, ATTR_RAW_STATUS_MESSAGE, text);
 }
 
 static void pong_parse(struct nats_state *s, struct message *m)

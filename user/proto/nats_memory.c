@@ -5,12 +5,10 @@
 
 void *nats_memory_new(struct proto_memory *budget)
 {
-	struct nats_memory *m = proto_memory_get(budget, sizeof(*m));
+	struct nats_memory *m = proto_memory_get_zeroed(budget, sizeof(*m));
 
-	if (m) {
-		memset(m, 0, sizeof(*m));
+	if (m)
 		m->budget = budget;
-	}
 	return m;
 }
 

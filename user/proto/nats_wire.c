@@ -54,14 +54,6 @@ static struct slice next_arg(struct slice line, size_t *at)
 	return slice_make(line.ptr + from, *at - from);
 }
 
-static bool printable(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (s.ptr[i] < ' ' || s.ptr[i] == 127)
-			return false;
-	return true;
-}
-
 static bool size_read(struct slice arg, uint64_t *ret)
 {
 	return arg.len <= 8 && slice_u64(arg, ret) && *ret <= NATS_PAYLOAD_MAX;
@@ -74,7 +66,7 @@ static bool args_read(const struct op *o, struct slice line, struct nats_line *r
 	unsigned n = 0;
 
 	for (struct slice a = next_arg(line, &at); a.len; a = next_arg(line, &at)) {
-		if (n == o->most || !printable(a))
+		if (n == o->most || !slice_printable(a))
 			return false;
 		arg[n++] = a;
 	}

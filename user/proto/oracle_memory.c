@@ -8,8 +8,7 @@ struct oracle_due *oracle_due_first(struct oracle_memory *m) { return m->due_len
 
 struct oracle_due *oracle_due_push(struct oracle_memory *m, unsigned function)
 {
-	static struct oracle_due none;
-	struct oracle_due *d = &none;
+	struct oracle_due *d = &m->beyond;
 
 	if (m->due_len < ORACLE_DUES)
 		d = &m->due[(m->due_first + m->due_len) % ORACLE_DUES];

@@ -43,6 +43,7 @@ struct oracle_memory {
 	struct proto_memory *budget; /* not owned */
 	struct oracle_statement statements[ORACLE_STATEMENTS];
 	struct oracle_due due[ORACLE_DUES];
+	struct oracle_due beyond;    /* the latest that has no place */
 	uint32_t due_first, due_len; /* more than have a place: those have none */
 	uint32_t clock;
 	struct oracle_name database; /* as the server calls it once somebody has logged on */

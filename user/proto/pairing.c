@@ -647,10 +647,11 @@ void pairing_close(struct pairing *p, struct connection *c, const char *error_ty
 void pairing_switch(struct pairing *p, struct connection *c, uint16_t next, uint64_t time_ns)
 {
 	const struct message m = { .keyed = true, .key = PROTO_SESSION_KEY };
+	const struct proto_ops *ops = proto_get(next);
 	struct exchange *x = c->first, *after;
 
 	/* Only what was asked for before the switch is answered behind it. */
-	if (x && !x->keyed && !(x->state & (RESPONSE_BEGUN | EARLY)) && next == PLUMB_PROTO_HTTP2) {
+	if (x && !x->keyed && !(x->state & (RESPONSE_BEGUN | EARLY)) && ops && ops->answers_switch) {
 		x->protocol = next;
 		pairing_set_key(p, x, &m);
 	}

@@ -113,7 +113,7 @@ static void read_startup(struct postgres_state *s, struct slice packet)
 	struct slice key, value, user = SLICE_NONE, database = SLICE_NONE;
 	size_t at = 8;
 
-	while (postgres_string(packet, &at, &key) && key.len > 0 && postgres_string(packet, &at, &value)) {
+	while (slice_string(packet, &at, &key) && key.len > 0 && slice_string(packet, &at, &value)) {
 		if (slice_eq(key, SLICE_LIT("user")))
 			user = value;
 		else if (slice_eq(key, SLICE_LIT("database")))
@@ -234,7 +234,7 @@ static enum parse_status parse_parse(struct postgres_state *s, struct slice in, 
 	s->group_parse = true;
 	s->of_sql = false;
 	struct slice whole = slice_head(in, total);
-	if (s->names && postgres_string(whole, &at, &name)) {
+	if (s->names && slice_string(whole, &at, &name)) {
 		size_t end = slice_find(whole, 0, at);
 
 		text = slice_make(whole.ptr + at, (end == SIZE_MAX ? whole.len : end) - at);
@@ -254,9 +254,9 @@ static enum parse_status parse_bind(struct postgres_state *s, struct slice in, s
 	s->group_bind = true;
 	s->of_sql = false;
 	struct slice head = slice_head(in, total);
-	if (s->names && postgres_string(head, &at, &portal)) {
+	if (s->names && slice_string(head, &at, &portal)) {
 		s->group_statement = (struct postgres_ref){ 0 };
-		if (postgres_string(head, &at, &name))
+		if (slice_string(head, &at, &name))
 			s->group_statement = postgres_names_find(s->names, name);
 		postgres_names_bind(s->names, portal, s->group_statement);
 	}
@@ -272,7 +272,7 @@ static enum parse_status parse_named(struct postgres_state *s, struct slice in, 
 
 	if (wants_more(ret, in, total, NAMES_HEAD))
 		return PARSE_NEED_MORE;
-	bool known = s->names && postgres_string(slice_head(in, total), &at, &name);
+	bool known = s->names && slice_string(slice_head(in, total), &at, &name);
 	bool statement = in.ptr[POSTGRES_HEAD] == 'S';
 	if (close) {
 		if (known && statement)
@@ -298,7 +298,7 @@ static enum parse_status parse_execute(struct postgres_state *s, struct slice in
 		return PARSE_NEED_MORE;
 	open_group(s);
 	struct message *m = request(s, ret, !s->group);
-	bool known = s->names && postgres_string(slice_head(in, total), &at, &portal);
+	bool known = s->names && slice_string(slice_head(in, total), &at, &portal);
 	s->of_sql = known && postgres_names_portal_of_sql(s->names, portal);
 	add_statement(s, m, known ? postgres_names_portal(s->names, portal) : (struct postgres_ref){ 0 });
 	m->flags |= MESSAGE_END;
@@ -563,7 +563,7 @@ static void read_error(struct message *m, struct slice body, bool *ret_fatal)
 	for (size_t at = 0; at < body.len && body.ptr[at] != 0;) {
 		uint8_t field = body.ptr[at++];
 
-		if (!postgres_string(body, &at, &text)) {
+		if (!slice_string(body, &at, &text)) {
 			if (field == 'M') /* longer than the head that was waited for */
 				said = slice_from(body, at);
 			break;

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/postgres_names.h"
 
-#include <stdlib.h>
-
 #include "lib/hash.h"
 
 struct postgres_names *postgres_names_new(struct proto_memory *memory)
 {
-	struct postgres_names *n = calloc(1, sizeof(*n));
+	struct postgres_names *n = proto_memory_get_zeroed(memory, sizeof(*n));
 
 	if (n)
 		n->memory = memory;
@@ -16,9 +14,11 @@ struct postgres_names *postgres_names_new(struct proto_memory *memory)
 
 void postgres_names_free(struct postgres_names *n)
 {
-	for (uint32_t i = 0; n && i < POSTGRES_STATEMENTS; i++)
+	if (!n)
+		return;
+	for (uint32_t i = 0; i < POSTGRES_STATEMENTS; i++)
 		proto_memory_put(n->memory, n->statements[i].text);
-	free(n);
+	proto_memory_put(n->memory, n);
 }
 
 static struct postgres_statement *find(struct postgres_names *n, uint64_t hash)

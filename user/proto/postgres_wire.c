@@ -70,17 +70,6 @@ enum postgres_fit postgres_startup_head(struct slice in, size_t *ret_total, uint
 	return POSTGRES_WHOLE;
 }
 
-bool postgres_string(struct slice in, size_t *at, struct slice *ret_text)
-{
-	size_t end = slice_find(in, 0, *at);
-
-	if (end == SIZE_MAX)
-		return false;
-	*ret_text = slice_make(in.ptr + *at, end - *at);
-	*at = end + 1;
-	return true;
-}
-
 /* --- how a message must look --- */
 
 /* A message whose head is right: `body` is what there is of it, `size` what it should be. */
@@ -90,13 +79,7 @@ struct view {
 	size_t size;
 };
 
-static bool printable(struct slice s)
-{
-	for (size_t i = 0; i < s.len && i < TEXT_LOOK; i++)
-		if ((s.ptr[i] < ' ' && s.ptr[i] != '\n' && s.ptr[i] != '\t' && s.ptr[i] != '\r') || s.ptr[i] == 0x7f)
-			return false;
-	return true;
-}
+static bool printable(struct slice s) { return slice_is_text(slice_head(s, TEXT_LOOK)); }
 
 /* A string at *at. SHORT: it goes on behind what there is. */
 static enum postgres_fit fit_string(const struct view *v, size_t *at, size_t max)

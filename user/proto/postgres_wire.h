@@ -30,9 +30,6 @@ enum postgres_fit postgres_head(enum proto_side side, struct slice in, size_t *r
  */
 enum postgres_fit postgres_startup_head(struct slice in, size_t *ret_total, uint32_t *ret_code);
 
-/* A NUL-terminated string at *at; moves *at behind it. False if it does not end in `in`. */
-bool postgres_string(struct slice in, size_t *at, struct slice *ret_text);
-
 int postgres_detect(struct slice in, enum proto_side side);
 /* Offset of the first run of messages that fit each other, or in.len. */
 size_t postgres_find(struct slice in, enum proto_side side);

@@ -87,8 +87,8 @@ struct proto_ops {
 	bool (*finish)(void *state, enum proto_side side, bool broken, struct message *ret_message);
 
 	/*
-	 * Optional pair: state that must be allocated. What grows with what a peer sends is taken from `memory` (memory.h), which outlives
-	 * it: no number of connections takes more than that. open fails with NULL, which the engine counts.
+	 * Optional pair: state that must be allocated. All of it is taken from `memory` (memory.h), which outlives it: no number of connections takes
+	 * more than that. open fails with NULL, which the engine counts; it is called again with later bytes.
 	 */
 	void *(*open)(struct proto_memory *memory);
 	void (*close)(void *external); /* the engine passes what open returned; parse() finds it at the first pointer of its state */
@@ -98,6 +98,8 @@ struct proto_ops {
 	 * the one that switched; the parser gives its parts and ends.
 	 */
 	bool session;
+	/* Other protocols switch to this one with a request that it answers: its answer is the one of key PROTO_SESSION_KEY. */
+	bool answers_switch;
 
 	/* Capture policy once detected: bytes wanted of each I/O call by side, PLUMB_POLICY_ALL for all (records.h). */
 	uint32_t want[2];

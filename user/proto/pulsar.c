@@ -98,12 +98,6 @@ static void keyed(enum message_kind kind, uint64_t key, uint32_t flags, struct m
 
 /* ---- attributes ---- */
 
-static void string_add(struct message *m, enum attr_id id, struct slice value)
-{
-	if (value.len)
-		message_add_str(m, id, value);
-}
-
 static void fail(struct message *m, struct slice name)
 {
 	size_t n = name.len < MESSAGE_ERROR_TYPE_LEN - 1 ? name.len : MESSAGE_ERROR_TYPE_LEN - 1;
@@ -122,7 +116,7 @@ static void topic_add(struct message *m, struct slice topic)
 	while (at && topic.ptr[at - 1] >= '0' && topic.ptr[at - 1] <= '9')
 		at--;
 	bool partition = at < topic.len && at > n && memcmp(topic.ptr + at - n, word, n) == 0;
-	string_add(m, ATTR_MESSAGING_DESTINATION_NAME, partition ? slice_head(topic, at - n) : topic);
+	message_add_text(m, ATTR_MESSAGING_DESTINATION_NAME, partition ? slice_head(topic, at - n) : topic);
 	if (partition)
 		message_add_str(m, ATTR_MESSAGING_DESTINATION_PARTITION_ID, slice_from(topic, at));
 }
@@ -153,7 +147,7 @@ static void error_add(struct pulsar_names *n, struct message *m, uint64_t code, 
 	fail(m, name);
 	message_add_str(m, ATTR_MESSAGING_RESPONSE_CODE, name);
 	if (code != MESSAGE_AUTHENTICATION && code != MESSAGE_AUTHORIZATION) /* may say who somebody is */
-		string_add(m, ATTR_RAW_STATUS_MESSAGE, text);
+		message_add_text(m, ATTR_RAW_STATUS_MESSAGE, text);
 }
 
 static void payload_add(struct message *m, const struct pulsar_payload *p)
@@ -162,8 +156,8 @@ static void payload_add(struct message *m, const struct pulsar_payload *p)
 		message_add_int(m, ATTR_MESSAGING_MESSAGE_BODY_SIZE, (int64_t)p->body);
 	if (p->messages)
 		message_add_int(m, ATTR_MESSAGING_BATCH_MESSAGE_COUNT, p->messages);
-	string_add(m, ATTR_RAW_TRACEPARENT, p->messages > 1 ? SLICE_NONE : p->nlinks ? p->link[0] : p->traceparent);
-	string_add(m, ATTR_RAW_TRACESTATE, p->messages > 1 || p->nlinks ? SLICE_NONE : p->tracestate);
+	message_add_text(m, ATTR_RAW_TRACEPARENT, p->messages > 1 ? SLICE_NONE : p->nlinks ? p->link[0] : p->traceparent);
+	message_add_text(m, ATTR_RAW_TRACESTATE, p->messages > 1 || p->nlinks ? SLICE_NONE : p->tracestate);
 	for (uint32_t i = 0; p->messages > 1 && i < p->nlinks; i++)
 		message_add_str(m, ATTR_RAW_LINK, p->link[i]);
 }
@@ -212,7 +206,7 @@ static enum parse_status deliver(struct pulsar_state *s, const struct pulsar_fra
 		keyed(MESSAGE_REQUEST, KEY_STRAY, MESSAGE_NO_RESPONSE | MESSAGE_UNSURE, m);
 	operation_add(m, k->c->operation, "process");
 	topic_add(m, pulsar_end_topic(e));
-	string_add(m, ATTR_MESSAGING_DESTINATION_SUBSCRIPTION_NAME, pulsar_end_subscription(e));
+	message_add_text(m, ATTR_MESSAGING_DESTINATION_SUBSCRIPTION_NAME, pulsar_end_subscription(e));
 	id_add(s->names, m, &id);
 	payload_add(m, &p);
 	return PARSE_MESSAGE;
@@ -296,7 +290,7 @@ static bool list_end(struct pulsar_state *s, struct message *m)
 		keyed(MESSAGE_REQUEST, request_key(l->request), MESSAGE_BEGIN | MESSAGE_END | MESSAGE_END_AFTER_SKIP, m);
 		operation_add(m, "ack", "settle");
 		topic_add(m, pulsar_end_topic(e));
-		string_add(m, ATTR_MESSAGING_DESTINATION_SUBSCRIPTION_NAME, pulsar_end_subscription(e));
+		message_add_text(m, ATTR_MESSAGING_DESTINATION_SUBSCRIPTION_NAME, pulsar_end_subscription(e));
 	} else {
 		return false;
 	}
@@ -368,7 +362,7 @@ static void ends_add(struct pulsar_state *s, const struct pulsar_frame *k, struc
 		e = pulsar_end_find(&s->names->consumers, k->f.number[k->c->consumer]);
 	if (e)
 		topic_add(m, pulsar_end_topic(e));
-	string_add(m, ATTR_MESSAGING_DESTINATION_SUBSCRIPTION_NAME, k->h.type == PULSAR_SUBSCRIBE ? k->f.text[2] : pulsar_end_subscription(e));
+	message_add_text(m, ATTR_MESSAGING_DESTINATION_SUBSCRIPTION_NAME, k->h.type == PULSAR_SUBSCRIBE ? k->f.text[2] : pulsar_end_subscription(e));
 }
 
 static void names_learn(struct pulsar_state *s, const struct pulsar_frame *k)

@@ -5,12 +5,10 @@
 
 void *pulsar_names_new(struct proto_memory *budget)
 {
-	struct pulsar_names *n = proto_memory_get(budget, sizeof(*n));
+	struct pulsar_names *n = proto_memory_get_zeroed(budget, sizeof(*n));
 
-	if (n) {
-		memset(n, 0, sizeof(*n));
+	if (n)
 		n->budget = budget;
-	}
 	return n;
 }
 
@@ -48,10 +46,9 @@ static bool grow(struct pulsar_names *n, struct pulsar_places *p)
 
 	if (wide.n > PULSAR_PLACES_MAX)
 		return false;
-	wide.place = proto_memory_get(n->budget, wide.n * sizeof(struct pulsar_end *));
+	wide.place = proto_memory_get_zeroed(n->budget, wide.n * sizeof(struct pulsar_end *));
 	if (!wide.place)
 		return false;
-	memset(wide.place, 0, wide.n * sizeof(struct pulsar_end *));
 	for (uint32_t i = 0; i < p->n; i++)
 		if (p->place[i])
 			*place_of(&wide, p->place[i]->id) = p->place[i];

@@ -67,6 +67,37 @@ struct slice reply_word(struct slice text, struct slice *ret_rest)
 	return slice_head(text, n);
 }
 
+static const char *name_of(struct reply_verbs verbs, size_t i)
+{
+	const char *name;
+
+	memcpy(&name, (const char *)verbs.verb + i * verbs.size, sizeof(name));
+	return name;
+}
+
+/* Most lines of what is no command are refused by this alone. */
+static bool begins_as(struct slice in, const char *name) { return ascii_lower(in.ptr[0]) == ascii_lower((uint8_t)name[0]); }
+
+const void *reply_verb_find(struct reply_verbs verbs, struct slice word)
+{
+	for (size_t i = 0; word.len && i < verbs.n; i++)
+		if (begins_as(word, name_of(verbs, i)) && slice_ieq(word, slice_str(name_of(verbs, i))))
+			return (const char *)verbs.verb + i * verbs.size;
+	return NULL;
+}
+
+bool reply_verb_begins(struct reply_verbs verbs, struct slice in)
+{
+	for (size_t i = 0; i < verbs.n; i++) {
+		if (!begins_as(in, name_of(verbs, i)))
+			continue;
+		struct slice name = slice_str(name_of(verbs, i));
+		if (slice_ieq(slice_head(in, name.len), slice_head(name, in.len)) && (in.len <= name.len || (in.ptr[name.len] <= ' ' && in.ptr[name.len])))
+			return true;
+	}
+	return false;
+}
+
 void reply_error(unsigned code, struct message *m)
 {
 	m->flags |= MESSAGE_ERROR;

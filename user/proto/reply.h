@@ -38,6 +38,18 @@ bool reply_rest(struct slice in, size_t *ret_consumed);
 /* The first word, up to a blank; *ret_rest what follows the blanks. */
 struct slice reply_word(struct slice text, struct slice *ret_rest);
 
+/* A table of verbs: structs of `size` bytes that begin with their name, a const char *. */
+struct reply_verbs {
+	const void *verb;
+	size_t n, size;
+};
+#define REPLY_VERBS(table) ((struct reply_verbs){ table, sizeof(table) / sizeof((table)[0]), sizeof((table)[0]) })
+
+/* NULL: it is none of them. */
+const void *reply_verb_find(struct reply_verbs verbs, struct slice word);
+/* Could `in` begin with one, as far as it is there? */
+bool reply_verb_begins(struct reply_verbs verbs, struct slice in);
+
 /* Code as decimal text for error.type. */
 void reply_error(unsigned code, struct message *m);
 

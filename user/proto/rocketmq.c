@@ -41,19 +41,6 @@ static void add_text(struct message *m, enum attr_id id, const struct rocketmq_t
 		message_add_str(m, id, rocketmq_text_slice(t));
 }
 
-static struct slice number_text(int32_t n, char to[12])
-{
-	char *p = to + 12;
-	uint32_t u = n < 0 ? 0u - (uint32_t)n : (uint32_t)n;
-
-	do
-		*--p = (char)('0' + u % 10);
-	while (u /= 10);
-	if (n < 0)
-		*--p = '-';
-	return slice_make(p, (size_t)(to + 12 - p));
-}
-
 static bool is_number(struct slice s)
 {
 	for (size_t i = 0; i < s.len; i++)
@@ -107,7 +94,7 @@ static void add_response(struct rocketmq_memory *mem, const struct rocketmq_head
 {
 	if (h->code == 0)
 		return;
-	struct slice number = number_text(h->code, mem->number);
+	struct slice number = slice_i32(h->code, mem->number);
 	const char *name = rocketmq_response(h->code);
 	message_add_str(m, ATTR_MESSAGING_RESPONSE_CODE, number);
 	if (rocketmq_is_answer(h->code))
@@ -278,10 +265,8 @@ static bool rocketmq_missing(void *state, enum proto_side side, uint64_t n, stru
 
 static void *rocketmq_open(struct proto_memory *budget)
 {
-	struct rocketmq_memory *m = proto_memory_get(budget, sizeof(*m));
+	struct rocketmq_memory *m = proto_memory_get_zeroed(budget, sizeof(*m));
 
-	if (m)
-		memset(m, 0, sizeof(*m));
 	if (m)
 		m->budget = budget;
 	return m;

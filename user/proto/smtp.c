@@ -58,12 +58,6 @@ _Static_assert(sizeof(struct smtp_state) <= CONNECTION_PARSER_BYTES, "parser sta
 
 /* ---- commands ---- */
 
-static void oneway(struct message *m, uint32_t flags)
-{
-	m->kind = MESSAGE_ONEWAY;
-	m->flags |= flags;
-}
-
 static void attributes_add(const struct smtp_command *c, struct message *m)
 {
 	message_add_str(m, ATTR_SMTP_COMMAND, slice_str(c->name));
@@ -159,7 +153,7 @@ static bool body_scan(struct smtp_state *s, struct slice in, size_t *ret_consume
 
 static void body_begin(struct smtp_state *s, struct message *m)
 {
-	oneway(m, s->body_open ? 0 : MESSAGE_BEGIN);
+	message_oneway(m, s->body_open ? 0 : MESSAGE_BEGIN);
 	s->body_open = true;
 }
 
@@ -192,7 +186,7 @@ static enum parse_status asked_parse(struct smtp_state *s, struct slice in, stru
 		if (!s->body_open)
 			return command_take(s, &line, ret);
 		s->body_open = false;
-		oneway(&ret->message, MESSAGE_END);
+		message_oneway(&ret->message, MESSAGE_END);
 		return PARSE_MESSAGE; /* the command is behind it */
 	}
 	if (s->phase == PHASE_ASKED) {
@@ -223,7 +217,7 @@ static enum parse_status to_server(struct smtp_state *s, struct slice in, struct
 	if (in.ptr[0] == TLS_HANDSHAKE && in.len < 2)
 		return PARSE_NEED_MORE;
 	if (in.ptr[0] == TLS_HANDSHAKE && in.ptr[1] == TLS_MAJOR) { /* that the server was ready for it was lost */
-		oneway(&ret->message, MESSAGE_BEGIN | MESSAGE_END | MESSAGE_SWITCH);
+		message_oneway(&ret->message, MESSAGE_BEGIN | MESSAGE_END | MESSAGE_SWITCH);
 		ret->message.next = PLUMB_PROTO_TLS;
 		return PARSE_MESSAGE;
 	}

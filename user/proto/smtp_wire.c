@@ -19,17 +19,6 @@ static const struct verb {
 	{ "BURL", SMTP_BURL, SOMETHING, false }, { "XCLIENT", SMTP_XCLIENT, SOMETHING, true }, { "XFORWARD", SMTP_XFORWARD, SOMETHING, true },
 };
 
-/* Most lines of what is no command are refused by this alone. */
-static bool begins_as(struct slice in, const char *name) { return ascii_lower(in.ptr[0]) == ascii_lower((uint8_t)name[0]); }
-
-static const struct verb *verb_find(struct slice word)
-{
-	for (size_t i = 0; word.len && i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (begins_as(word, verbs[i].name) && slice_ieq(word, slice_str(verbs[i].name)))
-			return &verbs[i];
-	return NULL;
-}
-
 /* https://www.iana.org/assignments/sasl-mechanisms, those that mail has. Anything else may be a secret in the wrong place. */
 static const char *mechanism_find(struct slice word)
 {
@@ -96,7 +85,7 @@ static bool arguments_read(enum arguments kind, struct slice args, struct smtp_c
 bool smtp_command_read(struct slice line, struct smtp_command *ret)
 {
 	struct slice args, word = reply_word(line, &args);
-	const struct verb *v = verb_find(word);
+	const struct verb *v = reply_verb_find(REPLY_VERBS(verbs), word);
 
 	*ret = (struct smtp_command){ .verb = v ? v->verb : SMTP_OTHER, .name = v ? v->name : "_OTHER" };
 	for (size_t i = 0; i < word.len; i++) {
@@ -153,19 +142,6 @@ bool smtp_greets(const struct reply *r)
 	return false;
 }
 
-static bool command_head(struct slice in)
-{
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (!begins_as(in, verbs[i].name))
-			continue;
-		size_t n = strlen(verbs[i].name);
-		struct slice word = slice_make(verbs[i].name, in.len < n ? in.len : n);
-		if (slice_ieq(slice_head(in, n), word) && (in.len <= n || (in.ptr[n] <= ' ' && in.ptr[n])))
-			return true;
-	}
-	return false;
-}
-
 /* The surest of the first lines; a bare word may be POP3's or FTP's. */
 static int detect_command(struct slice in)
 {
@@ -174,7 +150,7 @@ static int detect_command(struct slice in)
 	int best = DETECT_MORE;
 
 	for (unsigned k = 0; k < LINES_MAX && in.len && best < DETECT_LIKELY; k++) {
-		enum reply_scan scan = command_head(in) ? reply_text_read(in, &line) : REPLY_BAD;
+		enum reply_scan scan = reply_verb_begins(REPLY_VERBS(verbs), in) ? reply_text_read(in, &line) : REPLY_BAD;
 		if (scan == REPLY_MORE)
 			return best;
 		if (scan == REPLY_BAD || line.cut || !smtp_command_read(line.text, &c) || !c.well_formed)

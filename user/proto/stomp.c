@@ -62,12 +62,6 @@ static uint64_t id_of(struct slice id, struct slice otherwise) { return hash_sli
 
 /* ---- attributes ---- */
 
-static void string_add(struct message *m, enum attr_id id, struct slice value)
-{
-	if (value.len)
-		message_add_str(m, id, value);
-}
-
 static void operation_add(const struct stomp_state *s, const struct stomp_head *h, const char *type, struct message *m)
 {
 	message_add_str(m, ATTR_MESSAGING_OPERATION_NAME, slice_str(h->operation));
@@ -88,20 +82,19 @@ static void destination_add(const struct stomp_head *h, struct message *m)
 		if (!slice_starts(h->destination, slice_str(made[i].start)))
 			continue;
 		message_add_str(m, ATTR_MESSAGING_DESTINATION_TEMPLATE, slice_str(made[i].template));
-		if (m->nattrs < MESSAGE_ATTRS_MAX)
-			m->attrs[m->nattrs++] = (struct attr){ .id = ATTR_MESSAGING_DESTINATION_TEMPORARY, .type = ATTR_TYPE_BOOL, .num = 1 };
+		message_add_bool(m, ATTR_MESSAGING_DESTINATION_TEMPORARY, true);
 		return;
 	}
-	string_add(m, ATTR_MESSAGING_DESTINATION_NAME, h->destination);
+	message_add_text(m, ATTR_MESSAGING_DESTINATION_NAME, h->destination);
 }
 
 static void context_add(const struct stomp_head *h, struct message *m)
 {
-	string_add(m, ATTR_RAW_TRACEPARENT, h->traceparent);
-	string_add(m, ATTR_RAW_TRACESTATE, h->tracestate);
-	string_add(m, ATTR_RAW_B3, h->b3);
-	string_add(m, ATTR_RAW_UBER_TRACE_ID, h->uber);
-	string_add(m, ATTR_MESSAGING_MESSAGE_CONVERSATION_ID, h->correlation_id);
+	message_add_text(m, ATTR_RAW_TRACEPARENT, h->traceparent);
+	message_add_text(m, ATTR_RAW_TRACESTATE, h->tracestate);
+	message_add_text(m, ATTR_RAW_B3, h->b3);
+	message_add_text(m, ATTR_RAW_UBER_TRACE_ID, h->uber);
+	message_add_text(m, ATTR_MESSAGING_MESSAGE_CONVERSATION_ID, h->correlation_id);
 }
 
 static void size_add(uint64_t bytes, struct message *m) { message_add_int(m, ATTR_MESSAGING_MESSAGE_BODY_SIZE, (int64_t)bytes); }
@@ -194,7 +187,7 @@ static void deliver(struct stomp_state *s, const struct stomp_head *h, struct me
 	}
 	operation_add(s, h, "process", m);
 	destination_add(h, m);
-	string_add(m, ATTR_MESSAGING_MESSAGE_ID, h->message_id);
+	message_add_text(m, ATTR_MESSAGING_MESSAGE_ID, h->message_id);
 	context_add(h, m);
 }
 
@@ -226,7 +219,7 @@ static bool refuse(struct stomp_state *s, const struct stomp_head *h, struct mes
 
 	fail(name, m);
 	message_add_str(m, ATTR_MESSAGING_RESPONSE_CODE, slice_str(name));
-	string_add(m, ATTR_RAW_STATUS_MESSAGE, s->connecting ? known : h->message); /* of a login only that: the rest may repeat what was said in it */
+	message_add_text(m, ATTR_RAW_STATUS_MESSAGE, s->connecting ? known : h->message); /* of a login only that: the rest may repeat what was said in it */
 	if (s->system)
 		message_add_str(m, ATTR_MESSAGING_SYSTEM, slice_str(systems[s->system - 1]));
 	if (h->receipt_id.len) {
@@ -265,7 +258,7 @@ static bool client_frame(struct stomp_state *s, const struct stomp_head *h, stru
 		keyed(MESSAGE_REQUEST, own_key(s, PROTO_TO_SERVER), m);
 		s->connect = m->key;
 		s->connecting = true;
-		string_add(m, ATTR_MESSAGING_CLIENT_ID, h->client_id);
+		message_add_text(m, ATTR_MESSAGING_CLIENT_ID, h->client_id);
 	} else {
 		ask(s, h, m);
 	}

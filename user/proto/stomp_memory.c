@@ -5,12 +5,10 @@
 
 void *stomp_memory_new(struct proto_memory *budget)
 {
-	struct stomp_memory *m = proto_memory_get(budget, sizeof(*m));
+	struct stomp_memory *m = proto_memory_get_zeroed(budget, sizeof(*m));
 
-	if (m) {
-		memset(m, 0, sizeof(*m));
+	if (m)
 		m->budget = budget;
-	}
 	return m;
 }
 

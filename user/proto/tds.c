@@ -367,7 +367,7 @@ static enum parse_status parse_frame(struct tds_state *s, enum proto_side side, 
 			return PARSE_NEED_MORE;
 		if (!tds_is_smp(in))
 			return PARSE_BAD;
-		f->session = tds_le16(in.ptr + 2);
+		f->session = load_le16(in.ptr + 2);
 		s->mars = true;
 		type = in.ptr[1];
 		used = SMP_HEAD;
@@ -386,7 +386,7 @@ static enum parse_status parse_frame(struct tds_state *s, enum proto_side side, 
 	}
 	x = tds_session_get(s->memory, f->session);
 	size_t head = used + (x && x->way[side].left == 0 ? TDS_HEAD + (side == PROTO_TO_CLIENT) : 1u);
-	uint32_t left = used ? tds_le32(in.ptr + 4) - SMP_HEAD : f->left;
+	uint32_t left = used ? load_le32(in.ptr + 4) - SMP_HEAD : f->left;
 	if (!x)
 		return PARSE_BAD;
 	ret->need = head;

@@ -28,7 +28,7 @@ static int login(struct body b)
 {
 	if (b.in.len < 8)
 		return too_short(b);
-	uint32_t len = tds_le32(b.in.ptr);
+	uint32_t len = load_le32(b.in.ptr);
 	uint8_t major = b.in.ptr[7];
 
 	return len >= LOGIN_FIXED && len <= LOGIN_MAX && major >= 0x70 && major <= 0x74 ? DETECT_CERTAIN : DETECT_NO;
@@ -39,8 +39,8 @@ static int all_headers(struct body b)
 {
 	if (b.in.len < 10)
 		return too_short(b);
-	uint32_t total = tds_le32(b.in.ptr), first = tds_le32(b.in.ptr + 4);
-	uint16_t type = tds_le16(b.in.ptr + 8);
+	uint32_t total = load_le32(b.in.ptr), first = load_le32(b.in.ptr + 4);
+	uint16_t type = load_le16(b.in.ptr + 8);
 
 	return total >= HEADERS_MIN && total <= TDS_ALL_HEADERS_MAX && total <= b.len && first >= 6 && first <= total - 4 && type >= 1 && type <= 3 ? DETECT_CERTAIN : DETECT_NO;
 }
@@ -85,7 +85,7 @@ static int old_call(struct body b)
 {
 	if (b.in.len < 4)
 		return too_short(b);
-	uint16_t name = tds_le16(b.in.ptr), id = tds_le16(b.in.ptr + 2);
+	uint16_t name = load_le16(b.in.ptr), id = load_le16(b.in.ptr + 2);
 
 	if (name == 0xffff)
 		return id >= 1 && id <= 15 && b.len > 6 ? DETECT_LIKELY : DETECT_NO;
@@ -117,7 +117,7 @@ static int message_token(struct body b)
 	if (b.in.len < 11)
 		return too_short(b);
 	const uint8_t *p = b.in.ptr;
-	size_t len = tds_le16(p + 1), text = tds_le16(p + 9);
+	size_t len = load_le16(p + 1), text = load_le16(p + 9);
 
 	if (b.len < b.in.len || text * 2 + 8 > len || p[8] > 25)
 		return DETECT_NO;
@@ -128,7 +128,7 @@ static int change_token(struct body b)
 {
 	if (b.in.len < 5)
 		return too_short(b);
-	size_t len = tds_le16(b.in.ptr + 1);
+	size_t len = load_le16(b.in.ptr + 1);
 
 	return b.in.ptr[3] >= 1 && b.in.ptr[3] <= CHANGES && len >= 2 && len < 1024 && (b.in.ptr[3] > 6 || b.in.ptr[4] * 2u + 3 <= len) ? DETECT_LIKELY : DETECT_NO;
 }
@@ -137,14 +137,14 @@ static int login_token(struct body b)
 {
 	if (b.in.len < 8)
 		return too_short(b);
-	return tds_le16(b.in.ptr + 1) >= 10 && b.in.ptr[3] <= 1 && b.in.ptr[4] >= 0x70 && b.in.ptr[4] <= 0x74 ? DETECT_LIKELY : DETECT_NO;
+	return load_le16(b.in.ptr + 1) >= 10 && b.in.ptr[3] <= 1 && b.in.ptr[4] >= 0x70 && b.in.ptr[4] <= 0x74 ? DETECT_LIKELY : DETECT_NO;
 }
 
 static int columns_token(struct body b)
 {
 	if (b.in.len < 10)
 		return too_short(b);
-	uint16_t n = tds_le16(b.in.ptr + 1);
+	uint16_t n = load_le16(b.in.ptr + 1);
 	bool since_72 = b.in.ptr[5] == 0 && b.in.ptr[6] == 0 && tds_type_info(b.in.ptr[9]).shape != TDS_UNKNOWN;
 	bool before = tds_type_info(b.in.ptr[7]).shape != TDS_UNKNOWN;
 
@@ -156,9 +156,9 @@ static int done_token(struct body b)
 	if (b.in.len < 9)
 		return too_short(b);
 	bool alone = b.len == 9 || b.len == 13;
-	uint16_t status = tds_le16(b.in.ptr + 1);
+	uint16_t status = load_le16(b.in.ptr + 1);
 
-	if (status & ~TDS_DONE_KNOWN || tds_le16(b.in.ptr + 3) > 0x1ff)
+	if (status & ~TDS_DONE_KNOWN || load_le16(b.in.ptr + 3) > 0x1ff)
 		return DETECT_NO;
 	return alone || status & TDS_DONE_MORE ? DETECT_LIKELY : DETECT_NO;
 }
@@ -266,7 +266,7 @@ size_t tds_find(struct slice in, enum proto_side side, bool mars, bool since_72,
 			return at;
 		if (smp ? !tds_is_smp(here) : !tds_is_head(here, side))
 			continue;
-		size_t len = smp ? tds_le32(here.ptr + 4) : load_be16(here.ptr + 2); /* text from before 7.2 has little to tell it: its packet must be whole */
+		size_t len = smp ? load_le32(here.ptr + 4) : load_be16(here.ptr + 2); /* text from before 7.2 has little to tell it: its packet must be whole */
 		if (how == DETECT_MORE && in.len - at < TDS_RESYNC_KEEP)
 			break;
 		if ((side == PROTO_TO_CLIENT || how >= DETECT_WEAK) && is_followed(in, at, len, side, mars))

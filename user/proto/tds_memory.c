@@ -3,12 +3,10 @@
 
 struct tds_memory *tds_memory_new(struct proto_memory *budget)
 {
-	struct tds_memory *m = proto_memory_get(budget, sizeof(*m));
+	struct tds_memory *m = proto_memory_get_zeroed(budget, sizeof(*m));
 
-	if (!m)
-		return NULL;
-	memset(m, 0, sizeof(*m));
-	m->budget = budget;
+	if (m)
+		m->budget = budget;
 	return m;
 }
 
@@ -49,10 +47,9 @@ static struct tds_session *place_of(struct tds_memory *m, uint16_t id)
 		struct tds_session *s = m->others[i];
 
 		if (!s) {
-			s = m->others[i] = proto_memory_get(m->budget, sizeof(*s));
+			s = m->others[i] = proto_memory_get_zeroed(m->budget, sizeof(*s));
 			if (!s)
 				break;
-			memset(s, 0, sizeof(*s));
 		}
 		if (s->used && s->id == id)
 			return s;

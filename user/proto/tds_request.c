@@ -106,10 +106,10 @@ static void without_headers(struct tds_session *x, const uint8_t *p)
 		tds_text_add(&x->text, slice_make(p, 4));
 		return;
 	case TDS_RPC:
-		if (tds_le16(p) == BY_ID)
-			by_id(x, tds_le16(p + 2));
-		else if (tds_le16(p))
-			begin_name(x, tds_le16(p), slice_make(p + 2, 2));
+		if (load_le16(p) == BY_ID)
+			by_id(x, load_le16(p + 2));
+		else if (load_le16(p))
+			begin_name(x, load_le16(p), slice_make(p + 2, 2));
 		else
 			rest(&x->walk[PROTO_TO_SERVER]);
 		return;
@@ -126,7 +126,7 @@ static bool walk_headers(struct tds_state *s, struct tds_session *x, struct slic
 
 	if (!p)
 		return false;
-	uint32_t len = tds_le32(p);
+	uint32_t len = load_le32(p);
 	s->version.since_72 = len >= 4 && len <= TDS_ALL_HEADERS_MAX;
 	s->version.since_71 |= s->version.since_72;
 	s->version_known = true;
@@ -150,8 +150,8 @@ static bool walk_login(struct tds_session *x, struct slice *in)
 
 	if (!p)
 		return false;
-	x->version = tds_le32(p + 4);
-	uint16_t at = tds_le16(p + LOGIN_DATABASE_AT), len = tds_le16(p + LOGIN_DATABASE_AT + 2);
+	x->version = load_le32(p + 4);
+	uint16_t at = load_le16(p + LOGIN_DATABASE_AT), len = load_le16(p + LOGIN_DATABASE_AT + 2);
 	if (at < LOGIN_FIXED || !len) {
 		rest(w);
 		return true;
@@ -181,7 +181,7 @@ static bool walk_procedure(struct tds_session *x, struct slice *in)
 
 	if (!p)
 		return false;
-	uint16_t n = tds_le16(p);
+	uint16_t n = load_le16(p);
 	if (n == 0)
 		rest(w);
 	else if (n == BY_ID)
@@ -253,7 +253,7 @@ static bool walk_call(const struct tds_state *s, struct tds_session *x, struct s
 	case PROC_ID:
 		if (!(p = tds_take(w, in, 2)))
 			return false;
-		by_id(x, tds_le16(p));
+		by_id(x, load_le16(p));
 		return true;
 	case PROC_NAME:
 		if (!tds_pass(w, in))

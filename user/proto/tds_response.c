@@ -59,14 +59,14 @@ static size_t done_len(const struct tds_state *s) { return s->version.since_72 ?
 
 static void read_done(const struct tds_state *s, struct tds_session *x, const uint8_t *p)
 {
-	uint16_t status = tds_le16(p);
+	uint16_t status = load_le16(p);
 
 	x->done = true;
 	x->more = status & TDS_DONE_MORE;
 	x->cancelled |= (status & TDS_DONE_ATTENTION) != 0;
 	x->failed |= (status & (TDS_DONE_ERROR | TDS_DONE_FATAL)) != 0;
-	x->select = tds_le16(p + 2) == TDS_SELECT;
-	x->count = s->version.since_72 ? tds_le64(p + 4) : tds_le32(p + 4);
+	x->select = load_le16(p + 2) == TDS_SELECT;
+	x->count = s->version.since_72 ? load_le64(p + 4) : load_le32(p + 4);
 	if (!(status & TDS_DONE_COUNT) || x->count > INT64_MAX || x->select)
 		return;
 	x->has_affected = true;
@@ -78,7 +78,7 @@ size_t tds_tail_len(const struct tds_state *s) { return done_len(s) + 1; }
 
 void tds_response_tail(struct tds_state *s, struct tds_session *x, const uint8_t *p)
 {
-	uint16_t status = tds_le16(p + 1);
+	uint16_t status = load_le16(p + 1);
 
 	if (p[0] < TDS_DONE || status & ~TDS_DONE_KNOWN)
 		return;
@@ -96,8 +96,8 @@ static void read_error(struct tds_session *x, struct slice body)
 {
 	if (x->number[0] || body.len < ERROR_FIXED)
 		return;
-	snprintf(x->number, sizeof(x->number), "%u", tds_le32(body.ptr));
-	tds_text_add(&x->error, slice_head(slice_from(body, ERROR_FIXED), (size_t)2 * tds_le16(body.ptr + 6)));
+	snprintf(x->number, sizeof(x->number), "%u", load_le32(body.ptr));
+	tds_text_add(&x->error, slice_head(slice_from(body, ERROR_FIXED), (size_t)2 * load_le16(body.ptr + 6)));
 }
 
 /* "database", new and old, each with its length in characters. */
@@ -131,7 +131,7 @@ static bool walk_length(struct tds_session *x, struct slice *in)
 
 	if (!p)
 		return false;
-	x->length = tds_le16(p);
+	x->length = load_le16(p);
 	if (x->token == TDS_ERROR || x->token == TDS_ENV_CHANGE || x->token == TDS_LOGIN_ACK)
 		go_to(w, BODY);
 	else
@@ -164,7 +164,7 @@ static bool walk_long_length(struct tds_session *x, struct slice *in)
 
 	if (!p)
 		return false;
-	pass_then(walk_of(x), tds_le32(p), PASS);
+	pass_then(walk_of(x), load_le32(p), PASS);
 	return true;
 }
 
@@ -181,7 +181,7 @@ static bool walk_column_count(struct tds_state *s, struct tds_session *x, struct
 
 	if (!p)
 		return false;
-	uint16_t n = tds_le16(p);
+	uint16_t n = load_le16(p);
 	x->column = 0;
 	x->has_rows = true;
 	if (n == NO_COLUMNS) { /* as they were told before */
@@ -346,7 +346,7 @@ static bool walk_feature(struct tds_session *x, struct slice *in)
 	case FEATURE_LENGTH:
 		if (!(p = tds_take(w, in, 4)))
 			return false;
-		pass_then(w, tds_le32(p), FEATURE_DATA);
+		pass_then(w, load_le32(p), FEATURE_DATA);
 		return true;
 	default:
 		if (!tds_pass(w, in))

@@ -71,7 +71,7 @@ static bool walk_fixed(struct tds_walk *w, struct slice *in, bool column, struct
 
 	if (!p)
 		return false;
-	if (n && w->info.size_at && tds_le16(p + w->info.size_at - 1) == 0xffff)
+	if (n && w->info.size_at && load_le16(p + w->info.size_at - 1) == 0xffff)
 		w->shape = TDS_PARTS;
 	w->part = behind_fixed(w, column, v);
 	if (w->part == NAMES && w->info.table && column)
@@ -87,7 +87,7 @@ static bool walk_names(struct tds_walk *w, struct slice *in)
 
 	if (!p)
 		return false;
-	w->pass = UINT64_C(2) * (n == 1 ? p[0] : tds_le16(p));
+	w->pass = UINT64_C(2) * (n == 1 ? p[0] : load_le16(p));
 	if (w->short_names)
 		w->short_names--;
 	else
@@ -187,8 +187,8 @@ static enum tds_walked value_begin(struct tds_walk *w, struct slice *in, uint8_t
 	w->part = VALUE;
 	switch (shape) {
 	case TDS_BYTE: w->pass = p[0]; break;
-	case TDS_SHORT: w->pass = tds_le16(p) == 0xffff ? 0 : tds_le16(p); break;
-	case TDS_LONG: w->pass = tds_le32(p) == UINT32_MAX ? 0 : tds_le32(p); break;
+	case TDS_SHORT: w->pass = load_le16(p) == 0xffff ? 0 : load_le16(p); break;
+	case TDS_LONG: w->pass = load_le32(p) == UINT32_MAX ? 0 : load_le32(p); break;
 	case TDS_TEXT:
 		w->pass = p[0] ? p[0] + (uint64_t)TIME_STAMP : 0;
 		if (p[0])
@@ -196,7 +196,7 @@ static enum tds_walked value_begin(struct tds_walk *w, struct slice *in, uint8_t
 		break;
 	default:
 		w->pass = 0;
-		if (tds_le64(p) != UINT64_MAX)
+		if (load_le64(p) != UINT64_MAX)
 			w->part = CHUNK;
 	}
 	return TDS_WALK_DONE;
@@ -208,7 +208,7 @@ static bool value_length(struct tds_walk *w, struct slice *in)
 
 	if (!p)
 		return false;
-	w->pass = tds_le32(p);
+	w->pass = load_le32(p);
 	w->number_at = 8;
 	return true;
 }

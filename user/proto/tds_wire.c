@@ -26,7 +26,7 @@ bool tds_is_head(struct slice in, enum proto_side side)
 bool tds_is_smp(struct slice in)
 {
 	const uint8_t *p = in.ptr;
-	uint32_t len = tds_le32(p + 4);
+	uint32_t len = load_le32(p + 4);
 
 	if (p[0] != SMP)
 		return false;
@@ -126,7 +126,7 @@ void tds_text_add(struct tds_text *t, struct slice s)
 		unit(t, (uint16_t)(t->odd | s.ptr[at++] << 8));
 	}
 	for (; s.len - at >= 2 && !t->full; at += 2)
-		unit(t, tds_le16(s.ptr + at));
+		unit(t, load_le16(s.ptr + at));
 	if (s.len - at == 1) {
 		t->half = true;
 		t->odd = s.ptr[at];

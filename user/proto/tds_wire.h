@@ -80,10 +80,6 @@ struct tds_type_info {
 	bool text;          /* UTF-16 */
 };
 
-static inline uint16_t tds_le16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
-static inline uint32_t tds_le32(const uint8_t *p) { return tds_le16(p) | (uint32_t)tds_le16(p + 2) << 16; }
-static inline uint64_t tds_le64(const uint8_t *p) { return tds_le32(p) | (uint64_t)tds_le32(p + 4) << 32; }
-
 /* A packet's header with which a side's packet may begin. in.len >= TDS_HEAD. */
 bool tds_is_request(uint8_t type); /* a type of packet that clients send */
 bool tds_is_head(struct slice in, enum proto_side side);

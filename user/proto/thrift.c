@@ -142,12 +142,6 @@ static void due_answered(struct thrift_state *s, const struct thrift_head *h)
 
 /* ---- messages ---- */
 
-static void add_text(struct message *m, enum attr_id id, struct slice s)
-{
-	if (s.len)
-		message_add_str(m, id, s);
-}
-
 /* "service:method" of a multiplexed connection as service/method. */
 static struct slice method_of(struct thrift_memory *memory, struct slice name)
 {
@@ -163,12 +157,12 @@ static struct slice method_of(struct thrift_memory *memory, struct slice name)
 static void head_attrs(struct thrift_state *s, const struct thrift_head *h, struct message *m)
 {
 	message_add_str(m, ATTR_RPC_SYSTEM_NAME, SLICE_LIT("thrift"));
-	add_text(m, ATTR_RPC_METHOD, method_of(s->memory, h->name));
+	message_add_text(m, ATTR_RPC_METHOD, method_of(s->memory, h->name));
 	if (h->opaque)
 		message_add_str(m, ATTR_PLUMB_INCOMPLETE, SLICE_LIT("compressed"));
-	add_text(m, ATTR_RAW_TRACEPARENT, h->traceparent);
-	add_text(m, ATTR_RAW_TRACESTATE, h->tracestate);
-	add_text(m, ATTR_RAW_B3, h->b3);
+	message_add_text(m, ATTR_RAW_TRACEPARENT, h->traceparent);
+	message_add_text(m, ATTR_RAW_TRACESTATE, h->tracestate);
+	message_add_text(m, ATTR_RAW_B3, h->b3);
 }
 
 static void identify(const struct current *c, enum proto_side side, struct message *m)

@@ -62,12 +62,6 @@ static void keyed(struct message *m, enum proto_side side, uint32_t flags)
 	m->key = PROTO_SESSION_KEY;
 }
 
-static void add_bool(struct message *m, enum attr_id id, bool value)
-{
-	if (m->nattrs < MESSAGE_ATTRS_MAX)
-		m->attrs[m->nattrs++] = (struct attr){ .id = (uint16_t)id, .type = ATTR_TYPE_BOOL, .num = value };
-}
-
 static enum parse_status need(size_t n, struct parse_result *ret)
 {
 	ret->need = n;
@@ -118,9 +112,9 @@ static void finish(struct tls_state *st, enum proto_side side, const char *error
 	keyed(m, side, MESSAGE_ABORT);
 	if (error)
 		fail(m, error);
-	add_bool(m, ATTR_TLS_ESTABLISHED, established);
+	message_add_bool(m, ATTR_TLS_ESTABLISHED, established);
 	if (established && st->version < VERSION_1_3)
-		add_bool(m, ATTR_TLS_RESUMED, st->resumed);
+		message_add_bool(m, ATTR_TLS_RESUMED, st->resumed);
 }
 
 static enum parse_status parse_alert(struct tls_state *st, enum proto_side side, struct slice in, struct parse_result *ret)
@@ -304,7 +298,7 @@ static void read_extension(struct tls_state *st, enum proto_side side, uint16_t 
 	else if (type == SUPPORTED_VERSIONS && side == PROTO_TO_CLIENT && e.len == 2)
 		st->version = load_be16(e.ptr);
 	else if (type == PRE_SHARED_KEY && side == PROTO_TO_CLIENT)
-		add_bool(m, ATTR_TLS_RESUMED, true);
+		message_add_bool(m, ATTR_TLS_RESUMED, true);
 }
 
 static bool is_read(uint16_t type) { return type == SERVER_NAME || type == NEXT_PROTOCOLS || type == SUPPORTED_VERSIONS || type == PRE_SHARED_KEY; }

@@ -5,12 +5,10 @@
 
 void *zeromq_memory_new(struct proto_memory *budget)
 {
-	struct zeromq_memory *m = proto_memory_get(budget, sizeof(*m));
+	struct zeromq_memory *m = proto_memory_get_zeroed(budget, sizeof(*m));
 
-	if (m) {
-		memset(m, 0, sizeof(*m));
+	if (m)
 		m->budget = budget;
-	}
 	return m;
 }
 
@@ -94,11 +92,8 @@ static uint32_t hash_of(struct slice envelope) { return (uint32_t)hash_slice(env
 
 static bool calls_kept(struct zeromq_memory *m)
 {
-	if (!m->calls) {
-		m->calls = proto_memory_get(m->budget, ZEROMQ_CALLS * sizeof(*m->calls));
-		if (m->calls)
-			memset(m->calls, 0, ZEROMQ_CALLS * sizeof(*m->calls));
-	}
+	if (!m->calls)
+		m->calls = proto_memory_get_zeroed(m->budget, ZEROMQ_CALLS * sizeof(*m->calls));
 	return m->calls != NULL;
 }
 

@@ -8,14 +8,6 @@
 
 enum { REQUEST_MAX = 1 << 24, FIELDS_MAX = 64, SESSION_BYTES = 16 };
 
-static bool printable(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (s.ptr[i] < ' ' || s.ptr[i] == 127)
-			return false;
-	return true;
-}
-
 /* Fewer bytes than a head: could there be one? */
 static bool head_may_be(struct slice in, enum proto_side side)
 {
@@ -67,11 +59,11 @@ static bool field_fits(const struct zookeeper_field *f, struct slice in, struct 
 	if (f->type == 'b' || f->type == 'o')
 		return f->number <= 1;
 	if (f->type == 's')
-		return printable(slice_head(slice_from(in, f->consumed), f->skip));
+		return slice_printable(slice_head(slice_from(in, f->consumed), f->skip));
 	if (f->type != 'p')
 		return true;
 	fit->path |= f->text.len > 0;
-	return f->text.len == 0 ? f->skip > 0 : f->text.ptr[0] == '/' && printable(f->text);
+	return f->text.len == 0 ? f->skip > 0 : f->text.ptr[0] == '/' && slice_printable(f->text);
 }
 
 /* The fields behind a head, as far as they are at hand. Not all of a long message: what is asked at each place must cost little. */
@@ -134,7 +126,7 @@ static int detect_event(struct slice in, const struct zookeeper_reply *r)
 		return DETECT_MORE;
 	int32_t type = (int32_t)load_be32(in.ptr + 20), state = (int32_t)load_be32(in.ptr + 24);
 	bool fits = type >= -1 && type <= 7 && state >= -112 && state <= 7 && load_be32(in.ptr + 28) == r->size - EVENT_BYTES;
-	return fits && printable(slice_head(slice_from(in, 32), r->size - EVENT_BYTES)) ? DETECT_CERTAIN : DETECT_NO;
+	return fits && slice_printable(slice_head(slice_from(in, 32), r->size - EVENT_BYTES)) ? DETECT_CERTAIN : DETECT_NO;
 }
 
 static int detect_response(struct slice in)

@@ -252,7 +252,7 @@ static void console_line(struct console_sink *c, const struct span *s)
 	else
 		console_duration(out, s->end_ns > s->start_ns ? s->end_ns - s->start_ns : 0);
 	buffer_append_byte(out, ' ');
-	console_field(out, resource_service(s->process), c->columns.service, true);
+	console_field(out, process_service(s->process), c->columns.service, true);
 	buffer_append_byte(out, ' ');
 	buffer_append_str(out, console_arrow(s->kind));
 	buffer_append_byte(out, ' ');

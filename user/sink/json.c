@@ -118,7 +118,7 @@ static void json_span(struct buffer *out, const struct span *s)
 	json_key(&j, "kind");
 	json_str(&j, json_kind(s->kind));
 	json_key(&j, "service");
-	json_slice(&j, resource_service(s->process));
+	json_slice(&j, process_service(s->process));
 	if (s->process) {
 		json_key(&j, "pid");
 		json_u64(&j, s->process->pid);

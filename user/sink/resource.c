@@ -17,7 +17,7 @@ size_t resource_attrs(const struct process *p, struct resource_attr attrs[RESOUR
 	size_t n = 0;
 
 	/* First, so that a line begins with what a reader looks for; the process's own copy is skipped below. */
-	attrs[n++] = (struct resource_attr){ .key = SLICE_LIT("service.name"), .str = resource_service(p) };
+	attrs[n++] = (struct resource_attr){ .key = SLICE_LIT("service.name"), .str = process_service(p) };
 	for (uint32_t i = 0; p && i < p->nattrs && i < PROCESS_ATTRS_MAX; i++) {
 		const struct process_attr *a = &p->attrs[i];
 		uint64_t num;

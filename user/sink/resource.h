@@ -20,9 +20,4 @@ struct resource_attr {
 /* Fills attrs and returns their number. p may be NULL. */
 size_t resource_attrs(const struct process *p, struct resource_attr attrs[RESOURCE_ATTRS_MAX]);
 
-static inline struct slice resource_service(const struct process *p)
-{
-	return p && p->service.len ? p->service : SLICE_LIT("unknown_service");
-}
-
 #endif

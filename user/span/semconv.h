@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The OpenTelemetry semantic conventions, one function per family of protocols: https://opentelemetry.io/docs/specs/semconv/
- * (HTTP and database spans: stable; DNS, RPC and messaging: development). A protocol adds nothing here: its parser gives
- * attributes, its line in protocols.def names the family.
+ * (HTTP and database spans: stable; DNS, RPC and messaging: development). A protocol adds nothing here but the
+ * names of attributes that are its own: its parser gives them, its line in protocols.def names the family.
  */
 #ifndef PLUMB_SPAN_SEMCONV_H
 #define PLUMB_SPAN_SEMCONV_H
