@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -415,6 +416,7 @@ static pid_t lease_holder(const char *path)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* should the test fail */
 		signal(SIGIO, SIG_IGN);
 		ok = fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
 		if (write(ready[1], &ok, 1) != 1)

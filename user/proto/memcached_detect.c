@@ -30,7 +30,7 @@ static bool begins_command(struct slice in)
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		size_t n = strlen(names[i]) < in.len ? strlen(names[i]) : in.len;
-		if (names[i][0] == in.ptr[0] && memcmp(names[i], in.ptr, n) == 0)
+		if ((uint8_t)names[i][0] == in.ptr[0] && memcmp(names[i], in.ptr, n) == 0)
 			return true;
 	}
 	return false;
@@ -44,7 +44,7 @@ static bool begins_answer(struct slice in)
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		size_t n = strlen(words[i]) < in.len ? strlen(words[i]) : in.len;
-		if (words[i][0] == in.ptr[0] && memcmp(words[i], in.ptr, n) == 0)
+		if ((uint8_t)words[i][0] == in.ptr[0] && memcmp(words[i], in.ptr, n) == 0)
 			return true;
 	}
 	size_t digits = 0;

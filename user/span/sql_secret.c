@@ -56,10 +56,12 @@ static enum sql_secret_state behind_word(struct sql_secret *x, enum sql_dialect 
 {
 	static const char *const before_verb[] = { "explain", "analyze", "verbose", NULL };
 	static const char *const before_object[] = { "or", "replace", "temporary", "temp", "persistent", "public", NULL };
+	static const char *const plain[] = { "select", "insert", "update", "delete", "begin", "commit", NULL };
 	static const char *const said_by[] = { "by", "as", "using", "replace", "values", NULL };
 
 	if (!x->verb.len || is_one_of(x->verb, before_verb)) {
 		x->verb = w;
+		x->plain = dialect != SQL_TSQL && dialect != SQL_CLICKHOUSE && is_one_of(w, plain); /* the one needs no semicolons, the other's functions are given secrets */
 		return SQL_SECRET_NONE;
 	}
 	if (makes(x) && !x->object.len) {
@@ -118,6 +120,11 @@ static bool hides_word(struct sql_secret *x, enum sql_token_kind kind, struct sl
 
 bool sql_secret_hides(struct sql_secret *x, enum sql_dialect dialect, enum sql_token_kind kind, struct slice s)
 {
+	if (x->plain) {
+		if (s.ptr[0] == ';')
+			*x = (struct sql_secret){ 0 };
+		return false;
+	}
 	bool opens = kind == SQL_PUNCT && memchr("([{", s.ptr[0], 3), closes = kind == SQL_PUNCT && memchr(")]}", s.ptr[0], 3);
 	bool secret = x->state == SQL_SECRET_NEXT || x->state == SQL_SECRET_WORD, list = x->state == SQL_SECRET_ITEMS || x->state == SQL_SECRET_ALL;
 

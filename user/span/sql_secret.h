@@ -24,6 +24,7 @@ struct sql_secret {
 	struct slice verb;   /* the statement begins with it, EXPLAIN apart */
 	struct slice object; /* what is created or altered: its kind */
 	struct slice last;   /* the token before, if it was a word */
+	bool plain;          /* a statement that is given no secret but as a value */
 	bool identified;     /* IDENTIFIED was there */
 	bool copies;         /* TO or FROM of a COPY was */
 	bool begun;          /* the first word of an item was */
