@@ -6,20 +6,37 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* The end of what was given out. It counts wherever it is called from: else what lies there later would be taken for it. */
+static __always_inline bool site_ends(__u32 site)
+{
+	switch (site) {
+	case PLUMB_SITE_SQLITE_FINALIZE:
+	case PLUMB_SITE_SQLITE_CLOSE:
+	case PLUMB_SITE_DUCKDB_FORGET:
+	case PLUMB_SITE_DUCKDB_DROP:
+	case PLUMB_SITE_TLS_BEGIN:
+	case PLUMB_SITE_TLS_FREE: return true;
+	default: return false;
+	}
+}
+
 SEC("uprobe")
 int library_enter(struct pt_regs *ctx)
 {
 	__u64 cookie = bpf_get_attach_cookie(ctx), pid_tgid = bpf_get_current_pid_tgid();
 	__u32 site = PLUMB_SITE_OF(cookie), file = PLUMB_SITE_FILE_OF(cookie);
 
-	if (!call_counts(ctx, pid_tgid, site))
+	if (!call_counts(pid_tgid, site))
+		return 0;
+	bool inner = call_is_inner(ctx, pid_tgid);
+	if (inner && !site_ends(site))
 		return 0;
 	if (site >= PLUMB_SITE_TLS_NEW)
 		tls_enter(ctx, pid_tgid, file, site);
 	else if (site >= PLUMB_SITE_DUCKDB_OPEN)
 		duckdb_enter(ctx, pid_tgid, file, site);
 	else
-		sqlite_enter(ctx, pid_tgid, file, site);
+		sqlite_enter(ctx, pid_tgid, file, site, inner);
 	return 0;
 }
 
