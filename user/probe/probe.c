@@ -654,7 +654,7 @@ static void probe_start_libraries(struct probe *p, struct caps *caps)
 		return;
 	/* A third of the budget, of all CPUs, in millionths of one. */
 	uint64_t most_ppm = (uint64_t)(o->max_overhead * 1e6 * (double)sysconf(_SC_NPROCESSORS_ONLN) / 3);
-	int err = libraries_new(p->loaded, o->max_overhead < 1 ? most_ppm : 0, &p->libraries);
+	int err = libraries_new(p->loaded, o->max_overhead < 1 ? most_ppm : 0, o->load.library_pause_ns, &p->libraries);
 	if (err)
 		snprintf(p->no_libraries, sizeof(p->no_libraries), "%s", f->serves < 0 ? f->rungs[f->nrungs - 1].why : strerror(-err));
 	else

@@ -108,42 +108,74 @@ int uprobe_attach(enum uprobe_way way, int prog, const struct uprobe_place *plac
 	return 0;
 }
 
-/* In a child: what its parent and the other children have closed by then goes with its end. */
-static void undertake(const int hold[2], struct uprobe *const *probes, size_t n, size_t mine)
+static int by_number(const void *a, const void *b)
 {
-	char none;
+	int x = *(const int *)a, y = *(const int *)b;
 
-	/* Who waits for the end of what plumb prints shall not wait for this. */
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		close(fd);
-	close(hold[1]);
-	for (size_t i = 0; i < n; i++)
-		if (i % UNDERTAKERS != mine)
-			close_all(probes[i]);
-	while (read(hold[0], &none, 1) < 0 && errno == EINTR)
-		;
+	return (x > y) - (x < y);
+}
+
+/* Closes all descriptors but those in keep, which are sorted here. */
+static void close_others(int *keep, size_t n)
+{
+	unsigned from = 0;
+
+	qsort(keep, n, sizeof(*keep), by_number);
+	for (size_t i = 0; i < n; i++) {
+		unsigned fd = (unsigned)keep[i];
+		if (fd > from)
+			syscall(SYS_close_range, from, fd - 1, 0);
+		if (fd >= from)
+			from = fd + 1;
+	}
+	syscall(SYS_close_range, from, ~0u, 0);
+}
+
+/*
+ * In a child. First it lets go of all that is not its own, as a link lives until nobody has it any more: neither links of other files, nor what plumb prints, shall wait for this. Its end closes the pipe and
+ * what is held.
+ */
+static void undertake(int end, struct uprobe *const *probes, size_t n, size_t mine, const int *held, size_t nheld)
+{
+	size_t nkeep = nheld + 1;
+
+	for (size_t i = mine; i < n; i += UNDERTAKERS)
+		nkeep += probes[i]->n;
+	int *keep = malloc(nkeep * sizeof(*keep));
+	if (!keep)
+		_exit(1); /* which closes everything as well, in no order */
+	nkeep = 0;
+	keep[nkeep++] = end;
+	for (size_t i = 0; i < nheld; i++)
+		keep[nkeep++] = held[i];
+	for (size_t i = mine; i < n; i += UNDERTAKERS)
+		for (size_t k = 0; k < probes[i]->n; k++)
+			keep[nkeep++] = probes[i]->fds[k];
+	close_others(keep, nkeep);
+	for (size_t i = mine; i < n; i += UNDERTAKERS)
+		close_all(probes[i]);
 	_exit(0);
 }
 
-void uprobe_detach(struct uprobe *const *probes, size_t n)
+void uprobe_detach(struct uprobe *const *probes, size_t n, const int *held, size_t nheld, int *ret_gone)
 {
-	int hold[2];
+	int end[2];
 	size_t any = 0;
 
 	for (size_t i = 0; i < n; i++)
 		any += probes[i]->n;
-	if (!any)
-		return;
-	bool piped = pipe2(hold, O_CLOEXEC) == 0;
-	for (size_t mine = 0; piped && mine < UNDERTAKERS; mine++)
+	bool piped = any && pipe2(end, O_CLOEXEC) == 0;
+	for (size_t mine = 0; piped && mine < UNDERTAKERS && mine < n; mine++)
 		if (fork() == 0)
-			undertake(hold, probes, n, mine);
+			undertake(end[1], probes, n, mine, held, nheld);
 	for (size_t i = 0; i < n; i++)
 		close_all(probes[i]);
-	if (piped) {
-		close(hold[0]);
-		close(hold[1]);
-	}
+	if (piped)
+		close(end[1]);
+	if (piped && !ret_gone)
+		close(end[0]);
+	if (ret_gone)
+		*ret_gone = piped ? end[0] : -1;
 }
 
 /* --- trial --- */
@@ -210,7 +242,7 @@ int uprobe_try(enum uprobe_way way, uint64_t *ret_trap_ns)
 		uint64_t trapped_ns = trial_time();
 		*ret_trap_ns = trapped_ns > free_ns ? (trapped_ns - free_ns) / (2ull * TRIAL_CALLS) + 1 : 1;
 	}
-	uprobe_detach((struct uprobe *[]){ &entry, &back }, 2);
+	uprobe_detach((struct uprobe *[]){ &entry, &back }, 2, NULL, 0, NULL);
 	close(prog);
 	return err;
 }

@@ -39,9 +39,10 @@ struct uprobe {
 int uprobe_attach(enum uprobe_way way, int prog, const struct uprobe_place *place, bool returns, struct uprobe *ret_uprobe);
 /*
  * Takes probes away. The kernel takes tens of milliseconds for each, so children do it that live as long; without them it is done here. Whoever waits for children meets some that he does not
- * know.
+ * know. held: descriptors that stay open, in these children, until all are gone; the caller may close his. ret_gone: if it is not NULL, gets a descriptor that reads 0 bytes once they are, and the
+ * caller's to close; -1: they are gone.
  */
-void uprobe_detach(struct uprobe *const *probes, size_t n);
+void uprobe_detach(struct uprobe *const *probes, size_t n, const int *held, size_t nheld, int *ret_gone);
 
 /*
  * Tries a way on a function of this program, and measures what an entry or a return with a program that does nothing costs who calls it (never 0). Negative errno if it does
