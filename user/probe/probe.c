@@ -495,7 +495,7 @@ static void probe_explain_rights(struct probe *p)
 		log_info("calls of libraries (SQLite, DuckDB) are not watched: %s", p->no_libraries);
 	p->rights = NULL;
 	for (size_t i = 0; r && i < RIGHTS_COUNT; i++)
-		if (r->rows[i].state == RIGHTS_MISSING && !r->rows[i].starts)
+		if (r->rows[i].state == RIGHTS_MISSING && !r->rows[i].starts && (!r->rows[i].attaches || p->libraries))
 			log_warn("%s is missing: %s", r->rows[i].name, r->rows[i].without);
 }
 
@@ -675,6 +675,7 @@ static void probe_raise_files(void)
 
 static void probe_loop(struct probe *p)
 {
+	probe_children(p); /* those of the trials, whose end was told before there was anybody to hear it */
 	while (!(p->stopping && !p->engine)) {
 		struct pollfd fds[] = {
 			{ .fd = p->signal_fd, .events = POLLIN },
