@@ -308,11 +308,12 @@ static __always_inline bool call_is_open(const struct call_frame *f, const struc
 /* Copies the text behind the record. */
 static __always_inline void call_copy_text(struct plumb_rec_call *r, const struct call_facts *facts)
 {
-	__u64 most = facts->text_bytes ? facts->text_bytes : PLUMB_CALL_TEXT_MAX;
+	/* One byte more tells a text that goes on from one that is just as long. */
+	__u64 most = facts->text_bytes ? facts->text_bytes : PLUMB_CALL_TEXT_MAX + 1;
 
 	barrier_var(most); /* the verifier shall see the comparison with what it is used as */
-	if (most > PLUMB_CALL_TEXT_MAX)
-		most = PLUMB_CALL_TEXT_MAX;
+	if (most > PLUMB_CALL_TEXT_MAX + 1)
+		most = PLUMB_CALL_TEXT_MAX + 1;
 	long n = bpf_probe_read_user_str(r + 1, (__u32)most + 1, (const void *)facts->text);
 	if (n < 0) {
 		r->flags = PLUMB_CALL_NO_TEXT;
@@ -320,7 +321,8 @@ static __always_inline void call_copy_text(struct plumb_rec_call *r, const struc
 	}
 	r->captured = n > 0 ? (__u32)n - 1 : 0;
 	r->len = r->captured;
-	if (r->captured == PLUMB_CALL_TEXT_MAX && facts->text_bytes != PLUMB_CALL_TEXT_MAX) {
+	if (r->captured > PLUMB_CALL_TEXT_MAX) {
+		r->captured = r->len = PLUMB_CALL_TEXT_MAX;
 		r->flags = PLUMB_CALL_CUT;
 		if (facts->text_bytes > r->captured && facts->text_bytes < 0xffffffff)
 			r->len = (__u32)facts->text_bytes;
@@ -336,9 +338,8 @@ static __always_inline void call_write(struct plumb_percpu *pc, __u32 level, con
 		plumb_lost(pc, PLUMB_LOSS_CALLS, 1);
 		return;
 	}
-	plumb_header(&r->h, PLUMB_REC_CALL, sizeof(*r));
 	r->begin_ns = f->begin_ns;
-	r->end_ns = facts->end_ns ? facts->end_ns : r->h.time_ns;
+	r->end_ns = facts->end_ns ? facts->end_ns : bpf_ktime_get_boot_ns();
 	r->object = facts->object;
 	r->parent = facts->parent;
 	r->flow = 0;
@@ -353,7 +354,7 @@ static __always_inline void call_write(struct plumb_percpu *pc, __u32 level, con
 	if (facts->text)
 		call_copy_text(r, facts);
 	__u32 size = (sizeof(*r) + r->captured + 7) & ~7u;
-	r->h.size = size;
+	plumb_header(&r->h, PLUMB_REC_CALL, size); /* last: to copy the text may have taken long */
 	plumb_commit(ends, size);
 }
 
