@@ -26,7 +26,8 @@ int library_enter(struct pt_regs *ctx)
 	__u64 cookie = bpf_get_attach_cookie(ctx), pid_tgid = bpf_get_current_pid_tgid();
 	__u32 site = PLUMB_SITE_OF(cookie), file = PLUMB_SITE_FILE_OF(cookie);
 
-	if (!call_counts(pid_tgid, site))
+	call_hit(PLUMB_SITE_TRAP_OF(cookie));
+	if (!target_wanted((__u32)(pid_tgid >> 32)))
 		return 0;
 	bool inner = call_is_inner(ctx, pid_tgid);
 	if (inner && !site_ends(site))
@@ -46,6 +47,7 @@ int library_return(struct pt_regs *ctx)
 	__u64 cookie = bpf_get_attach_cookie(ctx);
 	struct call_frame f;
 
+	call_hit(PLUMB_TRAP_SHORT);
 	if (PLUMB_SITE_OF(cookie) == PLUMB_SITE_TLS_NEW) {
 		tls_new(ctx, PLUMB_SITE_FILE_OF(cookie));
 		return 0;

@@ -100,17 +100,17 @@ struct call_facts {
 	__s32 result;
 };
 
-/* Entries and returns seen since the start: each is a trap, whoever is watched. */
+/* Entries and returns seen since the start: each is a trap, whoever is watched. By enum plumb_trap. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PLUMB_SITES);
+	__uint(max_entries, PLUMB_TRAPS);
 	__type(key, __u32);
 	__type(value, __u64);
 } call_hits SEC(".maps");
 
-static __always_inline void call_hit(__u32 site)
+static __always_inline void call_hit(__u32 trap)
 {
-	__u64 *hits = bpf_map_lookup_elem(&call_hits, &site);
+	__u64 *hits = bpf_map_lookup_elem(&call_hits, &trap);
 
 	if (hits)
 		++*hits;
@@ -183,13 +183,6 @@ static __always_inline bool call_is_inner(struct pt_regs *ctx, __u64 pid_tgid)
 	return frame > call_frame_at(ctx, false) && task == bpf_get_current_task() && detached == call_epoch_of(file).detached && !call_is_over(frame, begin_ns);
 }
 
-/* Whether it is of a program that is watched. */
-static __always_inline bool call_counts(__u64 pid_tgid, __u32 site)
-{
-	call_hit(site);
-	return target_wanted((__u32)(pid_tgid >> 32));
-}
-
 /* Of a call that needs no return: its thread and its file. */
 static __always_inline struct call_frame call_at_once(__u64 pid_tgid, __u32 file)
 {
@@ -223,7 +216,6 @@ static __always_inline bool call_end(__u32 file, __u32 site, struct pt_regs *ctx
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	struct call_frame *f = bpf_map_lookup_elem(&calls, &pid_tgid);
 
-	call_hit(site);
 	if (!f)
 		return false;
 	*ret_frame = *f;

@@ -251,7 +251,6 @@ static __always_inline void tls_new(struct pt_regs *ctx, __u32 file)
 {
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 
-	call_hit(PLUMB_SITE_TLS_NEW);
 	if (!target_wanted((__u32)(pid_tgid >> 32)))
 		return;
 	struct call_frame f = call_at_once(pid_tgid, file);

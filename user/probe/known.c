@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "probe/elf.h"
+#include "probe/uprobe.h"
 
 #include "../../bpf/abi/sites.h"
 
@@ -123,6 +125,13 @@ static bool has_sign(const struct library *l, const struct elf_function *functio
 	return false;
 }
 
+static bool is_long(int fd, uint64_t offset)
+{
+	uint8_t code[UPROBE_CODE_BYTES];
+
+	return pread(fd, code, sizeof(code), (off_t)offset) != (ssize_t)sizeof(code) || uprobe_trap_is_long(code);
+}
+
 int known_find(int fd, struct known_functions *ret)
 {
 	struct elf_function functions[FUNCTIONS_MAX];
@@ -150,7 +159,8 @@ int known_find(int fd, struct known_functions *ret)
 		}
 		if (is && functions[i].offset && ret->n < KNOWN_PLACES_MAX)
 			ret->places[ret->n++] = (struct known_place){
-				.offset = functions[i].offset, .site = (uint16_t)site->site, .entry = site->at & ENTRY, .returns = site->at & RETURN, .often = site->often,
+				.offset = functions[i].offset, .site = (uint16_t)site->site, .entry = site->at & ENTRY, .returns = site->at & RETURN,
+				.long_trap = is_long(fd, functions[i].offset), .often = site->often,
 			};
 	}
 	return 0;

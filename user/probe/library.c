@@ -84,7 +84,8 @@ struct libraries {
 	uint64_t look_at_ns;
 	int inotify_fd, lease_fd;
 	uint64_t most_ppm, ppm;
-	uint64_t measured_ns, hits;    /* at the latest measurement */
+	uint64_t measured_ns;
+	struct function_hits hits;     /* at the latest measurement */
 	int shed;                      /* kinds that are let go: 0 none, 1 what is called often, 2 all */
 	uint64_t shed_first_ns, shed_until_ns, shed_for_ns;
 	int leaving[2];                /* probes of the first and the second kind that were let go: until they are gone; -1 none */
@@ -121,7 +122,7 @@ static void place_of(const struct libraries *ls, const struct library_file *f, i
 		const struct known_place *p = &f->functions.places[i];
 		if (p->often == (kind == OFTEN) && (returns ? p->returns : p->entry) && ret->n < UPROBE_FUNCTIONS_MAX) {
 			ret->offsets[ret->n] = p->offset;
-			ret->cookies[ret->n++] = (uint64_t)file_number(ls, f) << PLUMB_SITE_FILE_SHIFT | p->site;
+			ret->cookies[ret->n++] = (uint64_t)(!returns && p->long_trap) << PLUMB_SITE_TRAP_SHIFT | (uint64_t)file_number(ls, f) << PLUMB_SITE_FILE_SHIFT | p->site;
 		}
 	}
 }
@@ -576,12 +577,16 @@ static void libraries_awaited(struct libraries *ls)
 
 static void libraries_measure(struct libraries *ls, uint64_t now_ns)
 {
-	uint64_t hits = loaded_function_hits(ls->loaded), traps = hits - ls->hits, elapsed_ns = now_ns - ls->measured_ns;
+	struct function_hits hits = loaded_function_hits(ls->loaded);
+	uint64_t took_ns = hits.took_ns - ls->hits.took_ns, elapsed_ns = now_ns - ls->measured_ns;
 
 	if (!ls->measured_ns)
 		ls->ppm = 0;
 	else if (elapsed_ns)
-		ls->ppm = traps * loaded_trap_ns(ls->loaded) * 1000 / (elapsed_ns / 1000 + 1);
+		ls->ppm = took_ns * 1000 / (elapsed_ns / 1000 + 1);
+	uint64_t most_ppm = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN) * 1000000;
+	if (ls->ppm > most_ppm) /* they took less than those that were measured */
+		ls->ppm = most_ppm;
 	ls->hits = hits;
 	ls->measured_ns = now_ns;
 	if (ls->shed && now_ns >= ls->shed_until_ns && ls->leaving[0] < 0 && ls->leaving[1] < 0)
@@ -603,7 +608,7 @@ static int libraries_add(struct libraries *ls, int fd)
 
 int libraries_new(struct loaded *l, uint64_t most_ppm, uint64_t pause_ns, struct libraries **ret_libraries)
 {
-	if (!loaded_trap_ns(l))
+	if (!loaded_has_functions(l))
 		return -ENOTSUP;
 	struct libraries *ls = calloc(1, sizeof(*ls));
 	if (!ls)
@@ -773,8 +778,8 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 
 void libraries_record(const struct libraries *ls, struct plumb_rec_libraries *ret)
 {
-	ret->traps = ls->hits;
-	ret->trap_ns = ls->hits * loaded_trap_ns(ls->loaded);
+	ret->traps = ls->hits.count;
+	ret->trap_ns = ls->hits.took_ns;
 	ret->refused = ls->failed;
 	ret->unknown = mappings_lost(ls->mappings);
 	ret->flags = ls->shed ? PLUMB_LIBRARIES_SHED : 0;

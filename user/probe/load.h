@@ -75,8 +75,8 @@ int loaded_timing_begin(struct loaded *l);
 int loaded_timing_end(struct loaded *l, uint64_t *ret_ppm);
 uint64_t loaded_map_bytes(struct loaded *l);
 
-/* What a probe on a function costs who calls it, as it was measured at the start; 0: there is no way for it here. */
-uint64_t loaded_trap_ns(const struct loaded *l);
+/* Whether there is a way here to sit on functions. */
+bool loaded_has_functions(const struct loaded *l);
 /* Attaches the program for entries, or for returns, to functions of a file; see uprobe_attach(). Cookies: bpf/abi/sites.h. */
 int loaded_attach_functions(struct loaded *l, const struct uprobe_place *place, bool returns, struct uprobe *ret_uprobe);
 /*
@@ -84,8 +84,11 @@ int loaded_attach_functions(struct loaded *l, const struct uprobe_place *place, 
  * nothing is kept of calls then, again when they are certainly gone, and before they are attached anew.
  */
 void loaded_detached(struct loaded *l, uint32_t file, bool missed);
-/* How often such programs ran. */
-uint64_t loaded_function_hits(struct loaded *l);
+/* How often such programs ran, and what that took of who called, by what was measured at the start. */
+struct function_hits {
+	uint64_t count, took_ns;
+};
+struct function_hits loaded_function_hits(struct loaded *l);
 
 /* Exec, fork and exit records as they happen. The descriptor is readable when there are some. */
 int loaded_process_fd(const struct loaded *l);

@@ -180,19 +180,38 @@ void uprobe_detach(struct uprobe *const *probes, size_t n, const int *held, size
 
 /* --- trial --- */
 
-/* Called as a library's function would be. */
-static __attribute__((noinline)) int trial_function(int x)
+bool uprobe_trap_is_long(const uint8_t code[UPROBE_CODE_BYTES])
 {
-	__asm__ volatile("" : "+r"(x));
-	return x;
+#if defined(__x86_64__)
+	bool of_eight = code[0] >= 0x41 && code[0] <= 0x4f; /* REX: the registers that came with 64 bits */
+	uint8_t first = code[of_eight];
+
+	return first < 0x50 || first > 0x57; /* arch/x86/kernel/uprobes.c, push_setup_xol_ops() */
+#else
+	(void)code;
+	return true;
+#endif
 }
 
-static int (*volatile const trial_call)(int) = trial_function; /* so that no copy of it is called */
+/* Called as a library's functions would be, and beginning as most of them do: one by each kind of instruction, where there are two. */
+int trial_short(int x);
+int trial_long(int x);
+
+#define TRIAL(name, type, ...) __asm__(".pushsection .text\n.balign 16\n.type " name ", " type "\n" name ":\n" __VA_ARGS__ ".size " name ", . - " name "\n.popsection\n")
+#if defined(__x86_64__)
+TRIAL("trial_short", "@function", "push %rbp\n mov %edi, %eax\n pop %rbp\n ret\n");
+TRIAL("trial_long", "@function", "sub $8, %rsp\n mov %edi, %eax\n add $8, %rsp\n ret\n");
+#elif defined(__aarch64__)
+TRIAL("trial_short", "%function", "stp x29, x30, [sp, #-16]!\n ldp x29, x30, [sp], #16\n ret\n");
+TRIAL("trial_long", "%function", "stp x29, x30, [sp, #-16]!\n ldp x29, x30, [sp], #16\n ret\n");
+#else
+#error "what do functions of this machine begin with?"
+#endif
 
 /* Where it lies in the file of this program. */
-static uint64_t trial_offset(void)
+static uint64_t trial_offset(int (*function)(int))
 {
-	uint64_t address = (uintptr_t)trial_function, found = 0;
+	uint64_t address = (uintptr_t)function, found = 0;
 	FILE *f = fopen("/proc/self/maps", "re");
 	char line[512];
 
@@ -210,39 +229,54 @@ static uint64_t trial_offset(void)
 }
 
 /* The best of some rounds: the first traps of a process cost much more, and others have the CPU in between. */
-static uint64_t trial_time(void)
+static uint64_t trial_time(int (*volatile call)(int))
 {
 	uint64_t best = UINT64_MAX;
 
 	for (int round = 0; round < TRIAL_ROUNDS; round++) {
 		uint64_t begin = clock_ns(CLOCK_MONOTONIC);
 		for (int i = 0; i < TRIAL_CALLS; i++)
-			trial_call(i);
+			call(i);
 		uint64_t took = clock_ns(CLOCK_MONOTONIC) - begin;
 		best = took < best ? took : best;
 	}
 	return best;
 }
 
-int uprobe_try(enum uprobe_way way, uint64_t *ret_trap_ns)
+/* What a call with probes on its entry and its return takes longer than without. */
+static int trial_measure(enum uprobe_way way, int prog, int (*function)(int), uint64_t *ret_ns)
+{
+	struct uprobe_place place = { .path = "/proc/self/exe", .n = 1, .offsets = { trial_offset(function) } };
+	struct uprobe entry = { .n = 0 }, back = { .n = 0 };
+	uint64_t free_ns = trial_time(function);
+	int err = uprobe_attach(way, prog, &place, false, &entry);
+
+	if (!err)
+		err = uprobe_attach(way, prog, &place, true, &back);
+	if (!err) {
+		uint64_t trapped_ns = trial_time(function);
+		*ret_ns = trapped_ns > free_ns ? (trapped_ns - free_ns) / TRIAL_CALLS : 0;
+	}
+	uprobe_detach((struct uprobe *[]){ &entry, &back }, 2, NULL, 0, NULL);
+	return err;
+}
+
+int uprobe_try(enum uprobe_way way, struct uprobe_cost *ret_cost)
 {
 	const struct bpf_insn nothing[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 }, { .code = BPF_JMP | BPF_EXIT } };
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = way == UPROBE_MULTI ? (enum bpf_attach_type)UPROBE_MULTI_ATTACH : (enum bpf_attach_type)0);
-	struct uprobe_place place = { .path = "/proc/self/exe", .n = 1, .offsets = { trial_offset() } };
-	struct uprobe entry = { .n = 0 }, back = { .n = 0 };
-	uint64_t free_ns = trial_time();
+	uint64_t short_ns = 0, long_ns = 0;
 
 	int prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "plumb_try", "GPL", nothing, 2, &opts);
 	if (prog < 0)
 		return prog;
-	int err = uprobe_attach(way, prog, &place, false, &entry);
+	int err = trial_measure(way, prog, trial_short, &short_ns);
 	if (!err)
-		err = uprobe_attach(way, prog, &place, true, &back);
-	if (!err) {
-		uint64_t trapped_ns = trial_time();
-		*ret_trap_ns = trapped_ns > free_ns ? (trapped_ns - free_ns) / (2ull * TRIAL_CALLS) + 1 : 1;
-	}
-	uprobe_detach((struct uprobe *[]){ &entry, &back }, 2, NULL, 0, NULL);
+		err = trial_measure(way, prog, trial_long, &long_ns);
 	close(prog);
-	return err;
+	if (err)
+		return err;
+	ret_cost->short_ns = short_ns / 2 + 1;
+	ret_cost->long_ns = long_ns > ret_cost->short_ns ? long_ns - ret_cost->short_ns : ret_cost->short_ns; /* its return is a short one */
+	return 0;
 }
