@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,6 @@
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
@@ -21,6 +19,7 @@
 #include "lib/map.h"
 #include "probe/known.h"
 #include "probe/lease.h"
+#include "probe/mapped.h"
 #include "probe/mappings.h"
 #include "probe/uprobe.h"
 
@@ -190,53 +189,6 @@ static int file_attach(struct libraries *ls, struct library_file *f)
 
 /* --- files --- */
 
-/* By its name, as the process sees it: links in its file system do not lead out of it. */
-static int path_open(const struct mapping *m)
-{
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%u/root", m->pid);
-	int root = open(path, O_PATH | O_CLOEXEC);
-	if (root < 0)
-		return -1;
-	int fd = (int)syscall(SYS_openat2, root, m->path, &how, sizeof(how));
-	close(root);
-	/* The name may be another file's by now, or somebody's who wants it to be taken for this one. */
-	struct stat st;
-	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != m->inode)) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
-/*
- * The mapping itself leads to the file whatever has become of its name; where that is not allowed, its name does. What is no regular file is not opened, as that may do anything: -ENOEXEC. -ENOENT:
- * the process is gone, or may not be looked at.
- */
-static int file_open(const struct mapping *m)
-{
-	char path[96];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "/proc/%u/map_files/%llx-%llx", m->pid, (unsigned long long)m->from, (unsigned long long)m->to);
-	int place = open(path, O_PATH | O_CLOEXEC);
-	if (place < 0)
-		place = path_open(m);
-	if (place < 0)
-		return -ENOENT;
-	int fd = -ENOEXEC;
-	if (fstat(place, &st) == 0 && S_ISREG(st.st_mode)) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			fd = -ENOENT;
-	}
-	close(place);
-	return fd;
-}
-
 static int file_find(struct library_file *f)
 {
 	struct stat st;
@@ -354,7 +306,7 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 		ls->again = true;
 		return NULL;
 	}
-	found.fd = file_open(m);
+	found.fd = mapped_open(m);
 	if (found.fd < 0) {
 		if (found.fd == -ENOEXEC)
 			libraries_remember(ls, m);
@@ -771,6 +723,7 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 		ls->forget_at_ns = now_ns + forget_ns;
 	}
 	if (now_ns >= ls->measure_at_ns) {
+		(void)mappings_renew(ls->mappings); /* what cannot be had now is tried again */
 		libraries_measure(ls, now_ns);
 		ls->measure_at_ns = now_ns + second_ns;
 	}

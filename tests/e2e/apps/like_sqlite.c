@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A program with functions that are called as SQLite's are, and do what a test wants: statements lie at the same address one after the other, and a step takes as long as it is told to, or never returns.
- * like_sqlite shed|jump < "go"…
+ * like_sqlite shed|jump|long < "go"…
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -89,6 +89,23 @@ static int replace(int depth, struct sqlite3_stmt **s)
 	return sqlite3_prepare_v2(&database, "SELECT 2 AS the_new_one", -1, s, NULL);
 }
 
+/* One that is just as long as may be told, those beside it; of none is the length known before. */
+static void long_texts(void)
+{
+	static const int lengths[] = { 4095, 4096, 4097, 8191 };
+	static char text[8192];
+	struct sqlite3_stmt *s;
+
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		memset(text, '1', sizeof(text));
+		memcpy(text, "SELECT a FROM b WHERE c = ", 26);
+		text[lengths[i]] = 0;
+		sqlite3_prepare_v2(&database, text, -1, &s, NULL);
+		sqlite3_step(s);
+		sqlite3_finalize(s);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	int sheds = argc > 1 && strcmp(argv[1], "shed") == 0;
@@ -98,6 +115,10 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	await("go");
+	if (argc > 1 && strcmp(argv[1], "long") == 0) {
+		long_texts();
+		return 0;
+	}
 	sqlite3_prepare_v2(&database, sheds ? "SELECT wait() AS the_old_one" : "SELECT jump() AS the_old_one", -1, &made, NULL);
 	s = made;
 	if (sheds)
