@@ -4,9 +4,7 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 
@@ -143,34 +141,45 @@ def overwrite(path, new):
     return held_s
 
 
-@pytest.mark.parametrize("where", ["on disk", "in memory"])
-def test_who_starts_what_was_just_overwritten(start, plumb, sqlite_app, where):
+@pytest.fixture(params=["on disk", "in memory", "on an overlay"])
+def place(request, start):
+    """A folder on such a file system."""
+    own = start.folder()
+    if request.param == "on disk":
+        yield own
+        return
+    options = {"in memory": ["-t", "tmpfs", "none"], "on an overlay": ["-t", "overlay", "none", "-o", f"lowerdir={own}/lower,upperdir={own}/upper,workdir={own}/work"]}
+    for name in ("lower", "upper", "work", "place"):
+        (own / name).mkdir()
+    subprocess.run(["mount", *options[request.param], own / "place"], check=True)
+    yield own / "place"
+    subprocess.run(["umount", "-l", own / "place"], check=True)
+
+
+def test_who_starts_what_was_just_overwritten(start, plumb, sqlite_app, place):
     """The kernel would set its probes into what stands there now, and the program would crash: whoever writes waits until they are gone."""
-    own = Path(tempfile.mkdtemp(dir="/dev/shm")) if where == "in memory" else start.folder()
-    subprocess.run(["cc", "-O0", "-D_GNU_SOURCE", "-o", own / "other", APPS / "sqlite_app.c", "-l:libsqlite3.a", "-lm", "-lpthread"], check=True)
-    texts = (own / "other").read_bytes(), sqlite_app.read_bytes()
-    shutil.copy(sqlite_app, own / "app")
+    other = start.folder() / "other"
+    subprocess.run(["cc", "-O0", "-D_GNU_SOURCE", "-o", other, APPS / "sqlite_app.c", "-l:libsqlite3.a", "-lm", "-lpthread"], check=True)
+    texts = other.read_bytes(), sqlite_app.read_bytes()
+    shutil.copy(sqlite_app, place / "app")
     p = plumb(args=[*watched(), "--comm", "app"])
     held_s = []
 
     def begin(name):
-        return Driver(start.folder(), name, [own / "app", own / "numbers.db"])
+        return Driver(start.folder(), name, [place / "app", place / "numbers.db"])
 
-    try:
-        app = begin("first")
-        for i in range(23):
-            wait_until(lambda: p.err.read_text().count("watching sqlite in") > i, "its probes", alive=app)
-            app.popen.stdin.close()
-            assert app.wait(10) == 1, f"{i} times overwritten: {app.popen.returncode}\n{app.tail()}"
-            held_s.append(overwrite(own / "app", texts[i % 2]))
-            app = begin(f"next{i}")
+    app = begin("first")
+    for i in range(23):
+        wait_until(lambda: p.err.read_text().count("watching sqlite in") > i, "its probes", alive=app)
         app.popen.stdin.close()
-        assert app.wait(10) == 1
-    finally:
-        if where == "in memory":
-            shutil.rmtree(own)
+        assert app.wait(10) == 1, f"{i} times overwritten: {app.popen.returncode}\n{app.tail()}"
+        held_s.append(overwrite(place / "app", texts[i % 2]))
+        app = begin(f"next{i}")
+    app.popen.stdin.close()
+    assert app.wait(10) == 1
     print(f"held for {min(held_s) * 1e3:.1f} to {max(held_s) * 1e3:.1f} ms, {sum(held_s) / len(held_s) * 1e3:.1f} on average")
     assert max(held_s) < 5, held_s
+    assert p.err.read_text().count("is to be written to") == 23
 
 
 def test_children_go_on_with_what_their_parent_had(start, plumb):
