@@ -20,6 +20,7 @@
 #endif
 
 enum { CALL_ARGS = 5 };
+#define ENOENT 2
 #define CALLS_MAX 4096 /* threads that are in a call */
 #define CALL_BELIEVED_NS 600000000000ull /* a call that is older may be one whose end nobody saw */
 #define CALL_HANDLES_MAX 16384
@@ -221,7 +222,7 @@ static __always_inline bool call_end(__u32 file, __u32 site, struct pt_regs *ctx
 	*ret_frame = *f;
 	if (ret_frame->pid_tgid != pid_tgid || ret_frame->site != site || ret_frame->file != file || ret_frame->frame != call_frame_at(ctx, true))
 		return false;
-	return bpf_map_delete_elem(&calls, &pid_tgid) == 0; /* else the place became another call's while it was copied */
+	return bpf_map_delete_elem(&calls, &pid_tgid) != -ENOENT; /* else the place became another call's while it was copied */
 }
 
 static __always_inline struct call_handle_key call_handle_key(const struct call_frame *f, __u64 address)
