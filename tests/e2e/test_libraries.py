@@ -161,19 +161,20 @@ def test_who_starts_what_was_just_overwritten(start, plumb, sqlite_app, place):
     other = start.folder() / "other"
     subprocess.run(["cc", "-O0", "-D_GNU_SOURCE", "-o", other, APPS / "sqlite_app.c", "-l:libsqlite3.a", "-lm", "-lpthread"], check=True)
     texts = other.read_bytes(), sqlite_app.read_bytes()
-    shutil.copy(sqlite_app, place / "app")
-    p = plumb(args=[*watched(), "--comm", "app"])
+    app_path = place / f"app{os.getpid()}" # of no other plumb on this machine, which might not hold who writes to it
+    shutil.copy(sqlite_app, app_path)
+    p = plumb(args=[*watched(), "--comm", app_path.name])
     held_s = []
 
     def begin(name):
-        return Driver(start.folder(), name, [place / "app", place / "numbers.db"])
+        return Driver(start.folder(), name, [app_path, place / "numbers.db"])
 
     app = begin("first")
     for i in range(23):
         wait_until(lambda: p.err.read_text().count("watching sqlite in") > i, "its probes", alive=app)
         app.popen.stdin.close()
         assert app.wait(10) == 1, f"{i} times overwritten: {app.popen.returncode}\n{app.tail()}"
-        held_s.append(overwrite(place / "app", texts[i % 2]))
+        held_s.append(overwrite(app_path, texts[i % 2]))
         app = begin(f"next{i}")
     app.popen.stdin.close()
     assert app.wait(10) == 1

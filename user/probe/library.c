@@ -126,6 +126,21 @@ static void place_of(const struct libraries *ls, const struct library_file *f, i
 	}
 }
 
+/*
+ * A file stays open, and its lease is kept, as long as any probe of it is there. So all of them are held: whoever takes probes away has been given those of other files too, and may be the last to let go of
+ * one that goes meanwhile.
+ */
+static void libraries_bury(struct libraries *ls, struct uprobe *const *probes, size_t n, int *ret_gone)
+{
+	int held[FILES_MAX];
+	size_t nheld = 0;
+
+	for (size_t i = 0; i < FILES_MAX; i++)
+		if (is_used(&ls->files[i]))
+			held[nheld++] = ls->files[i].fd;
+	uprobe_detach(probes, n, held, nheld, ret_gone);
+}
+
 static int attach_kind(struct libraries *ls, struct library_file *f, int kind)
 {
 	struct attached *a = &f->attached[kind];
@@ -145,7 +160,7 @@ static int attach_kind(struct libraries *ls, struct library_file *f, int kind)
 	if (!err && place.n)
 		err = loaded_attach_functions(ls->loaded, &place, false, &a->entry);
 	if (err)
-		uprobe_detach((struct uprobe *[]){ &a->back }, 1, &f->fd, 1, NULL);
+		libraries_bury(ls, (struct uprobe *[]){ &a->back }, 1, NULL);
 	return err;
 }
 
@@ -156,14 +171,13 @@ static size_t kind_probes(struct library_file *f, int kind, struct uprobe **ret_
 	return 2;
 }
 
-/* The file stays open as long as they are there: so does its lease. */
-static void file_detach(struct library_file *f)
+static void file_detach(struct libraries *ls, struct library_file *f)
 {
 	struct uprobe *probes[4];
 	size_t n = kind_probes(f, SELDOM, probes);
 
 	n += kind_probes(f, OFTEN, probes + n);
-	uprobe_detach(probes, n, &f->fd, 1, NULL);
+	libraries_bury(ls, probes, n, NULL);
 }
 
 static bool file_is_as_it_was(const struct library_file *f)
@@ -183,7 +197,7 @@ static int file_attach(struct libraries *ls, struct library_file *f)
 	if (!err && ls->shed < 1)
 		err = attach_kind(ls, f, OFTEN);
 	if (err)
-		file_detach(f);
+		file_detach(ls, f);
 	return err;
 }
 
@@ -214,7 +228,7 @@ static void file_free(struct libraries *ls, struct library_file *f)
 {
 	int watch = f->watch;
 
-	file_detach(f);
+	file_detach(ls, f);
 	map_remove(&ls->by_key, f->key);
 	map_done(&f->users);
 	close(f->fd);
@@ -411,16 +425,13 @@ static void on_mapping(void *ctx, const struct mapping *m)
 static int libraries_detach(struct libraries *ls, int from, int to)
 {
 	struct uprobe *probes[2 * KINDS * FILES_MAX];
-	int held[FILES_MAX], gone;
-	size_t n = 0, nheld = 0;
+	size_t n = 0;
+	int gone;
 
 	for (size_t i = 0; i < FILES_MAX; i++)
-		if (is_used(&ls->files[i])) {
-			for (int kind = from; kind <= to; kind++)
-				n += kind_probes(&ls->files[i], kind, probes + n);
-			held[nheld++] = ls->files[i].fd;
-		}
-	uprobe_detach(probes, n, held, nheld, &gone);
+		for (int kind = from; kind <= to && is_used(&ls->files[i]); kind++)
+			n += kind_probes(&ls->files[i], kind, probes + n);
+	libraries_bury(ls, probes, n, &gone);
 	return gone;
 }
 
