@@ -204,9 +204,7 @@ TRIAL("trial_long", "@function", "sub $8, %rsp\n mov %edi, %eax\n add $8, %rsp\n
 #elif defined(__aarch64__)
 TRIAL("trial_short", "%function", "stp x29, x30, [sp, #-16]!\n ldp x29, x30, [sp], #16\n ret\n");
 TRIAL("trial_long", "%function", "stp x29, x30, [sp, #-16]!\n ldp x29, x30, [sp], #16\n ret\n");
-#else
-#error "what do functions of this machine begin with?"
-#endif
+#endif /* of another machine it is not known what functions begin with */
 
 /* Where it lies in the file of this program. */
 static uint64_t trial_offset(int (*function)(int))
