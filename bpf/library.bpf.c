@@ -9,24 +9,44 @@ const volatile bool no_calls = false; /* sockets are watched by their ports: wha
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* The end of what was given out. It counts wherever it is called from: else what lies there later would be taken for it. */
+static __always_inline bool site_ends(__u32 site)
+{
+	switch (site) {
+	case PLUMB_SITE_SQLITE_FINALIZE:
+	case PLUMB_SITE_SQLITE_CLOSE:
+	case PLUMB_SITE_DUCKDB_FORGET:
+	case PLUMB_SITE_DUCKDB_DROP:
+	case PLUMB_SITE_TLS_BEGIN:
+	case PLUMB_SITE_TLS_FREE: return true;
+	default: return false;
+	}
+}
+
 SEC("uprobe")
 int library_enter(struct pt_regs *ctx)
 {
 	__u64 cookie = bpf_get_attach_cookie(ctx), pid_tgid = bpf_get_current_pid_tgid();
 	__u32 site = PLUMB_SITE_OF(cookie), file = PLUMB_SITE_FILE_OF(cookie);
 
+	call_hit(PLUMB_SITE_TRAP_OF(cookie));
+	if (!target_wanted((__u32)(pid_tgid >> 32)))
+		return 0;
 	if (site >= PLUMB_SITE_GO_TLS_BEGIN) {
 		go_enter(ctx, pid_tgid, file, site);
 		return 0;
 	}
-	if (!call_counts(ctx, pid_tgid, site) || (no_calls && site < PLUMB_SITE_TLS_NEW))
+	if (no_calls && site < PLUMB_SITE_TLS_NEW)
+		return 0;
+	bool inner = call_is_inner(ctx, pid_tgid);
+	if (inner && !site_ends(site))
 		return 0;
 	if (site >= PLUMB_SITE_TLS_NEW)
 		tls_enter(ctx, pid_tgid, file, site);
 	else if (site >= PLUMB_SITE_DUCKDB_OPEN)
 		duckdb_enter(ctx, pid_tgid, file, site);
 	else
-		sqlite_enter(ctx, pid_tgid, file, site);
+		sqlite_enter(ctx, pid_tgid, file, site, inner);
 	return 0;
 }
 
@@ -36,6 +56,7 @@ int library_return(struct pt_regs *ctx)
 	__u64 cookie = bpf_get_attach_cookie(ctx);
 	struct call_frame f;
 
+	call_hit(PLUMB_TRAP_SHORT);
 	if (PLUMB_SITE_OF(cookie) == PLUMB_SITE_TLS_NEW) {
 		tls_new(ctx, PLUMB_SITE_FILE_OF(cookie));
 		return 0;

@@ -50,8 +50,17 @@ enum plumb_site {
 
 #define PLUMB_SITE_OF(cookie) ((__u32)(cookie) & 0xffff)
 #define PLUMB_SITE_FILE_SHIFT 16
-#define PLUMB_SITE_FILE_OF(cookie) ((__u32)(cookie) >> PLUMB_SITE_FILE_SHIFT)
 #define PLUMB_SITE_FILES 256
+#define PLUMB_SITE_FILE_OF(cookie) ((__u32)(cookie) >> PLUMB_SITE_FILE_SHIFT & (PLUMB_SITE_FILES - 1))
+
+/* What a probe takes of who calls the function: at its entry it depends on the first instruction (uprobe.h), which the probe tells with the cookie. */
+enum plumb_trap {
+	PLUMB_TRAP_SHORT,
+	PLUMB_TRAP_LONG,
+	PLUMB_TRAPS,
+};
+#define PLUMB_SITE_TRAP_SHIFT 24
+#define PLUMB_SITE_TRAP_OF(cookie) ((__u32)(cookie) >> PLUMB_SITE_TRAP_SHIFT & 1)
 
 /* What the probe tells the programs, of each file; both only grow. */
 struct plumb_call_epoch {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Calls of libraries: what a probe on a function's entry keeps for the one on its return, and the record that both make. A program on a function in user space can be
- * preempted, so a level is taken atomically, and only while a record is written.
+ * preempted, so a level is taken atomically, and only while a record is written. Meanwhile the place of what it has looked up may have become another key's, as the kernel uses places of these maps
+ * again at once: what lies there is copied, looked up again, and changed by putting a copy in its place.
  */
 #ifndef PLUMB_CALL_BPF_H
 #define PLUMB_CALL_BPF_H
@@ -19,7 +20,9 @@
 #endif
 
 enum { CALL_ARGS = 5 };
+#define ENOENT 2
 #define CALLS_MAX 4096 /* threads that are in a call */
+#define CALL_BELIEVED_NS 600000000000ull /* a call that is older may be one whose end nobody saw */
 #define CALL_HANDLES_MAX 16384
 
 /*
@@ -98,17 +101,17 @@ struct call_facts {
 	__s32 result;
 };
 
-/* Entries and returns seen since the start: each is a trap, whoever is watched. */
+/* Entries and returns seen since the start: each is a trap, whoever is watched. By enum plumb_trap. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PLUMB_SITES);
+	__uint(max_entries, PLUMB_TRAPS);
 	__type(key, __u32);
 	__type(value, __u64);
 } call_hits SEC(".maps");
 
-static __always_inline void call_hit(__u32 site)
+static __always_inline void call_hit(__u32 trap)
 {
-	__u64 *hits = bpf_map_lookup_elem(&call_hits, &site);
+	__u64 *hits = bpf_map_lookup_elem(&call_hits, &trap);
 
 	if (hits)
 		++*hits;
@@ -141,19 +144,44 @@ static __always_inline __u64 call_frame_at(struct pt_regs *ctx, bool returned)
 	return frame;
 }
 
+/* What lies at an address of the program; 0 if there is nothing to be read. */
+static __always_inline __u64 call_read_pointer(__u64 address)
+{
+	__u64 value = 0;
+
+	if (address && bpf_probe_read_user(&value, sizeof(value), (const void *)address))
+		value = 0;
+	return value;
+}
+
+/*
+ * Has a call ended although its return was not told, as by longjmp()? While it lasts, its return address is one of the kernel's, the same in the whole process. Where that lies in a register (arm64) only time
+ * tells.
+ */
+static __always_inline bool call_is_over(__u64 frame, __u64 begin_ns)
+{
+#if defined(__TARGET_ARCH_x86)
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u64 trampoline = BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr), to = call_read_pointer(frame);
+
+	if (trampoline && to && to != trampoline)
+		return true;
+#endif
+	return bpf_ktime_get_boot_ns() - begin_ns > CALL_BELIEVED_NS;
+}
+
 /* Is the thread within another call of the library? Stacks grow down. */
 static __always_inline bool call_is_inner(struct pt_regs *ctx, __u64 pid_tgid)
 {
 	struct call_frame *outer = bpf_map_lookup_elem(&calls, &pid_tgid);
 
-	return outer && outer->frame > call_frame_at(ctx, false) && outer->task == bpf_get_current_task() && outer->detached == call_epoch_of(outer->file).detached;
-}
-
-/* Whether it is a call of a program that is watched, and not the library's own. */
-static __always_inline bool call_counts(struct pt_regs *ctx, __u64 pid_tgid, __u32 site)
-{
-	call_hit(site);
-	return target_wanted((__u32)(pid_tgid >> 32)) && !call_is_inner(ctx, pid_tgid);
+	if (!outer)
+		return false;
+	__u64 frame = outer->frame, task = outer->task, begin_ns = outer->begin_ns;
+	__u32 file = outer->file, detached = outer->detached;
+	if (bpf_map_lookup_elem(&calls, &pid_tgid) != outer)
+		return false;
+	return frame > call_frame_at(ctx, false) && task == bpf_get_current_task() && detached == call_epoch_of(file).detached && !call_is_over(frame, begin_ns);
 }
 
 /* Of a call that needs no return: its thread and its file. */
@@ -189,24 +217,12 @@ static __always_inline bool call_end(__u32 file, __u32 site, struct pt_regs *ctx
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	struct call_frame *f = bpf_map_lookup_elem(&calls, &pid_tgid);
 
-	call_hit(site);
 	if (!f)
 		return false;
-	*ret_frame = *f; /* its place may be another call's at any time */
+	*ret_frame = *f;
 	if (ret_frame->pid_tgid != pid_tgid || ret_frame->site != site || ret_frame->file != file || ret_frame->frame != call_frame_at(ctx, true))
 		return false;
-	bpf_map_delete_elem(&calls, &pid_tgid);
-	return true;
-}
-
-/* What lies at an address of the program; 0 if there is nothing to be read. */
-static __always_inline __u64 call_read_pointer(__u64 address)
-{
-	__u64 value = 0;
-
-	if (address && bpf_probe_read_user(&value, sizeof(value), (const void *)address))
-		value = 0;
-	return value;
+	return bpf_map_delete_elem(&calls, &pid_tgid) != -ENOENT; /* else the place became another call's while it was copied */
 }
 
 static __always_inline struct call_handle_key call_handle_key(const struct call_frame *f, __u64 address)
@@ -216,21 +232,24 @@ static __always_inline struct call_handle_key call_handle_key(const struct call_
 	return key;
 }
 
-/* What is known of a handle of the library that was called; NULL: nothing, or of what lay there before. */
-static __always_inline struct call_handle *call_handle_at(const struct call_frame *f, __u64 address)
+/* What is known of a handle of the library that was called; false: nothing, or of what lay there before. */
+static __always_inline bool call_handle_get(const struct call_frame *f, __u64 address, struct call_handle *ret)
 {
 	struct call_handle_key key = call_handle_key(f, address);
-	struct call_handle *h = bpf_map_lookup_elem(&call_handles, &key);
+	struct call_handle *h = address ? bpf_map_lookup_elem(&call_handles, &key) : NULL;
 
-	return h && h->file == f->file && h->missed == f->missed ? h : NULL;
+	if (!h)
+		return false;
+	*ret = *h;
+	return ret->file == f->file && ret->missed == f->missed && bpf_map_lookup_elem(&call_handles, &key) == h;
 }
 
 /* 0: not known. */
 static __always_inline __u64 call_number_of(const struct call_frame *f, __u64 address)
 {
-	struct call_handle *h = address ? call_handle_at(f, address) : NULL;
+	struct call_handle h;
 
-	return h ? h->number : 0;
+	return call_handle_get(f, address, &h) ? h.number : 0;
 }
 
 static __always_inline void call_handle_put(const struct call_frame *f, __u64 address, struct call_handle *h)
@@ -242,6 +261,14 @@ static __always_inline void call_handle_put(const struct call_frame *f, __u64 ad
 	h->detached = f->detached;
 	if (bpf_map_update_elem(&call_handles, &key, h, BPF_ANY))
 		call_lost();
+}
+
+/* What call_handle_get() told of, changed. If others have taken its place meanwhile, nothing is known of it any more. */
+static __always_inline void call_handle_change(const struct call_frame *f, __u64 address, const struct call_handle *h)
+{
+	struct call_handle_key key = call_handle_key(f, address);
+
+	bpf_map_update_elem(&call_handles, &key, h, BPF_EXIST);
 }
 
 /* The handle is new: whatever is known of its address is of another one. Its number. */
@@ -274,11 +301,12 @@ static __always_inline bool call_is_open(const struct call_frame *f, const struc
 /* Copies the text behind the record. */
 static __always_inline void call_copy_text(struct plumb_rec_call *r, const struct call_facts *facts)
 {
-	__u64 most = facts->text_bytes ? facts->text_bytes : PLUMB_CALL_TEXT_MAX;
+	/* One byte more tells a text that goes on from one that is just as long. */
+	__u64 most = facts->text_bytes ? facts->text_bytes : PLUMB_CALL_TEXT_MAX + 1;
 
 	barrier_var(most); /* the verifier shall see the comparison with what it is used as */
-	if (most > PLUMB_CALL_TEXT_MAX)
-		most = PLUMB_CALL_TEXT_MAX;
+	if (most > PLUMB_CALL_TEXT_MAX + 1)
+		most = PLUMB_CALL_TEXT_MAX + 1;
 	long n = bpf_probe_read_user_str(r + 1, (__u32)most + 1, (const void *)facts->text);
 	if (n < 0) {
 		r->flags = PLUMB_CALL_NO_TEXT;
@@ -286,7 +314,8 @@ static __always_inline void call_copy_text(struct plumb_rec_call *r, const struc
 	}
 	r->captured = n > 0 ? (__u32)n - 1 : 0;
 	r->len = r->captured;
-	if (r->captured == PLUMB_CALL_TEXT_MAX && facts->text_bytes != PLUMB_CALL_TEXT_MAX) {
+	if (r->captured > PLUMB_CALL_TEXT_MAX) {
+		r->captured = r->len = PLUMB_CALL_TEXT_MAX;
 		r->flags = PLUMB_CALL_CUT;
 		if (facts->text_bytes > r->captured && facts->text_bytes < 0xffffffff)
 			r->len = (__u32)facts->text_bytes;
@@ -302,9 +331,8 @@ static __always_inline void call_write(struct plumb_percpu *pc, __u32 level, con
 		plumb_lost(pc, PLUMB_LOSS_CALLS, 1);
 		return;
 	}
-	plumb_header(&r->h, PLUMB_REC_CALL, sizeof(*r));
 	r->begin_ns = f->begin_ns;
-	r->end_ns = facts->end_ns ? facts->end_ns : r->h.time_ns;
+	r->end_ns = facts->end_ns ? facts->end_ns : bpf_ktime_get_boot_ns();
 	r->object = facts->object;
 	r->parent = facts->parent;
 	r->flow = 0;
@@ -319,7 +347,7 @@ static __always_inline void call_write(struct plumb_percpu *pc, __u32 level, con
 	if (facts->text)
 		call_copy_text(r, facts);
 	__u32 size = (sizeof(*r) + r->captured + 7) & ~7u;
-	r->h.size = size;
+	plumb_header(&r->h, PLUMB_REC_CALL, size); /* last: to copy the text may have taken long */
 	plumb_commit(ends, size);
 }
 

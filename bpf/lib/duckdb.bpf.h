@@ -90,14 +90,15 @@ static __always_inline void duckdb_pending(struct call_frame *f, __s32 result)
 
 static __always_inline void duckdb_executed_pending(struct call_frame *f, __s32 result)
 {
-	struct call_handle *h = call_handle_at(f, f->args[0]);
+	struct call_handle h;
 	struct call_facts facts = { .result = result };
 
-	if (h) {
-		facts.object = h->number;
-		if (call_is_open(f, h))
-			f->begin_ns = h->begin_ns;
-		h->begin_ns = 0;
+	if (call_handle_get(f, f->args[0], &h)) {
+		facts.object = h.number;
+		if (call_is_open(f, &h))
+			f->begin_ns = h.begin_ns;
+		h.begin_ns = 0;
+		call_handle_change(f, f->args[0], &h);
 	}
 	call_tell(f, PLUMB_FN_DUCKDB_EXECUTE, &facts);
 }

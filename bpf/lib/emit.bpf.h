@@ -97,6 +97,12 @@ static __always_inline void io_commit(struct plumb_percpu *pc, struct plumb_ring
 	/* Nothing at all could be read: a fault, unless it lies behind the segments that are looked at. */
 	if (got < want)
 		plumb_lost(pc, got || skip ? PLUMB_LOSS_TRUNCATED : PLUMB_LOSS_FAULT, 1);
+#ifdef PLUMB_PREEMPTIBLE
+	/* To copy it may have taken long: others were given the CPU. The call began when it did. */
+	__u64 late = bpf_ktime_get_boot_ns() - r->h.time_ns, took = r->took_ns + late;
+	r->h.time_ns += late;
+	r->took_ns = took > 0xffffffff ? 0xffffffff : (__u32)took;
+#endif
 	r->captured = got;
 	r->h.size = (head + got + 7) & ~7u;
 	plumb_commit(ends, r->h.size);

@@ -113,9 +113,6 @@ static __always_inline void go_connection(struct pt_regs *ctx, __u64 pid_tgid, _
 
 static __always_inline void go_enter(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site)
 {
-	call_hit(site);
-	if (!target_wanted((__u32)(pid_tgid >> 32)))
-		return;
 	switch (site) {
 	case PLUMB_SITE_GO_TLS_READ:
 	case PLUMB_SITE_GO_TLS_WRITE: go_begin(ctx, pid_tgid, file, site); break;

@@ -40,15 +40,11 @@ static __always_inline __u64 sqlite_database_of(const struct call_frame *f, __u6
 	return call_number_of(f, call_read_pointer(statement));
 }
 
-static __always_inline void sqlite_row(struct call_frame *f, __u64 statement, struct call_handle *h, __u64 now)
+/* h: what is known of the statement, if it is. */
+static __always_inline void sqlite_row(struct call_frame *f, __u64 statement, struct call_handle *h, bool known, __u64 now)
 {
-	struct call_handle older = { .begin_ns = f->begin_ns, .end_ns = now, .count = 1, .tid = (__u32)f->pid_tgid };
-
-	if (!h) {
-		call_handle_put(f, statement, &older);
-		return;
-	}
-	if (!call_is_open(f, h)) {
+	if (!known || !call_is_open(f, h)) {
+		h->number = known ? h->number : 0;
 		h->begin_ns = f->begin_ns;
 		h->tid = (__u32)f->pid_tgid;
 		h->detached = f->detached;
@@ -56,26 +52,33 @@ static __always_inline void sqlite_row(struct call_frame *f, __u64 statement, st
 	}
 	h->end_ns = now;
 	h->count++;
+	if (known)
+		call_handle_change(f, statement, h);
+	else
+		call_handle_put(f, statement, h);
 }
 
 static __always_inline void sqlite_stepped(struct call_frame *f, __s32 result)
 {
 	__u64 statement = f->args[0], now = bpf_ktime_get_boot_ns();
-	struct call_handle *h = call_handle_at(f, statement);
+	struct call_handle h = {};
+	bool known = call_handle_get(f, statement, &h);
 	struct call_facts facts = { .result = result, .end_ns = now };
 
 	if (result == SQLITE_ROW) {
-		sqlite_row(f, statement, h, now);
+		sqlite_row(f, statement, &h, known, now);
 		return;
 	}
-	if (h) {
-		facts.object = h->number;
-		if (call_is_open(f, h)) {
-			facts.count = h->count;
-			f->begin_ns = h->begin_ns;
+	if (known) {
+		facts.object = h.number;
+		if (call_is_open(f, &h)) {
+			facts.count = h.count;
+			f->begin_ns = h.begin_ns;
 		}
-		h->begin_ns = 0;
-		h->count = 0;
+		if (h.begin_ns) {
+			h.begin_ns = 0;
+			call_handle_change(f, statement, &h);
+		}
 	}
 	facts.parent = sqlite_database_of(f, statement);
 	call_tell(f, PLUMB_FN_SQLITE_EXECUTE, &facts);
@@ -84,14 +87,14 @@ static __always_inline void sqlite_stepped(struct call_frame *f, __s32 result)
 /* Who called it wants no more rows. */
 static __always_inline void sqlite_give_up(const struct call_frame *by, __u64 statement)
 {
-	struct call_handle *h = call_handle_at(by, statement);
+	struct call_handle h;
 
-	if (!h || !call_is_open(by, h))
+	if (!call_handle_get(by, statement, &h) || !call_is_open(by, &h))
 		return;
-	struct call_frame f = { .pid_tgid = (by->pid_tgid & ~0xffffffffull) | h->tid, .begin_ns = h->begin_ns };
-	struct call_facts facts = { .object = h->number, .parent = sqlite_database_of(by, statement), .result = SQLITE_ROW, .count = h->count, .end_ns = h->end_ns };
-	h->begin_ns = 0;
-	h->count = 0;
+	struct call_frame f = { .pid_tgid = (by->pid_tgid & ~0xffffffffull) | h.tid, .begin_ns = h.begin_ns };
+	struct call_facts facts = { .object = h.number, .parent = sqlite_database_of(by, statement), .result = SQLITE_ROW, .count = h.count, .end_ns = h.end_ns };
+	h.begin_ns = 0;
+	call_handle_change(by, statement, &h);
 	call_tell(&f, PLUMB_FN_SQLITE_EXECUTE, &facts);
 }
 
@@ -102,7 +105,7 @@ static __always_inline void sqlite_closed(struct call_frame *f, __s32 result)
 		call_tell_end(f, PLUMB_FN_SQLITE_CLOSE, f->args[0]);
 }
 
-static __always_inline void sqlite_enter(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site)
+static __always_inline void sqlite_enter(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site, bool inner)
 {
 	struct call_frame f = call_at_once(pid_tgid, file);
 	__u64 handle = PT_REGS_PARM1(ctx);
@@ -110,12 +113,14 @@ static __always_inline void sqlite_enter(struct pt_regs *ctx, __u64 pid_tgid, __
 	switch (site) {
 	case PLUMB_SITE_SQLITE_RESET: sqlite_give_up(&f, handle); break;
 	case PLUMB_SITE_SQLITE_FINALIZE:
-		if (handle) {
-			sqlite_give_up(&f, handle);
-			call_tell_end(&f, PLUMB_FN_SQLITE_FINALIZE, handle);
-		}
+		sqlite_give_up(&f, handle);
+		call_tell_end(&f, PLUMB_FN_SQLITE_FINALIZE, handle);
 		break;
 	case PLUMB_SITE_SQLITE_CLOSE:
+		if (inner) { /* it cannot be waited for: better to forget a database that stays open */
+			call_tell_end(&f, PLUMB_FN_SQLITE_CLOSE, handle);
+			break;
+		}
 		f.site = site;
 		f.frame = call_frame_at(ctx, false);
 		f.task = bpf_get_current_task();

@@ -14,7 +14,6 @@
 
 struct tls_session {
 	__u64 number;
-	__u64 next[2];  /* by direction: bytes that were moved */
 	__u32 file;     /* whose library made it */
 	__u32 missed;   /* as they were when it was last used: see plumb_call_epoch */
 	__u32 detached;
@@ -29,6 +28,20 @@ struct {
 	__type(value, struct tls_session);
 } tls_sessions SEC(".maps");
 
+/* A direction of it. Apart, as two threads may be at it, one for each: neither shall undo what the other has changed. */
+struct tls_stream {
+	__u64 number; /* of the session: else it is of one before */
+	__u64 next;   /* bytes that were moved */
+};
+
+/* The key is the session's, with the direction in its last word. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 2 * TLS_SESSIONS_MAX);
+	__type(key, struct call_handle_key);
+	__type(value, struct tls_stream);
+} tls_streams SEC(".maps");
+
 /* Sessions made one after the other, on whatever CPU, have different places in the table of policies. */
 static __always_inline __u64 tls_number(void)
 {
@@ -40,27 +53,66 @@ static __always_inline __u64 tls_number(void)
 	return 1ull << PLUMB_SESSION_BIT | (__u64)(cpu >> 6) << 54 | ((__sync_fetch_and_add(count, 1) + 1) << 6 & ((1ull << 54) - 1)) | (cpu & 63);
 }
 
-static __always_inline struct tls_session *tls_make(const struct call_frame *f, const struct call_handle_key *key, bool midway)
+static __always_inline struct call_handle_key tls_stream_key(struct call_handle_key session, int dir)
+{
+	session.pad = (__u32)dir & 1;
+	return session;
+}
+
+/* false: nothing is known of it. */
+static __always_inline bool tls_get(const struct call_handle_key *key, struct tls_session *ret)
+{
+	struct tls_session *s = bpf_map_lookup_elem(&tls_sessions, key);
+
+	if (!s)
+		return false;
+	*ret = *s;
+	return bpf_map_lookup_elem(&tls_sessions, key) == s;
+}
+
+/* Bytes that the session has moved there; ~0: not known any more. */
+static __always_inline __u64 tls_offset(const struct call_handle_key *session, __u64 number, int dir)
+{
+	struct call_handle_key key = tls_stream_key(*session, dir);
+	struct tls_stream *t = bpf_map_lookup_elem(&tls_streams, &key);
+
+	if (!t)
+		return ~0ull;
+	struct tls_stream copy = *t;
+	return copy.number == number && bpf_map_lookup_elem(&tls_streams, &key) == t ? copy.next : ~0ull;
+}
+
+static __always_inline int tls_set_offset(const struct call_handle_key *session, __u64 number, int dir, __u64 next)
+{
+	struct call_handle_key key = tls_stream_key(*session, dir);
+	struct tls_stream t = { .number = number, .next = next };
+
+	return (int)bpf_map_update_elem(&tls_streams, &key, &t, BPF_ANY);
+}
+
+static __always_inline bool tls_make(const struct call_frame *f, const struct call_handle_key *key, bool midway, struct tls_session *ret)
 {
 	struct tls_session s = { .number = tls_number(), .file = f->file, .missed = f->missed, .detached = f->detached, .midway = midway };
 
-	if (!s.number || bpf_map_update_elem(&tls_sessions, key, &s, BPF_ANY)) {
+	if (!s.number || tls_set_offset(key, s.number, 0, 0) || tls_set_offset(key, s.number, 1, 0) || bpf_map_update_elem(&tls_sessions, key, &s, BPF_ANY)) {
 		call_lost();
-		return NULL;
+		return false;
 	}
-	return bpf_map_lookup_elem(&tls_sessions, key);
+	*ret = s;
+	return true;
 }
 
 /* The session is new: whatever is known of its address is of another one. */
 static __always_inline void tls_begin(const struct call_frame *f, __u64 session)
 {
 	struct call_handle_key key = call_handle_key(f, session);
+	struct tls_session s;
 
 	if (session)
-		tls_make(f, &key, false);
+		tls_make(f, &key, false, &s);
 }
 
-static __always_inline void tls_tell_end(struct plumb_percpu *pc, __u32 level, const struct call_frame *f, const struct tls_session *s)
+static __always_inline void tls_tell_end(struct plumb_percpu *pc, __u32 level, const struct call_frame *f, __u64 number, __u64 in, __u64 out)
 {
 	struct plumb_ring_ends *ends;
 	struct plumb_rec_sock_stats *r = plumb_reserve(level, sizeof(*r), &ends);
@@ -71,11 +123,11 @@ static __always_inline void tls_tell_end(struct plumb_percpu *pc, __u32 level, c
 	}
 	__builtin_memset(r, 0, sizeof(*r));
 	plumb_header(&r->h, PLUMB_REC_SOCK_CLOSE, sizeof(*r));
-	r->sock = s->number;
+	r->sock = number;
 	r->pid = (__u32)(f->pid_tgid >> 32);
 	r->flags = PLUMB_SOCK_SESSION;
-	r->offset[PLUMB_INGRESS] = s->next[PLUMB_INGRESS];
-	r->offset[PLUMB_EGRESS] = s->next[PLUMB_EGRESS];
+	r->offset[PLUMB_INGRESS] = in;
+	r->offset[PLUMB_EGRESS] = out;
 	plumb_commit(ends, sizeof(*r));
 }
 
@@ -83,17 +135,24 @@ static __always_inline void tls_tell_end(struct plumb_percpu *pc, __u32 level, c
 static __always_inline void tls_end(const struct call_frame *f, __u64 session)
 {
 	struct call_handle_key key = call_handle_key(f, session);
-	struct tls_session *s = bpf_map_lookup_elem(&tls_sessions, &key);
 	struct plumb_percpu *pc = plumb_percpu_get();
+	struct tls_session s;
 	__u32 level;
 
-	if (!s || s->file != f->file)
+	if (!tls_get(&key, &s) || s.file != f->file)
 		return;
-	if (pc && (s->next[0] || s->next[1]) && plumb_enter(pc, &level)) {
-		tls_tell_end(pc, level, f, s);
+	__u64 in = tls_offset(&key, s.number, PLUMB_INGRESS), out = tls_offset(&key, s.number, PLUMB_EGRESS);
+	in = in == ~0ull ? 0 : in;
+	out = out == ~0ull ? 0 : out;
+	if (pc && (in || out) && plumb_enter(pc, &level)) {
+		tls_tell_end(pc, level, f, s.number, in, out);
 		plumb_leave(pc, level);
 	}
 	bpf_map_delete_elem(&tls_sessions, &key);
+	for (int dir = 0; dir < 2; dir++) {
+		struct call_handle_key stream = tls_stream_key(key, dir);
+		bpf_map_delete_elem(&tls_streams, &stream);
+	}
 }
 
 static __always_inline void tls_write_records(struct plumb_percpu *pc, __u32 level, __u64 offset, __u32 len, __u32 want)
@@ -127,29 +186,46 @@ static __always_inline bool tls_prepare(__u32 level, const struct call_frame *f,
 	return true;
 }
 
-static __always_inline void tls_moved(const struct call_frame *f, __u64 flow, int dir, __u32 len)
+/* The session that the call was of, and where its bytes stand; flags: what is to be said of them. */
+static __always_inline bool tls_session_of(const struct call_frame *f, const struct call_handle_key *key, int dir, struct tls_session *s, __u64 *ret_offset, __u32 *ret_flags)
 {
-	struct call_handle_key key = call_handle_key(f, f->args[0]);
-	struct tls_session *s = bpf_map_lookup_elem(&tls_sessions, &key);
-	struct plumb_percpu *pc = plumb_percpu_get();
-	__u32 level, flags = 0;
+	bool known = tls_get(key, s) && s->file == f->file && s->missed == f->missed;
+	__u64 offset = known ? tls_offset(key, s->number, dir) : ~0ull;
 
-	if (!s || s->file != f->file || s->missed != f->missed)
-		s = tls_make(f, &key, true);
-	if (!s || !pc)
-		return;
+	*ret_flags = 0;
+	if (offset == ~0ull) {
+		if (!tls_make(f, key, true, s))
+			return false;
+		offset = 0;
+	}
 	if (s->detached != f->detached) { /* it was used while no probe was there */
 		s->detached = f->detached;
 		s->midway = 1;
-		flags |= PLUMB_DATA_RESUMED;
+		bpf_map_update_elem(&tls_sessions, key, s, BPF_EXIST);
+		*ret_flags |= PLUMB_DATA_RESUMED;
 	}
 	if (s->midway)
-		flags |= PLUMB_DATA_MIDWAY;
-	__u64 number = s->number, offset = __sync_fetch_and_add(&s->next[dir & 1], len);
-	__u32 want = f->args[1] ? policy_capture(number, ~0u, dir, offset, len) : 0;
+		*ret_flags |= PLUMB_DATA_MIDWAY;
+	*ret_offset = offset;
+	return true;
+}
+
+static __always_inline void tls_moved(const struct call_frame *f, __u64 flow, int dir, __u32 len)
+{
+	struct call_handle_key key = call_handle_key(f, f->args[0]);
+	struct plumb_percpu *pc = plumb_percpu_get();
+	struct tls_session s;
+	__u32 level, flags;
+	__u64 offset;
+
+	if (!pc || !tls_session_of(f, &key, dir, &s, &offset, &flags))
+		return;
+	if (tls_set_offset(&key, s.number, dir, offset + len))
+		call_lost();
+	__u32 want = f->args[1] ? policy_capture(s.number, ~0u, dir, offset, len) : 0;
 	if (!plumb_enter(pc, &level))
 		return;
-	if (tls_prepare(level, f, flow, number, flags, dir, f->args[1], len))
+	if (tls_prepare(level, f, flow, s.number, flags, dir, f->args[1], len))
 		tls_write_records(pc, level, offset, len, want);
 	plumb_leave(pc, level);
 }
@@ -175,7 +251,6 @@ static __always_inline void tls_new(struct pt_regs *ctx, __u32 file)
 {
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 
-	call_hit(PLUMB_SITE_TLS_NEW);
 	if (!target_wanted((__u32)(pid_tgid >> 32)))
 		return;
 	struct call_frame f = call_at_once(pid_tgid, file);

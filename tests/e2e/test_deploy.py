@@ -18,7 +18,7 @@ from harness.process import BUILD, REPO, free_port, wait_until
 DEPLOY = REPO / "deploy"
 DOCKERFILE = DEPLOY / "docker/Dockerfile"
 # What each capability list must equal: the manifests say what each is for.
-UNIT_CAPABILITIES = {"BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH", "SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "CHOWN", "KILL"}
+UNIT_CAPABILITIES = {"BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH", "SYS_ADMIN", "LEASE", "SETUID", "SETGID", "SETPCAP", "CHOWN", "KILL"}
 CONTAINER_CAPABILITIES = UNIT_CAPABILITIES | {"SYS_RESOURCE", "SYS_NICE"}  # a unit has limits that stand for these two
 # What neither the unit nor the container's profile may allow.
 DANGEROUS = {"ptrace", "process_vm_readv", "process_vm_writev", "perf_event_open", "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot",

@@ -164,7 +164,7 @@ static void capabilities_are(const struct rights_needs *needs, const int *kept)
 static void only_what_is_needed_stays(void **state)
 {
 	static const int always[] = { CAP_BPF, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN, CAP_KILL, -1 };
-	static const int attaches[] = { CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN, CAP_KILL, -1 };
+	static const int attaches[] = { CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN, CAP_LEASE, CAP_KILL, -1 };
 	static const int restarts[] = { CAP_BPF,    CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN, CAP_KILL, CAP_SETUID,
 					CAP_SETGID, CAP_SETPCAP,    CAP_SYS_NICE,        CAP_NET_ADMIN, -1 };
 	static const int records[] = { CAP_BPF,    CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN, CAP_KILL,         CAP_SETUID,

@@ -7,6 +7,7 @@
 
 #include "probe/elf.h"
 #include "probe/go.h"
+#include "probe/uprobe.h"
 
 #include "../../bpf/abi/sites.h"
 
@@ -115,9 +116,17 @@ static void add_name(struct known_functions *k, const char *name)
 	snprintf(k->names + len, sizeof(k->names) - len, "%s%s", len ? ", " : "", name);
 }
 
-/* One too many is counted, and so is known. */
-static void add_place(struct known_functions *k, struct known_place p)
+static bool is_long(const struct elf_file *f, uint64_t offset)
 {
+	uint8_t code[UPROBE_CODE_BYTES];
+
+	return !elf_read(f, code, sizeof(code), offset) || uprobe_trap_is_long(code);
+}
+
+/* One too many is counted, and so is known. */
+static void add_place(const struct elf_file *f, struct known_functions *k, struct known_place p)
+{
+	p.long_trap = is_long(f, p.offset);
 	if (k->n < KNOWN_PLACES_MAX)
 		k->places[k->n] = p;
 	k->n++;
@@ -157,7 +166,7 @@ static int known_libraries(const struct elf_file *f, struct known_functions *ret
 			latest = library;
 		}
 		if (is && functions[i].offset)
-			add_place(ret, (struct known_place){ .offset = functions[i].offset, .site = (uint16_t)site->site, .entry = site->at & ENTRY, .returns = site->at & RETURN, .often = site->often });
+			add_place(f, ret, (struct known_place){ .offset = functions[i].offset, .site = (uint16_t)site->site, .entry = site->at & ENTRY, .returns = site->at & RETURN, .often = site->often });
 	}
 	return 0;
 }
@@ -194,9 +203,9 @@ static int known_in_go(const struct elf_file *f, struct known_functions *ret)
 		const struct go_known *k = &go_known[i];
 		if (!functions[i].offset)
 			continue;
-		add_place(ret, (struct known_place){ .offset = functions[i].offset, .site = (uint16_t)k->begins, .entry = true, .often = k->often });
+		add_place(f, ret, (struct known_place){ .offset = functions[i].offset, .site = (uint16_t)k->begins, .entry = true, .often = k->often });
 		for (size_t r = 0; k->returns && r < functions[i].nreturns; r++)
-			add_place(ret, (struct known_place){ .offset = functions[i].returns[r], .site = (uint16_t)k->returns, .entry = true, .often = k->often });
+			add_place(f, ret, (struct known_place){ .offset = functions[i].returns[r], .site = (uint16_t)k->returns, .entry = true, .often = k->often });
 	}
 	return 0;
 }

@@ -17,6 +17,7 @@ struct known_place {
 	uint16_t site;    /* enum plumb_site */
 	bool entry;       /* its entry is of interest; */
 	bool returns;     /* its return is */
+	bool long_trap;   /* see uprobe_trap_is_long() */
 	bool often;       /* it is called for each row, or each piece of data */
 };
 

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,6 @@
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
@@ -20,6 +18,8 @@
 #include "lib/log.h"
 #include "lib/map.h"
 #include "probe/known.h"
+#include "probe/lease.h"
+#include "probe/mapped.h"
 #include "probe/mappings.h"
 #include "probe/uprobe.h"
 
@@ -41,7 +41,8 @@ static const uint64_t linger_ns = 2 * second_ns;  /* a file keeps its probes so 
 static const uint64_t sweep_ns = 2 * second_ns;
 static const uint64_t forget_ns = 10 * second_ns; /* the number of a file may be another one's by then */
 static const uint64_t look_again_ns = 5 * second_ns;
-static const uint64_t shed_first_ns = 30 * second_ns, shed_most_ns = 600 * second_ns;
+static const uint64_t attach_again_ns = 5 * second_ns;
+static const uint64_t shed_most_ns = 600 * second_ns;
 
 enum { SELDOM, OFTEN, KINDS };
 
@@ -56,8 +57,10 @@ struct library_file {
 	int fd;                        /* it stays open: no other file gets its number meanwhile */
 	struct map users;              /* by pid: the file, or struct libraries of one that was found dead */
 	bool pinned;                   /* has, or had, more users than are counted */
-	bool waits;                    /* to be attached to anew */
-	int watch;                     /* of inotify: where functions lie is not known any more once it was written to */
+	bool waits;                    /* to be attached to anew, */
+	uint64_t wait_ns;              /* as of this time: it could not be attached to; 0 = at once */
+	bool leased;                   /* who is to write to it waits until its probes are gone: where functions lie is not known any more then */
+	int watch;                     /* else of inotify, which tells of it when it has happened; -1 none */
 	struct timespec changed;       /* as it was when it was read */
 	off_t size;
 	uint64_t unused_ns;            /* since when it has no user; 0 = it has */
@@ -78,11 +81,13 @@ struct libraries {
 	bool again;                    /* some were not: all processes are looked at again */
 	uint64_t lost;                 /* mappings, when processes were looked at last */
 	uint64_t look_at_ns;
-	int inotify_fd;
+	int inotify_fd, lease_fd;
 	uint64_t most_ppm, ppm;
-	uint64_t measured_ns, hits;    /* at the latest measurement */
+	uint64_t measured_ns;
+	struct function_hits hits;     /* at the latest measurement */
 	int shed;                      /* kinds that are let go: 0 none, 1 what is called often, 2 all */
-	uint64_t shed_until_ns, shed_for_ns;
+	uint64_t shed_first_ns, shed_until_ns, shed_for_ns;
+	int leaving[2];                /* probes of the first and the second kind that were let go: until they are gone; -1 none */
 	uint64_t failed;
 	DIR *looking;                  /* at /proc, for those that run already */
 };
@@ -116,9 +121,24 @@ static void place_of(const struct libraries *ls, const struct library_file *f, i
 		const struct known_place *p = &f->functions.places[i];
 		if (p->often == (kind == OFTEN) && (returns ? p->returns : p->entry) && ret->n < UPROBE_FUNCTIONS_MAX) {
 			ret->offsets[ret->n] = p->offset;
-			ret->cookies[ret->n++] = (uint64_t)file_number(ls, f) << PLUMB_SITE_FILE_SHIFT | p->site;
+			ret->cookies[ret->n++] = (uint64_t)(!returns && p->long_trap) << PLUMB_SITE_TRAP_SHIFT | (uint64_t)file_number(ls, f) << PLUMB_SITE_FILE_SHIFT | p->site;
 		}
 	}
+}
+
+/*
+ * A file stays open, and its lease is kept, as long as any probe of it is there. So all of them are held: whoever takes probes away has been given those of other files too, and may be the last to let go of
+ * one that goes meanwhile.
+ */
+static void libraries_bury(struct libraries *ls, struct uprobe *const *probes, size_t n, int *ret_gone)
+{
+	int held[FILES_MAX];
+	size_t nheld = 0;
+
+	for (size_t i = 0; i < FILES_MAX; i++)
+		if (is_used(&ls->files[i]))
+			held[nheld++] = ls->files[i].fd;
+	uprobe_detach(probes, n, held, nheld, ret_gone);
 }
 
 static int attach_kind(struct libraries *ls, struct library_file *f, int kind)
@@ -140,15 +160,24 @@ static int attach_kind(struct libraries *ls, struct library_file *f, int kind)
 	if (!err && place.n)
 		err = loaded_attach_functions(ls->loaded, &place, false, &a->entry);
 	if (err)
-		uprobe_detach((struct uprobe *[]){ &a->back }, 1);
+		libraries_bury(ls, (struct uprobe *[]){ &a->back }, 1, NULL);
 	return err;
 }
 
-static void file_detach(struct library_file *f)
+static size_t kind_probes(struct library_file *f, int kind, struct uprobe **ret_probes)
 {
-	struct attached *a = f->attached;
+	ret_probes[0] = &f->attached[kind].entry;
+	ret_probes[1] = &f->attached[kind].back;
+	return 2;
+}
 
-	uprobe_detach((struct uprobe *[]){ &a[SELDOM].entry, &a[SELDOM].back, &a[OFTEN].entry, &a[OFTEN].back }, 4);
+static void file_detach(struct libraries *ls, struct library_file *f)
+{
+	struct uprobe *probes[4];
+	size_t n = kind_probes(f, SELDOM, probes);
+
+	n += kind_probes(f, OFTEN, probes + n);
+	libraries_bury(ls, probes, n, NULL);
 }
 
 static bool file_is_as_it_was(const struct library_file *f)
@@ -168,58 +197,11 @@ static int file_attach(struct libraries *ls, struct library_file *f)
 	if (!err && ls->shed < 1)
 		err = attach_kind(ls, f, OFTEN);
 	if (err)
-		file_detach(f);
+		file_detach(ls, f);
 	return err;
 }
 
 /* --- files --- */
-
-/* By its name, as the process sees it: links in its file system do not lead out of it. */
-static int path_open(const struct mapping *m)
-{
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%u/root", m->pid);
-	int root = open(path, O_PATH | O_CLOEXEC);
-	if (root < 0)
-		return -1;
-	int fd = (int)syscall(SYS_openat2, root, m->path, &how, sizeof(how));
-	close(root);
-	/* The name may be another file's by now, or somebody's who wants it to be taken for this one. */
-	struct stat st;
-	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != m->inode)) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
-/*
- * The mapping itself leads to the file whatever has become of its name; where that is not allowed, its name does. What is no regular file is not opened, as that may do anything: -ENOEXEC. -ENOENT:
- * the process is gone, or may not be looked at.
- */
-static int file_open(const struct mapping *m)
-{
-	char path[96];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "/proc/%u/map_files/%llx-%llx", m->pid, (unsigned long long)m->from, (unsigned long long)m->to);
-	int place = open(path, O_PATH | O_CLOEXEC);
-	if (place < 0)
-		place = path_open(m);
-	if (place < 0)
-		return -ENOENT;
-	int fd = -ENOEXEC;
-	if (fstat(place, &st) == 0 && S_ISREG(st.st_mode)) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			fd = -ENOENT;
-	}
-	close(place);
-	return fd;
-}
 
 static int file_find(struct library_file *f)
 {
@@ -246,7 +228,7 @@ static void file_free(struct libraries *ls, struct library_file *f)
 {
 	int watch = f->watch;
 
-	file_detach(f);
+	file_detach(ls, f);
 	map_remove(&ls->by_key, f->key);
 	map_done(&f->users);
 	close(f->fd);
@@ -299,17 +281,25 @@ static void libraries_remember(struct libraries *ls, const struct mapping *m)
 	(void)map_put(&ls->seen, seen_key(m), ls); /* without memory it is read again */
 }
 
-/* Its functions are known: they get probes. */
-static int file_begin(struct libraries *ls, struct library_file *f, uint64_t key)
+/* Before it is looked at whether it has changed. */
+static int file_watch(struct libraries *ls, struct library_file *f)
 {
 	char path[32];
 
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
+	f->watch = inotify_add_watch(ls->inotify_fd, path, IN_MODIFY);
+	return f->watch < 0 ? -errno : 0;
+}
+
+/* Its functions are known: they get probes, unless nobody would tell that they lie elsewhere now. */
+static int file_begin(struct libraries *ls, struct library_file *f, uint64_t key)
+{
 	map_init(&f->users, USERS_MAX);
 	f->key = key;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
-	f->watch = inotify_add_watch(ls->inotify_fd, path, IN_MODIFY); /* before it is looked at whether it has changed */
 	loaded_detached(ls->loaded, file_number(ls, f), true); /* the place may have been another file's */
-	int err = map_put(&ls->by_key, key, f);
+	int err = f->leased ? 0 : file_watch(ls, f);
+	if (!err)
+		err = map_put(&ls->by_key, key, f);
 	return err ? err : file_attach(ls, f);
 }
 
@@ -330,7 +320,7 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 		ls->again = true;
 		return NULL;
 	}
-	found.fd = file_open(m);
+	found.fd = mapped_open(m);
 	if (found.fd < 0) {
 		if (found.fd == -ENOEXEC)
 			libraries_remember(ls, m);
@@ -338,7 +328,9 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 			libraries_gone(ls, m->pid);
 		return NULL;
 	}
+	int lease = lease_take(found.fd); /* before it is read */
 	int err = file_find(&found);
+	found.leased = lease == 0;
 	if (is_used(&found) || found.size > LONG_BYTES)
 		ls->tokens--;
 	if (err || !is_used(&found)) {
@@ -346,6 +338,11 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 			file_fail(ls, m, "libraries", strerror(-err));
 		close(found.fd);
 		libraries_remember(ls, m);
+		return NULL;
+	}
+	if (lease == -EAGAIN) { /* somebody is writing to it: later */
+		close(found.fd);
+		ls->again = true;
 		return NULL;
 	}
 	struct library_file *f = file_place(ls);
@@ -358,7 +355,7 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 	*f = found;
 	err = file_begin(ls, f, key);
 	if (err) {
-		file_fail(ls, m, f->functions.names, strerror(-err));
+		file_fail(ls, m, f->functions.names, !f->leased && f->watch < 0 && err == -ENOSPC ? "inotify has no watch left for it (fs.inotify.max_user_watches)" : strerror(-err));
 		file_free(ls, f);
 		libraries_remember(ls, m);
 		return NULL;
@@ -424,38 +421,63 @@ static void on_mapping(void *ctx, const struct mapping *m)
 
 /* --- what it costs --- */
 
+/* Takes the probes of these kinds from all files; a descriptor that tells when they are gone. */
+static int libraries_detach(struct libraries *ls, int from, int to)
+{
+	struct uprobe *probes[2 * KINDS * FILES_MAX];
+	size_t n = 0;
+	int gone;
+
+	for (size_t i = 0; i < FILES_MAX; i++)
+		for (int kind = from; kind <= to && is_used(&ls->files[i]); kind++)
+			n += kind_probes(&ls->files[i], kind, probes + n);
+	libraries_bury(ls, probes, n, &gone);
+	return gone;
+}
+
+static void libraries_detached(struct libraries *ls, bool missed)
+{
+	for (uint32_t i = 0; i < FILES_MAX; i++)
+		loaded_detached(ls->loaded, i, missed);
+}
+
 static void libraries_let_go(struct libraries *ls, uint64_t now_ns)
 {
 	if (ls->shed++ == 0) {
-		ls->shed_for_ns = ls->shed_for_ns ? ls->shed_for_ns * 2 : shed_first_ns;
+		ls->shed_for_ns = ls->shed_for_ns ? ls->shed_for_ns * 2 : ls->shed_first_ns;
 		if (ls->shed_for_ns > shed_most_ns)
 			ls->shed_for_ns = shed_most_ns;
 		ls->shed_until_ns = now_ns + ls->shed_for_ns;
 	}
 	log_warn("to look at calls of libraries takes %.1f %% of a CPU, and may take %.1f %%: %s are not looked at for %llu s (--max-overhead)", (double)ls->ppm / 1e4, (double)ls->most_ppm / 1e4,
 		 ls->shed == 1 ? "executions" : "they", (unsigned long long)((ls->shed_until_ns - now_ns) / second_ns));
-	struct uprobe *probes[4 * FILES_MAX];
-	size_t n = 0;
-	for (size_t i = 0; i < FILES_MAX; i++) {
-		struct attached *a = ls->files[i].attached;
-		probes[n++] = &a[OFTEN].entry;
-		probes[n++] = &a[OFTEN].back;
-		if (ls->shed == 2) {
-			probes[n++] = &a[SELDOM].entry;
-			probes[n++] = &a[SELDOM].back;
-		}
-	}
-	uprobe_detach(probes, n);
+	int kind = ls->shed == 1 ? OFTEN : SELDOM;
+	ls->leaving[ls->shed - 1] = libraries_detach(ls, kind, kind);
+	libraries_detached(ls, false);
 	ls->measured_ns = 0; /* what comes of it is measured anew */
 }
 
-/* What was kept of calls and handles is of no use: they went on unseen, and the last probes took their time to go. */
+/* Probes that were let go are gone at last: of calls that began meanwhile the return may have been missed, too. */
+static void libraries_leaving(struct libraries *ls)
+{
+	char none;
+
+	for (size_t i = 0; i < 2; i++)
+		if (ls->leaving[i] >= 0 && read(ls->leaving[i], &none, 1) == 0) {
+			close(ls->leaving[i]);
+			ls->leaving[i] = -1;
+			libraries_detached(ls, false);
+		}
+}
+
+/* What was kept of calls is of no use: they went on unseen. So did what tells of handles, if it was let go. */
 static void libraries_take_up(struct libraries *ls)
 {
 	for (uint32_t i = 0; i < FILES_MAX; i++) {
 		ls->files[i].waits = is_used(&ls->files[i]);
-		loaded_detached(ls->loaded, i, ls->shed == 2);
+		ls->files[i].wait_ns = 0;
 	}
+	libraries_detached(ls, ls->shed == 2);
 	ls->shed = 0;
 	log_info("all calls of libraries are looked at again");
 }
@@ -466,16 +488,33 @@ static void libraries_attach_waiting(struct libraries *ls)
 
 	for (size_t i = 0; i < FILES_MAX && n < ATTACH_A_TICK; i++) {
 		struct library_file *f = &ls->files[i];
-		if (!f->waits)
+		if (!f->waits || f->wait_ns > ls->now_ns)
 			continue;
-		f->waits = false;
 		n++;
-		if (file_attach(ls, f))
-			ls->failed++;
+		f->waits = file_attach(ls, f) != 0;
+		f->wait_ns = ls->now_ns + attach_again_ns;
+		ls->failed += f->waits;
 	}
 }
 
-/* Files that were written to while they had probes: the kernel would set them into what stands there now. */
+/* The kernel would set its probes into what will stand there. Who runs it then is looked for. */
+static void file_let_go(struct libraries *ls, struct library_file *f, const char *what)
+{
+	log_debug("a file with %s %s: its probes go", f->functions.names, what);
+	file_free(ls, f);
+	ls->again = true;
+}
+
+static bool tells_of(const struct inotify_event *e, const struct library_file *f)
+{
+	if (!is_used(f) || f->leased)
+		return false;
+	if (e->mask & IN_Q_OVERFLOW) /* of whichever */
+		return !file_is_as_it_was(f);
+	return f->watch == e->wd && e->mask & IN_MODIFY;
+}
+
+/* Files that were written to while they had probes. */
 static void libraries_written(struct libraries *ls)
 {
 	_Alignas(struct inotify_event) char buf[4096];
@@ -485,25 +524,35 @@ static void libraries_written(struct libraries *ls)
 			const struct inotify_event *e = (const struct inotify_event *)at;
 			at += sizeof(*e) + e->len;
 			for (size_t i = 0; i < FILES_MAX; i++)
-				if (is_used(&ls->files[i]) && ls->files[i].watch == e->wd && e->mask & IN_MODIFY) {
-					log_debug("a file with %s was written to: its probes go", ls->files[i].functions.names);
-					file_free(ls, &ls->files[i]);
-					ls->again = true;
-				}
+				if (tells_of(e, &ls->files[i]))
+					file_let_go(ls, &ls->files[i], "was written to");
 		}
+}
+
+/* Files that somebody waits to write to. */
+static void libraries_awaited(struct libraries *ls)
+{
+	lease_read(ls->lease_fd);
+	for (size_t i = 0; i < FILES_MAX; i++)
+		if (is_used(&ls->files[i]) && ls->files[i].leased && !lease_is_held(ls->files[i].fd))
+			file_let_go(ls, &ls->files[i], "is to be written to");
 }
 
 static void libraries_measure(struct libraries *ls, uint64_t now_ns)
 {
-	uint64_t hits = loaded_function_hits(ls->loaded), traps = hits - ls->hits, elapsed_ns = now_ns - ls->measured_ns;
+	struct function_hits hits = loaded_function_hits(ls->loaded);
+	uint64_t took_ns = hits.took_ns - ls->hits.took_ns, elapsed_ns = now_ns - ls->measured_ns;
 
 	if (!ls->measured_ns)
 		ls->ppm = 0;
 	else if (elapsed_ns)
-		ls->ppm = traps * loaded_trap_ns(ls->loaded) * 1000 / (elapsed_ns / 1000 + 1);
+		ls->ppm = took_ns * 1000 / (elapsed_ns / 1000 + 1);
+	uint64_t most_ppm = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN) * 1000000;
+	if (ls->ppm > most_ppm) /* they took less than those that were measured */
+		ls->ppm = most_ppm;
 	ls->hits = hits;
 	ls->measured_ns = now_ns;
-	if (ls->shed && now_ns >= ls->shed_until_ns)
+	if (ls->shed && now_ns >= ls->shed_until_ns && ls->leaving[0] < 0 && ls->leaving[1] < 0)
 		libraries_take_up(ls);
 	else if (ls->shed < 2 && ls->most_ppm && ls->ppm > ls->most_ppm)
 		libraries_let_go(ls, now_ns);
@@ -513,15 +562,24 @@ static void libraries_measure(struct libraries *ls, uint64_t now_ns)
 
 /* --- the whole --- */
 
-int libraries_new(struct loaded *l, uint64_t most_ppm, struct libraries **ret_libraries)
+static int libraries_add(struct libraries *ls, int fd)
 {
-	if (!loaded_trap_ns(l))
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(mappings_fd(ls->mappings), EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+int libraries_new(struct loaded *l, uint64_t most_ppm, uint64_t pause_ns, struct libraries **ret_libraries)
+{
+	if (!loaded_has_functions(l))
 		return -ENOTSUP;
 	struct libraries *ls = calloc(1, sizeof(*ls));
 	if (!ls)
 		return -ENOMEM;
 	ls->loaded = l;
 	ls->most_ppm = most_ppm;
+	ls->shed_first_ns = pause_ns;
+	ls->leaving[0] = ls->leaving[1] = ls->lease_fd = -1;
 	ls->now_ns = clock_ns(CLOCK_BOOTTIME);
 	map_init(&ls->by_key, FILES_MAX);
 	map_init(&ls->seen, SEEN_MAX);
@@ -529,9 +587,12 @@ int libraries_new(struct loaded *l, uint64_t most_ppm, struct libraries **ret_li
 	ls->tokens = NEW_BURST;
 	ls->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	int err = ls->inotify_fd < 0 ? -errno : mappings_new(on_mapping, ls, &ls->mappings);
-	struct epoll_event written = { .events = EPOLLIN };
-	if (!err && epoll_ctl(mappings_fd(ls->mappings), EPOLL_CTL_ADD, ls->inotify_fd, &written))
-		err = -errno;
+	if (!err)
+		err = libraries_add(ls, ls->inotify_fd);
+	if (!err) {
+		ls->lease_fd = lease_signals();
+		err = ls->lease_fd < 0 ? ls->lease_fd : libraries_add(ls, ls->lease_fd);
+	}
 	if (err) {
 		libraries_free(ls);
 		return err;
@@ -544,14 +605,22 @@ void libraries_free(struct libraries *ls)
 {
 	if (!ls)
 		return;
+	int gone = libraries_detach(ls, SELDOM, OFTEN); /* all at once */
+	if (gone >= 0)
+		close(gone);
 	for (size_t i = 0; i < FILES_MAX; i++)
 		if (is_used(&ls->files[i]))
 			file_free(ls, &ls->files[i]);
+	for (size_t i = 0; i < 2; i++)
+		if (ls->leaving[i] >= 0)
+			close(ls->leaving[i]);
 	if (ls->looking)
 		closedir(ls->looking);
 	mappings_free(ls->mappings);
 	if (ls->inotify_fd >= 0)
 		close(ls->inotify_fd);
+	if (ls->lease_fd >= 0)
+		close(ls->lease_fd);
 	map_done(&ls->by_key);
 	map_done(&ls->seen);
 	map_done(&ls->gone);
@@ -589,6 +658,7 @@ int libraries_fd(const struct libraries *ls) { return ls->reads < READS_A_TICK ?
 void libraries_read(struct libraries *ls)
 {
 	ls->reads++;
+	libraries_awaited(ls);
 	libraries_written(ls);
 	mappings_read(ls->mappings);
 }
@@ -633,7 +703,9 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 	ls->now_ns = now_ns;
 	ls->reads = 0;
 	ls->tokens = ls->tokens + NEW_A_TICK < NEW_BURST ? ls->tokens + NEW_A_TICK : NEW_BURST;
+	libraries_awaited(ls);
 	libraries_written(ls);
+	libraries_leaving(ls);
 	mappings_read(ls->mappings);
 	if ((ls->again || mappings_lost(ls->mappings) != ls->lost) && now_ns >= ls->look_at_ns && !ls->looking) {
 		ls->again = false;
@@ -662,6 +734,7 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 		ls->forget_at_ns = now_ns + forget_ns;
 	}
 	if (now_ns >= ls->measure_at_ns) {
+		(void)mappings_renew(ls->mappings); /* what cannot be had now is tried again */
 		libraries_measure(ls, now_ns);
 		ls->measure_at_ns = now_ns + second_ns;
 	}
@@ -669,13 +742,13 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 
 void libraries_record(const struct libraries *ls, struct plumb_rec_libraries *ret)
 {
-	ret->traps = ls->hits;
-	ret->trap_ns = ls->hits * loaded_trap_ns(ls->loaded);
+	ret->traps = ls->hits.count;
+	ret->trap_ns = ls->hits.took_ns;
 	ret->refused = ls->failed;
 	ret->unknown = mappings_lost(ls->mappings);
 	ret->flags = ls->shed ? PLUMB_LIBRARIES_SHED : 0;
 	for (size_t i = 0; i < FILES_MAX; i++)
-		if (is_used(&ls->files[i])) {
+		if (is_used(&ls->files[i]) && !ls->files[i].waits) {
 			ret->files++;
 			ret->processes += (uint32_t)ls->files[i].users.len;
 		}

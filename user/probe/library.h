@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Libraries whose calls are watched in the programs themselves, because nothing of them leaves the program: which files have them, who runs these files, probes on their
- * functions. A file is read once; its probes are attached when the first process maps it and go soon after the last one has ended.
+ * functions. A file is read once; its probes are attached when the first process maps it and go soon after the last one has ended, or before it is written to.
  *
  * Each probe is a trap in the program that calls. What all of them cost is measured, and the functions that are called most are let go where that is more than is allowed.
  */
@@ -12,8 +12,11 @@
 
 struct libraries;
 
-/* -ENOTSUP where this kernel has no way for it: nothing else is lost. most_ppm: of the time of one CPU that traps may take; 0 = without limit. */
-int libraries_new(struct loaded *l, uint64_t most_ppm, struct libraries **ret_libraries);
+/*
+ * -ENOTSUP where this kernel has no way for it: nothing else is lost. most_ppm: of the time of one CPU that traps may take; 0 = without limit. pause_ns: how long what takes more is let go, the first
+ * time.
+ */
+int libraries_new(struct loaded *l, uint64_t most_ppm, uint64_t pause_ns, struct libraries **ret_libraries);
 void libraries_free(struct libraries *ls);
 
 /* Looks at the processes that run already. */

@@ -21,6 +21,7 @@ struct load_options {
 	bool only_targets;       /* nothing is watched but what is included */
 	bool count_cost;         /* BPF_ENABLE_STATS: run time per program; itself costs about 80 ns a run */
 	bool libraries;          /* programs on functions of libraries are loaded too, where there is a way for it */
+	uint64_t library_pause_ns; /* how long calls that take too much are let go, the first time */
 	const char *library_rung; /* for them use this way and no other; NULL = the best that works */
 	const char *rung;        /* use this way for socket data and no other; NULL = the best that works */
 };
@@ -74,17 +75,20 @@ int loaded_timing_begin(struct loaded *l);
 int loaded_timing_end(struct loaded *l, uint64_t *ret_ppm);
 uint64_t loaded_map_bytes(struct loaded *l);
 
-/* What a probe on a function costs who calls it, as it was measured at the start; 0: there is no way for it here. */
-uint64_t loaded_trap_ns(const struct loaded *l);
+/* Whether there is a way here to sit on functions. */
+bool loaded_has_functions(const struct loaded *l);
 /* Attaches the program for entries, or for returns, to functions of a file; see uprobe_attach(). Cookies: bpf/abi/sites.h. */
 int loaded_attach_functions(struct loaded *l, const struct uprobe_place *place, bool returns, struct uprobe *ret_uprobe);
 /*
- * Of the probes of this file (its place in the cookies) returns may have been missed. missed: what tells of handles may be too, so none that was made before is known any more. To be called before they are attached
- * anew, when those before are certainly gone.
+ * Of the probes of this file (its place in the cookies) returns may have been missed. missed: what tells of handles may be too, so none that was made before is known any more. To be called when they are taken away, as
+ * nothing is kept of calls then, again when they are certainly gone, and before they are attached anew.
  */
 void loaded_detached(struct loaded *l, uint32_t file, bool missed);
-/* How often such programs ran. */
-uint64_t loaded_function_hits(struct loaded *l);
+/* How often such programs ran, and what that took of who called, by what was measured at the start. */
+struct function_hits {
+	uint64_t count, took_ns;
+};
+struct function_hits loaded_function_hits(struct loaded *l);
 
 /* Exec, fork and exit records as they happen. The descriptor is readable when there are some. */
 int loaded_process_fd(const struct loaded *l);

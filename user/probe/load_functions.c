@@ -54,12 +54,12 @@ void loaded_load_functions(struct loaded *l, const struct load_options *o, struc
 		if (o->library_rung && strcmp(o->library_rung, r->name) != 0)
 			continue;
 		load_said_clear();
-		int err = uprobe_try(ways[i], &l->trap_ns);
+		int err = uprobe_try(ways[i], &l->trap);
 		if (!err)
 			err = functions_load(l, o, ways[i]);
 		r->state = err ? CAPS_FAILS : CAPS_WORKS;
 		if (err) {
-			l->trap_ns = 0;
+			l->trap = (struct uprobe_cost){ 0 };
 			snprintf(r->why, sizeof(r->why), "%s", load_said()[0] ? load_said() : strerror(-err));
 			continue;
 		}
@@ -76,7 +76,7 @@ void loaded_free_functions(struct loaded *l)
 
 struct bpf_object *loaded_functions_object(const struct loaded *l) { return l->library ? l->library->obj : NULL; }
 
-uint64_t loaded_trap_ns(const struct loaded *l) { return l->trap_ns; }
+bool loaded_has_functions(const struct loaded *l) { return l->trap.short_ns != 0; }
 
 int loaded_attach_functions(struct loaded *l, const struct uprobe_place *place, bool returns, struct uprobe *ret_uprobe)
 {
@@ -96,17 +96,21 @@ void loaded_detached(struct loaded *l, uint32_t file, bool missed)
 		bpf_map_update_elem(bpf_map__fd(l->library->maps.call_epoch), &file, e, BPF_ANY); /* it is there, always */
 }
 
-uint64_t loaded_function_hits(struct loaded *l)
+struct function_hits loaded_function_hits(struct loaded *l)
 {
-	uint64_t *values = calloc(l->ncpus, sizeof(*values)), sum = 0;
+	const uint64_t trap_ns[PLUMB_TRAPS] = { [PLUMB_TRAP_SHORT] = l->trap.short_ns, [PLUMB_TRAP_LONG] = l->trap.long_ns };
+	uint64_t *values = calloc(l->ncpus, sizeof(*values));
+	struct function_hits sum = { 0 };
 
 	if (!values)
 		return l->hits;
-	for (uint32_t f = 0; l->library && f < PLUMB_SITES; f++) {
-		if (bpf_map_lookup_elem(bpf_map__fd(l->library->maps.call_hits), &f, values))
+	for (uint32_t trap = 0; l->library && trap < PLUMB_TRAPS; trap++) {
+		if (bpf_map_lookup_elem(bpf_map__fd(l->library->maps.call_hits), &trap, values))
 			continue;
-		for (uint32_t cpu = 0; cpu < l->ncpus; cpu++)
-			sum += values[cpu];
+		for (uint32_t cpu = 0; cpu < l->ncpus; cpu++) {
+			sum.count += values[cpu];
+			sum.took_ns += values[cpu] * trap_ns[trap];
+		}
 	}
 	free(values);
 	l->hits = sum;

@@ -16,8 +16,8 @@ struct loaded {
 	struct library_bpf *library;  /* NULL: not wanted, or no way for it */
 	enum uprobe_way uprobe_way;
 	struct plumb_call_epoch epochs[PLUMB_SITE_FILES];
-	uint64_t hits;               /* of such probes, when they were last counted */
-	uint64_t trap_ns;            /* what a probe on a function costs who calls it; 0: there are none */
+	struct function_hits hits;   /* of such probes, when they were last counted */
+	struct uprobe_cost trap;     /* what a probe on a function costs who calls it; 0: there are none */
 	struct ring_buffer *process_ring;
 	struct link_ring *rings; /* by CPU and level, mapped */
 	uint32_t ncpus;
@@ -47,7 +47,7 @@ int load_share_maps(struct bpf_object *to, struct bpf_object *from);
 const char *load_said(void);
 void load_said_clear(void);
 
-/* Finds a way to sit on functions and loads the programs for it; without one, l->trap_ns is 0 and caps say why. */
+/* Finds a way to sit on functions and loads the programs for it; without one, l->trap is 0 and caps say why. */
 void loaded_load_functions(struct loaded *l, const struct load_options *o, struct caps *caps);
 void loaded_free_functions(struct loaded *l);
 struct bpf_object *loaded_functions_object(const struct loaded *l); /* NULL: none */

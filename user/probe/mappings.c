@@ -2,7 +2,9 @@
 #include "probe/mappings.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/perf_event.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,7 @@ enum { RING_PAGES = 16, RECORD_MAX = 8192 }; /* a path is at most 4 KiB */
 
 struct mappings_ring {
 	int fd;
-	struct perf_event_mmap_page *page; /* and the ring behind it */
+	struct perf_event_mmap_page *page; /* and the ring behind it; NULL: there is none */
 };
 
 struct mappings {
@@ -24,8 +26,8 @@ struct mappings {
 	int epoll_fd;
 	size_t page_bytes;
 	uint64_t lost;
-	size_t n;
-	struct mappings_ring rings[]; /* one of each CPU that is online */
+	size_t cpus;
+	struct mappings_ring rings[]; /* by CPU: of those that are online */
 };
 
 /* linux/perf_event.h has no struct of it. */
@@ -70,6 +72,63 @@ static int ring_open(const struct mappings *m, int cpu, struct mappings_ring *re
 	return 0;
 }
 
+static void ring_close(const struct mappings *m, struct mappings_ring *r)
+{
+	if (!r->page)
+		return;
+	munmap(r->page, m->page_bytes + ring_bytes(m));
+	close(r->fd);
+	r->page = NULL;
+}
+
+/* "0-2,5"; without /sys, or if it says nothing that makes sense, any of them may be. */
+static bool is_online(const char *list, long cpu)
+{
+	char *at = (char *)list;
+	bool any = false;
+
+	while (*at >= '0' && *at <= '9') {
+		long from = strtol(at, &at, 10), to = *at == '-' ? strtol(at + 1, &at, 10) : from;
+		if (cpu >= from && cpu <= to)
+			return true;
+		any = true;
+		at += *at == ',';
+	}
+	return !any;
+}
+
+static void read_online(char *to, size_t len)
+{
+	int fd = open("/sys/devices/system/cpu/online", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, to, len - 1) : -1;
+
+	to[n > 0 ? n : 0] = 0;
+	if (fd >= 0)
+		close(fd);
+}
+
+/* A ring of a CPU that went offline tells nothing any more, even when the CPU is back. */
+int mappings_renew(struct mappings *m)
+{
+	char list[4096];
+
+	read_online(list, sizeof(list));
+	for (size_t cpu = 0; cpu < m->cpus; cpu++) {
+		struct mappings_ring *r = &m->rings[cpu];
+		if (!is_online(list, (long)cpu)) {
+			ring_close(m, r);
+			continue;
+		}
+		if (r->page)
+			continue;
+		int err = ring_open(m, (int)cpu, r);
+		if (err && err != -ENODEV)
+			return err;
+		m->lost += !err; /* what was mapped there before */
+	}
+	return 0;
+}
+
 int mappings_new(mapping_fn fn, void *ctx, struct mappings **ret_mappings)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_CONF);
@@ -79,22 +138,17 @@ int mappings_new(mapping_fn fn, void *ctx, struct mappings **ret_mappings)
 		return -ENOMEM;
 	m->fn = fn;
 	m->ctx = ctx;
+	m->cpus = cpus > 0 ? (size_t)cpus : 1;
 	m->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	m->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	int err = m->epoll_fd < 0 ? -errno : 0;
-	for (int cpu = 0; cpu < cpus && !err; cpu++) {
-		err = ring_open(m, cpu, &m->rings[m->n]);
-		if (err == -ENODEV)
-			err = 0; /* it is not online */
-		else if (!err)
-			m->n++;
-	}
-	if (!err && m->n == 0)
+	int err = m->epoll_fd < 0 ? -errno : mappings_renew(m);
+	if (!err && m->lost == 0)
 		err = -ENODEV;
 	if (err) {
 		mappings_free(m);
 		return err;
 	}
+	m->lost = 0;
 	*ret_mappings = m;
 	return 0;
 }
@@ -103,10 +157,8 @@ void mappings_free(struct mappings *m)
 {
 	if (!m)
 		return;
-	for (size_t i = 0; i < m->n; i++) {
-		munmap(m->rings[i].page, m->page_bytes + ring_bytes(m));
-		close(m->rings[i].fd);
-	}
+	for (size_t cpu = 0; cpu < m->cpus; cpu++)
+		ring_close(m, &m->rings[cpu]);
 	if (m->epoll_fd >= 0)
 		close(m->epoll_fd);
 	free(m);
@@ -141,8 +193,10 @@ static void ring_read(struct mappings *m, struct mappings_ring *r)
 	while (tail < head) {
 		struct perf_event_header h;
 		memcpy(&h, data + (tail & mask), sizeof(h)); /* records are of whole words: a header never wraps */
-		if (h.size < sizeof(h) || h.size > RECORD_MAX)
+		if (h.size < sizeof(h) || h.size > RECORD_MAX) {
+			m->lost++; /* and whatever is behind it */
 			break;
+		}
 		uint64_t first = ring_bytes(m) - (tail & mask);
 		if (first > h.size)
 			first = h.size;
@@ -157,8 +211,9 @@ static void ring_read(struct mappings *m, struct mappings_ring *r)
 
 void mappings_read(struct mappings *m)
 {
-	for (size_t i = 0; i < m->n; i++)
-		ring_read(m, &m->rings[i]);
+	for (size_t cpu = 0; cpu < m->cpus; cpu++)
+		if (m->rings[cpu].page)
+			ring_read(m, &m->rings[cpu]);
 }
 
 /* "from-to perms offset major:minor inode path"; numbers but the inode in base 16. */

@@ -29,7 +29,9 @@ void mappings_free(struct mappings *m);
 int mappings_fd(const struct mappings *m);
 /* Calls fn for each. */
 void mappings_read(struct mappings *m);
-/* Those that the kernel could not tell of, as too many came at once. */
+/* Looks which CPUs are online, and is told by those as well from then on. To be called once in a while; -errno: of some it is not told. */
+int mappings_renew(struct mappings *m);
+/* Those that the kernel could not tell of, as too many came at once, or a CPU had come online. */
 uint64_t mappings_lost(const struct mappings *m);
 
 /* Calls fn for what a process has mapped now. -errno: it is gone, or may not be looked at. */

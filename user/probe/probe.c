@@ -497,7 +497,7 @@ static void probe_explain_rights(struct probe *p)
 		log_info("calls of libraries (TLS, SQLite, DuckDB) are not watched: %s", p->no_libraries);
 	p->rights = NULL;
 	for (size_t i = 0; r && i < RIGHTS_COUNT; i++)
-		if (r->rows[i].state == RIGHTS_MISSING && !r->rows[i].starts)
+		if (r->rows[i].state == RIGHTS_MISSING && !r->rows[i].starts && (!r->rows[i].attaches || p->libraries))
 			log_warn("%s is missing: %s", r->rows[i].name, r->rows[i].without);
 }
 
@@ -656,7 +656,7 @@ static void probe_start_libraries(struct probe *p, struct caps *caps)
 		return;
 	/* A third of the budget, of all CPUs, in millionths of one. */
 	uint64_t most_ppm = (uint64_t)(o->max_overhead * 1e6 * (double)sysconf(_SC_NPROCESSORS_ONLN) / 3);
-	int err = libraries_new(p->loaded, o->max_overhead < 1 ? most_ppm : 0, &p->libraries);
+	int err = libraries_new(p->loaded, o->max_overhead < 1 ? most_ppm : 0, o->load.library_pause_ns, &p->libraries);
 	if (err)
 		snprintf(p->no_libraries, sizeof(p->no_libraries), "%s", f->serves < 0 ? f->rungs[f->nrungs - 1].why : strerror(-err));
 	else
@@ -677,6 +677,7 @@ static void probe_raise_files(void)
 
 static void probe_loop(struct probe *p)
 {
+	probe_children(p); /* those of the trials, whose end was told before there was anybody to hear it */
 	while (!(p->stopping && !p->engine)) {
 		struct pollfd fds[] = {
 			{ .fd = p->signal_fd, .events = POLLIN },

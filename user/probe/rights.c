@@ -34,6 +34,8 @@ static const struct {
 	{ CAP_SYS_ADMIN, KEEP_ALWAYS, false, "CAP_SYS_ADMIN", "a root directory of the engine's own; reading what BPF programs cost (--max-overhead, capture.count_cost); files without a name",
 	  "Landlock alone keeps the engine from files (without Landlock, plumb does not start); --max-overhead counts plumb's processes only, "
 	  "capture.count_cost nothing; calls of libraries in files that were replaced or deleted are not seen" },
+	{ CAP_LEASE, KEEP_ATTACHES, false, "CAP_LEASE", "hold whoever overwrites a program of another user until its probes are gone",
+	  "a program of another user that is overwritten in place and started at once may crash where calls of libraries are watched" },
 	{ CAP_SETUID, KEEP_RESTARTS, true, "CAP_SETUID", "the engine's own user", "plumb does not start as root" },
 	{ CAP_SETGID, KEEP_RESTARTS, true, "CAP_SETGID", "the engine's own group", "plumb does not start as root" },
 	{ CAP_SETPCAP, KEEP_RESTARTS, false, "CAP_SETPCAP", "empty the engine's bounding set", "the engine's bounding set stays full, although nothing that it may do uses it" },
@@ -81,6 +83,7 @@ void rights_read(struct rights *ret_rights)
 			.without = table[i].without,
 			.required = table[i].required,
 			.starts = table[i].keep == KEEP_START,
+			.attaches = table[i].keep == KEEP_ATTACHES,
 			.state = held(c) ? RIGHTS_HELD : unneeded(c) ? RIGHTS_UNNEEDED : RIGHTS_MISSING,
 		};
 	}

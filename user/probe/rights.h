@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { RIGHTS_COUNT = 13 };
+enum { RIGHTS_COUNT = 14 };
 
 enum rights_state {
 	RIGHTS_HELD,
@@ -23,6 +23,7 @@ struct right {
 	const char *without; /* what is lost */
 	bool required;       /* plumb does not start without it */
 	bool starts;         /* it serves the start alone: once plumb has started, nothing is lost */
+	bool attaches;       /* where calls of libraries are not watched, nothing is lost either */
 	enum rights_state state;
 };
 

@@ -108,59 +108,108 @@ int uprobe_attach(enum uprobe_way way, int prog, const struct uprobe_place *plac
 	return 0;
 }
 
-/* In a child: what its parent and the other children have closed by then goes with its end. */
-static void undertake(const int hold[2], struct uprobe *const *probes, size_t n, size_t mine)
+static int by_number(const void *a, const void *b)
 {
-	char none;
+	int x = *(const int *)a, y = *(const int *)b;
 
-	/* Who waits for the end of what plumb prints shall not wait for this. */
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		close(fd);
-	close(hold[1]);
-	for (size_t i = 0; i < n; i++)
-		if (i % UNDERTAKERS != mine)
-			close_all(probes[i]);
-	while (read(hold[0], &none, 1) < 0 && errno == EINTR)
-		;
+	return (x > y) - (x < y);
+}
+
+/* Closes all descriptors but those in keep, which are sorted here. */
+static void close_others(int *keep, size_t n)
+{
+	unsigned from = 0;
+
+	qsort(keep, n, sizeof(*keep), by_number);
+	for (size_t i = 0; i < n; i++) {
+		unsigned fd = (unsigned)keep[i];
+		if (fd > from)
+			syscall(SYS_close_range, from, fd - 1, 0);
+		if (fd >= from)
+			from = fd + 1;
+	}
+	syscall(SYS_close_range, from, ~0u, 0);
+}
+
+/*
+ * In a child. First it lets go of all that is not its own, as a link lives until nobody has it any more: neither links of other files, nor what plumb prints, shall wait for this. Its end closes the pipe and
+ * what is held.
+ */
+static void undertake(int end, struct uprobe *const *probes, size_t n, size_t mine, const int *held, size_t nheld)
+{
+	size_t nkeep = nheld + 1;
+
+	for (size_t i = mine; i < n; i += UNDERTAKERS)
+		nkeep += probes[i]->n;
+	int *keep = malloc(nkeep * sizeof(*keep));
+	if (!keep)
+		_exit(1); /* which closes everything as well, in no order */
+	nkeep = 0;
+	keep[nkeep++] = end;
+	for (size_t i = 0; i < nheld; i++)
+		keep[nkeep++] = held[i];
+	for (size_t i = mine; i < n; i += UNDERTAKERS)
+		for (size_t k = 0; k < probes[i]->n; k++)
+			keep[nkeep++] = probes[i]->fds[k];
+	close_others(keep, nkeep);
+	for (size_t i = mine; i < n; i += UNDERTAKERS)
+		close_all(probes[i]);
 	_exit(0);
 }
 
-void uprobe_detach(struct uprobe *const *probes, size_t n)
+void uprobe_detach(struct uprobe *const *probes, size_t n, const int *held, size_t nheld, int *ret_gone)
 {
-	int hold[2];
+	int end[2];
 	size_t any = 0;
 
 	for (size_t i = 0; i < n; i++)
 		any += probes[i]->n;
-	if (!any)
-		return;
-	bool piped = pipe2(hold, O_CLOEXEC) == 0;
-	for (size_t mine = 0; piped && mine < UNDERTAKERS; mine++)
+	bool piped = any && pipe2(end, O_CLOEXEC) == 0;
+	for (size_t mine = 0; piped && mine < UNDERTAKERS && mine < n; mine++)
 		if (fork() == 0)
-			undertake(hold, probes, n, mine);
+			undertake(end[1], probes, n, mine, held, nheld);
 	for (size_t i = 0; i < n; i++)
 		close_all(probes[i]);
-	if (piped) {
-		close(hold[0]);
-		close(hold[1]);
-	}
+	if (piped)
+		close(end[1]);
+	if (piped && !ret_gone)
+		close(end[0]);
+	if (ret_gone)
+		*ret_gone = piped ? end[0] : -1;
 }
 
 /* --- trial --- */
 
-/* Called as a library's function would be. */
-static __attribute__((noinline)) int trial_function(int x)
+bool uprobe_trap_is_long(const uint8_t code[UPROBE_CODE_BYTES])
 {
-	__asm__ volatile("" : "+r"(x));
-	return x;
+#if defined(__x86_64__)
+	bool of_eight = code[0] >= 0x41 && code[0] <= 0x4f; /* REX: the registers that came with 64 bits */
+	uint8_t first = code[of_eight];
+
+	return first < 0x50 || first > 0x57; /* arch/x86/kernel/uprobes.c, push_setup_xol_ops() */
+#else
+	(void)code;
+	return true;
+#endif
 }
 
-static int (*volatile const trial_call)(int) = trial_function; /* so that no copy of it is called */
+/* Called as a library's functions would be, and beginning as most of them do: one by each kind of instruction, where there are two. */
+int trial_short(int x);
+int trial_long(int x);
+
+#define TRIAL(name, type, ...) __asm__(".pushsection .text\n.balign 16\n.type " name ", " type "\n" name ":\n" __VA_ARGS__ ".size " name ", . - " name "\n.popsection\n")
+#if defined(__x86_64__)
+TRIAL("trial_short", "@function", "push %rbp\n mov %edi, %eax\n pop %rbp\n ret\n");
+TRIAL("trial_long", "@function", "sub $8, %rsp\n mov %edi, %eax\n add $8, %rsp\n ret\n");
+#elif defined(__aarch64__)
+TRIAL("trial_short", "%function", "stp x29, x30, [sp, #-16]!\n ldp x29, x30, [sp], #16\n ret\n");
+TRIAL("trial_long", "%function", "stp x29, x30, [sp, #-16]!\n ldp x29, x30, [sp], #16\n ret\n");
+#endif /* of another machine it is not known what functions begin with */
 
 /* Where it lies in the file of this program. */
-static uint64_t trial_offset(void)
+static uint64_t trial_offset(int (*function)(int))
 {
-	uint64_t address = (uintptr_t)trial_function, found = 0;
+	uint64_t address = (uintptr_t)function, found = 0;
 	FILE *f = fopen("/proc/self/maps", "re");
 	char line[512];
 
@@ -178,39 +227,54 @@ static uint64_t trial_offset(void)
 }
 
 /* The best of some rounds: the first traps of a process cost much more, and others have the CPU in between. */
-static uint64_t trial_time(void)
+static uint64_t trial_time(int (*volatile call)(int))
 {
 	uint64_t best = UINT64_MAX;
 
 	for (int round = 0; round < TRIAL_ROUNDS; round++) {
 		uint64_t begin = clock_ns(CLOCK_MONOTONIC);
 		for (int i = 0; i < TRIAL_CALLS; i++)
-			trial_call(i);
+			call(i);
 		uint64_t took = clock_ns(CLOCK_MONOTONIC) - begin;
 		best = took < best ? took : best;
 	}
 	return best;
 }
 
-int uprobe_try(enum uprobe_way way, uint64_t *ret_trap_ns)
+/* What a call with probes on its entry and its return takes longer than without. */
+static int trial_measure(enum uprobe_way way, int prog, int (*function)(int), uint64_t *ret_ns)
+{
+	struct uprobe_place place = { .path = "/proc/self/exe", .n = 1, .offsets = { trial_offset(function) } };
+	struct uprobe entry = { .n = 0 }, back = { .n = 0 };
+	uint64_t free_ns = trial_time(function);
+	int err = uprobe_attach(way, prog, &place, false, &entry);
+
+	if (!err)
+		err = uprobe_attach(way, prog, &place, true, &back);
+	if (!err) {
+		uint64_t trapped_ns = trial_time(function);
+		*ret_ns = trapped_ns > free_ns ? (trapped_ns - free_ns) / TRIAL_CALLS : 0;
+	}
+	uprobe_detach((struct uprobe *[]){ &entry, &back }, 2, NULL, 0, NULL);
+	return err;
+}
+
+int uprobe_try(enum uprobe_way way, struct uprobe_cost *ret_cost)
 {
 	const struct bpf_insn nothing[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 }, { .code = BPF_JMP | BPF_EXIT } };
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = way == UPROBE_MULTI ? (enum bpf_attach_type)UPROBE_MULTI_ATTACH : (enum bpf_attach_type)0);
-	struct uprobe_place place = { .path = "/proc/self/exe", .n = 1, .offsets = { trial_offset() } };
-	struct uprobe entry = { .n = 0 }, back = { .n = 0 };
-	uint64_t free_ns = trial_time();
+	uint64_t short_ns = 0, long_ns = 0;
 
 	int prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "plumb_try", "GPL", nothing, 2, &opts);
 	if (prog < 0)
 		return prog;
-	int err = uprobe_attach(way, prog, &place, false, &entry);
+	int err = trial_measure(way, prog, trial_short, &short_ns);
 	if (!err)
-		err = uprobe_attach(way, prog, &place, true, &back);
-	if (!err) {
-		uint64_t trapped_ns = trial_time();
-		*ret_trap_ns = trapped_ns > free_ns ? (trapped_ns - free_ns) / (2ull * TRIAL_CALLS) + 1 : 1;
-	}
-	uprobe_detach((struct uprobe *[]){ &entry, &back }, 2);
+		err = trial_measure(way, prog, trial_long, &long_ns);
 	close(prog);
-	return err;
+	if (err)
+		return err;
+	ret_cost->short_ns = short_ns / 2 + 1;
+	ret_cost->long_ns = long_ns > ret_cost->short_ns ? long_ns - ret_cost->short_ns : ret_cost->short_ns; /* its return is a short one */
+	return 0;
 }

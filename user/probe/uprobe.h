@@ -39,14 +39,25 @@ struct uprobe {
 int uprobe_attach(enum uprobe_way way, int prog, const struct uprobe_place *place, bool returns, struct uprobe *ret_uprobe);
 /*
  * Takes probes away. The kernel takes tens of milliseconds for each, so children do it that live as long; without them it is done here. Whoever waits for children meets some that he does not
- * know.
+ * know. held: descriptors that stay open, in these children, until all are gone; the caller may close his. ret_gone: if it is not NULL, gets a descriptor that reads 0 bytes once they are, and the
+ * caller's to close; -1: they are gone.
  */
-void uprobe_detach(struct uprobe *const *probes, size_t n);
+void uprobe_detach(struct uprobe *const *probes, size_t n, const int *held, size_t nheld, int *ret_gone);
 
 /*
- * Tries a way on a function of this program, and measures what an entry or a return with a program that does nothing costs who calls it (never 0). Negative errno if it does
- * not work.
+ * What a probe on an entry costs depends on the function's first instruction: some the kernel does itself, of all others the program has to run a copy elsewhere, in a single step, which takes ten times as
+ * long. false: it is one of the former that functions begin with, push on x86-64.
  */
-int uprobe_try(enum uprobe_way way, uint64_t *ret_trap_ns);
+enum { UPROBE_CODE_BYTES = 2 };
+bool uprobe_trap_is_long(const uint8_t code[UPROBE_CODE_BYTES]);
+
+/*
+ * Tries a way on functions of this program, and measures what a probe with a program that does nothing costs who calls it: on an entry, of either kind, and on a return, which is short (never 0). Negative errno if
+ * it does not work.
+ */
+struct uprobe_cost {
+	uint64_t short_ns, long_ns;
+};
+int uprobe_try(enum uprobe_way way, struct uprobe_cost *ret_cost);
 
 #endif

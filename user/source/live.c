@@ -18,7 +18,7 @@ enum {
 	LIVE_TICK_NS = 5000000,   /* time is told this often */
 	LIVE_IDLE_US = 100000,    /* longest sleep when nothing comes: the next record then ends it */
 	LIVE_IDLE_AFTER_MS = 200,
-	LIVE_SLACK_NS = 500000,   /* a record is stamped before it is put into its ring; no program takes so long in between */
+	LIVE_SLACK_NS = 500000,   /* a record is stamped before it is put into its ring; only a program that can lose its CPU (on functions of libraries) may take longer, in the few instructions between */
 	LIVE_COMMIT_BYTES = 65536, /* room is given back to the kernel this often */
 };
 

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The file of a mapping, opened. */
+#ifndef PLUMB_PROBE_MAPPED_H
+#define PLUMB_PROBE_MAPPED_H
+
+#include "probe/mappings.h"
+
+/*
+ * For reading. The mapping itself leads to the file whatever has become of its name; where that is not allowed, its name does. What is no regular file is not opened, as that may do anything: -ENOEXEC.
+ * -ENOENT: the process is gone, or may not be looked at.
+ */
+int mapped_open(const struct mapping *m);
+
+#endif
