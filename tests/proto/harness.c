@@ -18,7 +18,7 @@
 
 enum { GUARD_BYTES = 16 << 20, OPEN_MAX = 1024, IDLE_MAX = 8, LINE_BYTES_MAX = 8 << 20, SMALL_BYTES = 4096, LARGE_BYTES = 16384, IO_BYTES = 16384, PARSER_BYTES = 16 << 20 };
 
-/* A protocol may be missing while it is being written: its tests are then skipped, and say so. */
+/* Where one is missing, its tests fail, and those of the others can be run. */
 #define EXTERN_T(symbol) extern const struct proto_ops proto_##symbol __attribute__((weak));
 #define EXTERN_U(symbol) EXTERN_T(symbol)
 #define EXTERN_TU(symbol) EXTERN_T(symbol)
@@ -810,6 +810,42 @@ bool harness_check(const struct fixture *f, char why[HARNESS_WHY])
 		if (!check_cut(f, &c, c.at % 2 == 1, "in two", why))
 			return false;
 	return check_holes(f, why);
+}
+
+/* The op of `side` that holds stream offset `offset`, which is not its first byte. False: none does. */
+static bool place_within(const struct fixture *f, enum proto_side side, uint64_t offset, struct harness_place *ret)
+{
+	uint64_t from = 0;
+
+	for (size_t i = 0; i < f->nops; from += f->op[i].side == side ? f->op[i].len : 0, i++)
+		if (f->op[i].side == side && f->op[i].kind == FIXTURE_BYTES && offset > from && offset < from + f->op[i].len) {
+			*ret = (struct harness_place){ i, (size_t)(offset - from) };
+			return true;
+		}
+	return false;
+}
+
+size_t harness_places(const struct fixture *f, struct harness_place *ret, size_t max)
+{
+	struct cut lines = { .lines = true };
+	struct run r = { .nmsg = 0 };
+	size_t n = 1, total = f->nops, stride;
+
+	if (f->ops && !f->datagram) {
+		run_init(&r, f);
+		run_fixture(&r, &lines);
+		total += r.nmsg;
+	}
+	stride = total / max + 1;
+	ret[0] = (struct harness_place){ 0, 0 };
+	for (size_t i = 1; i < f->nops && n < max; i += stride)
+		if (f->op[i].kind == FIXTURE_BYTES)
+			ret[n++] = (struct harness_place){ i, 0 };
+	for (size_t i = 0; i < r.nmsg && n < max; i += stride)
+		n += place_within(f, r.msg[i].side, r.msg[i].begin, &ret[n]);
+	if (r.f)
+		run_done(&r);
+	return n;
 }
 
 void harness_each_fixture(const char *symbol, void (*found)(void *ctx, const char *path), void *ctx)

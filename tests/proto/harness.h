@@ -49,6 +49,11 @@ struct harness_parser {
 extern const struct harness_parser harness_parsers[];
 extern const size_t harness_nparsers;
 
+/* A byte of a fixture: the op, and the place in it. */
+struct harness_place {
+	size_t op, at;
+};
+
 /*
  * Parses the fixture as it stands and returns the messages of both directions as canonical lines. False with a
  * reason if the contract is broken.
@@ -58,6 +63,12 @@ bool harness_parse(const struct fixture *f, struct fixture_lines ret_lines[2], c
 bool harness_check(const struct fixture *f, char why[HARNESS_WHY]);
 /* `s` copied so that it ends at an unreadable page. Valid until the next call; *ret_ptr never NULL. */
 struct slice harness_guard(struct slice s);
+
+/*
+ * Where the fixture may be joined: its start, the start of each later line with bytes, and of each message within one; from
+ * where they are too many, a sample. Returns how many.
+ */
+size_t harness_places(const struct fixture *f, struct harness_place *ret, size_t max);
 
 /* Tells of fixture files: calls `found` with each tests/proto/<symbol>/<name>.fix in order of name. */
 void harness_each_fixture(const char *symbol, void (*found)(void *ctx, const char *path), void *ctx);
