@@ -146,9 +146,18 @@ static int detect_command(struct slice in)
 	return best;
 }
 
+/* Greets and is not SMTP's; NNTP has an article's number behind the code. With the client's USER, which POP3 has, it is enough, so that it is looked at before that. */
+static bool greets(const struct reply *r)
+{
+	struct slice rest;
+	uint64_t number;
+
+	return r->code == 220 && !slice_u64(reply_word(r->text, &rest), &number);
+}
+
 static int detect_reply(struct slice in)
 {
-	/* That neither SMTP nor NNTP has (230 are its new articles); a greeting is no more FTP's than SMTP's. */
+	/* That neither SMTP nor NNTP has (230 are its new articles). */
 	static const uint16_t own[] = { 125, 150, 213, 226, 227, 229, 234, 257, 331, 332, 350, 425, 426, 530 };
 	int best = DETECT_MORE;
 	struct reply r;
@@ -160,7 +169,7 @@ static int detect_reply(struct slice in)
 		if (scan == REPLY_MORE)
 			return best;
 		for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-			if (r.code == own[i] || (r.code == 200 && slice_ieq(slice_head(r.text, 4), SLICE_LIT("NOOP"))))
+			if (r.code == own[i] || greets(&r) || (r.code == 200 && slice_ieq(slice_head(r.text, 4), SLICE_LIT("NOOP"))))
 				best = DETECT_WEAK;
 		in = slice_from(in, r.line.len);
 	}
