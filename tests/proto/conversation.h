@@ -17,10 +17,9 @@ struct conversation {
 	uint16_t port;    /* the server's; 0: one that no protocol is known by */
 };
 
-/* How often each protocol was found, and exchanges and one-way messages that came of it. */
+/* How often each protocol was found. */
 struct conversation_found {
 	uint64_t detected[PLUMB_PROTO_COUNT];
-	uint64_t messages;
 };
 
 struct conversations *conversations_new(void);
