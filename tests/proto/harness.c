@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/harness.h"
-#include "proto/memory.h"
+#include "proto/holes.h"
+#include "proto/run.h"
 
 #include <glob.h>
 #include <stdarg.h>
@@ -16,7 +17,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-enum { GUARD_BYTES = 16 << 20, OPEN_MAX = 1024, IDLE_MAX = 8, LINE_BYTES_MAX = 8 << 20, SMALL_BYTES = 4096, LARGE_BYTES = 16384, IO_BYTES = 16384, PARSER_BYTES = 16 << 20 };
+enum { OPEN_MAX = 1024, IDLE_MAX = 8, LINE_BYTES_MAX = 8 << 20, SMALL_BYTES = 4096, LARGE_BYTES = 16384, IO_BYTES = 16384 };
 
 /* Where one is missing, its tests fail, and those of the others can be run. */
 #define EXTERN_T(symbol) extern const struct proto_ops proto_##symbol __attribute__((weak));
@@ -37,43 +38,6 @@ const struct harness_parser harness_parsers[] = {
 #undef PROTOCOL
 };
 const size_t harness_nparsers = sizeof(harness_parsers) / sizeof(*harness_parsers);
-
-/* A logical message: what several events add up to. */
-struct logical {
-	enum proto_side side;
-	enum message_kind kind;
-	uint32_t flags; /* of all events */
-	bool keyed, ended;
-	uint64_t key, first;
-	uint16_t next;       /* of a switch */
-	uint64_t begin, end; /* stream offsets */
-	uint64_t ended_at;   /* bytes of both directions that had passed by then */
-	struct buffer attrs; /* text; empty once `line` is made */
-	bool lost;           /* no message but the word `lost` */
-	char error_type[MESSAGE_ERROR_TYPE_LEN];
-};
-
-struct side {
-	struct buffer pending;
-	uint64_t next; /* stream offset of pending[0] */
-	uint64_t skip;
-	bool lost, eof, was_lost;
-	size_t ending; /* index + 1 of the message that ends when skip is 0 */
-	size_t need;
-};
-
-struct run {
-	const struct fixture *f;
-	struct proto_memory memory;
-	uint64_t state[CONNECTION_PARSER_BYTES / 8];
-	struct side side[2];
-	struct logical *msg; /* owned */
-	size_t nmsg;
-	bool switched, failed, obey_need;
-	uint64_t calls, fed;
-	uint64_t passed; /* bytes of both directions, holes included */
-	char why[HARNESS_WHY];
-};
 
 static void __attribute__((format(printf, 2, 3))) run_fail(struct run *r, const char *format, ...)
 {
@@ -437,7 +401,7 @@ static void feed_eof(struct run *r, enum proto_side side)
 		take_event(r, side, &e, r->side[side].next, 0);
 }
 
-static void run_init(struct run *r, const struct fixture *f)
+void run_init(struct run *r, const struct fixture *f)
 {
 	*r = (struct run){ .f = f };
 	for (int i = 0; i < 2; i++)
@@ -456,7 +420,7 @@ static void run_init(struct run *r, const struct fixture *f)
 	m->key = PROTO_SESSION_KEY;
 }
 
-static void run_done(struct run *r)
+void run_done(struct run *r)
 {
 	if (r->f->ops->close) {
 		void *external;
@@ -472,7 +436,7 @@ static void run_done(struct run *r)
 	free(r->msg);
 }
 
-static char *message_line(const struct logical *m)
+char *run_line(const struct logical *m)
 {
 	static const struct { uint32_t flag; const char *word; } words[] = {
 		{ MESSAGE_INTERIM, " interim" }, { MESSAGE_NO_RESPONSE, " no_response" }, { MESSAGE_QUIET, " quiet" }, { MESSAGE_SWITCH, " switch" },
@@ -509,21 +473,8 @@ static char *message_line(const struct logical *m)
 static void run_lines(const struct run *r, struct fixture_lines ret_lines[2])
 {
 	for (size_t i = 0; i < r->nmsg; i++)
-		fixture_lines_add(&ret_lines[r->msg[i].side], message_line(&r->msg[i]));
+		fixture_lines_add(&ret_lines[r->msg[i].side], run_line(&r->msg[i]));
 }
-
-/*
- * How a run cuts the input: into I/Os of the lines, or of `chunk` bytes, or at one offset of all bytes,
- * or with a hole in one direction.
- */
-struct cut {
-	bool lines;
-	size_t chunk;
-	size_t at;
-	size_t hole_len; /* 0 = none */
-	enum proto_side hole_side;
-	uint64_t hole_at; /* stream offset */
-};
 
 static void feed_holed(struct run *r, const struct cut *c, enum proto_side side, struct slice in, uint64_t offset)
 {
@@ -553,7 +504,7 @@ static size_t next_io(const struct fixture *f, const struct cut *c, size_t i)
 	return len;
 }
 
-static void run_fixture(struct run *r, const struct cut *c)
+void run_fixture(struct run *r, const struct cut *c)
 {
 	const struct fixture *f = r->f;
 	uint64_t offset[2] = { 0, 0 };
@@ -641,203 +592,9 @@ bool harness_parse(const struct fixture *f, struct fixture_lines ret_lines[2], c
 	return ok;
 }
 
-/* Bytes of one direction from stream offset `from` on, up to the next hole; a hole counts as bytes in offsets. */
-static bool findable(const struct fixture *f, enum proto_side side, uint64_t from)
-{
-	uint64_t state[CONNECTION_PARSER_BYTES / 8] = { 0 };
-	struct buffer b;
-	uint64_t offset = 0;
-
-	struct proto_memory memory = { .max = PARSER_BYTES };
-
-	void *external = f->ops->open ? f->ops->open(&memory) : NULL;
-
-	if (external)
-		memcpy(state, &external, sizeof(external));
-	buffer_init(&b, GUARD_BYTES);
-	for (size_t i = 0; i < f->nops; i++) {
-		if (f->op[i].side != side)
-			continue;
-		if (f->op[i].kind == FIXTURE_HOLE && b.len)
-			break;
-		if (f->op[i].kind == FIXTURE_BYTES && offset + f->op[i].len > from) {
-			size_t cut = from > offset ? (size_t)(from - offset) : 0;
-			buffer_append(&b, f->bytes.data + f->op[i].at + cut, f->op[i].len - cut);
-		}
-		offset += f->op[i].kind == FIXTURE_EOF ? 0 : f->op[i].len;
-	}
-	bool found = b.len && f->ops->resync(state, side, harness_guard(buffer_slice(&b))) == 0;
-	buffer_done(&b);
-	if (external)
-		f->ops->close(external);
-	return found;
-}
-
-/* The fixture as it runs without a hole, to compare with. */
-struct base {
-	struct run run;
-	char **line;  /* owned; of each message */
-	bool *found;  /* resync() knows the message from a fresh state */
-};
-
-/*
- * Words of a line that the fixture says a hole takes with it (option forgets) are left out, and the two that say that what was asked before is over or may be: a
- * loss is what they are for.
- */
-static bool alike(const struct fixture *f, const char *want, const char *got)
-{
-	if (strcmp(want, got) == 0)
-		return true;
-	char *w = fixture_without(want, buffer_slice(&f->forgets)), *g = fixture_without(got, buffer_slice(&f->forgets));
-	bool same = strcmp(w, g) == 0;
-	free(w);
-	free(g);
-	return same;
-}
-
-/* A message behind the hole is there, with all that it said. */
-static bool same_behind(const struct base *b, const struct run *holed, size_t i, char why[HARNESS_WHY])
-{
-	const struct logical *m = &b->run.msg[i];
-	char *got = NULL;
-
-	for (size_t k = 0; k < holed->nmsg; k++) {
-		const struct logical *h = &holed->msg[k];
-		if (h->lost || h->side != m->side || h->begin != m->begin || h->kind != m->kind)
-			continue;
-		free(got);
-		got = message_line(h);
-		if (alike(b->run.f, b->line[i], got)) {
-			free(got);
-			return true;
-		}
-	}
-	if (!got && b->run.f->loose)
-		return true;
-	snprintf(why, HARNESS_WHY, "the message at %llu, which resync() knows\n  want %.1500s\n  got  %.1500s", (unsigned long long)m->begin, b->line[i], got ? got : "nothing");
-	free(got);
-	return false;
-}
-
-/* Messages of one side that ended before the hole, one by one the same; of the other side those that ended before it in time. */
-static bool same_before(const struct base *b, const struct run *holed, enum proto_side side, const struct cut *c, uint64_t time, char why[HARNESS_WHY])
-{
-	size_t k = 0;
-
-	for (size_t i = 0; i < b->run.nmsg; i++) {
-		const struct logical *m = &b->run.msg[i];
-
-		if (m->side != side)
-			continue;
-		if (m->lost || !m->ended || (side == c->hole_side ? m->end > c->hole_at : m->ended_at > time))
-			return true;
-		while (k < holed->nmsg && holed->msg[k].side != side)
-			k++;
-		char *got = k < holed->nmsg ? message_line(&holed->msg[k]) : NULL;
-		bool same = got && strcmp(b->line[i], got) == 0;
-		if (!same)
-			snprintf(why, HARNESS_WHY, "before the hole, %s\n  want %.1500s\n  got  %.1500s", side == c->hole_side ? "same side" : "other side", b->line[i], got ? got : "nothing");
-		free(got);
-		if (!same)
-			return false;
-		k++;
-	}
-	return true;
-}
-
-/* How many bytes of both directions come before the hole. */
-static uint64_t time_of(const struct fixture *f, const struct cut *c)
-{
-	uint64_t passed = 0, offset = 0;
-
-	for (size_t i = 0; i < f->nops; i++) {
-		if (f->op[i].side == c->hole_side && offset + f->op[i].len > c->hole_at)
-			return passed + (c->hole_at - offset);
-		passed += f->op[i].len;
-		offset += f->op[i].side == c->hole_side ? f->op[i].len : 0;
-	}
-	return passed;
-}
-
-static bool check_hole(const struct base *b, const struct cut *c, char why[HARNESS_WHY])
-{
-	uint64_t time = time_of(b->run.f, c);
-	char detail[HARNESS_WHY] = "";
-	struct run r;
-
-	run_init(&r, b->run.f);
-	run_fixture(&r, c);
-	bool ok = !r.failed;
-	if (!ok)
-		memcpy(detail, r.why, sizeof(detail));
-	for (int side = 0; ok && side < 2; side++)
-		ok = same_before(b, &r, (enum proto_side)side, c, time, detail);
-	for (size_t i = 0; ok && i < b->run.nmsg; i++) {
-		const struct logical *m = &b->run.msg[i];
-		if (b->found[i] && m->side == c->hole_side && m->begin >= c->hole_at + c->hole_len)
-			ok = same_behind(b, &r, i, detail);
-	}
-	if (!ok)
-		snprintf(why, HARNESS_WHY, "hole of %zu at %llu %s: %.3900s", c->hole_len, (unsigned long long)c->hole_at,
-		         c->hole_side == PROTO_TO_SERVER ? "to the server" : "to the client", detail);
-	run_done(&r);
-	return ok;
-}
-
-static void base_init(struct base *b, const struct fixture *f)
-{
-	struct cut plain = { .lines = false };
-
-	run_init(&b->run, f);
-	run_fixture(&b->run, &plain);
-	b->line = calloc(b->run.nmsg + 1, sizeof(*b->line));
-	b->found = calloc(b->run.nmsg + 1, sizeof(*b->found));
-	if (!b->line || !b->found)
-		abort();
-	for (size_t i = 0; i < b->run.nmsg; i++) {
-		const struct logical *m = &b->run.msg[i];
-		b->line[i] = message_line(m);
-		b->found[i] = !m->lost && !(m->flags & (MESSAGE_ABORT | MESSAGE_RANGE)) && findable(f, m->side, m->begin);
-	}
-}
-
-static void base_done(struct base *b)
-{
-	for (size_t i = 0; i < b->run.nmsg; i++)
-		free(b->line[i]);
-	free(b->line);
-	free(b->found);
-	run_done(&b->run);
-}
-
-/* Every offset of small fixtures, a sample of large ones. */
-static size_t stride_of(size_t total)
+size_t run_stride(size_t total)
 {
 	return total <= SMALL_BYTES ? 1 : total <= LARGE_BYTES ? total / 211 + 1 : total / 7 + 1;
-}
-
-static bool check_holes(const struct fixture *f, char why[HARNESS_WHY])
-{
-	static const size_t sizes[] = { 1, 3, 17, 61, 257, 1 << 20 };
-	struct base base;
-	bool ok = true;
-
-	base_init(&base, f);
-	for (int side = 0; side < 2; side++) {
-		size_t total = 0;
-
-		for (size_t i = 0; i < f->nops; i++)
-			if (f->op[i].side == (enum proto_side)side)
-				total += f->op[i].len;
-		size_t stride = stride_of(total);
-		for (size_t k = 0; ok && k < sizeof(sizes) / sizeof(*sizes); k++)
-			for (size_t at = 0; ok && at < total; at += stride) {
-				struct cut c = { .hole_side = side, .hole_at = at, .hole_len = sizes[k] };
-				ok = check_hole(&base, &c, why);
-			}
-	}
-	base_done(&base);
-	return ok;
 }
 
 /* A datagram may be cut by the snapshot length: every head of every datagram, alone. */
@@ -876,10 +633,10 @@ bool harness_check(const struct fixture *f, char why[HARNESS_WHY])
 	if (!check_cut(f, &c, false, "in pieces", why) || !check_cut(f, &c, true, "in pieces, as many as needed", why))
 		return false;
 	c = (struct cut){ .lines = false };
-	for (c.at = 1; c.at < f->bytes.len; c.at += stride_of(f->bytes.len))
+	for (c.at = 1; c.at < f->bytes.len; c.at += run_stride(f->bytes.len))
 		if (!check_cut(f, &c, c.at % 2 == 1, "in two", why))
 			return false;
-	return check_holes(f, why);
+	return holes_check(f, why);
 }
 
 /* The op of `side` that holds stream offset `offset`, which is not its first byte. False: none does. */
