@@ -37,6 +37,8 @@ static const struct exception {
 	{ "aerospike/garbage.fix", PLUMB_PROTO_HTTP1 },
 	/* All that passes is one packet without a state: a number and a text. */
 	{ "mysql/full.fix", 0 },
+	/* Three bytes of a client, and the proxy's answer to them not captured. */
+	{ "socks5/hole.fix", 0 },
 };
 
 static bool excepted(const char *path, uint16_t found)
