@@ -189,7 +189,7 @@ PARSERS := $(shell awk -F, '/^PROTOCOL/ { print $$2 }' bpf/abi/protocols.def)
 PARSER_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(PARSERS:%=user/proto/%.c)))
 HARNESS := $(filter-out tests/proto/test_%,$(wildcard tests/proto/*.c))
 
-$(B)/tests/proto/%: tests/proto/%.c $(HARNESS) $(HARNESS:.c=.h) $(PARSER_OBJ) $(B)/libplumb.a
+$(B)/tests/proto/%: tests/proto/%.c $(HARNESS) $(wildcard tests/proto/*.h) $(PARSER_OBJ) $(B)/libplumb.a
 	$(say) TEST $<
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(HARNESS) $(PARSER_OBJ) $(B)/libplumb.a $(ALL_LDLIBS) -lcmocka
 

@@ -110,6 +110,39 @@ char *fixture_canonical(struct slice line)
 	return text;
 }
 
+static bool named(struct slice token, struct slice names)
+{
+	size_t equals = slice_find(token, '=', 0);
+	struct slice name = slice_head(token, equals);
+
+	for (struct slice word; names.len; names = slice_from(names, word.len + 1)) {
+		word = slice_make(names.ptr, token_len(names));
+		if (slice_eq(word, name))
+			return true;
+	}
+	return false;
+}
+
+char *fixture_without(const char *line, struct slice names)
+{
+	struct slice rest = slice_str(line);
+	char *text = malloc(rest.len + 1), *to = text;
+
+	if (!text)
+		abort();
+	for (struct slice token; rest.len; rest = skip_blanks(slice_from(rest, token.len))) {
+		token = slice_make(rest.ptr, token_len(rest));
+		if (named(token, names))
+			continue;
+		if (to > text)
+			*to++ = ' ';
+		memcpy(to, token.ptr, token.len);
+		to += token.len;
+	}
+	*to = '\0';
+	return text;
+}
+
 static int hex_digit(uint8_t c)
 {
 	if (c >= '0' && c <= '9')
@@ -403,6 +436,20 @@ static bool load_expected(struct fixture *f, enum proto_side side, struct slice 
 	return ok;
 }
 
+static bool load_forgets(struct fixture *f, struct slice s)
+{
+	for (s = skip_blanks(s); s.len; s = skip_blanks(s)) {
+		struct slice word = slice_make(s.ptr, token_len(s));
+
+		if (!known_word(word) && !known_attribute(word))
+			return false;
+		buffer_append_slice(&f->forgets, word);
+		buffer_append_byte(&f->forgets, ' ');
+		s = slice_from(s, word.len);
+	}
+	return f->forgets.len > 0;
+}
+
 static bool load_option(struct fixture *f, struct slice s)
 {
 	s = skip_blanks(s);
@@ -412,6 +459,8 @@ static bool load_option(struct fixture *f, struct slice s)
 		f->loose = true;
 	else if (slice_eq(s, SLICE_LIT("no-detect")))
 		f->no_detect = true;
+	else if (eat(&s, "forgets "))
+		return load_forgets(f, s);
 	else
 		return false;
 	return true;
@@ -447,6 +496,8 @@ bool fixture_load(const char *path, const struct proto_ops *ops, struct fixture 
 		return false;
 	}
 	buffer_init(&f.bytes, BYTES_MAX);
+	buffer_init(&f.forgets, LINE_MAX_BYTES);
+	buffer_append_str(&f.forgets, "flush unsure ");
 	bool ok = true;
 	while (ok && (n = getline(&line, &cap, file)) > 0) {
 		while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == ' '))
@@ -473,6 +524,7 @@ bool fixture_load(const char *path, const struct proto_ops *ops, struct fixture 
 void fixture_done(struct fixture *f)
 {
 	buffer_done(&f->bytes);
+	buffer_done(&f->forgets);
 	free(f->op);
 	fixture_lines_done(&f->expect[0]);
 	fixture_lines_done(&f->expect[1]);

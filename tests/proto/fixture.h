@@ -25,6 +25,7 @@ struct fixture {
 	bool datagram;  /* every line with bytes is one datagram */
 	bool loose;     /* option resync-loose */
 	bool no_detect; /* option no-detect */
+	struct buffer forgets; /* option forgets: words and attributes, each with a blank behind it */
 	struct buffer bytes;
 	struct fixture_op *op; /* owned */
 	size_t nops;
@@ -42,6 +43,8 @@ bool fixture_items(struct slice items, struct buffer *to);
 void fixture_quote(struct buffer *to, struct slice text);
 /* Sorts the blank-separated tokens behind the first one, so that lines compare by bytes. Returns an owned string. */
 char *fixture_canonical(struct slice line);
+/* `line` without the words, and attributes of the names, that are in `names`, each with a blank behind it. Returns an owned string. */
+char *fixture_without(const char *line, struct slice names);
 void fixture_lines_add(struct fixture_lines *l, char *line); /* takes line */
 void fixture_lines_done(struct fixture_lines *l);
 

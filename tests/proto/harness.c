@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/harness.h"
-#include "proto/memory.h"
+#include "proto/holes.h"
+#include "proto/run.h"
 
 #include <glob.h>
 #include <stdarg.h>
@@ -16,9 +17,9 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-enum { GUARD_BYTES = 16 << 20, OPEN_MAX = 1024, IDLE_MAX = 8, LINE_BYTES_MAX = 8 << 20, SMALL_BYTES = 4096, LARGE_BYTES = 16384, IO_BYTES = 16384, PARSER_BYTES = 16 << 20 };
+enum { OPEN_MAX = 1024, IDLE_MAX = 8, LINE_BYTES_MAX = 8 << 20, SMALL_BYTES = 4096, LARGE_BYTES = 16384, IO_BYTES = 16384 };
 
-/* A protocol may be missing while it is being written: its tests are then skipped, and say so. */
+/* Where one is missing, its tests fail, and those of the others can be run. */
 #define EXTERN_T(symbol) extern const struct proto_ops proto_##symbol __attribute__((weak));
 #define EXTERN_U(symbol) EXTERN_T(symbol)
 #define EXTERN_TU(symbol) EXTERN_T(symbol)
@@ -37,41 +38,6 @@ const struct harness_parser harness_parsers[] = {
 #undef PROTOCOL
 };
 const size_t harness_nparsers = sizeof(harness_parsers) / sizeof(*harness_parsers);
-
-/* A logical message: what several events add up to. */
-struct logical {
-	enum proto_side side;
-	enum message_kind kind;
-	uint32_t flags; /* of all events */
-	bool keyed, ended;
-	uint64_t key, first;
-	uint16_t next;       /* of a switch */
-	uint64_t begin, end; /* stream offsets */
-	struct buffer attrs; /* text; empty once `line` is made */
-	bool lost;           /* no message but the word `lost` */
-	char error_type[MESSAGE_ERROR_TYPE_LEN];
-};
-
-struct side {
-	struct buffer pending;
-	uint64_t next; /* stream offset of pending[0] */
-	uint64_t skip;
-	bool lost, eof, was_lost;
-	size_t ending; /* index + 1 of the message that ends when skip is 0 */
-	size_t need;
-};
-
-struct run {
-	const struct fixture *f;
-	struct proto_memory memory;
-	uint64_t state[CONNECTION_PARSER_BYTES / 8];
-	struct side side[2];
-	struct logical *msg; /* owned */
-	size_t nmsg;
-	bool switched, failed, obey_need;
-	uint64_t calls, fed;
-	char why[HARNESS_WHY];
-};
 
 static void __attribute__((format(printf, 2, 3))) run_fail(struct run *r, const char *format, ...)
 {
@@ -198,12 +164,14 @@ static void take_abort(struct run *r, enum proto_side side, const struct message
 		if (m->lost || m->ended || !m->keyed || !meant || (!abort && m->kind != MESSAGE_RESPONSE))
 			continue;
 		m->ended = true;
+		m->ended_at = r->passed;
 		m->end = UINT64_MAX; /* by no byte of its own */
 	}
 	struct logical *m = add_message(r, side);
 	m->kind = e->kind;
 	m->flags = e->flags;
 	m->keyed = m->ended = true;
+	m->ended_at = r->passed;
 	m->key = e->key;
 	m->first = e->first;
 	m->end = end;
@@ -249,6 +217,7 @@ static void take_event(struct run *r, enum proto_side side, const struct message
 		return;
 	}
 	m->ended = true;
+	m->ended_at = r->passed;
 	m->end = end;
 }
 
@@ -267,6 +236,7 @@ static void apply_skip(struct run *r, struct side *s)
 		s->skip -= n;
 	if (s->skip == 0 && s->ending) {
 		r->msg[s->ending - 1].ended = true;
+		r->msg[s->ending - 1].ended_at = r->passed;
 		r->msg[s->ending - 1].end = s->next;
 		s->ending = 0;
 	}
@@ -355,6 +325,7 @@ static void feed(struct run *r, enum proto_side side, struct slice in)
 	unsigned idle = 0;
 
 	r->fed += in.len;
+	r->passed += in.len;
 	if (r->switched || r->failed)
 		return;
 	buffer_append_slice(&s->pending, in);
@@ -393,6 +364,7 @@ static void feed_hole(struct run *r, enum proto_side side, size_t n)
 {
 	struct side *s = &r->side[side];
 
+	r->passed += n;
 	if (r->switched || r->failed)
 		return;
 	if (s->skip >= n) {
@@ -429,7 +401,7 @@ static void feed_eof(struct run *r, enum proto_side side)
 		take_event(r, side, &e, r->side[side].next, 0);
 }
 
-static void run_init(struct run *r, const struct fixture *f)
+void run_init(struct run *r, const struct fixture *f)
 {
 	*r = (struct run){ .f = f };
 	for (int i = 0; i < 2; i++)
@@ -448,7 +420,7 @@ static void run_init(struct run *r, const struct fixture *f)
 	m->key = PROTO_SESSION_KEY;
 }
 
-static void run_done(struct run *r)
+void run_done(struct run *r)
 {
 	if (r->f->ops->close) {
 		void *external;
@@ -464,7 +436,7 @@ static void run_done(struct run *r)
 	free(r->msg);
 }
 
-static char *message_line(const struct logical *m)
+char *run_line(const struct logical *m)
 {
 	static const struct { uint32_t flag; const char *word; } words[] = {
 		{ MESSAGE_INTERIM, " interim" }, { MESSAGE_NO_RESPONSE, " no_response" }, { MESSAGE_QUIET, " quiet" }, { MESSAGE_SWITCH, " switch" },
@@ -501,21 +473,8 @@ static char *message_line(const struct logical *m)
 static void run_lines(const struct run *r, struct fixture_lines ret_lines[2])
 {
 	for (size_t i = 0; i < r->nmsg; i++)
-		fixture_lines_add(&ret_lines[r->msg[i].side], message_line(&r->msg[i]));
+		fixture_lines_add(&ret_lines[r->msg[i].side], run_line(&r->msg[i]));
 }
-
-/*
- * How a run cuts the input: into I/Os of the lines, or of `chunk` bytes, or at one offset of all bytes,
- * or with a hole in one direction.
- */
-struct cut {
-	bool lines;
-	size_t chunk;
-	size_t at;
-	size_t hole_len; /* 0 = none */
-	enum proto_side hole_side;
-	uint64_t hole_at; /* stream offset */
-};
 
 static void feed_holed(struct run *r, const struct cut *c, enum proto_side side, struct slice in, uint64_t offset)
 {
@@ -534,19 +493,18 @@ static void feed_holed(struct run *r, const struct cut *c, enum proto_side side,
 		feed(r, side, slice_from(in, tail));
 }
 
-/* Length of the I/O that starts at op i, offset `from` in it, and where the next one starts. */
-static size_t next_io(const struct fixture *f, const struct cut *c, size_t i, size_t limit)
+/* Length of the I/O that starts with op i. */
+static size_t next_io(const struct fixture *f, const struct cut *c, size_t i)
 {
-	size_t at = f->op[i].at, len = f->op[i].len;
+	size_t len = f->op[i].len;
 
 	if (!c->lines && !f->datagram)
 		for (size_t k = i + 1; k < f->nops && f->op[k].kind == FIXTURE_BYTES && f->op[k].side == f->op[i].side; k++)
 			len += f->op[k].len;
-	(void)at;
-	return len < limit ? len : limit;
+	return len;
 }
 
-static void run_fixture(struct run *r, const struct cut *c)
+void run_fixture(struct run *r, const struct cut *c)
 {
 	const struct fixture *f = r->f;
 	uint64_t offset[2] = { 0, 0 };
@@ -565,7 +523,7 @@ static void run_fixture(struct run *r, const struct cut *c)
 			i++;
 			continue;
 		}
-		size_t len = next_io(f, c, i, SIZE_MAX), done = 0;
+		size_t len = next_io(f, c, i), done = 0;
 		while (done < len && !r->failed) {
 			size_t n = len - done, pos = op->at + done;
 
@@ -634,140 +592,9 @@ bool harness_parse(const struct fixture *f, struct fixture_lines ret_lines[2], c
 	return ok;
 }
 
-/* Bytes of one direction from stream offset `from` on, up to the next hole; a hole counts as bytes in offsets. */
-static bool findable(const struct fixture *f, enum proto_side side, uint64_t from)
-{
-	uint64_t state[CONNECTION_PARSER_BYTES / 8] = { 0 };
-	struct buffer b;
-	uint64_t offset = 0;
-
-	struct proto_memory memory = { .max = PARSER_BYTES };
-
-	/* With much state, who is not told of a loss (PostgreSQL) may know better than to take the first plausible place. */
-	if (f->ops->open && !f->ops->lost)
-		return false;
-	void *external = f->ops->open ? f->ops->open(&memory) : NULL;
-
-	if (external)
-		memcpy(state, &external, sizeof(external));
-	buffer_init(&b, GUARD_BYTES);
-	for (size_t i = 0; i < f->nops; i++) {
-		if (f->op[i].side != side)
-			continue;
-		if (f->op[i].kind == FIXTURE_HOLE && b.len)
-			break;
-		if (f->op[i].kind == FIXTURE_BYTES && offset + f->op[i].len > from) {
-			size_t cut = from > offset ? (size_t)(from - offset) : 0;
-			buffer_append(&b, f->bytes.data + f->op[i].at + cut, f->op[i].len - cut);
-		}
-		offset += f->op[i].kind == FIXTURE_EOF ? 0 : f->op[i].len;
-	}
-	bool found = b.len && f->ops->resync(state, side, harness_guard(buffer_slice(&b))) == 0;
-	buffer_done(&b);
-	if (external)
-		f->ops->close(external);
-	return found;
-}
-
-static bool has_begin(const struct run *r, const struct logical *m)
-{
-	for (size_t i = 0; i < r->nmsg; i++)
-		if (!r->msg[i].lost && r->msg[i].side == m->side && r->msg[i].begin == m->begin && r->msg[i].kind == m->kind)
-			return true;
-	return false;
-}
-
-/* Messages that ended before the hole, one by one the same. */
-static bool same_before(const struct run *base, const struct run *holed, const struct cut *c, char why[HARNESS_WHY])
-{
-	size_t k = 0;
-
-	for (size_t i = 0; i < base->nmsg; i++) {
-		const struct logical *m = &base->msg[i];
-
-		if (m->side != c->hole_side)
-			continue;
-		if (m->lost || !m->ended || m->end > c->hole_at)
-			return true;
-		while (k < holed->nmsg && holed->msg[k].side != c->hole_side)
-			k++;
-		char *want = message_line(m), *got = k < holed->nmsg ? message_line(&holed->msg[k]) : NULL;
-		bool same = got && strcmp(want, got) == 0;
-		if (!same)
-			snprintf(why, HARNESS_WHY, "before the hole\n  want %.1500s\n  got  %.1500s", want, got ? got : "nothing");
-		free(want);
-		free(got);
-		if (!same)
-			return false;
-		k++;
-	}
-	return true;
-}
-
-static bool check_hole(const struct run *base, const bool *found, const struct cut *c, char why[HARNESS_WHY])
-{
-	char detail[HARNESS_WHY] = "";
-	struct run r;
-
-	run_init(&r, base->f);
-	run_fixture(&r, c);
-	bool ok = !r.failed;
-	if (!ok)
-		memcpy(detail, r.why, sizeof(detail));
-	if (ok)
-		ok = same_before(base, &r, c, detail);
-	for (size_t i = 0; ok && !base->f->loose && i < base->nmsg; i++) {
-		const struct logical *m = &base->msg[i];
-
-		if (found[i] && m->side == c->hole_side && m->begin >= c->hole_at + c->hole_len && !has_begin(&r, m)) {
-			snprintf(detail, sizeof(detail), "the message at %llu, which resync() knows, is not found", (unsigned long long)m->begin);
-			ok = false;
-		}
-	}
-	if (!ok)
-		snprintf(why, HARNESS_WHY, "hole of %zu at %llu %s: %.3900s", c->hole_len, (unsigned long long)c->hole_at,
-		         c->hole_side == PROTO_TO_SERVER ? "to the server" : "to the client", detail);
-	run_done(&r);
-	return ok;
-}
-
-/* Every offset of small fixtures, a sample of large ones. */
-static size_t stride_of(size_t total)
+size_t run_stride(size_t total)
 {
 	return total <= SMALL_BYTES ? 1 : total <= LARGE_BYTES ? total / 211 + 1 : total / 7 + 1;
-}
-
-static bool check_holes(const struct fixture *f, char why[HARNESS_WHY])
-{
-	static const size_t sizes[] = { 1, 3, 17, 61, 257, 1 << 20 };
-	struct cut plain = { .lines = false };
-	struct run base;
-	bool ok = true;
-
-	run_init(&base, f);
-	run_fixture(&base, &plain);
-	bool *found = calloc(base.nmsg + 1, sizeof(*found));
-	if (!found)
-		abort();
-	for (size_t i = 0; i < base.nmsg; i++)
-		found[i] = !base.msg[i].lost && !(base.msg[i].flags & (MESSAGE_ABORT | MESSAGE_RANGE)) && findable(f, base.msg[i].side, base.msg[i].begin);
-
-	for (int side = 0; side < 2; side++) {
-		size_t total = 0;
-
-		for (size_t i = 0; i < f->nops; i++)
-			if (f->op[i].side == (enum proto_side)side)
-				total += f->op[i].len;
-		size_t stride = stride_of(total);
-		for (size_t k = 0; ok && k < sizeof(sizes) / sizeof(*sizes); k++)
-			for (size_t at = 0; ok && at < total; at += stride) {
-				struct cut c = { .hole_side = side, .hole_at = at, .hole_len = sizes[k] };
-				ok = check_hole(&base, found, &c, why);
-			}
-	}
-	free(found);
-	run_done(&base);
-	return ok;
 }
 
 /* A datagram may be cut by the snapshot length: every head of every datagram, alone. */
@@ -806,10 +633,46 @@ bool harness_check(const struct fixture *f, char why[HARNESS_WHY])
 	if (!check_cut(f, &c, false, "in pieces", why) || !check_cut(f, &c, true, "in pieces, as many as needed", why))
 		return false;
 	c = (struct cut){ .lines = false };
-	for (c.at = 1; c.at < f->bytes.len; c.at += stride_of(f->bytes.len))
+	for (c.at = 1; c.at < f->bytes.len; c.at += run_stride(f->bytes.len))
 		if (!check_cut(f, &c, c.at % 2 == 1, "in two", why))
 			return false;
-	return check_holes(f, why);
+	return holes_check(f, why);
+}
+
+/* The op of `side` that holds stream offset `offset`, which is not its first byte. False: none does. */
+static bool place_within(const struct fixture *f, enum proto_side side, uint64_t offset, struct harness_place *ret)
+{
+	uint64_t from = 0;
+
+	for (size_t i = 0; i < f->nops; from += f->op[i].side == side ? f->op[i].len : 0, i++)
+		if (f->op[i].side == side && f->op[i].kind == FIXTURE_BYTES && offset > from && offset < from + f->op[i].len) {
+			*ret = (struct harness_place){ i, (size_t)(offset - from) };
+			return true;
+		}
+	return false;
+}
+
+size_t harness_places(const struct fixture *f, struct harness_place *ret, size_t max)
+{
+	struct cut lines = { .lines = true };
+	struct run r = { .nmsg = 0 };
+	size_t n = 1, total = f->nops, stride;
+
+	if (f->ops && !f->datagram) {
+		run_init(&r, f);
+		run_fixture(&r, &lines);
+		total += r.nmsg;
+	}
+	stride = total / max + 1;
+	ret[0] = (struct harness_place){ 0, 0 };
+	for (size_t i = 1; i < f->nops && n < max; i += stride)
+		if (f->op[i].kind == FIXTURE_BYTES)
+			ret[n++] = (struct harness_place){ i, 0 };
+	for (size_t i = 0; i < r.nmsg && n < max; i += stride)
+		n += place_within(f, r.msg[i].side, r.msg[i].begin, &ret[n]);
+	if (r.f)
+		run_done(&r);
+	return n;
 }
 
 void harness_each_fixture(const char *symbol, void (*found)(void *ctx, const char *path), void *ctx)

@@ -17,7 +17,7 @@ enum { TESTS_MAX = 2048 };
 
 struct list {
 	struct CMUnitTest test[TESTS_MAX];
-	struct job { const struct proto_ops *ops; char path[256]; } job[TESTS_MAX];
+	struct job { const struct proto_ops *ops; char path[256]; bool fixtures; } job[TESTS_MAX];
 	const struct proto_ops *ops;
 	size_t n;
 };
@@ -28,10 +28,8 @@ static void check_fixture(void **state)
 	struct fixture f;
 	char why[HARNESS_WHY] = "";
 
-	if (!job->ops) {
-		print_message("no parser yet for %s\n", job->path);
-		skip();
-	}
+	if (!job->ops)
+		fail_msg("no parser for %s", job->path);
 	if (!fixture_load(job->path, job->ops, &f, why, sizeof(why)))
 		fail_msg("%s", why);
 	bool ok = harness_check(&f, why);
@@ -44,10 +42,10 @@ static void check_parser(void **state)
 {
 	const struct job *job = *state;
 
-	if (!job->ops) {
-		print_message("no parser yet for %s\n", job->path);
-		skip();
-	}
+	if (!job->ops)
+		fail_msg("no parser for %s", job->path);
+	if (!job->fixtures)
+		fail_msg("no fixtures for %s", job->path);
 	assert_non_null(job->ops->name);
 	assert_non_null(job->ops->detect);
 	assert_non_null(job->ops->parse);
@@ -111,8 +109,10 @@ int main(int argc, char **argv)
 		return print_fixture(argv[1]);
 	for (size_t i = 0; i < harness_nparsers; i++) {
 		l.ops = harness_parsers[i].ops;
+		struct job *parser = &l.job[l.n];
 		add(&l, harness_parsers[i].symbol, check_parser);
 		harness_each_fixture(harness_parsers[i].symbol, add_fixture, &l);
+		parser->fixtures = &l.job[l.n] > parser + 1;
 	}
 	return _cmocka_run_group_tests("fixtures", l.test, l.n, NULL, NULL);
 }

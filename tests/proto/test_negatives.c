@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Detection: a parser knows its own fixtures from their first byte on, and neither another protocol's, nor what is common on the
- * wire, nor random bytes. A protocol on both transports is asked by the transport of the fixture.
+ * What each parser says of one direction's first bytes, without the engine, which test_conversations.c has: it refuses none of its own fixtures, however few
+ * bytes there are, and is sure neither of another protocol's, nor of what is common on the wire, nor of random bytes. A protocol on both transports is asked by the
+ * transport of the fixture.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -102,7 +103,7 @@ static void visit_all(void (*check)(const struct fixture *f, const char *path))
 		if (v.ops)
 			harness_each_fixture(harness_parsers[i].symbol, visit_fixture, &v);
 		if (v.seen == 0)
-			print_message("no parser or no fixtures for %s\n", harness_parsers[i].symbol);
+			fail_msg("no parser or no fixtures for %s", harness_parsers[i].symbol);
 	}
 }
 
@@ -119,18 +120,19 @@ static void knows_no_others(void **state)
 }
 
 /*
- * On a stream, by every parser but that of `own`, for both sides. Returns how many said more than "too few bytes to tell",
+ * By every parser but that of `own`, for both sides. Returns how many said more than "too few bytes to tell",
  * which is all right up to `most`.
  */
-static unsigned refuse(struct slice in, int most, const char *own, const char *what)
+static unsigned refuse(struct slice in, bool datagram, int most, const char *own, const char *what)
 {
 	unsigned weak = 0;
 
 	for (size_t i = 0; i < harness_nparsers; i++) {
 		const struct proto_ops *ops = harness_parsers[i].ops;
+		bool asked = datagram ? proto_on_datagram(ops->id) : proto_on_stream(ops->id);
 
-		for (int side = 0; ops && side < 2 && (!own || strcmp(own, harness_parsers[i].symbol) != 0); side++) {
-			int score = ops->detect(harness_guard(in), (enum proto_side)side);
+		for (int side = 0; asked && side < 2 && (!own || strcmp(own, harness_parsers[i].symbol) != 0); side++) {
+			int score = detector(ops, datagram)(harness_guard(in), (enum proto_side)side);
 			if (score > most)
 				fail_msg("%s of %zu bytes: %s to side %d scores %d", what, in.len, harness_parsers[i].symbol, side, score);
 			weak += score > DETECT_MORE;
@@ -159,7 +161,8 @@ static void refuses_random_bytes(void **state)
 			x ^= x << 17;
 			bytes[k] = (uint8_t)(x >> 32);
 		}
-		weak += refuse(slice_make(bytes, n), DETECT_WEAK, NULL, "random input");
+		weak += refuse(slice_make(bytes, n), false, DETECT_WEAK, NULL, "random input");
+		weak += refuse(slice_make(bytes, n), true, DETECT_WEAK, NULL, "random datagram");
 	}
 	assert_in_range(weak, 0, WEAK_MAX);
 }
@@ -186,7 +189,7 @@ static void refuses_common_bytes(void **state)
 		SAMPLE("NNTP greeting", "200 news.example.org InterNetNews server ready\r\n"),
 		SAMPLE("NNTP command", "MODE READER\r\n"),
 		SAMPLE("NNTP list", "215 list of newsgroups follows\r\n"),
-		{ "POP3 greeting", { (const uint8_t *)"+OK POP3 ready\r\n", 16 }, DETECT_WEAK, NULL }, /* also a status of Redis */
+		{ "POP3 greeting", { (const uint8_t *)"+OK POP3 ready\r\n", 16 }, DETECT_SHARED, NULL }, /* also a status of Redis */
 		SAMPLE("IRC registration", "USER guest 0 * :a guest\r\n"),
 		SAMPLE("ManageSieve capability", "\"IMPLEMENTATION\" \"Dovecot Pigeonhole\"\r\n"),
 		SAMPLE("RTSP request", "DESCRIBE rtsp://example.org/a RTSP/1.0\r\nCSeq: 2\r\n\r\n"),
@@ -230,7 +233,7 @@ static void refuses_common_bytes(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(samples) / sizeof(*samples); i++)
 		for (size_t n = 1; n <= samples[i].bytes.len; n++)
-			refuse(slice_head(samples[i].bytes, n), samples[i].most, samples[i].own, samples[i].what);
+			refuse(slice_head(samples[i].bytes, n), false, samples[i].most, samples[i].own, samples[i].what);
 }
 
 int main(void)

@@ -29,6 +29,7 @@ enum {
 	FILES_MAX = PLUMB_SITE_FILES, /* with probes at once */
 	NEW_BURST = 64, NEW_A_TICK = 2, /* files that are attached to, which holds up every fork of the machine for milliseconds, or that are long to read */
 	LONG_BYTES = 8 * 1024 * 1024,
+	TOKEN_NS = 5 * 1000 * 1000,
 	ATTACH_A_TICK = 8,         /* files that are attached to anew */
 	SWEPT_MAX = 256,           /* ended processes found at once */
 	USERS_MAX = 16384,         /* of one file; a file with more stays until plumb ends */
@@ -329,10 +330,11 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 		return NULL;
 	}
 	int lease = lease_take(found.fd); /* before it is read */
+	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
 	int err = file_find(&found);
+	uint64_t tokens = (clock_ns(CLOCK_MONOTONIC) - begin_ns) / TOKEN_NS + (is_used(&found) || found.size > LONG_BYTES);
 	found.leased = lease == 0;
-	if (is_used(&found) || found.size > LONG_BYTES)
-		ls->tokens--;
+	ls->tokens = tokens < ls->tokens ? ls->tokens - (uint32_t)tokens : 0;
 	if (err || !is_used(&found)) {
 		if (err == -EFBIG || err == -ENOMEM)
 			file_fail(ls, m, "libraries", strerror(-err));

@@ -83,7 +83,7 @@ int mapped_open(const struct mapping *m)
 	int fd = -ENOEXEC;
 	if (fstat(place, &st) == 0 && S_ISREG(st.st_mode)) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
+		fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC); /* a lease of its owner's would hold us up */
 		if (fd < 0)
 			fd = -ENOENT;
 	}

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whether bytes are Couchbase's. What memcached has as well (a lone get for vbucket 0, say) tells little; a client begins with HELLO, and most of what
- * follows has a vbucket, a frame, or an operation that memcached has not. A connection that is joined at such a message is taken for memcached's, until what follows
- * has not fitted for a while and detection begins again.
+ * follows has a vbucket, a frame, or an operation that memcached has not. A connection that is joined among messages that both have waits for one of those.
  */
 #include "proto/couchbase_wire.h"
 #include "proto/memcached_wire.h"
@@ -23,7 +22,7 @@ int couchbase_detect(struct slice in, enum proto_side side)
 		}
 		if (!couchbase_head_fits(&h))
 			return DETECT_NO;
-		int score = memcached_head_read(in, side, &theirs) == MEMCACHED_BAD ? DETECT_LIKELY : DETECT_WEAK;
+		int score = memcached_head_read(in, side, &theirs) == MEMCACHED_BAD ? DETECT_LIKELY : DETECT_SHARED;
 		best = score > best ? score : best;
 		if (in.len - COUCHBASE_HEAD <= h.body)
 			return best;

@@ -5,7 +5,7 @@
 #include "proto/couchbase_wire.h"
 
 enum { REQUEST = 0x80, ANSWER = 0x81, PUSH = 0x82, PUSHED = 0x83, REQUEST_FRAMED = 0x08, ANSWER_FRAMED = 0x18 };
-enum { DATATYPES = 7, VBUCKETS = 1024, ANSWER_EXTRAS = 24, FRAME_ESCAPE = 15 };
+enum { DATATYPES = 7, VBUCKETS = 1024, FLAGS_BYTES = 4, ANSWER_EXTRAS = 24, FRAME_ESCAPE = 15 };
 enum { OP_DCP = 0x50, OP_DCP_LAST = 0x65, OP_ERROR_MAP = 0xfe };
 enum { FRAME_DURABILITY = 1, FRAME_DURATION = 0 }; /* of requests, of answers */
 
@@ -185,6 +185,8 @@ bool couchbase_head_fits(const struct couchbase_head *h)
 		return h->extras <= ANSWER_EXTRAS && h->status == 0;
 	if (!o->name)
 		return false;
+	if (h->kind == COUCHBASE_ANSWER && o->flags & COUCHBASE_GETS && h->status == 0 && h->extras < FLAGS_BYTES)
+		return false; /* a document has flags */
 	if (h->kind == COUCHBASE_ANSWER)
 		return h->extras <= ANSWER_EXTRAS && (h->status == 0 || status_find(h->status));
 	if (o->flags & COUCHBASE_KEY ? h->key_len == 0 : o->flags & COUCHBASE_NO_KEY && h->key_len)

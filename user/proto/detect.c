@@ -43,7 +43,7 @@ static bool score(const struct proto_ops *ops, const struct slice in[2], bool da
 		int s = fit(in[dir], side_of(k->role, dir));
 		if (s == DETECT_NO)
 			return false;
-		if (s == DETECT_MORE) {
+		if (s < DETECT_SHARED) {
 			k->more = true;
 			continue;
 		}
@@ -68,7 +68,16 @@ static bool better(const struct candidate *a, const struct candidate *b)
 	return a->lower && !b->lower;
 }
 
-static bool enough(const struct candidate *k) { return k->score >= DETECT_LIKELY || (k->score >= DETECT_WEAK && (k->both || k->port)); }
+/*
+ * Words that others have as well (QUIT and +OK, "delete 7" and DELETED) do not become evidence by being answered with such: a wrong protocol is worse than one that
+ * is found late.
+ */
+static bool enough(const struct candidate *k)
+{
+	if (k->score >= DETECT_LIKELY)
+		return true;
+	return k->score >= DETECT_WEAK ? k->both || k->port : k->score >= DETECT_SHARED && k->both && k->port;
+}
 
 enum detect_outcome detect(const struct connection *c, const bool *enabled, const struct slice in[2], bool datagram, bool last, struct detection *ret)
 {

@@ -7,7 +7,7 @@ enum { VERB_MAX = 12, TELNET = 0xf0, LINES_MAX = 8 };
 
 /* What follows the verb. */
 enum arguments { ANY, NOTHING, SOMETHING, LETTER, WORD, PATH, MAYBE_PATH, MECHANISM };
-/* Who else has the word: nobody; POP3, Redis and others, too; SMTP, too, where it says goodbye to whoever does not answer as expected */
+/* Who else has the word: nobody; POP3, NNTP, IRC, Redis and others, or any text, too; SMTP, too, where it says goodbye to whoever does not answer as expected */
 enum others { OWN, OTHERS, SMTP_TOO };
 
 static const struct verb {
@@ -15,12 +15,12 @@ static const struct verb {
 	enum arguments arguments;
 	enum others others;
 } verbs[] = {
-	{ "USER", WORD, OWN }, { "PASS", ANY, OTHERS }, { "ACCT", SOMETHING, OTHERS }, { "CWD", PATH, OWN }, { "CDUP", NOTHING, OWN }, { "XCUP", NOTHING, OWN }, { "SMNT", PATH, OWN },
+	{ "USER", WORD, OTHERS }, { "PASS", ANY, OTHERS }, { "ACCT", SOMETHING, OTHERS }, { "CWD", PATH, OWN }, { "CDUP", NOTHING, OWN }, { "XCUP", NOTHING, OWN }, { "SMNT", PATH, OWN },
 	{ "QUIT", NOTHING, SMTP_TOO }, { "REIN", NOTHING, OWN }, { "PORT", WORD, OTHERS }, { "PASV", NOTHING, OWN }, { "EPRT", WORD, OWN }, { "EPSV", ANY, OWN }, { "LPRT", WORD, OWN },
-	{ "LPSV", NOTHING, OWN }, { "TYPE", SOMETHING, OTHERS }, { "STRU", LETTER, OWN }, { "MODE", LETTER, OWN }, { "RETR", PATH, OTHERS }, { "STOR", PATH, OWN }, { "STOU", MAYBE_PATH, OWN },
-	{ "APPE", PATH, OWN }, { "ALLO", SOMETHING, OWN }, { "REST", WORD, OWN }, { "RNFR", PATH, OWN }, { "RNTO", PATH, OWN }, { "ABOR", NOTHING, OWN }, { "DELE", PATH, OTHERS },
+	{ "LPSV", NOTHING, OWN }, { "TYPE", SOMETHING, OTHERS }, { "STRU", LETTER, OWN }, { "MODE", LETTER, OTHERS }, { "RETR", PATH, OTHERS }, { "STOR", PATH, OWN }, { "STOU", MAYBE_PATH, OWN },
+	{ "APPE", PATH, OWN }, { "ALLO", SOMETHING, OTHERS }, { "REST", WORD, OTHERS }, { "RNFR", PATH, OWN }, { "RNTO", PATH, OWN }, { "ABOR", NOTHING, OWN }, { "DELE", PATH, OTHERS },
 	{ "RMD", PATH, OWN }, { "XRMD", PATH, OWN }, { "MKD", PATH, OWN }, { "XMKD", PATH, OWN }, { "PWD", NOTHING, OWN }, { "XPWD", NOTHING, OWN }, { "LIST", MAYBE_PATH, OTHERS },
-	{ "NLST", MAYBE_PATH, OWN }, { "MLSD", MAYBE_PATH, OWN }, { "MLST", MAYBE_PATH, OWN }, { "SITE", ANY, OWN }, { "SYST", NOTHING, OWN }, { "STAT", MAYBE_PATH, OTHERS },
+	{ "NLST", MAYBE_PATH, OWN }, { "MLSD", MAYBE_PATH, OWN }, { "MLST", MAYBE_PATH, OWN }, { "SITE", ANY, OTHERS }, { "SYST", NOTHING, OWN }, { "STAT", MAYBE_PATH, OTHERS },
 	{ "HELP", ANY, SMTP_TOO }, { "NOOP", ANY, OTHERS }, { "FEAT", NOTHING, OWN }, { "OPTS", SOMETHING, OWN }, { "AUTH", MECHANISM, OWN }, { "ADAT", SOMETHING, OWN },
 	{ "PROT", WORD, OWN }, { "PBSZ", WORD, OWN }, { "CCC", NOTHING, OWN }, { "MIC", WORD, OTHERS }, { "CONF", WORD, OTHERS }, { "ENC", WORD, OTHERS }, { "LANG", ANY, OTHERS },
 	{ "SIZE", PATH, OTHERS }, { "MDTM", PATH, OWN }, { "MFMT", SOMETHING, OWN }, { "MFCT", SOMETHING, OWN }, { "HOST", WORD, OTHERS }, { "CLNT", SOMETHING, OTHERS },
@@ -96,6 +96,8 @@ static bool own_argument(struct slice name, struct slice args)
 {
 	uint64_t number;
 
+	if (slice_ieq(name, SLICE_LIT("REST")))
+		return slice_u64(args, &number);
 	if (slice_ieq(name, SLICE_LIT("TYPE")))
 		return memchr("AEILaeil", args.ptr[0], 8) && (args.len == 1 || args.ptr[1] == ' ');
 	return slice_ieq(name, SLICE_LIT("RETR")) || slice_ieq(name, SLICE_LIT("DELE")) || slice_ieq(name, SLICE_LIT("SIZE")) ? !slice_u64(args, &number) : false;
@@ -119,16 +121,25 @@ static int detect_command(struct slice in)
 		struct slice name = reply_word(line.text, &rest);
 		const struct verb *v = reply_verb_find(REPLY_VERBS(verbs), name);
 		if (v && v->others != SMTP_TOO)
-			best = v->others == OWN || (rest.len && own_argument(name, rest)) ? DETECT_LIKELY : DETECT_WEAK;
+			best = v->others == OWN || (rest.len && own_argument(name, rest)) ? DETECT_LIKELY : DETECT_SHARED;
 		in = slice_from(in, line.len);
 	}
 	return best;
 }
 
+/* Greets and is not SMTP's; NNTP has an article's number behind the code. With the client's USER, which POP3 has, it is enough, so that it is looked at before that. */
+static bool greets(const struct reply *r)
+{
+	struct slice rest;
+	uint64_t number;
+
+	return r->code == 220 && !slice_u64(reply_word(r->text, &rest), &number);
+}
+
 static int detect_reply(struct slice in)
 {
-	/* That neither SMTP nor NNTP has; a greeting is no more FTP's than SMTP's. */
-	static const uint16_t own[] = { 125, 150, 213, 226, 227, 229, 230, 234, 257, 331, 332, 350, 425, 426, 530 };
+	/* That neither SMTP nor NNTP has (230 are its new articles). */
+	static const uint16_t own[] = { 125, 150, 213, 226, 227, 229, 234, 257, 331, 332, 350, 425, 426, 530 };
 	int best = DETECT_MORE;
 	struct reply r;
 
@@ -139,7 +150,7 @@ static int detect_reply(struct slice in)
 		if (scan == REPLY_MORE)
 			return best;
 		for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-			if (r.code == own[i] || (r.code == 200 && slice_ieq(slice_head(r.text, 4), SLICE_LIT("NOOP"))))
+			if (r.code == own[i] || greets(&r) || (r.code == 200 && slice_ieq(slice_head(r.text, 4), SLICE_LIT("NOOP"))))
 				best = DETECT_WEAK;
 		in = slice_from(in, r.line.len);
 	}

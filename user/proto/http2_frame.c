@@ -181,7 +181,7 @@ static int frame_weight(const struct http2_frame *f, struct slice payload, enum 
 	case HTTP2_WINDOW_UPDATE: return first && !(first & 0x80000000u) ? 2 : 0;
 	case HTTP2_GOAWAY: return !(first & 0x80000000u) && http2_u32(payload.ptr + 4) <= ERROR_MAX ? ENOUGH : 0;
 	case HTTP2_PING: return ENOUGH;
-	case HTTP2_DATA:
+	case HTTP2_DATA: return f->length || f->flags ? 1 : 0; /* else it is nine bytes with a bit among them */
 	case HTTP2_PRIORITY:
 	case HTTP2_CONTINUATION:
 	case HTTP2_PUSH_PROMISE: return 1;

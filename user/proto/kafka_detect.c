@@ -101,7 +101,7 @@ static int detect_request(struct slice in)
 		return r.key == KAFKA_SASL_HANDSHAKE && r.version == 0 ? DETECT_WEAK : DETECT_NO;
 	if (client >= 3 || whole)
 		return DETECT_LIKELY;
-	return in.len < UNCLEAR_BYTES ? DETECT_MORE : DETECT_WEAK;
+	return in.len < UNCLEAR_BYTES ? DETECT_MORE : DETECT_SHARED; /* a size and a few zeros */
 }
 
 /* A response says nothing of itself but its size and its request's number. */
@@ -121,7 +121,7 @@ static int detect_response(struct slice in)
 	}
 	else if (in.len < UNCLEAR_BYTES)
 		return DETECT_MORE;
-	return correlation <= CORRELATION_MAX ? DETECT_WEAK : DETECT_NO;
+	return correlation <= CORRELATION_MAX ? DETECT_SHARED : DETECT_NO;
 }
 
 int kafka_detect(struct slice in, enum proto_side side) { return side == PROTO_TO_SERVER ? detect_request(in) : detect_response(in); }

@@ -187,7 +187,7 @@ static void hole(struct mask_way *y)
 	y->memory[FRAMES] = y->memory[EXTRAS] = y->memory[KEY] = 0;
 }
 
-static bool begins(struct slice in) { return couchbase_detect(in, PROTO_TO_SERVER) >= DETECT_WEAK || couchbase_detect(in, PROTO_TO_CLIENT) >= DETECT_WEAK; }
+static bool begins(struct slice in) { return couchbase_detect(in, PROTO_TO_SERVER) >= DETECT_SHARED || couchbase_detect(in, PROTO_TO_CLIENT) >= DETECT_SHARED; }
 
 /* Clients begin with HELLO, which memcached has not. */
 static enum mask_opens opens(struct slice in)

@@ -42,7 +42,7 @@ static const char *const arguments[] = {
 
 static bool begins(struct slice in)
 {
-	return memcached_detect(in, PROTO_TO_SERVER) >= DETECT_WEAK || memcached_detect(in, PROTO_TO_CLIENT) >= DETECT_WEAK;
+	return memcached_fits(in, PROTO_TO_SERVER) || memcached_fits(in, PROTO_TO_CLIENT);
 }
 
 static void line_begin(struct mask_way *y)

@@ -134,6 +134,8 @@ bool memcached_frame_read(struct slice in, enum proto_side side, struct memcache
 /* memcached_detect.c */
 int memcached_detect(struct slice in, enum proto_side side);
 int memcached_detect_datagram(struct slice in, enum proto_side side);
+/* Whether a whole line, or a header, stands at the start, however little that tells. */
+bool memcached_fits(struct slice in, enum proto_side side);
 /* Where a request may begin behind lost bytes; in.len: nowhere. fresh: `in` may begin with a line, not in the middle of one. */
 size_t memcached_find_request(struct slice in, bool fresh);
 size_t memcached_find_binary(struct slice in, enum proto_side side);

@@ -352,7 +352,7 @@ int postgres_detect(struct slice in, enum proto_side side)
 	if (side == PROTO_TO_SERVER && in.ptr[0] == 0)
 		return detect_startup(in);
 	struct chain c = chain_at(in, side, LOOK);
-	if (c.broken)
+	if (c.broken || (!c.whole && in.len >= POSTGRES_HEAD && in.ptr[1] >= ' ')) /* half a GiB at least: a length that is four letters of a text */
 		return DETECT_NO;
 	unsigned sure = c.whole - c.data;
 	if (sure >= 2)

@@ -33,7 +33,8 @@ struct parse_result {
 
 enum detect_score {
 	DETECT_NO = 0,        /* cannot be this protocol */
-	DETECT_MORE = 1,      /* too few bytes to tell */
+	DETECT_MORE = 1,      /* too few bytes to tell, or nothing but what tells nothing */
+	DETECT_SHARED = 20,   /* fits, but others have it, too: agrees with what is evidence, and is none of itself, in both directions neither */
 	DETECT_WEAK = 40,     /* looks like it; the port hint or the other direction must agree */
 	DETECT_LIKELY = 70,
 	DETECT_CERTAIN = 100, /* a signature that nothing else has */

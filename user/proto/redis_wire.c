@@ -3,6 +3,8 @@
 
 #include "proto/redis_commands.h"
 
+enum { LINES_MAX = 8 }; /* of what may be others, too */
+
 /* "<type><length>\r\n" at `at`. */
 enum redis_scan redis_head_read(struct slice in, size_t at, struct redis_head *ret)
 {
@@ -164,9 +166,15 @@ static int detect_command(struct slice in)
 	return redis_command_find(word) ? DETECT_CERTAIN : DETECT_WEAK;
 }
 
-static int detect_inline(struct slice in)
+/* POP3 has the first two, NATS the third, and both +OK and -ERR. */
+static bool word_shared(struct slice word) { return slice_ieq(word, SLICE_LIT("QUIT")) || slice_ieq(word, SLICE_LIT("AUTH")) || slice_ieq(word, SLICE_LIT("PING")); }
+
+/* One line; *ret_len 0: it has not ended. */
+static int inline_at(struct slice in, size_t *ret_len)
 {
 	size_t end = slice_find(slice_head(in, 512), '\n', 0), word = 0;
+
+	*ret_len = 0;
 
 	while (word < in.len && redis_name_char(in.ptr[word]))
 		word++;
@@ -185,14 +193,60 @@ static int detect_inline(struct slice in)
 		return DETECT_NO;
 	if (end > 9 && memcmp(in.ptr + end - 9, "HTTP/1.", 7) == 0)
 		return DETECT_NO;
-	return DETECT_WEAK;
+	*ret_len = end + 1;
+	return word_shared(slice_make(in.ptr, word)) ? DETECT_SHARED : DETECT_WEAK;
 }
 
-static int detect_reply(struct slice in)
+/* The surest of the first commands, all of which must be some. */
+static int detect_inline(struct slice in)
+{
+	int best = DETECT_MORE;
+	size_t len;
+
+	for (unsigned i = 0; i < LINES_MAX && in.len && best < DETECT_WEAK; i++) {
+		int score = in.ptr[0] == '*' ? detect_command(in) : inline_at(in, &len);
+		if (score == DETECT_NO || in.ptr[0] == '*')
+			return score == DETECT_MORE ? best : score;
+		best = score > best ? score : best;
+		if (len == 0)
+			break;
+		in = slice_from(in, len);
+	}
+	return best;
+}
+
+/* POP3 says +OK and -ERR, NATS both. What Redis says in other words is a word, mostly; other texts may be anybody's. */
+static int detect_simple(struct slice text)
+{
+	size_t n = 0;
+
+	if (slice_eq(text, SLICE_LIT("PONG")) || slice_eq(text, SLICE_LIT("QUEUED")))
+		return DETECT_WEAK;
+	while (n < text.len && redis_name_char(text.ptr[n]))
+		n++;
+	return text.len == 0 ? DETECT_NO : n == text.len ? DETECT_SHARED : DETECT_MORE;
+}
+
+static int detect_error(struct slice text)
+{
+	size_t n = 0;
+
+	if (text.len == 0 || text.ptr[0] < 'A' || text.ptr[0] > 'Z')
+		return DETECT_NO;
+	while (n < text.len && ((text.ptr[n] >= 'A' && text.ptr[n] <= 'Z') || text.ptr[n] == '_'))
+		n++;
+	if (n < 3 || n == text.len || text.ptr[n] != ' ')
+		return DETECT_MORE;
+	return slice_eq(slice_head(text, n), SLICE_LIT("ERR")) ? DETECT_SHARED : DETECT_WEAK;
+}
+
+/* One reply's first line; *ret_len: of a line that is all of its reply, else 0. */
+static int reply_at(struct slice in, size_t *ret_len)
 {
 	struct redis_head h;
 	size_t end = slice_find(slice_head(in, 512), '\n', 0);
 
+	*ret_len = 0;
 	if (!memchr("+-:$*%>~_#,(!=|", in.ptr[0], 15))
 		return DETECT_NO;
 	for (size_t i = 1; i < in.len && i < 512 && in.ptr[i] != '\r'; i++)
@@ -202,14 +256,16 @@ static int detect_reply(struct slice in)
 		return in.len < (memchr("+-(", in.ptr[0], 3) ? 512u : REDIS_HEAD_MAX) ? DETECT_MORE : DETECT_NO;
 	if (end < 2 || in.ptr[end - 1] != '\r')
 		return DETECT_NO;
+	if (memchr("+-", in.ptr[0], 2))
+		*ret_len = end + 1;
 	switch (in.ptr[0]) {
 	case '+':
-		return end > 2 ? DETECT_WEAK : DETECT_NO;
+		return detect_simple(slice_make(in.ptr + 1, end - 2));
 	case '-':
 		/* NATS puts all that it says in quotes; with its PING, which is an inline command here, that would do. */
 		if (slice_starts(in, SLICE_LIT("-ERR '")) && in.ptr[end - 2] == '\'')
 			return DETECT_NO;
-		return in.ptr[1] >= 'A' && in.ptr[1] <= 'Z' ? DETECT_WEAK : DETECT_NO;
+		return detect_error(slice_make(in.ptr + 1, end - 2));
 	case '_':
 		return end == 2 ? DETECT_WEAK : DETECT_NO;
 	case '#':
@@ -226,6 +282,24 @@ static int detect_reply(struct slice in)
 	if (memchr("*%>~|", in.ptr[0], 5) && h.n && in.len > h.len && !memchr("+-:$*%>~_#,(!=|", in.ptr[h.len], 15))
 		return DETECT_NO;
 	return DETECT_WEAK;
+}
+
+/* The surest of the first lines. */
+static int detect_reply(struct slice in)
+{
+	int best = DETECT_MORE;
+	size_t len;
+
+	for (unsigned i = 0; i < LINES_MAX && in.len && best < DETECT_WEAK; i++) {
+		int score = reply_at(in, &len);
+		if (score == DETECT_NO)
+			return DETECT_NO;
+		best = score > best ? score : best;
+		if (len == 0)
+			break;
+		in = slice_from(in, len);
+	}
+	return best;
 }
 
 int redis_detect(struct slice in, enum proto_side side)

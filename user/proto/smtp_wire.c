@@ -142,6 +142,27 @@ bool smtp_greets(const struct reply *r)
 	return false;
 }
 
+/* A name or an address, as a client says of itself; some have a _ in it, or say an address without brackets. */
+static bool plausible_host(struct slice host)
+{
+	for (size_t i = 0; i < host.len; i++) {
+		uint8_t c = ascii_lower(host.ptr[i]);
+		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c < 0x80 && !memchr(".-_:[]", c, 6))
+			return false;
+	}
+	return host.len > 0;
+}
+
+static bool own_line(const struct verb *v, struct slice line)
+{
+	struct slice args, host;
+
+	(void)reply_word(line, &args);
+	host = reply_word(args, &args);
+	bool hello = v->verb == SMTP_EHLO || v->verb == SMTP_HELO || v->verb == SMTP_LHLO;
+	return v->own && (!hello || (args.len == 0 && plausible_host(host)));
+}
+
 /* The surest of the first lines; a bare word may be POP3's or FTP's. */
 static int detect_command(struct slice in)
 {
@@ -155,9 +176,9 @@ static int detect_command(struct slice in)
 			return best;
 		if (scan == REPLY_BAD || line.cut || !smtp_command_read(line.text, &c) || !c.well_formed)
 			return k ? best : DETECT_NO;
-		best = DETECT_WEAK;
+		best = DETECT_SHARED;
 		for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-			if (verbs[i].verb == c.verb && verbs[i].own)
+			if (verbs[i].verb == c.verb && own_line(&verbs[i], line.text))
 				best = DETECT_LIKELY;
 		in = slice_from(in, line.len);
 	}
@@ -178,7 +199,8 @@ static int detect_reply(struct slice in)
 			return best;
 		if (smtp_greets(&r))
 			return DETECT_LIKELY;
-		if (smtp_enhanced(r.text).len || r.code == CODE_GO_ON)
+		struct slice enhanced = smtp_enhanced(r.text);
+		if (r.code == CODE_GO_ON || (enhanced.len && enhanced.ptr[0] == in.ptr[0])) /* a version of three numbers may follow any code */
 			best = DETECT_WEAK;
 		in = slice_from(in, r.line.len);
 	}
