@@ -102,6 +102,9 @@ struct proto_ops {
 	/* Other protocols switch to this one with a request that it answers: its answer is the one of key PROTO_SESSION_KEY. */
 	bool answers_switch;
 
+	/* The library moves its bytes in a thread of its own, which never runs the program's code. */
+	bool carried;
+
 	/* Capture policy once detected: bytes wanted of each I/O call by side, PLUMB_POLICY_ALL for all (records.h). */
 	uint32_t want[2];
 };

@@ -201,7 +201,7 @@ static int inline_at(struct slice in, size_t *ret_len)
 static int detect_inline(struct slice in)
 {
 	int best = DETECT_MORE;
-	size_t len;
+	size_t len = 0;
 
 	for (unsigned i = 0; i < LINES_MAX && in.len && best < DETECT_WEAK; i++) {
 		int score = in.ptr[0] == '*' ? detect_command(in) : inline_at(in, &len);
@@ -288,7 +288,7 @@ static int reply_at(struct slice in, size_t *ret_len)
 static int detect_reply(struct slice in)
 {
 	int best = DETECT_MORE;
-	size_t len;
+	size_t len = 0;
 
 	for (unsigned i = 0; i < LINES_MAX && in.len && best < DETECT_WEAK; i++) {
 		int score = reply_at(in, &len);
