@@ -62,7 +62,7 @@ def requests_of(spans):
 def check_one_trace(spans):
     client, server = ({s.path: s for s in spans if s.kind == kind} for kind in (CLIENT, SERVER))
     for path, s in server.items():
-        assert (s.trace_id, s.parent_id) == (client[path].trace_id, client[path].span_id), f"{path} is not one trace"
+        assert (s.trace_id, s.parent_id) == (client[path].trace_id, client[path].span_id), f"{path} is not one trace: {describe([s, client[path]])}"
         assert s["plumb.join"] == "socket"
 
 

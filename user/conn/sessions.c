@@ -10,6 +10,7 @@ enum {
 	HELD_MAX = 512,
 	HELD_MAX_BYTES = 4 * 1024 * 1024,
 	HOLD_NS = 100 * 1000 * 1000,
+	GOROUTINE_NS = 1000 * 1000,
 	AROUND_NS = 1000 * 1000 * 1000,   /* encrypted bytes that were read so long ago may be those that are read now */
 	APPLICATION_DATA = 23,            /* a record's first byte (RFC 8446, 5.1) */
 	RECORD_MIN = 17,                  /* what TLS adds to the bytes of a record at least: its type within, a tag of 16 (RFC 8446, 5.2) */
@@ -20,6 +21,7 @@ struct thread {
 	uint32_t tid;
 	uint64_t sock[2];
 	uint64_t time_ns[2];
+	uint32_t len[2];
 };
 
 /* A record that waits for its session's socket. */
@@ -100,12 +102,19 @@ static struct connection *find_within(struct sessions *s, const struct plumb_rec
 	return c;
 }
 
-/* Not for a goroutine, which may have come to this thread just now, and whose library uses the socket itself. */
+/*
+ * A goroutine may have come to this thread just now. What it has read before the call may be the end of a handshake with the first request behind it: a moment ago, and enough for what it has of it now.
+ */
+static bool may_be_of_goroutine(const struct thread *t, const struct plumb_rec_data *d)
+{
+	return d->h.time_ns - t->time_ns[PLUMB_INGRESS] < GOROUTINE_NS && t->len[PLUMB_INGRESS] >= d->len + RECORD_MIN;
+}
+
 static struct connection *find_before(struct sessions *s, const struct plumb_rec_data *d)
 {
 	const struct thread *t = thread_of(s, d->tid);
 
-	if (d->direction != PLUMB_INGRESS || d->flow || t->tid != d->tid || d->h.time_ns - t->time_ns[PLUMB_INGRESS] > AROUND_NS)
+	if (d->direction != PLUMB_INGRESS || t->tid != d->tid || d->h.time_ns - t->time_ns[PLUMB_INGRESS] > AROUND_NS || (d->flow && !may_be_of_goroutine(t, d)))
 		return NULL;
 	return candidate(s, t->sock[PLUMB_INGRESS], d->sock, false);
 }
@@ -214,6 +223,7 @@ static void note(struct sessions *s, const struct plumb_rec_data *io)
 		*t = (struct thread){ .tid = io->tid };
 	t->sock[io->direction] = io->sock;
 	t->time_ns[io->direction] = io->h.time_ns;
+	t->len[io->direction] = io->len;
 }
 
 static void session_data(struct sessions *s, const struct record *rec, struct slice payload)

@@ -350,7 +350,8 @@ static void socket_join(struct correlate *c, struct trace_node *n)
 	if (!other)
 		return;
 	struct trace_node *server = n->role == PLUMB_ROLE_SERVER ? n : other, *client = n->role == PLUMB_ROLE_SERVER ? other : n;
-	if (p.family == AF_UNIX && (!client->x || !same_message(client->x, server->x)))
+	/* Which socket a session uses was found out, so it may be wrong. */
+	if ((p.family == AF_UNIX && !client->x) || ((p.family == AF_UNIX || p.session) && client->x && !same_message(client->x, server->x)))
 		c->counts.contradicted++;
 	else
 		socket_link(c, server, client);
@@ -673,11 +674,11 @@ static void release_oldest(struct correlate *c)
 /*
  * Nothing that may still come can change n's trace: it was answered, and above it stands a caller, whose own causes came before it on its thread, or a trace from the
  * wire. What is left to wait for is the caller of a server's request, whose record another CPU may write later. And the server of a call that was only known with its
- * answer: it is known with the answer too, which it may have told of later than the caller.
+ * answer: it is known with the answer too, which it may have told of later than the caller. So may the server whose session of a TLS library waited for its socket to be found.
  */
 static bool is_settled(struct trace_node *n)
 {
-	if (!n->x->response.end_ns || n->late)
+	if (!n->x->response.end_ns || n->late || PLUMB_IS_SESSION(n->x->ends.sock))
 		return false;
 	n = node_top(n);
 	return n->role == PLUMB_ROLE_CLIENT || n->has_wire;
