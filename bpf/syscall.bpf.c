@@ -130,6 +130,7 @@ int BPF_PROG(plumb_sys_exit, struct pt_regs *regs, long ret)
 found:
 	if (!sk || !sock_family_known(SK(sk, __sk_common.skc_family)))
 		return 0;
+	sc->turn = (__u32)PLUMB_TASK(task, nvcsw);
 	if (sc->nr != PLUMB_NR_sendmmsg && sc->nr != PLUMB_NR_recvmmsg)
 		return syscall_seen((__u64)sk, ret > 0x7fffffff ? 0x7fffffff : (int)ret, syscall_msg_flags(sc), dir);
 

@@ -211,6 +211,14 @@ static void on_socket_metrics(struct pipeline *p, const struct record *rec, uint
 	process_table_unref(p->processes, owner);
 }
 
+static void on_open(struct pipeline *p, const struct plumb_rec_sock *r)
+{
+	struct connection *c = conn_table_get(p->conns, r->sock);
+
+	if (c)
+		correlate_open(p->correlate, c, r);
+}
+
 static void on_start(struct pipeline *p, const struct plumb_rec_start *r)
 {
 	uint64_t seed;
@@ -232,6 +240,7 @@ int pipeline_record(void *ctx, const struct record *rec, struct slice payload)
 	case PLUMB_REC_DGRAM: on_io(p, rec, payload); break;
 	case PLUMB_REC_SOCK_OPEN:
 		conn_table_record(p->conns, rec, payload);
+		on_open(p, &rec->u.sock);
 		on_socket_metrics(p, rec, rec->u.sock.sock, rec->u.sock.pid);
 		break;
 	case PLUMB_REC_SOCK_CLOSE:

@@ -180,6 +180,8 @@ struct plumb_rec_sock {
 	__u32 pad;
 	__u64 pair;      /* Unix streams: a number that both ends of a connection have in common, and no other connection of this boot; 0 unknown */
 	__u64 offset[2]; /* TCP: where each direction (enum plumb_direction) begins or, if the socket is older, goes on, as in plumb_rec_data.offset; 0 unknown */
+	__u32 tid;       /* client: the thread that began to connect, and how often it had slept by then (plumb_rec_data.turn); 0 unknown */
+	__u32 turn;
 };
 #define PLUMB_SOCK_PREEXISTING 1u /* was open before the probe saw it: streams begin in the middle */
 #define PLUMB_SOCK_CONNECT_FAILED 2u /* plumb_rec_sock_stats: never got established; error says why */
@@ -236,13 +238,19 @@ struct plumb_rec_data {
 	__u8 direction;  /* enum plumb_direction */
 	__u8 path;       /* enum plumb_path: which call moved the bytes */
 	__u16 flags;     /* PLUMB_DATA_* */
-	__u32 took_ns;   /* of a session's: since the call began that moved them, 0xffffffff = longer; else 0 */
+	union {
+		__u32 turn;    /* of a socket's: how often its thread had slept by then, modulo 2^32; two I/Os with the same were made without a pause */
+		__u32 took_ns; /* of a session's: since the call began that moved them, 0xffffffff = longer */
+	};
 };
 #define PLUMB_DATA_WIRE 1u       /* seen on the wire (pcap), not at a socket call */
 #define PLUMB_DATA_CONTINUED 2u  /* not the first record of its I/O */
 #define PLUMB_DATA_RESUMED 8u    /* what passed before, in both directions, was left out: to save cost (PLUMB_LOSS_SHED), or as another process's. Nothing is missing */
 #define PLUMB_DATA_EOF 4u        /* len = 0: end of stream in this direction */
 #define PLUMB_DATA_MIDWAY 16u    /* of a session that was older than its first record, or had gaps since: its offsets are not those of its other end */
+#define PLUMB_DATA_NONBLOCK 32u  /* the socket does not block (O_NONBLOCK): who uses it waits for it elsewhere */
+#define PLUMB_DATA_WATCHED 64u   /* an epoll instance waits for the socket */
+#define PLUMB_DATA_TURN_SHIFT 8  /* of a session's: the flags' upper byte has the lower one of what `turn` is for a socket's */
 
 /*
  * What a program gives to a TLS library, or has from it, is a stream like a socket's, in records of the same kind: `sock` is the number of the session then, which no socket has. Which socket is under it,

@@ -25,6 +25,7 @@ static __always_inline int at_socket(struct sock *sk, int ret, int flags, int di
 	const struct pt_regs *regs = (const struct pt_regs *)bpf_task_pt_regs(task);
 	plumb_syscall_of(regs, task, &sc);
 	sc.iter = iter;
+	sc.turn = (__u32)task->nvcsw;
 	/* A kernel thread that uses a socket has no system call; what its registers say is left over. */
 	if (task->flags & PLUMB_PF_KTHREAD)
 		sc.nr = -1;

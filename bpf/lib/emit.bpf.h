@@ -81,7 +81,7 @@ static __always_inline void io_head(struct plumb_rec_data *r, __u64 sock, __u16 
 	r->direction = (__u8)dir;
 	r->path = (__u8)path;
 	r->flags = 0;
-	r->took_ns = 0;
+	r->turn = 0;
 }
 
 static __always_inline void io_lost(struct plumb_percpu *pc, __u32 len)
@@ -102,6 +102,9 @@ static __always_inline void io_commit(struct plumb_percpu *pc, struct plumb_ring
 	plumb_commit(ends, r->h.size);
 }
 
+/* What each record of an I/O says of it. */
+#define PLUMB_IO_FLAGS (PLUMB_DATA_NONBLOCK | PLUMB_DATA_WATCHED | 0xff << PLUMB_DATA_TURN_SHIFT)
+
 /*
  * One record of a stream I/O: `len` bytes at offset, of which up to want (<= PLUMB_PAYLOAD_MAX), `skip` bytes into the buffers, are copied. False if fewer
  * could be; a record that found no room is counted here.
@@ -120,7 +123,7 @@ static __always_inline bool io_emit_stream(struct plumb_percpu *pc, __u32 level,
 	*r = *head;
 	r->offset = offset;
 	r->len = len;
-	r->flags = !len ? PLUMB_DATA_EOF : skip ? PLUMB_DATA_CONTINUED : head->flags;
+	r->flags = (!len ? PLUMB_DATA_EOF : skip ? PLUMB_DATA_CONTINUED : head->flags) | (head->flags & PLUMB_IO_FLAGS);
 	got = want ? io_copy(r + 1, g, level, sizeof(*r), skip, want) : 0;
 	io_commit(pc, ends, r, sizeof(*r), got, want, skip);
 	return got == want;

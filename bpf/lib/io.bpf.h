@@ -217,9 +217,16 @@ static __always_inline __u32 io_want(struct plumb_percpu *pc, const struct plumb
 	return sock_capture(st, dir, offset, len);
 }
 
+/* Who moves the bytes, and when: what tells an event loop, and one turn of it from the next. */
+static __always_inline void io_turn(struct plumb_rec_data *head, struct sock *sk, const struct plumb_syscall *sc)
+{
+	head->turn = sc->turn;
+	head->flags |= sock_waits(sk);
+}
+
 /* Returns the record's time. */
 static __always_inline __u64 io_stream(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, const struct plumb_gather *g,
-				      __u64 pid_tgid, int dir, __u32 len)
+				      __u64 pid_tgid, int dir, __u32 len, const struct plumb_syscall *sc)
 {
 	__u64 offset = io_offset(sk, st, dir, len, g->behind);
 	struct plumb_rec_data head;
@@ -228,9 +235,10 @@ static __always_inline __u64 io_stream(struct plumb_percpu *pc, struct sock *sk,
 	if (!plumb_enter(pc, &level))
 		return st->stats_ns;
 	io_head(&head, st->cookie, PLUMB_REC_DATA, pid_tgid, dir, g->path);
+	io_turn(&head, sk, sc);
 	if (st->resumed && len) {
 		st->resumed = 0;
-		head.flags = PLUMB_DATA_RESUMED;
+		head.flags |= PLUMB_DATA_RESUMED;
 	}
 	__u32 want = io_want(pc, st, g, dir, offset, len);
 	if (want > PLUMB_PAYLOAD_MAX || g->iov) {
@@ -281,7 +289,7 @@ static __noinline void io_dgram_peer(struct sock *sk, const struct plumb_gather 
 }
 
 static __always_inline void io_dgram(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, const struct plumb_gather *g,
-				     __u64 pid_tgid, int dir, __u32 len)
+				     __u64 pid_tgid, int dir, __u32 len, const struct plumb_syscall *sc)
 {
 	__u64 offset = io_offset(sk, st, dir, len, g->behind);
 	__u32 level, want = io_want(pc, st, g, dir, offset, len);
@@ -306,6 +314,7 @@ static __always_inline void io_dgram(struct plumb_percpu *pc, struct sock *sk, s
 		s->gather = *g;
 	}
 	io_head(&r->d, st->cookie, PLUMB_REC_DGRAM, pid_tgid, dir, g->path);
+	io_turn(&r->d, sk, sc);
 	io_dgram_peer(sk, g, dir, r);
 	r->d.offset = offset;
 	r->d.len = len;
@@ -410,13 +419,13 @@ static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int 
 	if (!st->opened)
 		sock_emit_open(pc, sk, st);
 	if (type == PLUMB_SOCK_DGRAM) {
-		io_dgram(pc, sk, st, &g, pid_tgid, dir, (__u32)ret);
+		io_dgram(pc, sk, st, &g, pid_tgid, dir, (__u32)ret, sc);
 		return 0;
 	}
 	/* On a TCP stream MSG_TRUNC throws the bytes away: nothing was written to the buffer. */
 	if (dir == PLUMB_INGRESS && msg_flags & PLUMB_MSG_TRUNC)
 		g.readable = false;
-	__u64 now = io_stream(pc, sk, st, &g, pid_tgid, dir, (__u32)ret);
+	__u64 now = io_stream(pc, sk, st, &g, pid_tgid, dir, (__u32)ret, sc);
 	if (now - st->stats_ns > stats_interval_ns && st->flags & PLUMB_ST_TCP) {
 		if (st->stats_ns)
 			sock_emit_stats(pc, sk, st, PLUMB_REC_SOCK_STATS, 0);

@@ -19,6 +19,7 @@ struct plumb_syscall {
 	int message; /* -1 unknown */
 	__u32 behind;
 	const struct iov_iter *iter; /* the kernel's list of buffers, where a program has it (PLUMB_MSG_ITER); it has moved on behind the bytes */
+	__u32 turn; /* how often the task has slept */
 };
 
 #if defined(__TARGET_ARCH_x86)

@@ -46,6 +46,7 @@ struct plumb_sock_state {
 	__u32 connect_us;
 	__s32 error;      /* errno that ended the connection */
 	__u32 capture;    /* most bytes of each I/O */
+	__u32 connect_tid, connect_turn; /* client: as in plumb_rec_sock */
 	__u8 role;
 	/* Bytes of their own: they change in soft interrupts too, on other CPUs than the process's, and a bit among others could be lost there. */
 	__u8 opened;      /* its SOCK_OPEN record is out */
@@ -367,6 +368,53 @@ static __always_inline void sock_offsets(const struct plumb_sock_state *st, cons
  * Returns false when the record could not be sent; it is then tried again at the next I/O. A function of its own, as others that are seldom called: the frames
  * of a chain of calls share 512 bytes of stack.
  */
+/* How often the current thread has slept. */
+static __always_inline __u32 sock_turn(void)
+{
+#ifdef PLUMB_SOCK_BY_HASH
+	return (__u32)BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), nvcsw);
+#else
+	return (__u32)bpf_get_current_task_btf()->nvcsw;
+#endif
+}
+
+#define PLUMB_O_NONBLOCK 04000
+
+struct file___before_5_11 {
+	struct list_head f_ep_links;
+} __attribute__((preserve_access_index));
+
+/* How who uses the socket waits for it: PLUMB_DATA_NONBLOCK, PLUMB_DATA_WATCHED. */
+static __always_inline __u16 sock_waits(struct sock *sk)
+{
+#ifdef PLUMB_SOCK_BY_HASH
+#define FILE(file, field) BPF_CORE_READ(file, field)
+#else
+#define FILE(file, field) ((file)->field)
+#endif
+	struct socket *socket = SK(sk, sk_socket);
+	__u16 flags = 0;
+
+	if (!socket)
+		return 0;
+	struct file *file = FILE(socket, file);
+	if (!file)
+		return 0;
+	if (FILE(file, f_flags) & PLUMB_O_NONBLOCK)
+		flags |= PLUMB_DATA_NONBLOCK;
+	if (bpf_core_field_exists(file->f_ep)) {
+		if (FILE(file, f_ep))
+			flags |= PLUMB_DATA_WATCHED;
+	} else {
+		struct file___before_5_11 *old = (void *)file;
+		/* An empty list's next is itself. */
+		if ((__u64)BPF_CORE_READ(old, f_ep_links.next) != (__u64)old + bpf_core_field_offset(old->f_ep_links))
+			flags |= PLUMB_DATA_WATCHED;
+	}
+	return flags;
+#undef FILE
+}
+
 static __noinline bool sock_emit_open(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st)
 {
 	struct plumb_sock_identity id;
@@ -398,6 +446,8 @@ static __noinline bool sock_emit_open(struct plumb_percpu *pc, struct sock *sk, 
 	__builtin_memcpy(r->remote_addr, id.remote_addr, 16);
 	r->flags = (st->flags & PLUMB_ST_FRESH ? 0 : PLUMB_SOCK_PREEXISTING) | (st->flags & PLUMB_ST_SENT_FIRST ? PLUMB_SOCK_SENT_FIRST : 0);
 	r->connect_us = st->connect_us;
+	r->tid = st->connect_tid;
+	r->turn = st->connect_turn;
 	if (id.family == PLUMB_AF_UNIX)
 		sock_unix(sk, st, r);
 	if (st->flags & PLUMB_ST_TCP && !st->shed)
@@ -594,6 +644,8 @@ static __always_inline void sock_life(struct plumb_percpu *pc, struct sock *sk, 
 		st->error = 0;
 		st->closed_ns = 0;
 		st->connect_ns = bpf_ktime_get_boot_ns();
+		st->connect_tid = (__u32)bpf_get_current_pid_tgid();
+		st->connect_turn = sock_turn();
 		policy_reset(st->cookie);
 		sock_wanted(sk, st, tgid);
 		return;

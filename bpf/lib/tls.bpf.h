@@ -121,7 +121,7 @@ static __always_inline bool tls_prepare(__u32 level, const struct call_frame *f,
 	s->gather.len = len;
 	s->gather.readable = true;
 	io_head(&s->head, number, PLUMB_REC_DATA, f->pid_tgid, dir, PLUMB_PATH_TLS);
-	s->head.flags = (__u16)flags;
+	s->head.flags = (__u16)(flags | BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), nvcsw) << PLUMB_DATA_TURN_SHIFT);
 	__u64 took = s->head.h.time_ns - f->begin_ns;
 	s->head.took_ns = took > 0xffffffff ? 0xffffffff : (__u32)took;
 	return true;

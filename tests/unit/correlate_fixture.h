@@ -14,8 +14,8 @@ enum { HOLD = 50 * 1000 * 1000 };
 
 struct call { /* one exchange at one end, and what became of it */
 	struct exchange x;
+	uint16_t io_flags;
 	struct connection conn;
-	struct process process;
 	struct span span;
 	bool released;
 	int order;
@@ -24,7 +24,10 @@ struct call { /* one exchange at one end, and what became of it */
 struct fixture {
 	struct correlate *c;
 	int released;
+	uint32_t turn; /* of whoever moves bytes */
 };
+
+static struct process processes[32]; /* by pid */
 
 static inline void release(void *ctx, struct exchange *x)
 {
@@ -42,9 +45,10 @@ static inline void release(void *ctx, struct exchange *x)
 static inline void open_with(struct fixture *f, struct correlate_options o)
 {
 	struct correlate_handler h = { release, f };
-	struct plumb_rec_start start = { .seed = { 1, 2, 3 } };
+	struct plumb_rec_start start = { .seed = { 1, 2, 3 } }; /* at 0: what serves nothing until its first request has been idle since */
 
 	*f = (struct fixture){ 0 };
+	memset(processes, 0, sizeof(processes));
 	assert_int_equal(correlate_new(&o, &h, NULL, &f->c), 0);
 	correlate_start(f->c, &start);
 }
@@ -69,7 +73,7 @@ static inline void make(struct call *k, uint8_t role, uint32_t pid, uint32_t tid
 	struct endpoint client = { { 127, 0, 0, 1 }, client_port }, server = { { 127, 0, 0, 1 }, 8080 };
 
 	memset(k, 0, sizeof(*k));
-	k->process.pid = pid;
+	processes[pid % 32].pid = pid;
 	k->conn.sock = next_sock++;
 	k->conn.family = AF_INET;
 	k->conn.type = SOCK_STREAM;
@@ -78,7 +82,7 @@ static inline void make(struct call *k, uint8_t role, uint32_t pid, uint32_t tid
 	k->conn.remote = role == PLUMB_ROLE_SERVER ? client : server;
 	k->conn.streams[role == PLUMB_ROLE_SERVER ? PLUMB_INGRESS : PLUMB_EGRESS].tid = tid;
 	k->x.conn = &k->conn;
-	k->x.process = &k->process;
+	k->x.process = &processes[pid % 32];
 	k->x.role = role;
 	k->x.request = (struct exchange_side){ .start_ns = start_ns, .end_ns = start_ns + 10, .offset = offset, .tid = tid };
 	k->x.known_ns = start_ns;
@@ -96,6 +100,19 @@ static inline void client(struct call *k, uint32_t pid, uint32_t tid, uint64_t s
 	k->x.request.offset |= 1ULL << 32;
 }
 
+/* The same of an event loop: its sockets do not block, and epoll waits for them. */
+static inline void loop_server(struct call *k, uint32_t pid, uint32_t tid, uint64_t start_ns, uint16_t client_port)
+{
+	server(k, pid, tid, start_ns, client_port);
+	k->io_flags = PLUMB_DATA_NONBLOCK | PLUMB_DATA_WATCHED;
+}
+
+static inline void loop_client(struct call *k, uint32_t pid, uint32_t tid, uint64_t start_ns, uint16_t client_port)
+{
+	client(k, pid, tid, start_ns, client_port);
+	k->io_flags = PLUMB_DATA_NONBLOCK | PLUMB_DATA_WATCHED;
+}
+
 static inline void context(struct call *k, const char *traceparent)
 {
 	k->x.attrs[k->x.nattrs++] = (struct attr){ .id = ATTR_RAW_TRACEPARENT, .type = ATTR_TYPE_STR, .str = slice_str(traceparent) };
@@ -104,7 +121,8 @@ static inline void context(struct call *k, const char *traceparent)
 /* What the pipeline does: the I/O first, then what the parser found in it. */
 static inline void io(struct fixture *f, struct call *k, enum plumb_direction dir, uint32_t tid, uint64_t time_ns)
 {
-	struct plumb_rec_data d = { .h.time_ns = time_ns, .sock = k->conn.sock, .pid = k->process.pid, .tid = tid, .direction = (uint8_t)dir, .len = 1 };
+	struct plumb_rec_data d = { .h.time_ns = time_ns, .sock = k->conn.sock, .pid = k->x.process->pid, .tid = tid, .direction = (uint8_t)dir, .len = 1,
+				    .flags = k->io_flags, .turn = f->turn };
 
 	correlate_io(f->c, &k->conn, &d);
 }

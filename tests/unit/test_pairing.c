@@ -469,7 +469,7 @@ static void both_sides_ask(void **state)
 	assert_int_equal(f.latest.role, PLUMB_ROLE_CLIENT);
 	io(&f, PLUMB_INGRESS, plain, sizeof(plain) - 1, sizeof(plain) - 1);
 	assert_int_equal(f.ended, 3);
-	assert_int_equal(f.latest.flags, EXCHANGE_REVERSED);
+	assert_int_equal(f.latest.flags, EXCHANGE_REVERSED | EXCHANGE_ONE_WAY);
 	static const char first[] = "MSG _INBOX.a.2 2 2\r\nyo\r\n", later[] = "PUB svc _INBOX.a.2 2\r\nhi\r\n";
 	io(&f, PLUMB_INGRESS, first, sizeof(first) - 1, sizeof(first) - 1);
 	io(&f, PLUMB_EGRESS, later, sizeof(later) - 1, sizeof(later) - 1);

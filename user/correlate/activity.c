@@ -3,7 +3,7 @@
 
 #include "lib/hash.h"
 
-enum { WIRE_SCAN_MAX = 64 }; /* requests looked at for one with the same context */
+enum { WIRE_SCAN_MAX = 64, TURN_SCAN_MAX = 64 }; /* requests looked at for one with the same context, or of the same turn */
 
 struct handler_thread {
 	struct activity_caller who; /* see caller_key() */
@@ -180,11 +180,12 @@ static void process_leave(struct activity *a, struct trace_node *n)
 	}
 }
 
-void activity_start(struct activity *a, struct trace_node *n, struct activity_caller by)
+void activity_start(struct activity *a, struct trace_node *n, struct activity_caller by, bool carried)
 {
 	if (by.tid == 0 && by.flow == 0)
 		return; /* seen on the wire */
-	thread_enter(a, n, by);
+	if (!carried)
+		thread_enter(a, n, by);
 	process_enter(a, n, by.pid);
 }
 
@@ -208,6 +209,147 @@ void activity_turn(struct activity *a, struct activity_caller by)
 
 	if (t)
 		t->current = NULL;
+}
+
+/* --- turns --- */
+
+static struct activity_loop *loop_of(struct activity *a, uint32_t tid) { return &a->loops[(tid * 2654435761u) >> 22]; }
+
+/* Nobody has claimed what was read before: it was somebody else's. */
+static void settle_read(struct activity_loop *l)
+{
+	if (l->read && !l->claimed) {
+		l->foreign = true;
+		l->foreign_turn = l->turn;
+	}
+	l->read = 0;
+	l->claimed = false;
+}
+
+void activity_seen(struct activity *a, uint32_t tid, uint32_t turn, uint64_t read)
+{
+	struct activity_loop *l = loop_of(a, tid);
+
+	if (tid == 0)
+		return;
+	if (l->tid != tid)
+		*l = (struct activity_loop){ .tid = tid, .turn = turn };
+	if ((int32_t)(turn - l->turn) < 0)
+		return; /* what had to wait elsewhere is told of late */
+	if (turn != l->turn || read)
+		settle_read(l);
+	l->turn = turn;
+	if (read)
+		l->read = read;
+}
+
+uint32_t activity_latest_turn(struct activity *a, uint32_t tid)
+{
+	const struct activity_loop *l = loop_of(a, tid);
+
+	return l->tid == tid ? l->turn : 0;
+}
+
+void activity_claim(struct activity *a, struct trace_node *n, uint32_t tid, uint32_t turn, uint64_t sock)
+{
+	struct activity_loop *l = loop_of(a, tid);
+
+	n->turn = turn;
+	n->turn_tid = tid;
+	if (l->tid == tid && l->read == sock)
+		l->claimed = true;
+}
+
+void activity_claim_latest(struct activity *a, struct trace_node *n, uint32_t tid, uint64_t sock)
+{
+	struct activity_loop *l = loop_of(a, tid);
+
+	if (l->tid != tid || l->read != sock)
+		return;
+	if (n) {
+		activity_claim(a, n, tid, l->turn, sock);
+	} else {
+		l->foreign = true;
+		l->foreign_turn = l->turn;
+	}
+}
+
+static bool read_foreign(struct activity *a, uint32_t tid, uint32_t turn)
+{
+	struct activity_loop *l = loop_of(a, tid);
+
+	if (l->tid != tid)
+		return true; /* or so one must suppose */
+	if (l->turn == turn)
+		settle_read(l);
+	return l->foreign && l->foreign_turn == turn;
+}
+
+static bool is_of_turn(const struct trace_node *n, uint32_t tid, uint32_t turn) { return n->turn_tid == tid && n->turn == turn; }
+
+/* The only one of the thread's requests of which something was read in that turn. *ret_runnable: the only one that has made no call since. */
+static struct trace_node *only_of_turn(const struct handler_thread *t, uint32_t turn, struct trace_node **ret_runnable)
+{
+	struct trace_node *only = NULL;
+	uint32_t found = 0, runnable = 0;
+	int looked_at = 0;
+
+	*ret_runnable = NULL;
+	for (struct trace_node *n = t->first; n; n = n->thread_next) {
+		if (++looked_at > TURN_SCAN_MAX)
+			return *ret_runnable = NULL;
+		if (!is_of_turn(n, t->who.tid, turn))
+			continue;
+		only = n;
+		found++;
+		runnable += n->runnable;
+		if (n->runnable)
+			*ret_runnable = n;
+	}
+	if (runnable != 1)
+		*ret_runnable = NULL;
+	return found == 1 ? only : NULL;
+}
+
+static struct trace_node *turn_choose(struct activity *a, const struct handler_thread *t, const struct activity_call *call)
+{
+	struct trace_node *runnable, *only;
+
+	if (!call->turn_known || read_foreign(a, t->who.tid, call->turn))
+		return NULL;
+	only = only_of_turn(t, call->turn, &runnable);
+	if (only || runnable)
+		return only ? only : runnable;
+	return t->current && is_of_turn(t->current, t->who.tid, call->turn) ? t->current : NULL;
+}
+
+static bool is_loop(const struct handler_thread *t, const struct activity_call *call)
+{
+	const struct trace_node *n = t->first;
+
+	return !t->who.flow && ((call->watched && n->loop) || (n->x && n->x->conn == call->conn));
+}
+
+static struct trace_node *find_opener(const struct handler_thread *t, uint64_t id)
+{
+	struct trace_node *n = t->first;
+
+	for (int i = 0; n && i < TURN_SCAN_MAX; i++, n = n->thread_next)
+		if (n->x && n->x->id == id)
+			return n;
+	return NULL;
+}
+
+uint64_t activity_opener(struct activity *a, uint32_t tid, uint32_t turn)
+{
+	struct handler_thread *t = thread_find(a, (struct activity_caller){ 0, tid, 0 });
+	struct trace_node *runnable, *n;
+
+	if (!t || !t->first->loop || read_foreign(a, tid, turn))
+		return ACTIVITY_OPENER_UNKNOWN;
+	n = only_of_turn(t, turn, &runnable);
+	n = n ? n : runnable;
+	return n && n->x ? n->x->id : ACTIVITY_OPENER_UNKNOWN;
 }
 
 void activity_resume(struct trace_node *n)
@@ -250,18 +392,27 @@ enum activity_answer activity_find_alone(struct activity *a, uint32_t pid, uint6
 	return ACTIVITY_FOUND;
 }
 
-enum activity_answer activity_find(struct activity *a, struct activity_caller by, uint64_t start_ns, const struct trace_context *wire, bool within,
-				   struct trace_node **ret_node, enum join *ret_join)
+enum activity_answer activity_find(struct activity *a, const struct activity_call *call, struct trace_node **ret_node, enum join *ret_join)
 {
-	struct handler_thread *t = thread_find(a, by);
+	struct handler_thread *t = thread_find(a, call->by);
+	struct trace_node *n = NULL;
 
-	*ret_join = !t ? JOIN_PROCESS : by.flow ? JOIN_FLOW : JOIN_THREAD;
+	*ret_join = JOIN_PROCESS;
 	if (!t)
-		return activity_find_alone(a, by.pid, start_ns, ret_node);
-	struct trace_node *n = thread_choose(t, wire);
-	if (!n || n->start_ns > start_ns)
+		return activity_find_alone(a, call->by.pid, call->start_ns, ret_node);
+	if (is_loop(t, call)) {
+		n = call->wire ? find_by_wire(t, call->wire) : NULL;
+		if (!n)
+			n = call->opener ? find_opener(t, call->opener) : turn_choose(a, t, call);
+		if (!n)
+			return activity_find_alone(a, call->by.pid, call->start_ns, ret_node);
+	} else {
+		n = thread_choose(t, call->wire);
+	}
+	*ret_join = call->by.flow ? JOIN_FLOW : JOIN_THREAD;
+	if (!n || n->start_ns > call->start_ns)
 		return ACTIVITY_AMBIGUOUS;
-	if (!within) {
+	if (!call->within) {
 		set_runnable(n, false);
 		t->current = n;
 	}

@@ -11,7 +11,17 @@
 
 enum { HOLD_NS = 50 * 1000 * 1000, MAX_HELD = 8192, MAX_NODES = 65536, DEPTH_MAX = 256 };
 static const uint64_t linger_ns = UINT64_C(2000000000);
+static const uint64_t idle_memory_ns = UINT64_C(120000000000);
+enum { OWN_CALLS_RARE = 20 }; /* a pause in which so small a part of a call of the process's own is to be expected tells of none */
 enum { LINGER_PART = 8 }; /* of all nodes */
+
+/* What began an exchange that begins now. */
+struct io {
+	uint64_t sock;
+	uint32_t tid, turn;
+	uint8_t direction;
+	bool nonblock, watched;
+};
 
 struct correlate {
 	struct correlate_options options;
@@ -19,6 +29,9 @@ struct correlate {
 	struct correlate_counts counts;
 	uint8_t seed[16];
 	uint64_t now_ns; /* latest record time */
+	uint64_t first_ns; /* of the run */
+	struct conn_table *conns;
+	struct io io; /* the latest */
 	struct activity activity;
 	struct map by_bytes; /* struct trace_node with a living exchange, or lingering, by the place of its request's first byte */
 	struct slab nodes;
@@ -31,9 +44,9 @@ int correlate_new(const struct correlate_options *o, const struct correlate_hand
 {
 	struct correlate *c = calloc(1, sizeof(*c));
 
-	(void)conns; /* the two ends of a call find each other by the bytes' address, even when one connection is gone */
 	if (!c)
 		return -ENOMEM;
+	c->conns = conns;
 	c->options = *o;
 	c->handler = *h;
 	if (!c->options.hold_ns)
@@ -62,6 +75,7 @@ void correlate_free(struct correlate *c)
 void correlate_start(struct correlate *c, const struct plumb_rec_start *start)
 {
 	memcpy(c->seed, start->seed, sizeof(c->seed));
+	c->first_ns = start->h.time_ns;
 }
 
 /* --- identities --- */
@@ -352,27 +366,102 @@ static bool tasks_move(const struct process *p, uint64_t flow)
 	return p && !flow && (p->tasks_move || p->flags & PLUMB_PROCESS_GOLANG);
 }
 
+/* How often a process makes calls of its own shows while it serves no request. */
+static void serving_begins(struct correlate *c, struct trace_node *n)
+{
+	struct process *p = n->x->process;
+
+	if (!p)
+		return;
+	n->serving = true;
+	if (p->serving++)
+		return;
+	uint64_t since_ns = p->idle_since_ns ? p->idle_since_ns : p->start_ns > c->first_ns ? p->start_ns : c->first_ns;
+	p->idle_ns += c->now_ns > since_ns ? c->now_ns - since_ns : 0;
+	if (p->idle_ns > idle_memory_ns) {
+		p->idle_ns /= 2;
+		p->own_calls /= 2;
+	}
+}
+
+static void serving_ends(struct correlate *c, struct trace_node *n)
+{
+	struct process *p = n->x->process;
+
+	if (!n->serving)
+		return;
+	n->serving = false;
+	if (--p->serving == 0)
+		p->idle_since_ns = c->now_ns;
+}
+
+/* Weak evidence counts only where a call of the process's own is not to be expected in the time in which the request was silent. */
+static bool is_plausible(const struct process *p, const struct trace_node *request, uint64_t start_ns)
+{
+	uint64_t silent_ns = start_ns > request->touched_ns ? start_ns - request->touched_ns : 0;
+
+	return !p || silent_ns < p->idle_ns / OWN_CALLS_RARE / (p->own_calls + 1);
+}
+
+/* The connection was opened for a request, and this is the first that it serves. */
+static uint64_t take_opener(struct correlate *c, struct connection *conn)
+{
+	uint64_t opener;
+
+	if (conn->below && !conn->opener && c->conns)
+		conn = conn_table_get(c->conns, conn->below);
+	if (!conn)
+		return 0;
+	opener = conn->opener;
+	conn->opener = 0;
+	return opener;
+}
+
 static void thread_join(struct correlate *c, struct trace_node *n)
 {
-	const struct exchange *x = n->x;
-	struct activity_caller by = { x->process ? x->process->pid : 0, x->request.tid, x->request.flow };
+	struct exchange *x = n->x;
+	struct activity_call call = {
+		.by = { x->process ? x->process->pid : 0, x->request.tid, x->request.flow },
+		.start_ns = n->start_ns,
+		.wire = n->has_wire ? &n->wire : NULL,
+		.conn = x->conn,
+		.opener = take_opener(c, x->conn),
+		.within = x->flags & EXCHANGE_WITHIN,
+	};
 	struct trace_node *request;
 	enum join join = JOIN_PROCESS;
 	enum activity_answer answer;
 
-	if (by.tid == 0 && by.flow == 0)
+	if (call.by.tid == 0 && call.by.flow == 0)
 		return;
-	if (tasks_move(x->process, by.flow))
-		answer = activity_find_alone(&c->activity, by.pid, n->start_ns, &request);
+	if (c->io.sock == x->conn->sock) {
+		call.watched = c->io.watched;
+		call.turn = c->io.turn;
+		/* What is known only by its answer was sent in an earlier turn. */
+		call.turn_known = c->io.direction == PLUMB_EGRESS && c->io.tid == x->request.tid;
+	}
+	if (x->flags & EXCHANGE_CARRIED || tasks_move(x->process, call.by.flow))
+		answer = activity_find_alone(&c->activity, call.by.pid, n->start_ns, &request);
 	else
-		answer = activity_find(&c->activity, by, n->start_ns, n->has_wire ? &n->wire : NULL, x->flags & EXCHANGE_WITHIN, &request, &join);
+		answer = activity_find(&c->activity, &call, &request, &join);
+	if (answer == ACTIVITY_NONE && x->process)
+		x->process->own_calls++;
 	/* Of its response bytes were lost: whether it is still being handled, nobody knows. */
 	if (answer == ACTIVITY_FOUND && request->x && request->x->flags & EXCHANGE_HOLE && request->x->response.start_ns)
+		answer = ACTIVITY_AMBIGUOUS;
+	if (answer == ACTIVITY_FOUND && join == JOIN_PROCESS && !is_plausible(x->process, request, n->start_ns))
 		answer = ACTIVITY_AMBIGUOUS;
 	c->counts.ambiguous += answer == ACTIVITY_AMBIGUOUS;
 	/* A context on the wire names another parent, unless it is the one that the request came with, merely handed on. */
 	if (answer == ACTIVITY_FOUND && (!n->has_wire || same_wire(n, request)))
 		node_link(c, n, request, join);
+}
+
+/* Something of the request's was read just now, by the latest I/O. */
+static void claim(struct correlate *c, struct trace_node *n)
+{
+	n->touched_ns = c->now_ns;
+	activity_claim(&c->activity, n, c->io.tid, c->io.turn, c->io.sock);
 }
 
 /* The thread that read last of the request is the one that handles it. */
@@ -381,20 +470,55 @@ static void thread_handles(struct correlate *c, struct trace_node *n)
 	const struct stream *in = &n->x->conn->streams[PLUMB_INGRESS];
 	struct activity_caller by = { n->x->process ? n->x->process->pid : 0, in->tid, in->flow };
 
+	if (n->x->flags & EXCHANGE_ONE_WAY)
+		return; /* when all of it is there, it is over */
 	if (by.tid == 0 && by.flow == 0) {
 		by.tid = n->x->request.tid;
 		by.flow = n->x->request.flow;
 	}
-	activity_start(&c->activity, n, by);
+	serving_begins(c, n);
+	n->touched_ns = c->now_ns;
+	if (c->io.sock == n->x->conn->sock && c->io.direction == PLUMB_INGRESS && c->io.tid == by.tid) {
+		n->loop = c->io.nonblock || c->io.watched;
+		claim(c, n);
+	}
+	activity_start(&c->activity, n, by, n->x->flags & EXCHANGE_CARRIED);
 }
 
-void correlate_io(struct correlate *c, const struct connection *conn, const struct plumb_rec_data *io)
+/* A session's turn is told in part: the thread's latest, or one near it. What is said of a socket holds for the session on it. */
+static void note_session_io(struct correlate *c, const struct connection *conn, const struct plumb_rec_data *io)
 {
-	struct trace_node *n = conn->correlate;
-	struct activity_caller by = { io->pid, io->tid, io->flow };
+	const struct connection *below = conn->below && c->conns ? conn_table_get(c->conns, conn->below) : NULL;
+	uint32_t latest = activity_latest_turn(&c->activity, io->tid);
+	uint32_t ahead = (((uint32_t)io->flags >> PLUMB_DATA_TURN_SHIFT) - latest) & 0xff;
+
+	c->io.turn = latest + ahead - (ahead & 0x80 ? 0x100 : 0);
+	c->io.nonblock = below && below->io_flags & PLUMB_DATA_NONBLOCK;
+	c->io.watched = below && below->io_flags & PLUMB_DATA_WATCHED;
+}
+
+static void note_io(struct correlate *c, struct connection *conn, const struct plumb_rec_data *io)
+{
+	bool uring = io->path == PLUMB_PATH_IO_URING; /* who uses it waits for what it brings, whatever the socket */
 
 	if (io->h.time_ns > c->now_ns)
 		c->now_ns = io->h.time_ns;
+	conn->io_flags = io->flags;
+	c->io = (struct io){ .sock = conn->sock, .tid = io->tid, .turn = io->turn, .direction = io->direction,
+			     .nonblock = uring || io->flags & PLUMB_DATA_NONBLOCK, .watched = uring || io->flags & PLUMB_DATA_WATCHED };
+	if (PLUMB_IS_SESSION(conn->sock))
+		note_session_io(c, conn, io);
+}
+
+void correlate_io(struct correlate *c, struct connection *conn, const struct plumb_rec_data *io)
+{
+	struct trace_node *n = conn->correlate;
+	struct activity_caller by = { io->pid, io->tid, io->flow };
+	/* What is encrypted is read once more, by the session. */
+	bool read = io->direction == PLUMB_INGRESS && io->len && !conn->above && conn->protocol != PLUMB_PROTO_TLS;
+
+	note_io(c, conn, io);
+	activity_seen(&c->activity, io->tid, c->io.turn, read ? conn->sock : 0);
 	if (io->direction == PLUMB_EGRESS) {
 		if (n && n->role == PLUMB_ROLE_SERVER) {
 			/* Answered by another thread than the one that read it. */
@@ -407,10 +531,20 @@ void correlate_io(struct correlate *c, const struct connection *conn, const stru
 	activity_turn(&c->activity, by);
 	if (!n)
 		return;
-	if (n->role == PLUMB_ROLE_SERVER && n->x && n->x->request.end_ns == 0)
+	if (n->role == PLUMB_ROLE_SERVER && n->x && n->x->request.end_ns == 0) {
 		activity_move(&c->activity, n, by);
-	else if (n->role == PLUMB_ROLE_CLIENT && n->parent)
+		claim(c, n);
+	} else if (n->role == PLUMB_ROLE_CLIENT && n->parent && conn->open <= 1) {
+		/* Of several that are under way, whose answer it is shows when it ends. */
 		activity_resume(n->parent);
+		claim(c, n->parent);
+	}
+}
+
+void correlate_open(struct correlate *c, struct connection *conn, const struct plumb_rec_sock *open)
+{
+	if (open->role == PLUMB_ROLE_CLIENT && open->tid)
+		conn->opener = activity_opener(&c->activity, open->tid, open->turn);
 }
 
 /* --- the life of an exchange --- */
@@ -560,6 +694,16 @@ static void hold(struct correlate *c, struct trace_node *n)
 	}
 }
 
+static void call_ended(struct correlate *c, struct trace_node *n, uint32_t reader)
+{
+	if (n->x->response.end_ns)
+		activity_claim_latest(&c->activity, n->parent, reader, n->x->ends.sock);
+	if (!n->parent)
+		return;
+	n->parent->touched_ns = c->now_ns;
+	activity_resume(n->parent);
+}
+
 void correlate_end(struct correlate *c, struct exchange *x)
 {
 	struct trace_node *n = x->trace ? x->trace : enter(c, x);
@@ -567,6 +711,7 @@ void correlate_end(struct correlate *c, struct exchange *x)
 	if (x->conn->correlate == n)
 		x->conn->correlate = NULL;
 	copy_ends(x);
+	uint32_t reader = x->conn->streams[PLUMB_INGRESS].tid;
 	x->conn = NULL;
 	if (x->response.end_ns > c->now_ns)
 		c->now_ns = x->response.end_ns;
@@ -577,8 +722,9 @@ void correlate_end(struct correlate *c, struct exchange *x)
 	}
 	wire_find(c, n);
 	activity_stop(&c->activity, n);
-	if (n->role == PLUMB_ROLE_CLIENT && n->parent && !(x->flags & EXCHANGE_WITHIN))
-		activity_resume(n->parent);
+	serving_ends(c, n);
+	if (n->role == PLUMB_ROLE_CLIENT && !(x->flags & EXCHANGE_WITHIN))
+		call_ended(c, n, reader);
 	if (is_settled(n))
 		release(c, n); /* while it is in the processor's caches */
 	else

@@ -43,7 +43,9 @@ int correlate_new(const struct correlate_options *o, const struct correlate_hand
 void correlate_free(struct correlate *c); /* after correlate_flush(): what is still held is lost */
 void correlate_start(struct correlate *c, const struct plumb_rec_start *start); /* seed of all ids */
 /* A stream record was seen, before it is parsed: which thread reads and writes what, in order. */
-void correlate_io(struct correlate *c, const struct connection *conn, const struct plumb_rec_data *io);
+void correlate_io(struct correlate *c, struct connection *conn, const struct plumb_rec_data *io);
+/* A client's connection was opened: for which request. */
+void correlate_open(struct correlate *c, struct connection *conn, const struct plumb_rec_sock *open);
 void correlate_begin(struct correlate *c, struct exchange *x);
 void correlate_end(struct correlate *c, struct exchange *x); /* takes x until release; x->conn is then NULL, see x->ends */
 void correlate_tick(struct correlate *c, uint64_t time_ns);  /* releases what has been held long enough */

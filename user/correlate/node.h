@@ -35,6 +35,10 @@ struct trace_node {
 	struct trace_node *thread_prev, *thread_next;
 	struct handler_process *process;
 	struct trace_node *process_prev, *process_next;
+	bool serving;               /* counted in process.serving */
+	bool loop;                  /* its connection is one of an event loop, which waits for several at once */
+	uint32_t turn, turn_tid;    /* the turn of which thread read the latest that belongs to it: itself, or the answer to a call that it made; tid 0 = not known */
+	uint64_t touched_ns;        /* when that was */
 	bool runnable;              /* has something to do: was read, or a call that it made was answered, since it last made a call */
 	bool alone;                 /* no other request of the process was active while it was */
 	/* correlate.c: ended and held, or lingering */

@@ -125,6 +125,8 @@ struct connection {
 	uint64_t touched_ns;     /* conn/ only: when it last moved in its LRU list */
 	struct connection *lru_prev, *lru_next; /* conn/ only */
 	void *correlate;         /* correlate/ only */
+	uint16_t io_flags;       /* correlate/ only: of the latest record, PLUMB_DATA_* */
+	uint64_t opener;         /* correlate/ only: id of the exchange for which a client opened it, until it is used; 0 unknown */
 	/*
 	 * State that parsers keep between messages, zero at the start. proto_ops.state_size bytes count;
 	 * external is proto_ops.open()'s.

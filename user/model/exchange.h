@@ -41,6 +41,8 @@ struct exchange_ends {
 #define EXCHANGE_UNFINISHED 16u /* the input ended before it did */
 #define EXCHANGE_REVERSED 64u   /* the end that was connected to has asked: a broker delivers. role follows who asks */
 #define EXCHANGE_WITHIN 256u     /* a call within the process, told of when it was over: the thread that made it went nowhere else meanwhile */
+#define EXCHANGE_ONE_WAY 512u    /* the request expects no answer: until its last byte is there nobody handles it, and then it is over */
+#define EXCHANGE_CARRIED 1024u   /* a thread of the library's own moves its bytes, which never runs the program's code */
 #define EXCHANGE_SESSION 128u   /* lasts as long as its connection: no thread handles it in particular */
 
 struct exchange {

@@ -21,6 +21,10 @@ struct process {
 	uint32_t refs;       /* exchanges and connections that point here */
 	uint32_t flags;      /* PLUMB_PROCESS_* */
 	bool tasks_move;     /* requests were seen to change threads: which one makes a call says nothing. correlate/ only */
+	/* correlate/ only */
+	uint32_t serving;    /* requests */
+	uint32_t own_calls;  /* made while it served none, in idle_ns of such time; what is long past counts less */
+	uint64_t idle_ns, idle_since_ns;
 	struct slice service; /* service.name; never empty: falls back to the executable's name, then "unknown_service" */
 	struct process_attr attrs[PROCESS_ATTRS_MAX]; /* service.name among them */
 	uint32_t nattrs;

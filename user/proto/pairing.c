@@ -515,12 +515,16 @@ void pairing_message(struct pairing *p, struct connection *c, enum plumb_directi
 	if (x) {
 		pairing_keep_attrs(p, x, m);
 		(response ? &x->response : &x->request)->bytes += at->bytes;
-		if (m->flags & MESSAGE_NO_RESPONSE)
+		if (m->flags & MESSAGE_NO_RESPONSE) {
 			x->state |= NO_RESPONSE;
+			x->flags |= EXCHANGE_ONE_WAY;
+		}
 		if (m->flags & MESSAGE_QUIET)
 			x->state |= QUIET;
 		if (m->flags & MESSAGE_UNSURE)
 			x->flags |= EXCHANGE_HOLE;
+		if (proto_get(c->protocol)->carried)
+			x->flags |= EXCHANGE_CARRIED;
 		if (x->state & REQUEST_BEGUN)
 			pairing_announce(p, x, at->end_ns);
 	} else if (!response && pr->refused && m->flags & MESSAGE_NO_RESPONSE && c->ghosts) {

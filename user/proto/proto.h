@@ -99,6 +99,9 @@ struct proto_ops {
 	 */
 	bool session;
 
+	/* The library moves its bytes in a thread of its own, which never runs the program's code. */
+	bool carried;
+
 	/* Capture policy once detected: bytes wanted of each I/O call by side, PLUMB_POLICY_ALL for all (records.h). */
 	uint32_t want[2];
 };

@@ -462,5 +462,6 @@ const struct proto_ops proto_zeromq = {
 	.resync_keep = RESYNC_KEEP,
 	.open = zeromq_memory_new,
 	.close = zeromq_memory_free,
+	.carried = true,
 	.want = { 65536, 65536 }, /* libraries write many small messages at once */
 };
