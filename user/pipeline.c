@@ -286,6 +286,8 @@ void pipeline_finish(struct pipeline *p)
 	on_tick(p);
 }
 
+const uint64_t *pipeline_losses(const struct pipeline *p) { return p->loss; }
+
 bool pipeline_done(const struct pipeline *p) { return p->filter.max_spans && p->spans >= p->filter.max_spans; }
 
 void pipeline_counts(const struct pipeline *p, struct metrics_self *self)

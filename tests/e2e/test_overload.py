@@ -91,6 +91,8 @@ def test_seen_and_dropped_are_sent(programs, start, plumb, rung):
     assert len(truth) == 8
     tracer.wait_spans(2 * len(truth), lambda s: s.path.startswith("/paths/"))
     spans = tracer.finish()
+    said = tracer.err.read_text()
+    assert f"ring_full {sums.dropped}" in said and " records were lost (" in said.splitlines()[-1] and "capture.ring_size" in said.splitlines()[-1], said
     for t in truth:
         for kind in (CLIENT, SERVER):
             mine = [s for s in spans if s.path == t["path"] and s.kind == kind]

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cmd/delivery.h"
+#include "cmd/losses.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "proto/masker.h"
@@ -34,6 +35,7 @@ struct engine {
 	int64_t web_at_ms;         /* when it is tried again, while another plumb has its address; 0 = not */
 	struct web_secrets secrets;
 	int statm_fd;
+	struct losses losses;
 	uint32_t restarts;
 	int status;                /* with which the run ends when the recording ends it */
 };
@@ -240,6 +242,8 @@ static int engine_loop(struct engine *e)
 			web_serve_pending(e->web, engine_render, e);
 		else
 			engine_retry_web(e);
+		if (e->o->announce)
+			losses_tell(&e->losses, pipeline_losses(e->pipeline), clock_ms(CLOCK_MONOTONIC), false);
 		for (uint32_t i = 0; i < e->o->nsinks; i++)
 			delivery_watch(&e->deliveries[i], e->sinks[i], (uint64_t)clock_ms(CLOCK_MONOTONIC));
 	}
@@ -261,6 +265,8 @@ static int engine_finish(struct engine *e, int status)
 		uint64_t undelivered = s->ops->flush ? s->ops->flush(s, left > 0 ? (int)left : 0) : 0;
 		delivery_report(&e->deliveries[i], s, undelivered);
 	}
+	if (e->o->announce)
+		losses_tell(&e->losses, pipeline_losses(e->pipeline), clock_ms(CLOCK_MONOTONIC), true);
 	pipeline_free(e->pipeline);
 	for (uint32_t i = 0; i < e->o->nsinks; i++)
 		e->sinks[i]->ops->close(e->sinks[i]);
