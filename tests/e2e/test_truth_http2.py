@@ -211,7 +211,7 @@ def test_grpc_calls_of_all_kinds(start, plumb, language, streams):
             assert s.name == (s["rpc.method"] if s["rpc.method"] != "_OTHER" else "grpc")
             assert s["plumb.incomplete"] is None and s["http.request.method"] is None and s["url.path"] is None, describe([s])
             if s["rpc.response.status_code"] == "NOT_FOUND" and kind == CLIENT:
-                assert s.message == "no price for ? at ?% off: ?", s.message
+                assert s.message == "", s.message
     server_parents = Counter((s.trace_id, s.parent_id) for s in spans if s.kind == SERVER)
     assert server_parents == Counter((s.trace_id, s.span_id) for s in spans if s.kind == CLIENT), "not one trace for each call"
 

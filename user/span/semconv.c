@@ -631,6 +631,8 @@ static void semconv_rpc(struct semconv *s)
 		s->span->name = system.len ? system : slice_str(s->protocol);
 	put_str(s, ATTR_RPC_SYSTEM_NAME, system);
 	put_str(s, ATTR_RPC_RESPONSE_STATUS_CODE, status);
+	if (!s->options->show_statements)
+		s->in[ATTR_RAW_STATUS_MESSAGE] = NULL; /* the program's own words, with whatever it puts into them */
 	rpc_error(s, status);
 	PASS(s, ATTR_RPC_REQUEST_MESSAGES, ATTR_RPC_RESPONSE_MESSAGES, ATTR_RPC_TIMEOUT, ATTR_RPC_SERVICE_VERSION, ATTR_BRPC_LOG_ID, ATTR_BRPC_TRACE_ID);
 	url_parse_authority(in_str(s, ATTR_RAW_HOST), &a);
