@@ -165,32 +165,34 @@ static void json_is_exact(void **state)
 	assert_string_equal(got, want);
 }
 
-static void console_columns_stay(void **state)
+static void open_terminal(int fds[2])
 {
-	static const char want[] =
-		"TIME (UTC)   DURATION SERVICE          PEER                  NAME                 STATUS\n"
-		"22:13:27.000   2.50ms shop           \xe2\x86\x92 10.0.0.7:8080         GET /cart/{id}       503\n"
-		"22:13:28.000   2.50ms a-service-wit\xe2\x80\xa6 \xe2\x86\x92 10.0.0.7:8080         GET /?[31m?\xe4\xb8\xad\xe4\xb8\xad\xe4\xb8\xad/\xc3\xa9\xe2\x80\xa6 503\n"
-		"22:13:29.000   2.50ms shop           \xe2\x86\x92 10.1.2.3:443          GET /cart/{id}       connection_refused\n"
-		"22:13:30.000   2.50ms shop           \xe2\x86\x92 [2001:db8::7]:8443    GET /ca\xe2\x80\xa6 an_error_of_thirty_one_column\xe2\x80\xa6\n"
-		"22:13:31.000   2.50ms shop           \xe2\x86\x90 10.9.9.9:40001        GET /cart/{id}  certificate_has_expired\n"
-		"22:13:32.000   2.50ms shop           \xe2\x86\x92 \xe2\x80\xa6""0/a/path/to/app.sock GET /orders/7?x=1    bytes_lost\n"
-		"22:13:33.000   2.50ms shop           \xe2\x86\x92 10.0.0.7:8080         GET /????????????    503\n";
-	struct printed p;
+	struct termios t;
+
+	fds[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(fds[0] >= 0);
+	assert_int_equal(grantpt(fds[0]) | unlockpt(fds[0]), 0);
+	fds[1] = open(ptsname(fds[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(fds[1] >= 0);
+	assert_int_equal(tcgetattr(fds[1], &t), 0);
+	cfmakeraw(&t); /* lines end as they were written */
+	assert_int_equal(tcsetattr(fds[1], TCSANOW, &t), 0);
+}
+
+/* What a terminal would cut, and what it must not be shown. */
+static void console_print(struct printed *p)
+{
 	struct process process;
 	struct span span;
-	char got[4096];
 
-	(void)state;
-	printed_open(&p, "console");
 	sample_process(&process, 1, "shop");
 	sample_span(&span, &process, 7);
-	assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
+	assert_int_equal(p->ops->span(p->sink, &span), SINK_OK);
 	sample_process(&process, 2, "a-service-with-a-long-name");
 	sample_span(&span, &process, 8);
 	/* An escape sequence, a bad byte, wide characters: nothing that moves the cursor, and the cut falls where columns say. */
 	span.name = SLICE_LIT("GET /\x1b[31m\xff\xe4\xb8\xad\xe4\xb8\xad\xe4\xb8\xad/\xc3\xa9t\xc3\xa9/long");
-	assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
+	assert_int_equal(p->ops->span(p->sink, &span), SINK_OK);
 	/* The socket's other end, not what the messages call it; and an error type that has the room it needs. */
 	static const struct {
 		uint8_t kind;
@@ -208,7 +210,7 @@ static void console_columns_stay(void **state)
 		span.attrs[span.nattrs++] = (struct attr){ .id = ATTR_CLIENT_ADDRESS, .type = ATTR_TYPE_STR, .str = SLICE_LIT("192.0.2.1") };
 		span.attrs[span.nattrs++] = (struct attr){ .id = ATTR_NETWORK_PEER_ADDRESS, .type = ATTR_TYPE_STR, .str = slice_str(rows[i].peer) };
 		span.attrs[span.nattrs++] = (struct attr){ .id = ATTR_NETWORK_PEER_PORT, .type = ATTR_TYPE_INT, .num = rows[i].port };
-		assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
+		assert_int_equal(p->ops->span(p->sink, &span), SINK_OK);
 	}
 	/* Of a call that is made the path, which its name has not; of a socket's path the end; and what is not known of how it ended. */
 	const struct attr called[] = {
@@ -221,11 +223,82 @@ static void console_columns_stay(void **state)
 	span.status = SPAN_STATUS_UNSET;
 	span.nattrs = sizeof(called) / sizeof(called[0]);
 	memcpy(span.attrs, called, sizeof(called));
-	assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
+	assert_int_equal(p->ops->span(p->sink, &span), SINK_OK);
 	/* Characters that nobody sees, or that turn the direction of others. */
 	sample_span(&span, &process, 13);
 	span.name = SLICE_LIT("GET /\xc2\xad\xd8\x9c\xe1\xa0\x8e\xe2\x80\x8b\xe2\x80\xae\xe2\x81\xa0\xe2\x81\xa4\xe2\x81\xa9\xe2\x81\xaf\xef\xbb\xbf\xf3\xa0\x80\x80\xf3\xa0\xbf\xbf");
-	assert_int_equal(p.ops->span(p.sink, &span), SINK_OK);
+	assert_int_equal(p->ops->span(p->sink, &span), SINK_OK);
+}
+
+static void console_columns_stay(void **state)
+{
+	static const char want[] =
+		"TIME (UTC)   DURATION SERVICE          PEER                  NAME                 STATUS\n"
+		"22:13:27.000   2.50ms shop           \xe2\x86\x92 10.0.0.7:8080         GET /cart/{id}       503\n"
+		"22:13:28.000   2.50ms a-service-wit\xe2\x80\xa6 \xe2\x86\x92 10.0.0.7:8080         GET /?[31m?\xe4\xb8\xad\xe4\xb8\xad\xe4\xb8\xad/\xc3\xa9\xe2\x80\xa6 503\n"
+		"22:13:29.000   2.50ms shop           \xe2\x86\x92 10.1.2.3:443          GET /cart/{id}       connection_refused\n"
+		"22:13:30.000   2.50ms shop           \xe2\x86\x92 [2001:db8::7]:8443    GET /ca\xe2\x80\xa6 an_error_of_thirty_one_column\xe2\x80\xa6\n"
+		"22:13:31.000   2.50ms shop           \xe2\x86\x90 10.9.9.9:40001        GET /cart/{id}  certificate_has_expired\n"
+		"22:13:32.000   2.50ms shop           \xe2\x86\x92 \xe2\x80\xa6""0/a/path/to/app.sock GET /orders/7?x=1    bytes_lost\n"
+		"22:13:33.000   2.50ms shop           \xe2\x86\x92 10.0.0.7:8080         GET /????????????    503\n";
+	struct printed p;
+	char got[4096];
+
+	(void)state;
+	open_terminal(p.fds);
+	printed_open_on(&p, "console", true);
+	console_print(&p);
+	printed_read(&p, got, sizeof(got));
+	assert_string_equal(got, want);
+}
+
+/* An end that is not known: no answer's headers, or an answer that may be another's. */
+static void console_print_unknown(struct printed *p)
+{
+	const struct attr question = { .id = ATTR_DNS_QUESTION_NAME, .type = ATTR_TYPE_STR, .str = SLICE_LIT("a-host-with-a-long-name.example.org") };
+	const struct attr code = { .id = ATTR_HTTP_RESPONSE_STATUS_CODE, .type = ATTR_TYPE_INT, .num = 200 };
+	static const char *const incomplete[] = { NULL, "headers_unknown", "pairing_uncertain", "pairing_uncertain" };
+	struct process process;
+	struct span span;
+
+	sample_process(&process, 1, "shop");
+	for (uint64_t i = 0; i < 4; i++) {
+		sample_span(&span, &process, 14 + i);
+		span.status = SPAN_STATUS_UNSET;
+		span.name = i ? SLICE_LIT("GET") : SLICE_LIT("DNS A");
+		span.nattrs = 0;
+		if (i == 0)
+			span.attrs[span.nattrs++] = question;
+		else
+			span.attrs[span.nattrs++] = (struct attr){ .id = ATTR_PLUMB_INCOMPLETE, .type = ATTR_TYPE_STR, .str = slice_str(incomplete[i]) };
+		if (i == 3)
+			span.attrs[span.nattrs++] = code;
+		assert_int_equal(p->ops->span(p->sink, &span), SINK_OK);
+	}
+}
+
+static void console_cuts_nothing_without_a_terminal(void **state)
+{
+	static const char want[] =
+		"TIME (UTC)   DURATION SERVICE          PEER                  NAME                 STATUS\n"
+		"22:13:27.000   2.50ms shop           \xe2\x86\x92 10.0.0.7:8080         GET /cart/{id}       503\n"
+		"22:13:28.000   2.50ms a-service-with-a-long-name \xe2\x86\x92 10.0.0.7:8080         GET /?[31m?\xe4\xb8\xad\xe4\xb8\xad\xe4\xb8\xad/\xc3\xa9t\xc3\xa9/long 503\n"
+		"22:13:29.000   2.50ms shop           \xe2\x86\x92 10.1.2.3:443          GET /cart/{id}       connection_refused\n"
+		"22:13:30.000   2.50ms shop           \xe2\x86\x92 [2001:db8::7]:8443    GET /cart/{id} an_error_of_thirty_one_columns_\n"
+		"22:13:31.000   2.50ms shop           \xe2\x86\x90 10.9.9.9:40001        GET /cart/{id}  certificate_has_expired\n"
+		"22:13:32.000   2.50ms shop           \xe2\x86\x92 /run/user/1000/a/path/to/app.sock GET /orders/7?x=1    bytes_lost\n"
+		"22:13:33.000   2.50ms shop           \xe2\x86\x92 10.0.0.7:8080         GET /????????????    503\n"
+		"22:13:34.000   2.50ms shop           \xe2\x86\x92 -                     DNS A a-host-with-a-long-name.example.org ok\n"
+		"22:13:35.000   2.50ms shop           \xe2\x86\x92 -                     GET                  ?\n"
+		"22:13:36.000   2.50ms shop           \xe2\x86\x92 -                     GET                  ?\n"
+		"22:13:37.000   2.50ms shop           \xe2\x86\x92 -                     GET                  200?\n";
+	struct printed p;
+	char got[4096];
+
+	(void)state;
+	printed_open(&p, "console");
+	console_print(&p);
+	console_print_unknown(&p);
 	printed_read(&p, got, sizeof(got));
 	assert_string_equal(got, want);
 }
@@ -301,20 +374,6 @@ static void slow_reader_is_bounded(void **state)
 	slow_reader(p);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p.fds), 0);
 	slow_reader(p);
-}
-
-static void open_terminal(int fds[2])
-{
-	struct termios t;
-
-	fds[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	assert_true(fds[0] >= 0);
-	assert_int_equal(grantpt(fds[0]) | unlockpt(fds[0]), 0);
-	fds[1] = open(ptsname(fds[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
-	assert_true(fds[1] >= 0);
-	assert_int_equal(tcgetattr(fds[1], &t), 0);
-	cfmakeraw(&t); /* lines end as they were written */
-	assert_int_equal(tcsetattr(fds[1], TCSANOW, &t), 0);
 }
 
 /* The programs that share the terminal find its flags as they were. */
@@ -410,6 +469,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(otlp_json_is_exact),     cmocka_unit_test(otlp_json_root_without_process), cmocka_unit_test(json_is_exact),
+		cmocka_unit_test(console_cuts_nothing_without_a_terminal),
 		cmocka_unit_test(console_columns_stay),   cmocka_unit_test(reader_gone_is_counted),	      cmocka_unit_test(slow_reader_is_bounded),
 		cmocka_unit_test(slow_terminal_is_bounded),
 		cmocka_unit_test(patient_output_waits),   cmocka_unit_test(table_is_complete),

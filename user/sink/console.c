@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Spans for people: one line each, columns that stay where they are, at most 100 columns unless the terminal is wider. A status that is longer than its column
+ * Spans for people: one line each, columns that stay where they are, at most 100 columns unless the terminal is wider; where there is no terminal, nothing is cut. A status that is longer than its column
  * takes what it needs from the name: what went wrong is never cut for want of it. What came from the wire may hold escape sequences and other control characters; none reaches the terminal.
  */
 #include <errno.h>
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "lib/utf8.h"
 #include "sink/output.h"
@@ -32,6 +33,7 @@ struct console_sink {
 	struct output_sink base;
 	struct console_columns columns;
 	bool color;
+	bool whole; /* not a terminal: who reads it can find out how wide it is, so that nothing is cut */
 };
 
 /* Columns a code point takes on a terminal; 0 = not shown as it is (controls, what is invisible, direction overrides). */
@@ -187,22 +189,31 @@ static struct slice console_status(const struct span *s, char *text, size_t text
 		return error;
 	if (s->status == SPAN_STATUS_ERROR)
 		return s->status_message.len ? s->status_message : SLICE_LIT("error");
-	if (console_attr_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, &code)) {
-		int n = snprintf(text, text_len, "%" PRId64, code);
-		return slice_make(text, n > 0 ? (size_t)n : 0);
-	}
 	/* How it ended is not known; a statement that is not known, or an attribute that was cut, is no matter of the end. */
 	struct slice incomplete = console_attr(s, ATTR_PLUMB_INCOMPLETE);
+	bool another = slice_eq(incomplete, SLICE_LIT("pairing_uncertain")); /* the answer may be another request's */
+
+	if (console_attr_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, &code)) {
+		int n = snprintf(text, text_len, "%" PRId64 "%s", code, another ? "?" : "");
+		return slice_make(text, n > 0 ? (size_t)n : 0);
+	}
+	if (another || (slice_eq(incomplete, SLICE_LIT("headers_unknown")) && !console_attr(s, ATTR_RPC_RESPONSE_STATUS_CODE).len))
+		return SLICE_LIT("?");
 	bool ended = !slice_eq(incomplete, SLICE_LIT("unanswered")) && !slice_eq(incomplete, SLICE_LIT("bytes_lost")) && !slice_eq(incomplete, SLICE_LIT("response_lost"));
 	return ended ? SLICE_LIT("ok") : incomplete;
 }
 
-/* Of an HTTP request that is sent the conventions' name is the method alone. */
+/* Of an HTTP request that is sent the conventions' name is the method alone, of a look-up the type. */
 static struct slice console_name(const struct span *s, char *text, size_t text_len)
 {
 	struct slice url = s->kind == SPAN_CLIENT ? console_attr(s, ATTR_URL_FULL) : SLICE_NONE;
 	size_t host = slice_find(url, ':', 0);
+	struct slice question = console_attr(s, ATTR_DNS_QUESTION_NAME);
 
+	if (question.len) {
+		int n = snprintf(text, text_len, "%.*s %.*s", (int)s->name.len, (const char *)s->name.ptr, (int)question.len, (const char *)question.ptr);
+		return slice_make(text, n <= 0 ? 0 : (size_t)n < text_len ? (size_t)n : text_len - 1);
+	}
 	if (host == SIZE_MAX || host + 3 > url.len)
 		return s->name;
 	size_t path = slice_find(url, '/', host + 3);
@@ -234,6 +245,14 @@ static const char *console_arrow(uint8_t kind)
 	}
 }
 
+/* A column that others follow. */
+static void console_column(struct console_sink *c, struct slice s, size_t columns)
+{
+	size_t all = c->whole ? console_length(s) : 0;
+
+	console_field(&c->base.out.text, s, all > columns ? all : columns, true);
+}
+
 static void console_line(struct console_sink *c, const struct span *s)
 {
 	struct buffer *out = &c->base.out.text;
@@ -252,17 +271,18 @@ static void console_line(struct console_sink *c, const struct span *s)
 	else
 		console_duration(out, s->end_ns > s->start_ns ? s->end_ns - s->start_ns : 0);
 	buffer_append_byte(out, ' ');
-	console_field(out, resource_service(s->process), c->columns.service, true);
+	console_column(c, resource_service(s->process), c->columns.service);
 	buffer_append_byte(out, ' ');
 	buffer_append_str(out, console_arrow(s->kind));
 	buffer_append_byte(out, ' ');
-	console_field(out, console_tail(console_peer(s, peer, sizeof(peer)), c->columns.peer, tail, sizeof(tail)), c->columns.peer, true);
+	struct slice other = console_peer(s, peer, sizeof(peer));
+	console_column(c, c->whole ? other : console_tail(other, c->columns.peer, tail, sizeof(tail)), c->columns.peer);
 	buffer_append_byte(out, ' ');
-	console_field(out, console_name(s, name, sizeof(name)), c->columns.name - more, true);
+	console_column(c, console_name(s, name, sizeof(name)), c->columns.name - more);
 	buffer_append_byte(out, ' ');
 	if (c->color)
 		buffer_append_str(out, error ? "\033[31m" : "\033[32m");
-	console_field(out, status, c->columns.status + more, false);
+	console_field(out, status, c->whole && wanted > c->columns.status ? wanted : c->columns.status + more, false);
 	if (c->color)
 		buffer_append_str(out, "\033[0m");
 	buffer_append_byte(out, '\n');
@@ -312,6 +332,7 @@ static int console_open(const struct sink_config *c, struct sink **ret_sink, cha
 	s->base.sink.ops = &sink_console;
 	s->color = c->color;
 	s->columns = console_columns(c->out_fd);
+	s->whole = !isatty(c->out_fd);
 	output_init(&s->base.out, sink_console.name, c);
 	console_heading(s);
 	*ret_sink = &s->base.sink;
