@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SOCKS 5: RFC 1928, with the password of RFC 1929, which is passed over. One exchange, the client's request and the proxy's reply; behind it, what goes through the proxy is found
+ * SOCKS 5: RFC 1928, with the password of RFC 1929, which is passed over. One exchange, the client's request, from its login on if there is one, and the proxy's reply to it, or to the login that it
+ * refuses; behind it, what goes through the proxy is found
  * out as at the start of a connection. A connection whose beginning was not seen is none of it.
  */
 #include "model/record.h"
@@ -16,6 +17,7 @@ struct socks5_state {
 	bool greeted;  /* the client has said which methods it knows */
 	bool answered; /* and the proxy which one it takes */
 	uint8_t command;
+	bool login;    /* the client has sent its password: its request has begun */
 	bool failed;   /* the beginning of a failure's reply was given: some clients read no more of it */
 };
 
@@ -103,6 +105,8 @@ static enum parse_status parse_message(struct socks5_state *st, enum proto_side 
 	m->flags = MESSAGE_BEGIN | MESSAGE_END;
 	if (side == PROTO_TO_SERVER) {
 		m->kind = MESSAGE_REQUEST;
+		if (st->login)
+			m->flags = MESSAGE_END;
 		st->command = in.ptr[1];
 		return PARSE_MESSAGE;
 	}
@@ -114,13 +118,36 @@ static enum parse_status parse_message(struct socks5_state *st, enum proto_side 
 }
 
 /* "version, length of the name, name, length of the password, password" (RFC 1929, 2) */
-static enum parse_status pass_password(struct slice in, struct parse_result *ret)
+static enum parse_status parse_password(struct socks5_state *st, struct slice in, struct parse_result *ret)
 {
-	if (in.len < 2)
-		return pass(in, 2, ret);
-	size_t second = 2u + in.ptr[1];
+	size_t second = in.len < 2 ? 0 : 2u + in.ptr[1];
+	size_t len = in.len < 2 ? 2 : in.len <= second ? second + 1 : second + 1u + in.ptr[second];
 
-	return pass(in, in.len <= second ? second + 1 : second + 1u + in.ptr[second], ret);
+	if (in.len < len) {
+		ret->need = len;
+		return PARSE_NEED_MORE;
+	}
+	if (st->login)
+		return PARSE_BAD;
+	ret->consumed = len;
+	ret->message.kind = MESSAGE_REQUEST;
+	ret->message.flags = MESSAGE_BEGIN;
+	st->login = true;
+	return PARSE_MESSAGE;
+}
+
+/* "version, status": 0 is success, and with anything else the connection is over. */
+static enum parse_status parse_login_reply(const struct socks5_state *st, struct slice in, struct parse_result *ret)
+{
+	struct message *m = &ret->message;
+
+	if (in.len < 2 || !in.ptr[1] || !st->login)
+		return pass(in, 2, ret);
+	ret->consumed = 2;
+	m->kind = MESSAGE_RESPONSE;
+	m->flags = MESSAGE_BEGIN | MESSAGE_END | MESSAGE_SWITCH | MESSAGE_ERROR;
+	memcpy(m->error_type, "authentication_failed", sizeof("authentication_failed"));
+	return PARSE_MESSAGE;
 }
 
 static enum parse_status socks5_parse(void *state, enum proto_side side, struct slice in, struct parse_result *ret)
@@ -132,7 +159,7 @@ static enum parse_status socks5_parse(void *state, enum proto_side side, struct 
 	if (st->failed && side == PROTO_TO_CLIENT)
 		return parse_rest(st, in, ret);
 	if (in.ptr[0] == PASSWORD_VERSION && *begun)
-		return side == PROTO_TO_SERVER ? pass_password(in, ret) : pass(in, 2, ret);
+		return side == PROTO_TO_SERVER ? parse_password(st, in, ret) : parse_login_reply(st, in, ret);
 	if (in.ptr[0] != VERSION)
 		return PARSE_BAD;
 	if (*begun)
