@@ -204,7 +204,7 @@ static void argument_take(struct redis_state *s, uint32_t index, struct slice he
 		text_add(s, " ", 1);
 		text_add_name(s, head);
 		s->client_reply = slice_eq(slice_make(s->text, s->text_len), SLICE_LIT("CLIENT REPLY"));
-		s->op_len = s->text_len;
+		s->op_len = s->op_known = s->text_len; /* it is in the table, too */
 	} else if (index == 1 && s->request_expect == EXPECT_SELECT) {
 		s->value = len == head.len && slice_u64(head, &db) && db < DB_UNKNOWN ? (uint16_t)db : DB_UNKNOWN;
 	} else if (index == 2 && s->client_reply) {
