@@ -17,6 +17,8 @@ static bool blame(const struct amqp_call *k)
 		return true;
 	}
 	struct message *m = amqp_event(k, MESSAGE_RESPONSE, amqp_ask_key(k, PROTO_TO_SERVER, a->at[0].number), MESSAGE_BEGIN | MESSAGE_END);
+	if (id == AMQP_GET && k->ch->queue_len)
+		message_add_str(m, ATTR_MESSAGING_DESTINATION_NAME, slice_make(k->ch->queue, k->ch->queue_len));
 	amqp_add_code(k, m, true);
 	amqp_forget_asks(a, 1);
 	k->ch->caused = true;
