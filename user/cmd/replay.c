@@ -60,7 +60,7 @@ static int write_metrics(struct pipeline *p, const struct source *s, const char 
 }
 
 /* What was read, and whether it was all there was. */
-static int report(const struct source *s, const char *path, int end)
+static int report(const struct source *s, const struct pipeline *p, const char *path, int end)
 {
 	struct source_counts counts = { 0 };
 	const char *sentence = s->ops->error(s);
@@ -81,7 +81,10 @@ static int report(const struct source *s, const char *path, int end)
 	}
 	if (counts.unknown)
 		log_warn("replay: %s: %llu records of types that this version does not know were skipped", path, (unsigned long long)counts.unknown);
-	log_info("replay: %s: %llu records", path, (unsigned long long)counts.records);
+	if (end >= 0 && pipeline_done(p))
+		log_info("replay: %s: as many spans as were asked for; the rest of the file was not looked at", path);
+	else
+		log_info("replay: %s: %llu records", path, (unsigned long long)counts.records);
 	return status;
 }
 
@@ -102,7 +105,7 @@ static int replay(struct session *s, const struct options *o, struct source *sou
 		n = source->ops->read(source, READ_BATCH, 0, pipeline_record, p);
 	while (n >= 0 && !pipeline_done(p) && !reader_gone());
 	pipeline_finish(p);
-	int status = report(source, o->args[0], n);
+	int status = report(source, p, o->args[0], n);
 	if (metrics_out[0] && write_metrics(p, source, metrics_out))
 		status = 1;
 	pipeline_free(p);
