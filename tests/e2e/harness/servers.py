@@ -205,7 +205,7 @@ http {{
 		keepalive {keepalive};
 	}}
 	server {{
-		listen 127.0.0.1:{port} backlog=4096{tls};
+		listen 127.0.0.1:{port} backlog=4096;
 		location / {{
 			include /etc/nginx/fastcgi_params;
 			fastcgi_param SCRIPT_FILENAME {script};
