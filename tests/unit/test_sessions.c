@@ -98,6 +98,10 @@ static void socket_opens(struct fixture *f, uint64_t sock, uint16_t port)
 
 	r.u.h = (struct plumb_rec_header){ .type = PLUMB_REC_SOCK_OPEN, .time_ns = f->now += 1000 };
 	conn_table_record(f->conns, &r, SLICE_NONE);
+	/* As its first bytes have said. */
+	struct connection *c = conn_table_get(f->conns, sock);
+	c->phase = CONNECTION_PARSE;
+	c->protocol = PLUMB_PROTO_TLS;
 }
 
 static void closes(struct fixture *f, uint64_t sock, int error)
@@ -187,8 +191,13 @@ static void not_what_is_understood(void **state)
 	writes(&f, SOCKET, TID, 1ull << 32, 122, 0);
 	writes(&f, SESSION(1), TID, 0, 100, 5000);
 	assert_int_equal(below(&f, SESSION(1)), 0);
-	c->protocol = PLUMB_PROTO_TLS;
+	/* Nor what is new and not TLS by its first bytes, whatever it is. */
+	c->phase = CONNECTION_DETECT;
+	c->protocol = PLUMB_PROTO_NONE;
 	writes(&f, SOCKET, TID, (1ull << 32) + 122, 122, 0);
+	assert_int_equal(below(&f, SESSION(1)), 0);
+	c->synced = false; /* older than what is known of it */
+	writes(&f, SOCKET, TID, (1ull << 32) + 244, 122, 0);
 	assert_int_equal(below(&f, SESSION(1)), SOCKET);
 	done(&f);
 }
@@ -373,6 +382,14 @@ static void one_that_was_older_says_so(void **state)
 	assert_false(conn_table_get(f.conns, SESSION(1))->synced);
 	writes(&f, SESSION(2), TID, 0, 10, 0);
 	assert_true(conn_table_get(f.conns, SESSION(2))->synced);
+	/* Another engine has known its beginning: this one misses nothing of it, and does not wait for it either. */
+	struct conn_counts n;
+	writes(&f, SESSION(3), TID, 4711, 10, 0);
+	assert_false(conn_table_get(f.conns, SESSION(3))->synced);
+	sessions_flush(f.sessions);
+	conn_table_flush(f.conns);
+	conn_table_counts(f.conns, &n);
+	assert_int_equal(n.unseen_bytes[CONN_UNSEEN_HOLE], 0);
 	done(&f);
 }
 

@@ -416,7 +416,8 @@ struct connection *conn_table_touch(struct conn_table *t, const struct record *r
 		c = make(t, d->sock, d->h.type == PLUMB_REC_DGRAM ? SOCK_DGRAM : SOCK_STREAM, d->h.time_ns);
 		if (!c)
 			return NULL;
-		if (PLUMB_IS_SESSION(d->sock) && !(d->flags & PLUMB_DATA_MIDWAY))
+		/* Not one that was known before: to an engine that ended, or in a connection that gave way to others. */
+		if (PLUMB_IS_SESSION(d->sock) && !(d->flags & PLUMB_DATA_MIDWAY) && d->offset == 0)
 			begin_session(c);
 		recall(t, c);
 		if (d->h.type == PLUMB_REC_DGRAM && !c->family)

@@ -73,10 +73,12 @@ static struct thread *thread_of(struct sessions *s, uint32_t tid) { return &s->t
 
 /* --- which socket --- */
 
-/* Its bytes may be those of a session: nobody has understood them. */
+/* Its bytes may be those of a session: nobody has understood them. One that was seen from its beginning would be known for TLS by its first bytes. */
 static bool may_be_encrypted(const struct connection *c)
 {
-	return c->type == SOCK_STREAM && (c->phase != CONNECTION_PARSE || c->protocol == PLUMB_PROTO_TLS);
+	if (c->type != SOCK_STREAM)
+		return false;
+	return c->phase == CONNECTION_PARSE ? c->protocol == PLUMB_PROTO_TLS : c->phase == CONNECTION_OPAQUE || !c->synced;
 }
 
 static struct connection *candidate(struct sessions *s, uint64_t sock, uint64_t session, bool within)

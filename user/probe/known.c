@@ -221,6 +221,8 @@ int known_find(int fd, struct known_functions *ret)
 	err = known_libraries(f, ret);
 	if (!err)
 		err = known_in_go(f, ret);
+	if (err == -ENOEXEC) /* a table that makes no sense: the libraries are there all the same */
+		err = 0;
 	elf_close(f);
 	if (!err && ret->n > KNOWN_PLACES_MAX)
 		err = -EFBIG;
