@@ -2,6 +2,7 @@
 """HTTP over TLS, read at the libraries: spans equal the truth, request by request, and both ends of a call are one trace."""
 import json
 import os
+import signal
 import subprocess
 from collections import Counter
 
@@ -11,9 +12,10 @@ from harness import recording, servers
 from harness.driver import Driver, plan_23, plan_10007
 from harness.libraries import watched
 from harness.plumb import replay
-from harness.process import APPS, BUILD, descendants, wait_until
+from harness.process import APPS, BUILD, free_port, wait_until
 from harness.spans import CLIENT, SERVER, describe, parse
 from harness.truth import TOLERANCE_NS, TOLERANCE_PART, check_http, check_order
+from test_restart import children, metric
 
 pytestmark = pytest.mark.live
 
@@ -164,6 +166,29 @@ def test_other_ports_are_not_looked_at(start, plumb, localhost_certificate):
     p.wait_spans(46, match=lambda s: s.name != "TLS handshake")
     spans = requests_of(p.finish())
     assert len(spans) == 46 and {s["server.port"] for s in spans} == {wanted.port}, describe(spans, 60)
+
+
+def test_an_engine_that_was_killed(start, plumb, localhost_certificate):
+    """The next one finds the socket of a session that was there before; nothing is taken for lost that passed before it came."""
+    app = start(SERVERS["nginx"], localhost_certificate)
+    held = start.process("older", [BUILD / "venv/bin/python", "-u", "-c", OLDER, app.port, localhost_certificate], stdin=subprocess.PIPE)
+    port = free_port()
+    p = plumb(command="run", pids=[app.pid, held.pid], output=None, args=[*watched(), "--metrics", f"127.0.0.1:{port}", "--spool", "", "--console"])
+    wait_until(lambda: "ready" in held.out.read_text(), "its connection", alive=held)
+    p.wait_watching("openssl")
+    wait_until(lambda: len(children(p.pid)) == 1, "the end of those that took the probes of the trial away", alive=p)
+    os.kill(children(p.pid)[0], signal.SIGKILL)  # ours: this test's plumb started it
+    wait_until(lambda: metric(port, "plumb_engine_restarts_total") == 1, "the engine to come back", alive=p)
+    held.popen.stdin.write(b"go\n")
+    held.popen.stdin.close()
+    assert held.wait(60) == 0, held.tail()
+    for side in ("server", "client"):
+        wait_until(lambda: metric(port, f"http_{side}_request_duration_seconds_count") == 11, f"11 requests at the {side}", alive=p)
+    assert metric(port, 'plumb_stream_unseen_bytes_total{reason="hole"}') == 0
+    assert metric(port, 'plumb_tls_sessions_total{evidence="none"}') == 0
+    assert p.stop() == 0, p.tail()
+    lines = [line for line in p.out.read_text().splitlines() if "GET" in line]
+    assert len(lines) == 22 and all("127.0.0.1:" in line and line.rstrip().endswith("200") for line in lines), lines
 
 
 def test_programs_older_than_plumb(start, plumb, localhost_certificate):
