@@ -171,11 +171,12 @@ def test_other_ports_are_not_looked_at(start, plumb, localhost_certificate):
 def test_an_engine_that_was_killed(start, plumb, localhost_certificate):
     """The next one finds the socket of a session that was there before; nothing is taken for lost that passed before it came."""
     app = start(SERVERS["nginx"], localhost_certificate)
-    held = start.process("older", [BUILD / "venv/bin/python", "-u", "-c", OLDER, app.port, localhost_certificate], stdin=subprocess.PIPE)
     port = free_port()
-    p = plumb(command="run", pids=[app.pid, held.pid], output=None, args=[*watched(), "--metrics", f"127.0.0.1:{port}", "--spool", "", "--console"])
-    wait_until(lambda: "ready" in held.out.read_text(), "its connection", alive=held)
+    p = plumb(command="run", output=None, args=[*watched(), "--port", str(app.port), "--metrics", f"127.0.0.1:{port}", "--spool", "", "--console"])
     p.wait_watching("openssl")
+    held = start.process("older", [BUILD / "venv/bin/python", "-u", "-c", OLDER, app.port, localhost_certificate], stdin=subprocess.PIPE)
+    wait_until(lambda: "ready" in held.out.read_text(), "its connection", alive=held)
+    wait_until(lambda: metric(port, "http_client_request_duration_seconds_count") == 1, "its first request", alive=p)
     wait_until(lambda: len(children(p.pid)) == 1, "the end of those that took the probes of the trial away", alive=p)
     os.kill(children(p.pid)[0], signal.SIGKILL)  # ours: this test's plumb started it
     wait_until(lambda: metric(port, "plumb_engine_restarts_total") == 1, "the engine to come back", alive=p)
@@ -188,7 +189,7 @@ def test_an_engine_that_was_killed(start, plumb, localhost_certificate):
     assert metric(port, 'plumb_tls_sessions_total{evidence="none"}') == 0
     assert p.stop() == 0, p.tail()
     lines = [line for line in p.out.read_text().splitlines() if "GET" in line]
-    assert len(lines) == 22 and all("127.0.0.1:" in line and line.rstrip().endswith("200") for line in lines), lines
+    assert len(lines) == 24 and all("127.0.0.1:" in line and line.rstrip().endswith("200") for line in lines), lines
 
 
 def test_programs_older_than_plumb(start, plumb, localhost_certificate):
