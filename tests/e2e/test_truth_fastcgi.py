@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from harness import servers
+from harness import php, servers
 from harness.driver import http_driver, plan_23, python_driver
 from harness.plumb import Plumb, replay
 from harness.process import wait_until
@@ -21,8 +21,8 @@ def of_fastcgi(spans):
 
 @pytest.mark.parametrize("keep, unix", [(False, False), (True, False), (False, True), (True, True)], ids=["close", "keep", "unix", "unix-keep"])
 def test_php_fpm_behind_nginx(start, plumb, keep, unix):
-    fpm = start(servers.start_php_fpm, unix)
-    nginx = start(servers.start_nginx_of_php, fpm.listen, keep)
+    fpm = start(php.start_php_fpm, unix)
+    nginx = start(php.start_nginx_of_php, fpm.listen, keep)
     plan = plan_23()
     driver = http_driver(start.folder(), nginx, 1, plan)
     p = plumb(pids=[*fpm.pids, *nginx.pids, driver.pid])
@@ -106,8 +106,8 @@ def test_a_connection_older_than_plumb(start, plumb):
 
 
 def test_a_redacted_recording_keeps_the_spans(start, folder):
-    fpm = start(servers.start_php_fpm)
-    nginx = start(servers.start_nginx_of_php, fpm.listen, False)
+    fpm = start(php.start_php_fpm)
+    nginx = start(php.start_nginx_of_php, fpm.listen, False)
     plan = plan_23()
     driver = http_driver(start.folder(), nginx, 1, plan)
     plain, masked = folder / "plain.plumb", folder / "masked.plumb"

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/descriptors.h"
 #include "lib/log.h"
 #include "probe/describe.h"
 #include "probe/governor.h"
@@ -243,27 +244,6 @@ static void probe_report(struct probe *p)
 		probe_report_libraries(p);
 }
 
-/* Closes all descriptors but the standard ones and those in keep (sorted here). */
-static void close_others(int *keep, size_t n)
-{
-	unsigned from = 3;
-
-	for (size_t i = 1; i < n; i++)
-		for (size_t j = i; j > 0 && keep[j - 1] > keep[j]; j--) {
-			int t = keep[j];
-			keep[j] = keep[j - 1];
-			keep[j - 1] = t;
-		}
-	for (size_t i = 0; i < n; i++) {
-		unsigned fd = (unsigned)keep[i];
-		if (fd > from)
-			syscall(SYS_close_range, from, fd - 1, 0);
-		if (fd >= from)
-			from = fd + 1;
-	}
-	syscall(SYS_close_range, from, ~0u, 0);
-}
-
 /* Out of memory, the kernel ends this process first. */
 static void engine_offer_itself(void)
 {
@@ -303,7 +283,7 @@ static void engine_main(struct probe *p, int control_fd)
 	keep[n++] = control_fd;
 	for (const int *fd = p->o->keep_fds; fd && *fd >= 0 && n < sizeof(keep) / sizeof(keep[0]); fd++)
 		keep[n++] = *fd;
-	close_others(keep, n);
+	descriptors_close_others(3, keep, n);
 
 	signal(SIGINT, SIG_IGN); /* the terminal tells both; the probe decides */
 	sigemptyset(&none);

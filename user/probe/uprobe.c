@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/descriptors.h"
 
 enum { TRIAL_CALLS = 32, TRIAL_ROUNDS = 8 };
 enum { UNDERTAKERS = 4 }; /* a link's probes are gone at once, but who closes it is held up: so many at a time */
@@ -108,29 +109,6 @@ int uprobe_attach(enum uprobe_way way, int prog, const struct uprobe_place *plac
 	return 0;
 }
 
-static int by_number(const void *a, const void *b)
-{
-	int x = *(const int *)a, y = *(const int *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Closes all descriptors but those in keep, which are sorted here. */
-static void close_others(int *keep, size_t n)
-{
-	unsigned from = 0;
-
-	qsort(keep, n, sizeof(*keep), by_number);
-	for (size_t i = 0; i < n; i++) {
-		unsigned fd = (unsigned)keep[i];
-		if (fd > from)
-			syscall(SYS_close_range, from, fd - 1, 0);
-		if (fd >= from)
-			from = fd + 1;
-	}
-	syscall(SYS_close_range, from, ~0u, 0);
-}
-
 /*
  * In a child. First it lets go of all that is not its own, as a link lives until nobody has it any more: neither links of other files, nor what plumb prints, shall wait for this. Its end closes the pipe and
  * what is held.
@@ -151,7 +129,7 @@ static void undertake(int end, struct uprobe *const *probes, size_t n, size_t mi
 	for (size_t i = mine; i < n; i += UNDERTAKERS)
 		for (size_t k = 0; k < probes[i]->n; k++)
 			keep[nkeep++] = probes[i]->fds[k];
-	close_others(keep, nkeep);
+	descriptors_close_others(0, keep, nkeep);
 	for (size_t i = mine; i < n; i += UNDERTAKERS)
 		close_all(probes[i]);
 	_exit(0);
