@@ -208,6 +208,7 @@ $(B)/tests/fuzz/fuzz_elf: $(B)/obj/user/probe/elf.o $(B)/obj/user/probe/go.o
 $(B)/tests/unit/test_filter: $(B)/obj/user/probe/filter.o $(B)/obj/user/probe/describe.o
 $(B)/tests/unit/test_governor: $(B)/obj/user/probe/governor.o
 $(B)/tests/unit/test_rights: $(B)/obj/user/probe/rights.o $(B)/obj/user/probe/caps.o
+$(B)/tests/unit/test_shed: $(B)/obj/user/probe/shed.o
 $(B)/tests/unit/test_sandbox: $(B)/obj/user/probe/sandbox.o
 $(B)/tests/unit/test_nomem: $(filter-out %/main.o,$(BIN_OBJ)) $(B)/obj/tests/proto/fixture.o
 

@@ -2,10 +2,12 @@
 /* Functions of libraries: two programs for all of them, as what the kernel has to do for each that is attached or detached costs milliseconds. */
 #include "lib/duckdb.bpf.h"
 #include "lib/go_tls.bpf.h"
+#include "lib/price.bpf.h"
 #include "lib/sqlite.bpf.h"
 #include "lib/tls.bpf.h"
 
 const volatile bool no_calls = false; /* sockets are watched by their ports: what has none is not */
+const volatile __u64 trap_ns[PLUMB_TRAPS] = {}; /* what one takes here */
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -23,13 +25,20 @@ static __always_inline bool site_ends(__u32 site)
 	}
 }
 
+/* Every trap, whoever is watched. */
+static __always_inline void library_hit(__u64 cookie, __u32 tgid, __u32 trap)
+{
+	call_hit(PLUMB_SITE_FILE_OF(cookie), trap);
+	price_add(tgid, trap_ns[trap & 1]);
+}
+
 SEC("uprobe")
 int library_enter(struct pt_regs *ctx)
 {
 	__u64 cookie = bpf_get_attach_cookie(ctx), pid_tgid = bpf_get_current_pid_tgid();
 	__u32 site = PLUMB_SITE_OF(cookie), file = PLUMB_SITE_FILE_OF(cookie);
 
-	call_hit(PLUMB_SITE_TRAP_OF(cookie));
+	library_hit(cookie, (__u32)(pid_tgid >> 32), PLUMB_SITE_TRAP_OF(cookie));
 	if (!target_wanted((__u32)(pid_tgid >> 32)))
 		return 0;
 	if (site >= PLUMB_SITE_GO_TLS_BEGIN) {
@@ -56,7 +65,7 @@ int library_return(struct pt_regs *ctx)
 	__u64 cookie = bpf_get_attach_cookie(ctx);
 	struct call_frame f;
 
-	call_hit(PLUMB_TRAP_SHORT);
+	library_hit(cookie, (__u32)(bpf_get_current_pid_tgid() >> 32), PLUMB_TRAP_SHORT);
 	if (PLUMB_SITE_OF(cookie) == PLUMB_SITE_TLS_NEW) {
 		tls_new(ctx, PLUMB_SITE_FILE_OF(cookie));
 		return 0;

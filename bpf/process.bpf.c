@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Life of processes: fork, exec, exit as they happen, however short. Each goes to the engine and, to be described, to the probe. */
 #include "lib/judge.bpf.h"
+#include "lib/price.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -79,6 +80,7 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 {
 	struct plumb_percpu *pc = plumb_percpu_get();
 	struct plumb_rec_exit r = {};
+	struct plumb_call_price price = {};
 	__u32 pid = task->tgid;
 
 	/* The last thread ends the process: do_exit() has counted it out of signal->live before the tracepoint. */
@@ -89,6 +91,9 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	plumb_header(&r.h, PLUMB_REC_EXIT, sizeof(r));
 	r.pid = pid;
 	r.code = task->exit_code;
+	price_end(pid, &price);
+	r.traps = price.traps;
+	r.trap_ns = price.trap_ns;
 	process_emit(pc, &r, sizeof(r), wanted);
 	return 0;
 }

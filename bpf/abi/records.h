@@ -119,6 +119,8 @@ struct plumb_rec_exit {
 	struct plumb_rec_header h;
 	__u32 pid;
 	__s32 code; /* as wait(2) gives it */
+	__u64 traps;   /* as in plumb_rec_proc_stat, for the last time */
+	__u64 trap_ns;
 };
 
 /*
@@ -153,6 +155,8 @@ struct plumb_rec_proc_stat {
 	__u64 write_bytes;
 	__u32 fds;
 	__u32 pad;
+	__u64 traps;   /* that it met on functions of libraries, cumulative; 0 if there was no room to count them */
+	__u64 trap_ns; /* what they took of it, by what one took when plumb started; cumulative */
 };
 
 enum plumb_role {
@@ -338,9 +342,9 @@ struct plumb_rec_libraries {
 	__u32 files;      /* that have probes now */
 	__u32 processes;  /* that run them, each counted for each file */
 	__u32 flags;      /* PLUMB_LIBRARIES_* */
-	__u32 pad;
+	__u32 shed;       /* files of whose functions some, or all, are not looked at, to save cost; of earlier versions 0 */
 };
-#define PLUMB_LIBRARIES_SHED 1u /* what is called most is not looked at, to save cost */
+#define PLUMB_LIBRARIES_SHED 1u /* there are some */
 
 /* Cost of plumb itself, all cumulative. One record per BPF program (name set), one for the probe process (name empty). */
 struct plumb_rec_self {

@@ -62,6 +62,17 @@ enum plumb_trap {
 #define PLUMB_SITE_TRAP_SHIFT 24
 #define PLUMB_SITE_TRAP_OF(cookie) ((__u32)(cookie) >> PLUMB_SITE_TRAP_SHIFT & 1)
 
+/* How often functions of a file were entered and left, by enum plumb_trap. */
+struct plumb_call_hits {
+	__u64 hits[PLUMB_TRAPS];
+};
+
+/* What traps took of a process. */
+struct plumb_call_price {
+	__u64 traps;
+	__u64 trap_ns; /* by what one took when plumb started */
+};
+
 /* What the probe tells the programs, of each file; both only grow. */
 struct plumb_call_epoch {
 	__u32 detached; /* probes went, so returns may have been missed */

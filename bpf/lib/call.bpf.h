@@ -101,20 +101,20 @@ struct call_facts {
 	__s32 result;
 };
 
-/* Entries and returns seen since the start: each is a trap, whoever is watched. By enum plumb_trap. */
+/* Entries and returns seen since the start, by file: each is a trap, whoever is watched. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PLUMB_TRAPS);
+	__uint(max_entries, PLUMB_SITE_FILES);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct plumb_call_hits);
 } call_hits SEC(".maps");
 
-static __always_inline void call_hit(__u32 trap)
+static __always_inline void call_hit(__u32 file, __u32 trap)
 {
-	__u64 *hits = bpf_map_lookup_elem(&call_hits, &trap);
+	struct plumb_call_hits *h = bpf_map_lookup_elem(&call_hits, &file);
 
-	if (hits)
-		++*hits;
+	if (h) /* a program on a function may lose its CPU */
+		__sync_fetch_and_add(&h->hits[trap & 1], 1);
 }
 
 static __always_inline void call_lost(void)

@@ -224,6 +224,7 @@ def test_a_kernel_without_btf():
 def test_doctor_sends_no_foreign_bytes_to_the_terminal(output):
     """Any user may listen at the agent's address while no agent runs."""
     body = b'plumb_lost_total{reason="\x1b]0;owned\x07\x1b[2J\xc3\xa9\x9b\r\x7f"} 1\nplumb_lost_total{reason="plain"} 2\n'
+    body += b'plumb_process_library_trap_seconds_total{service_name="\x1b[2J"} 3\nplumb_library_traps_total 1e999\nplumb_process_library_trap_seconds_total\n'
 
     class Impostor(http.server.BaseHTTPRequestHandler):
         def do_GET(self):

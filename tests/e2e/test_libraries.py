@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose calls of libraries are seen: programs older than plumb and younger, whose file is in a mount namespace of its own or is not there any more, children; when probes go; what they may cost."""
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import pytest
 
 from harness.driver import Driver
 from harness.libraries import watched
-from harness.process import APPS, free_port, wait_until
+from harness.process import APPS, BUILD, free_port, wait_until
 from harness.spans import describe
 from test_privileges import ALL, reduced
 from test_restart import children, metric
@@ -240,10 +241,79 @@ def test_what_is_called_too_often_is_let_go(start, plumb):
         return metric(port, "plumb_library_traps_total") == before
 
     wait_until(still, "an end of the traps", 30, alive=p)
-    share, = re.findall(r"calls of libraries takes ([0-9.]+) % of a CPU, .*: executions are not looked at", p.err.read_text())
+    share, = re.findall(r"calls of libraries takes ([0-9.]+) % of a CPU, .*: the functions that are called most of sqlite in .*libsqlite3.*, which take [0-9.]+, are not looked at", p.err.read_text())
     assert 2 < float(share) <= 110, "one thread does nothing else, and has one CPU"
     assert busy.popen.poll() is None
     busy.stop()
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory):
+    path = tmp_path_factory.mktemp("steps") / "steps"
+    subprocess.run(["cc", "-O2", "-o", path, APPS / "steps.c"], check=True)
+    return path
+
+
+def take_steps(start, program):
+    driver = Driver(start.folder(), program.name, [program])
+    wait_until(lambda: "ready" in driver.out.read_text(), "it to be ready")
+    return driver
+
+
+def stop_stepping(driver):
+    driver.popen.stdin.close()
+    assert driver.wait(10) == 0
+
+
+def step(driver, n):
+    driver.write(f"{n}\n")
+    wait_until(lambda: f"done {n}\n" in driver.out.read_text(), "the steps to be done", alive=driver)
+
+
+def traps_of(port, driver, unit="traps_total"):
+    return metric(port, f"plumb_process_library_{unit}", f'process_pid="{driver.pid}"')
+
+
+def test_the_costliest_file_is_let_go(start, plumb, steps):
+    """Who else is watched goes on."""
+    port, calm_one = free_port(), steps.with_name("calm")
+    shutil.copy(steps, calm_one)
+    busy, calm = take_steps(start, steps), take_steps(start, calm_one)
+    p = plumb(args=[*watched(), "--max-overhead", "3%", "--metrics", f"127.0.0.1:{port}"], pids=[busy.pid, calm.pid])
+    wait_until(lambda: metric(port, "plumb_library_files") == 2, "their probes", alive=p)
+    busy.write(f"{10 ** 9}\n")
+    wait_until(lambda: metric(port, "plumb_library_shed") == 1, "executions to be let go", 30, alive=p)
+    step(calm, 1009)
+    assert metric(port, "plumb_library_shed") == 1 and f"most of sqlite in {calm_one}" not in p.err.read_text()
+    busy.stop()
+    stop_stepping(calm)
+    p.wait_spans(1009)
+    assert texts_of(p.finish(), calm.pid) == [("SELECT ?", None)] * 1009
+
+
+def test_what_it_costs_each_process(start, plumb, steps):
+    """A step meets two probes, and so does the preparation of its statement. Who is not watched pays as well, and is in the sum."""
+    port = free_port()
+    one, other, unwatched, ends = (take_steps(start, steps) for _ in range(4))
+    p = plumb(args=[*watched(), "--set", "capture.stat_interval=1s", "--metrics", f"127.0.0.1:{port}"], pids=[one.pid, other.pid, ends.pid])
+    p.wait_watching("sqlite")
+    for driver, n in (one, 10007), (other, 1009), (unwatched, 211), (ends, 101):
+        step(driver, n)
+    wait_until(lambda: traps_of(port, one) and traps_of(port, ends), "a report of them", alive=p)
+    step(ends, 3)
+    stop_stepping(ends)
+    expected = [2 * 10007 + 2, 2 * 1009 + 2, 2 * 101 + 2 + 2 * 3 + 2]
+    wait_until(lambda: [traps_of(port, d) for d in (one, other, ends)] == expected, f"{expected}", alive=p)
+    wait_until(lambda: metric(port, "plumb_library_traps_total") == sum(expected) + 2 * 211 + 2, "the sum", alive=p)
+    assert traps_of(port, unwatched) == 0
+    a_trap = [traps_of(port, d, "trap_seconds_total") / n for d, n in zip((one, other, ends), expected)]
+    doctor = json.loads(subprocess.run([BUILD / "plumb", "doctor", "--output", "json", "--agent", f"127.0.0.1:{port}"], capture_output=True, check=True).stdout)
+    assert doctor["library_traps"] == sum(expected) + 2 * 211 + 2
+    costliest = [f'process_pid="{d.pid}"' in row["labels"] for d, row in zip((one, other, ends), doctor["library_trap_seconds_by_process"])]
+    assert costliest == [True] * 3, doctor["library_trap_seconds_by_process"]
+    for driver in one, other, unwatched:
+        stop_stepping(driver)
+    assert min(a_trap) > 0 and max(a_trap) - min(a_trap) < 1e-9, a_trap
 
 
 @pytest.fixture(scope="module")

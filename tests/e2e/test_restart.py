@@ -18,14 +18,14 @@ def children(pid):
         return [int(p) for p in f.read().split()]
 
 
-def metric(port, name):
-    """Sum of a family's samples; None while nobody answers."""
+def metric(port, name, having=""):
+    """Sum of a family's samples whose labels have this; None while nobody answers."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as r:
             lines = r.read().decode().splitlines()
     except OSError:
         return None
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name) and having in line)
 
 
 def exchange(sock, count):

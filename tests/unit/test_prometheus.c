@@ -21,7 +21,7 @@
 #define DOC "docs/metrics.md"
 #define DOC_BEGIN "<!-- families: made by tests/unit/test_prometheus.c with PLUMB_UPDATE=1 -->\n"
 
-static struct process shop = { .pid = 101, .generation = 1, .start_ns = 5, .service = { (const uint8_t *)"shop", 4 }, .cpu_user_ns = 1500000000,
+static struct process shop = { .pid = 101, .generation = 1, .start_ns = 5, .service = { (const uint8_t *)"shop", 4 }, .cpu_user_ns = 1500000000, .traps = 503, .trap_ns = 250000000,
 	.rss_bytes = 4099, .vms_bytes = 8191, .read_bytes = 3, .write_bytes = 7, .threads = 2, .fds = 11, .nattrs = 3,
 	.attrs = { { { (const uint8_t *)"host.name", 9 }, { (const uint8_t *)"n\"1", 3 } },
 		{ { (const uint8_t *)"process.command_args", 20 }, { (const uint8_t *)"--password=x", 12 } },
@@ -62,7 +62,7 @@ static struct metrics *busy(void)
 	struct record failed = { .u.sock_stats = { .h = { .type = PLUMB_REC_SOCK_CLOSE, .time_ns = SECOND }, .sock = 2, .pid = 101, .error = ETIMEDOUT,
 		.flags = PLUMB_SOCK_CONNECT_FAILED, .family = AF_INET6, .type = SOCK_STREAM, .role = PLUMB_ROLE_CLIENT, .remote_addr = { [15] = 1 } } };
 	struct plumb_rec_overhead overhead = { .h = { .size = sizeof(overhead) }, .cost_ppm = 12500, .budget_ppm = 30000, .level = 2 };
-	struct plumb_rec_libraries libraries = { .h = { .size = sizeof(libraries) }, .traps = 1009, .trap_ns = 1500000000, .files = 2, .processes = 7, .unknown = 3, .flags = PLUMB_LIBRARIES_SHED };
+	struct plumb_rec_libraries libraries = { .h = { .size = sizeof(libraries) }, .traps = 1009, .trap_ns = 1500000000, .files = 2, .processes = 7, .unknown = 3, .flags = PLUMB_LIBRARIES_SHED, .shed = 2 };
 	struct plumb_rec_self program = { .name = "on_send", .run_ns = 1234567, .run_count = 31 };
 
 	assert_int_equal(metrics_new(&o, &m), 0);
@@ -122,10 +122,12 @@ static void text_format(void **state)
 	has(&b, "plumb_tcp_connect_failures_total{service_name=\"shop\",network_peer_address=\"::1\",error_type=\"ETIMEDOUT\"} 1\n");
 	has(&b, "process_cpu_time_seconds_total{service_name=\"shop\",process_pid=\"101\",cpu_mode=\"user\"} 1.5\n");
 	has(&b, "# TYPE target_info gauge\ntarget_info{service_name=\"shop\",process_pid=\"101\",host_name=\"n\\\"1\",container_id=\"abc\"} 1\n");
+	has(&b, "plumb_process_library_traps_total{service_name=\"shop\",process_pid=\"101\"} 503\n");
+	has(&b, "plumb_process_library_trap_seconds_total{service_name=\"shop\",process_pid=\"101\"} 0.25\n");
 	has(&b, "plumb_lost_total{reason=\"fault\"} 7\n");
 	has(&b, "plumb_library_traps_total 1009\n");
 	has(&b, "plumb_library_trap_seconds_total 1.5\n");
-	has(&b, "plumb_library_shed 1\n");
+	has(&b, "plumb_library_shed 2\n");
 	has(&b, "plumb_library_unseen_total{reason=\"attach\"} 0\nplumb_library_unseen_total{reason=\"mapping\"} 3\n");
 	has(&b, "plumb_bpf_run_seconds_total{program=\"on_send\"} 0.001234567\n");
 	has(&b, "# TYPE plumb_sink_spans_total counter\nplumb_sink_spans_total{sink=\"otlp\",fate=\"sent\"} 17\nplumb_sink_spans_total{sink=\"otlp\",fate=\"dropped\"} 3\n");

@@ -2,6 +2,7 @@
 /* plumb doctor: what this machine allows, found by trying it; what a running agent has lost; which protocols there are. */
 #include <curl/curl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,7 +14,7 @@
 #include "span/url.h"
 #include "web/secrets.h"
 
-enum { METRICS_MAX = 8 << 20, AGENT_TIMEOUT_S = 3, OUT_MAX = 1 << 20, LOSSES_MAX = 64 };
+enum { METRICS_MAX = 8 << 20, AGENT_TIMEOUT_S = 3, OUT_MAX = 1 << 20, LOSSES_MAX = 64, COSTLIEST_MAX = 8, SAMPLE_MAX = 160 };
 
 struct doctor {
 	struct caps caps;
@@ -24,15 +25,19 @@ struct doctor {
 	char error[512];       /* why not */
 	char agent[160];       /* where a running agent was asked, "" = none answers */
 	char refused[160];     /* why the one that answers says nothing, "" = it does */
-	char losses[LOSSES_MAX][160]; /* samples of the agent that are not 0 */
+	char losses[LOSSES_MAX][SAMPLE_MAX]; /* samples of the agent that are not 0 */
 	size_t nlosses;
+	/* What probes on functions took of programs, and of which most. */
+	double trap_s, traps;
+	struct { double s; char labels[SAMPLE_MAX]; } costliest[COSTLIEST_MAX];
+	size_t ncostliest;
 };
 
 static const char help[] =
 	"usage: plumb doctor [--output json] [--agent ADDRESS [--token-file FILE] [--certificate FILE]]\n"
 	"       plumb doctor --protocols\n\n"
 	"Tries what plumb needs on this machine and prints which way serves which feature and what is missing.\n"
-	"If an agent runs, also what it has lost, by reason. Exit status 1: plumb cannot trace here. Needs root.\n\n"
+	"If an agent runs, also what it has lost, by reason, and what its probes on libraries cost which processes. Exit status 1: plumb cannot trace here. Needs root.\n\n"
 	"      --protocols        the protocols that this build parses\n"
 	"  -o, --output FORMAT    text (default), json\n"
 	"      --agent ADDRESS    where the agent serves its metrics (127.0.0.1:9464; with TLS https://HOST:PORT)\n"
@@ -153,25 +158,60 @@ static void make_printable(char *text)
 }
 
 /* Samples that tell of loss, and are not 0. */
-static void take_losses(struct doctor *d, char *text)
+static void take_loss(struct doctor *d, const char *line)
 {
 	static const char *const words[] = { "plumb_lost_total", "_dropped", "_skipped", "_late", "_refused", "_overflow", "_unseen", "_restarts", "_errors", "_cuts" };
+	size_t name_len = strcspn(line, "{ ");
 
-	for (char *line = text, *next; line && d->nlosses < LOSSES_MAX; line = next) {
+	for (size_t i = 0; strncmp(line, "plumb_", 6) == 0 && d->nlosses < LOSSES_MAX && i < sizeof(words) / sizeof(words[0]); i++)
+		if (memmem(line, name_len, words[i], strlen(words[i]))) {
+			char *loss = d->losses[d->nlosses++];
+			snprintf(loss, sizeof(d->losses[0]), "%s", line);
+			make_printable(loss);
+			break;
+		}
+}
+
+static bool is_sample_of(const char *line, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncmp(line, name, len) == 0 && (line[len] == '{' || line[len] == ' ');
+}
+
+/* The most expensive one first. */
+static void take_cost(struct doctor *d, const char *labels, double s)
+{
+	size_t at = d->ncostliest;
+
+	while (at > 0 && d->costliest[at - 1].s < s)
+		at--;
+	if (at == COSTLIEST_MAX)
+		return;
+	if (d->ncostliest < COSTLIEST_MAX)
+		d->ncostliest++;
+	memmove(&d->costliest[at + 1], &d->costliest[at], (d->ncostliest - 1 - at) * sizeof(d->costliest[0]));
+	d->costliest[at].s = s;
+	snprintf(d->costliest[at].labels, SAMPLE_MAX, "%.*s", (int)strcspn(labels, "}"), labels);
+	make_printable(d->costliest[at].labels);
+}
+
+static void take_samples(struct doctor *d, char *text)
+{
+	for (char *line = text, *next; line; line = next) {
 		next = strchr(line, '\n');
 		if (next)
 			*next++ = 0;
 		const char *value = strrchr(line, ' ');
 		if (line[0] == '#' || !value || strcmp(value, " 0") == 0)
 			continue;
-		size_t name_len = strcspn(line, "{ ");
-		for (size_t i = 0; strncmp(line, "plumb_", 6) == 0 && i < sizeof(words) / sizeof(words[0]); i++)
-			if (memmem(line, name_len, words[i], strlen(words[i]))) {
-				char *loss = d->losses[d->nlosses++];
-				snprintf(loss, sizeof(d->losses[0]), "%s", line);
-				make_printable(loss);
-				break;
-			}
+		take_loss(d, line);
+		if (is_sample_of(line, "plumb_library_trap_seconds_total"))
+			d->trap_s = strtod(value, NULL);
+		else if (is_sample_of(line, "plumb_library_traps_total"))
+			d->traps = strtod(value, NULL);
+		else if (is_sample_of(line, "plumb_process_library_trap_seconds_total"))
+			take_cost(d, line + strcspn(line, "{") + 1, strtod(value, NULL));
 	}
 }
 
@@ -242,7 +282,7 @@ static int ask_agent(struct doctor *d, const struct agent *a)
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	if (code == CURLE_OK && status == 200 && buffer_append_byte(&body, 0) == 0) {
 		snprintf(d->agent, sizeof(d->agent), "%s", url);
-		take_losses(d, (char *)body.data);
+		take_samples(d, (char *)body.data);
 	} else {
 		take_refusal(d, code, status);
 	}
@@ -285,6 +325,17 @@ static void print_rights(const struct rights *r)
 	}
 }
 
+static void print_agent(const struct doctor *d)
+{
+	printf("\nrunning agent (%s): %s\n", d->agent, d->nlosses ? "losses and errors since it started" : "nothing was lost");
+	for (size_t i = 0; i < d->nlosses; i++)
+		printf("  %s\n", d->losses[i]);
+	if (d->traps > 0)
+		printf("\nprobes on functions of libraries (docs/libraries.md): programs met %.0f, which took %.3f s%s\n", d->traps, d->trap_s, d->ncostliest ? "; most of it:" : "");
+	for (size_t i = 0; i < d->ncostliest; i++)
+		printf("  %10.3f s  %s\n", d->costliest[i].s, d->costliest[i].labels);
+}
+
 static void print_text(const struct doctor *d)
 {
 	printf("plumb %s\n\nprerequisites\n", PLUMB_VERSION);
@@ -304,9 +355,7 @@ static void print_text(const struct doctor *d)
 	if (d->map_bytes)
 		printf("\nBPF maps and rings: %.1f MiB\n", (double)d->map_bytes / (1 << 20));
 	if (d->agent[0]) {
-		printf("\nrunning agent (%s): %s\n", d->agent, d->nlosses ? "losses and errors since it started" : "nothing was lost");
-		for (size_t i = 0; i < d->nlosses; i++)
-			printf("  %s\n", d->losses[i]);
+		print_agent(d);
 	} else if (d->refused[0]) {
 		printf("\nrunning agent: it does not say what it lost: %s\n", d->refused);
 	} else {
@@ -400,6 +449,17 @@ static int print_json(const struct doctor *d)
 	json_array(&j);
 	for (size_t i = 0; i < d->nlosses; i++)
 		json_str(&j, d->losses[i]);
+	json_array_end(&j);
+	json_key(&j, "library_traps"), json_double(&j, d->traps);
+	json_key(&j, "library_trap_seconds"), json_double(&j, d->trap_s);
+	json_key(&j, "library_trap_seconds_by_process");
+	json_array(&j);
+	for (size_t i = 0; i < d->ncostliest; i++) {
+		json_object(&j);
+		json_key(&j, "labels"), json_str(&j, d->costliest[i].labels);
+		json_key(&j, "seconds"), json_double(&j, d->costliest[i].s);
+		json_object_end(&j);
+	}
 	json_array_end(&j);
 	json_object_end(&j);
 	buffer_append_byte(&out, '\n');

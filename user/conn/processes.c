@@ -292,6 +292,10 @@ static void record_exit(struct process_table *t, const struct plumb_rec_exit *r)
 	if (!e || e->p.exit_ns)
 		return;
 	e->p.exit_ns = r->h.time_ns;
+	if (r->traps > e->p.traps) {
+		e->p.traps = r->traps;
+		e->p.trap_ns = r->trap_ns;
+	}
 	if (e->list) {
 		idle_remove(e);
 		idle_add(&t->ended, e);
@@ -347,6 +351,8 @@ static void record_stat(struct process_table *t, const struct plumb_rec_proc_sta
 	e->p.write_bytes = r->write_bytes;
 	e->p.threads = r->threads;
 	e->p.fds = r->fds;
+	e->p.traps = r->traps;
+	e->p.trap_ns = r->trap_ns;
 }
 
 static void expire(struct process_table *t)

@@ -111,7 +111,7 @@ static void render_libraries(const struct prom *p, const struct plumb_rec_librar
 	single(p, FAMILY_LIBRARY_PROCESSES, r->processes);
 	single(p, FAMILY_LIBRARY_TRAPS, r->traps);
 	single(p, FAMILY_LIBRARY_TRAP_SECONDS, r->trap_ns);
-	single(p, FAMILY_LIBRARY_SHED, r->flags & PLUMB_LIBRARIES_SHED ? 1 : 0);
+	single(p, FAMILY_LIBRARY_SHED, r->shed);
 	SEVERAL(p, FAMILY_LIBRARY_UNSEEN, { "attach", r->refused }, { "mapping", r->unknown });
 	SEVERAL(p, FAMILY_TLS_SESSIONS, { "within", tls->found[0] }, { "around", tls->found[1] }, { "none", tls->unknown });
 	single(p, FAMILY_TLS_RECORDS_UNWATCHED, tls->unwatched);

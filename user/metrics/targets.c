@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TEXT_MAX = 4096, SERVICE_MAX = 128, COUNTERS = 4, GAUGES = 4, INFO_LABELS_MAX = 24 };
+enum { TEXT_MAX = 4096, SERVICE_MAX = 128, COUNTERS = 6, GAUGES = 4, INFO_LABELS_MAX = 24 };
 
 struct target {
 	uint32_t pid;
@@ -27,6 +27,7 @@ struct targets {
 /* Where the values of struct process go. */
 static const struct { uint8_t family, variant; } counter_slots[COUNTERS] = {
 	{ FAMILY_PROCESS_CPU, 0 }, { FAMILY_PROCESS_CPU, 1 }, { FAMILY_PROCESS_DISK, 0 }, { FAMILY_PROCESS_DISK, 1 },
+	{ FAMILY_PROCESS_TRAPS, 0 }, { FAMILY_PROCESS_TRAP_SECONDS, 0 },
 };
 static const uint8_t gauge_slots[GAUGES] = { FAMILY_PROCESS_MEMORY, FAMILY_PROCESS_VIRTUAL, FAMILY_PROCESS_THREADS, FAMILY_PROCESS_FDS };
 
@@ -130,7 +131,7 @@ static char *info_make(const struct process *p)
 
 static void values_of(const struct process *p, uint64_t counters[COUNTERS], uint64_t gauges[GAUGES])
 {
-	const uint64_t c[COUNTERS] = { p->cpu_user_ns, p->cpu_system_ns, p->read_bytes, p->write_bytes };
+	const uint64_t c[COUNTERS] = { p->cpu_user_ns, p->cpu_system_ns, p->read_bytes, p->write_bytes, p->traps, p->trap_ns };
 	const uint64_t g[GAUGES] = { p->rss_bytes, p->vms_bytes, p->threads, p->fds };
 
 	memcpy(counters, c, sizeof(c));
@@ -230,8 +231,8 @@ void targets_process(struct targets *t, const struct process *p, uint64_t now_ns
 	bool known = false;
 
 	values_of(p, counters, gauges);
-	for (int i = 0; i < COUNTERS; i++)
-		known |= counters[i] || gauges[i];
+	for (int i = 0; i < GAUGES; i++)
+		known |= counters[i] || gauges[i]; /* of CPU time and memory: what a process met that ended before that was read makes no series */
 	/* The pid is another process's now, and the end of the former one was lost. */
 	if (k && k->start_ns && p->start_ns && k->start_ns != p->start_ns) {
 		target_end(t, k);

@@ -30,6 +30,7 @@ struct process {
 	uint32_t nattrs;
 	/* Latest plumb_rec_proc_stat, zero until one came. */
 	uint64_t cpu_user_ns, cpu_system_ns, rss_bytes, vms_bytes, read_bytes, write_bytes;
+	uint64_t traps, trap_ns; /* and what plumb_rec_exit adds */
 	uint32_t threads, fds;
 	uint32_t text_used;
 	char text[PROCESS_TEXT_MAX]; /* what the slices point to */

@@ -21,6 +21,7 @@
 #include "probe/lease.h"
 #include "probe/mapped.h"
 #include "probe/mappings.h"
+#include "probe/shed.h"
 #include "probe/uprobe.h"
 
 #include "../../bpf/abi/sites.h"
@@ -43,7 +44,6 @@ static const uint64_t sweep_ns = 2 * second_ns;
 static const uint64_t forget_ns = 10 * second_ns; /* the number of a file may be another one's by then */
 static const uint64_t look_again_ns = 5 * second_ns;
 static const uint64_t attach_again_ns = 5 * second_ns;
-static const uint64_t shed_most_ns = 600 * second_ns;
 
 enum { SELDOM, OFTEN, KINDS };
 
@@ -66,7 +66,11 @@ struct library_file {
 	off_t size;
 	uint64_t unused_ns;            /* since when it has no user; 0 = it has */
 	struct attached attached[KINDS];
+	int leaving[KINDS];            /* tells when those that were let go are gone; -1 none */
+	struct function_hits hits;     /* of its place in the table, at the latest measurement */
 };
+
+_Static_assert((int)FILES_MAX <= (int)SHED_FILES_MAX, "files without a place");
 
 struct libraries {
 	struct loaded *loaded;
@@ -83,12 +87,9 @@ struct libraries {
 	uint64_t lost;                 /* mappings, when processes were looked at last */
 	uint64_t look_at_ns;
 	int inotify_fd, lease_fd;
-	uint64_t most_ppm, ppm;
-	uint64_t measured_ns;
-	struct function_hits hits;     /* at the latest measurement */
-	int shed;                      /* kinds that are let go: 0 none, 1 what is called often, 2 all */
-	uint64_t shed_first_ns, shed_until_ns, shed_for_ns;
-	int leaving[2];                /* probes of the first and the second kind that were let go: until they are gone; -1 none */
+	struct shed shed;
+	struct shed_file shed_files[FILES_MAX];
+	struct function_hits hits;     /* of all, at the latest measurement */
 	uint64_t failed;
 	DIR *looking;                  /* at /proc, for those that run already */
 };
@@ -193,13 +194,25 @@ static int file_attach(struct libraries *ls, struct library_file *f)
 	if (!file_is_as_it_was(f))
 		return -ESTALE;
 	/* What tells of a handle comes before what uses it. */
-	int err = ls->shed < 2 ? attach_kind(ls, f, SELDOM) : 0;
+	enum shed_level level = ls->shed_files[file_number(ls, f)].level;
+	int err = level < SHED_ALL ? attach_kind(ls, f, SELDOM) : 0;
 
-	if (!err && ls->shed < 1)
+	if (!err && level < SHED_OFTEN)
 		err = attach_kind(ls, f, OFTEN);
 	if (err)
 		file_detach(ls, f);
 	return err;
+}
+
+static void libraries_detach(struct libraries *ls)
+{
+	struct uprobe *probes[2 * KINDS * FILES_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < FILES_MAX; i++)
+		for (int kind = 0; kind < KINDS && is_used(&ls->files[i]); kind++)
+			n += kind_probes(&ls->files[i], kind, probes + n);
+	libraries_bury(ls, probes, n, NULL);
 }
 
 /* --- files --- */
@@ -225,11 +238,24 @@ static void watch_end(struct libraries *ls, int watch)
 		inotify_rm_watch(ls->inotify_fd, watch);
 }
 
+static void file_count(struct libraries *ls, struct library_file *f)
+{
+	struct function_hits hits = loaded_function_hits(ls->loaded, file_number(ls, f));
+
+	ls->hits.count += hits.count - f->hits.count;
+	ls->hits.took_ns += hits.took_ns - f->hits.took_ns;
+	f->hits = hits;
+}
+
 static void file_free(struct libraries *ls, struct library_file *f)
 {
 	int watch = f->watch;
 
+	file_count(ls, f);
 	file_detach(ls, f);
+	for (int kind = 0; kind < KINDS; kind++)
+		if (f->leaving[kind] >= 0)
+			close(f->leaving[kind]);
 	map_remove(&ls->by_key, f->key);
 	map_done(&f->users);
 	close(f->fd);
@@ -297,7 +323,10 @@ static int file_begin(struct libraries *ls, struct library_file *f, uint64_t key
 {
 	map_init(&f->users, USERS_MAX);
 	f->key = key;
-	loaded_detached(ls->loaded, file_number(ls, f), true); /* the place may have been another file's */
+	/* The place may have been another file's. */
+	loaded_detached(ls->loaded, file_number(ls, f), true);
+	f->hits = loaded_function_hits(ls->loaded, file_number(ls, f));
+	ls->shed_files[file_number(ls, f)] = (struct shed_file){ .took_ns = f->hits.took_ns };
 	int err = f->leased ? 0 : file_watch(ls, f);
 	if (!err)
 		err = map_put(&ls->by_key, key, f);
@@ -314,7 +343,7 @@ static void libraries_gone(struct libraries *ls, uint32_t pid)
 /* A file that was not looked at yet: NULL if there is nothing in it, or nothing to be done. */
 static struct library_file *file_new(struct libraries *ls, const struct mapping *m, uint64_t key)
 {
-	struct library_file found = { .watch = -1 };
+	struct library_file found = { .watch = -1, .leaving = { -1, -1 } };
 	char path[256];
 
 	if (!ls->tokens) {
@@ -423,65 +452,56 @@ static void on_mapping(void *ctx, const struct mapping *m)
 
 /* --- what it costs --- */
 
-/* Takes the probes of these kinds from all files; a descriptor that tells when they are gone. */
-static int libraries_detach(struct libraries *ls, int from, int to)
+/* Where the file lies, for a message. */
+static const char *file_path(const struct library_file *f, char *to, size_t len)
 {
-	struct uprobe *probes[2 * KINDS * FILES_MAX];
-	size_t n = 0;
-	int gone;
+	char link[32], path[256];
 
-	for (size_t i = 0; i < FILES_MAX; i++)
-		for (int kind = from; kind <= to && is_used(&ls->files[i]); kind++)
-			n += kind_probes(&ls->files[i], kind, probes + n);
-	libraries_bury(ls, probes, n, &gone);
-	return gone;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", f->fd);
+	ssize_t n = readlink(link, path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = 0;
+	return printable(path, to, len);
 }
 
-static void libraries_detached(struct libraries *ls, bool missed)
+static void file_shed(struct libraries *ls, struct library_file *f)
 {
-	for (uint32_t i = 0; i < FILES_MAX; i++)
-		loaded_detached(ls->loaded, i, missed);
-}
+	const struct shed_file *s = &ls->shed_files[file_number(ls, f)];
+	struct uprobe *probes[2];
+	char path[256];
+	int kind = s->level == SHED_OFTEN ? OFTEN : SELDOM;
 
-static void libraries_let_go(struct libraries *ls, uint64_t now_ns)
-{
-	if (ls->shed++ == 0) {
-		ls->shed_for_ns = ls->shed_for_ns ? ls->shed_for_ns * 2 : ls->shed_first_ns;
-		if (ls->shed_for_ns > shed_most_ns)
-			ls->shed_for_ns = shed_most_ns;
-		ls->shed_until_ns = now_ns + ls->shed_for_ns;
-	}
-	log_warn("to look at calls of libraries takes %.1f %% of a CPU, and may take %.1f %%: %s are not looked at for %llu s (--max-overhead)", (double)ls->ppm / 1e4, (double)ls->most_ppm / 1e4,
-		 ls->shed == 1 ? "executions" : "they", (unsigned long long)((ls->shed_until_ns - now_ns) / second_ns));
-	int kind = ls->shed == 1 ? OFTEN : SELDOM;
-	ls->leaving[ls->shed - 1] = libraries_detach(ls, kind, kind);
-	libraries_detached(ls, false);
-	ls->measured_ns = 0; /* what comes of it is measured anew */
+	log_warn("to look at calls of libraries takes %.1f %% of a CPU, and may take %.1f %%: %s of %s in %s, which take %.1f, are not looked at for %llu s (--max-overhead)", (double)ls->shed.ppm / 1e4,
+		 (double)ls->shed.most_ppm / 1e4, kind == OFTEN ? "the functions that are called most" : "all functions", f->functions.names, file_path(f, path, sizeof(path)), (double)s->ppm / 1e4,
+		 (unsigned long long)((s->until_ns - ls->now_ns) / second_ns));
+	libraries_bury(ls, probes, kind_probes(f, kind, probes), &f->leaving[kind]);
+	loaded_detached(ls->loaded, file_number(ls, f), false);
 }
 
 /* Probes that were let go are gone at last: of calls that began meanwhile the return may have been missed, too. */
-static void libraries_leaving(struct libraries *ls)
+static bool file_is_leaving(struct libraries *ls, struct library_file *f)
 {
 	char none;
 
-	for (size_t i = 0; i < 2; i++)
-		if (ls->leaving[i] >= 0 && read(ls->leaving[i], &none, 1) == 0) {
-			close(ls->leaving[i]);
-			ls->leaving[i] = -1;
-			libraries_detached(ls, false);
+	for (int kind = 0; kind < KINDS; kind++)
+		if (f->leaving[kind] >= 0 && read(f->leaving[kind], &none, 1) == 0) {
+			close(f->leaving[kind]);
+			f->leaving[kind] = -1;
+			loaded_detached(ls->loaded, file_number(ls, f), false);
 		}
+	return f->leaving[SELDOM] >= 0 || f->leaving[OFTEN] >= 0;
 }
 
 /* What was kept of calls is of no use: they went on unseen. So did what tells of handles, if it was let go. */
-static void libraries_take_up(struct libraries *ls)
+static void file_take_up(struct libraries *ls, struct library_file *f)
 {
-	for (uint32_t i = 0; i < FILES_MAX; i++) {
-		ls->files[i].waits = is_used(&ls->files[i]);
-		ls->files[i].wait_ns = 0;
-	}
-	libraries_detached(ls, ls->shed == 2);
-	ls->shed = 0;
-	log_info("all calls of libraries are looked at again");
+	struct shed_file *s = &ls->shed_files[file_number(ls, f)];
+	char path[256];
+
+	f->waits = true;
+	f->wait_ns = 0;
+	loaded_detached(ls->loaded, file_number(ls, f), s->level == SHED_ALL);
+	shed_end(s);
+	log_info("all functions of %s in %s are looked at again", f->functions.names, file_path(f, path, sizeof(path)));
 }
 
 static void libraries_attach_waiting(struct libraries *ls)
@@ -542,24 +562,21 @@ static void libraries_awaited(struct libraries *ls)
 
 static void libraries_measure(struct libraries *ls, uint64_t now_ns)
 {
-	struct function_hits hits = loaded_function_hits(ls->loaded);
-	uint64_t took_ns = hits.took_ns - ls->hits.took_ns, elapsed_ns = now_ns - ls->measured_ns;
+	uint64_t took_ns[FILES_MAX];
+	size_t changed[FILES_MAX];
 
-	if (!ls->measured_ns)
-		ls->ppm = 0;
-	else if (elapsed_ns)
-		ls->ppm = took_ns * 1000 / (elapsed_ns / 1000 + 1);
-	uint64_t most_ppm = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN) * 1000000;
-	if (ls->ppm > most_ppm) /* they took less than those that were measured */
-		ls->ppm = most_ppm;
-	ls->hits = hits;
-	ls->measured_ns = now_ns;
-	if (ls->shed && now_ns >= ls->shed_until_ns && ls->leaving[0] < 0 && ls->leaving[1] < 0)
-		libraries_take_up(ls);
-	else if (ls->shed < 2 && ls->most_ppm && ls->ppm > ls->most_ppm)
-		libraries_let_go(ls, now_ns);
-	else if (!ls->shed && ls->shed_for_ns && now_ns > ls->shed_until_ns + shed_most_ns)
-		ls->shed_for_ns = 0; /* it has been quiet for long */
+	for (size_t i = 0; i < FILES_MAX; i++) {
+		if (is_used(&ls->files[i]))
+			file_count(ls, &ls->files[i]);
+		took_ns[i] = is_used(&ls->files[i]) ? ls->files[i].hits.took_ns : 0;
+	}
+	ls->shed.cpus = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+	size_t n = shed_feed(&ls->shed, ls->shed_files, took_ns, FILES_MAX, now_ns, changed);
+	for (size_t i = 0; i < n; i++)
+		file_shed(ls, &ls->files[changed[i]]);
+	for (size_t i = 0; i < FILES_MAX; i++)
+		if (is_used(&ls->files[i]) && !file_is_leaving(ls, &ls->files[i]) && shed_is_over(&ls->shed_files[i], now_ns))
+			file_take_up(ls, &ls->files[i]);
 }
 
 /* --- the whole --- */
@@ -579,9 +596,8 @@ int libraries_new(struct loaded *l, uint64_t most_ppm, uint64_t pause_ns, struct
 	if (!ls)
 		return -ENOMEM;
 	ls->loaded = l;
-	ls->most_ppm = most_ppm;
-	ls->shed_first_ns = pause_ns;
-	ls->leaving[0] = ls->leaving[1] = ls->lease_fd = -1;
+	ls->shed = (struct shed){ .most_ppm = most_ppm, .first_ns = pause_ns };
+	ls->lease_fd = -1;
 	ls->now_ns = clock_ns(CLOCK_BOOTTIME);
 	map_init(&ls->by_key, FILES_MAX);
 	map_init(&ls->seen, SEEN_MAX);
@@ -607,15 +623,10 @@ void libraries_free(struct libraries *ls)
 {
 	if (!ls)
 		return;
-	int gone = libraries_detach(ls, SELDOM, OFTEN); /* all at once */
-	if (gone >= 0)
-		close(gone);
+	libraries_detach(ls); /* all at once */
 	for (size_t i = 0; i < FILES_MAX; i++)
 		if (is_used(&ls->files[i]))
 			file_free(ls, &ls->files[i]);
-	for (size_t i = 0; i < 2; i++)
-		if (ls->leaving[i] >= 0)
-			close(ls->leaving[i]);
 	if (ls->looking)
 		closedir(ls->looking);
 	mappings_free(ls->mappings);
@@ -707,7 +718,6 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 	ls->tokens = ls->tokens + NEW_A_TICK < NEW_BURST ? ls->tokens + NEW_A_TICK : NEW_BURST;
 	libraries_awaited(ls);
 	libraries_written(ls);
-	libraries_leaving(ls);
 	mappings_read(ls->mappings);
 	if ((ls->again || mappings_lost(ls->mappings) != ls->lost) && now_ns >= ls->look_at_ns && !ls->looking) {
 		ls->again = false;
@@ -719,7 +729,9 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 	libraries_attach_waiting(ls);
 	for (size_t i = 0; i < FILES_MAX; i++) {
 		struct library_file *f = &ls->files[i];
-		if (is_used(f) && f->unused_ns && now_ns - f->unused_ns > linger_ns)
+		if (!is_used(f) || file_is_leaving(ls, f) || ls->shed_files[i].level != SHED_NONE) /* else it would cost anew as soon as somebody runs it again */
+			continue;
+		if (f->unused_ns && now_ns - f->unused_ns > linger_ns)
 			file_free(ls, f);
 	}
 	if (now_ns >= ls->sweep_at_ns) {
@@ -748,12 +760,21 @@ void libraries_record(const struct libraries *ls, struct plumb_rec_libraries *re
 	ret->trap_ns = ls->hits.took_ns;
 	ret->refused = ls->failed;
 	ret->unknown = mappings_lost(ls->mappings);
-	ret->flags = ls->shed ? PLUMB_LIBRARIES_SHED : 0;
-	for (size_t i = 0; i < FILES_MAX; i++)
-		if (is_used(&ls->files[i]) && !ls->files[i].waits) {
+	for (size_t i = 0; i < FILES_MAX; i++) {
+		if (!is_used(&ls->files[i]))
+			continue;
+		ret->shed += ls->shed_files[i].level != SHED_NONE;
+		if (!ls->files[i].waits) {
 			ret->files++;
 			ret->processes += (uint32_t)ls->files[i].users.len;
 		}
+	}
+	ret->flags = ret->shed ? PLUMB_LIBRARIES_SHED : 0;
 }
 
-uint64_t libraries_ppm(const struct libraries *ls) { return ls->most_ppm && ls->ppm > ls->most_ppm ? ls->most_ppm : ls->ppm; }
+uint64_t libraries_ppm(const struct libraries *ls)
+{
+	const struct shed *s = &ls->shed;
+
+	return s->most_ppm && s->ppm > s->most_ppm ? s->most_ppm : s->ppm;
+}

@@ -404,6 +404,8 @@ static int load_process(struct loaded *l, const struct load_options *o)
 	err = load_size_maps(l, l->process->obj);
 	if (!err)
 		err = bpf_map__set_max_entries(l->process->maps.names, count ? (uint32_t)count : 1);
+	if (!err && !o->libraries)
+		err = bpf_map__set_max_entries(l->process->maps.call_prices, 1);
 	if (!err)
 		err = load_share_maps(l->process->obj, l->base);
 	if (!err)

@@ -15,6 +15,8 @@
 #include "probe/filter.h"
 #include "probe/uprobe.h"
 
+#include "../../bpf/abi/sites.h"
+
 struct load_options {
 	uint32_t ring_bytes;     /* per CPU, rounded down to a power of two; 0 = 4 MiB, less where many CPUs share 32 MiB */
 	struct filters filters;
@@ -84,11 +86,13 @@ int loaded_attach_functions(struct loaded *l, const struct uprobe_place *place, 
  * nothing is kept of calls then, again when they are certainly gone, and before they are attached anew.
  */
 void loaded_detached(struct loaded *l, uint32_t file, bool missed);
-/* How often such programs ran, and what that took of who called, by what was measured at the start. */
+/* How often such programs ran on functions of the file in this place, and what that took of who called, by what was measured at the start. */
 struct function_hits {
 	uint64_t count, took_ns;
 };
-struct function_hits loaded_function_hits(struct loaded *l);
+struct function_hits loaded_function_hits(struct loaded *l, uint32_t file);
+/* The same by process that lives: 0 if there was no room to count them. */
+struct plumb_call_price loaded_call_price(const struct loaded *l, uint32_t pid);
 
 /* Exec, fork and exit records as they happen. The descriptor is readable when there are some. */
 int loaded_process_fd(const struct loaded *l);

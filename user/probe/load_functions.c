@@ -26,11 +26,15 @@ static int functions_load(struct loaded *l, const struct load_options *o, enum u
 	skel->rodata->only_targets = o->only_targets;
 	skel->rodata->filters_by_place = l->by_place;
 	skel->rodata->no_calls = o->filters.include.ports[0] != 0;
+	skel->rodata->trap_ns[PLUMB_TRAP_SHORT] = l->trap.short_ns;
+	skel->rodata->trap_ns[PLUMB_TRAP_LONG] = l->trap.long_ns;
 	skel->rodata->ring_bytes = l->ring_bytes;
 	skel->rodata->wake_bytes = l->ring_bytes / 8;
 	int err = load_size_maps(l, skel->obj);
 	if (!err)
 		err = load_share_maps(skel->obj, l->base);
+	if (!err)
+		err = load_share_maps(skel->obj, loaded_object(l, 1));
 	bpf_object__for_each_program(prog, skel->obj)
 		if (!err && way == UPROBE_MULTI)
 			err = bpf_program__set_expected_attach_type(prog, (enum bpf_attach_type)UPROBE_MULTI_ATTACH);
@@ -96,23 +100,31 @@ void loaded_detached(struct loaded *l, uint32_t file, bool missed)
 		bpf_map_update_elem(bpf_map__fd(l->library->maps.call_epoch), &file, e, BPF_ANY); /* it is there, always */
 }
 
-struct function_hits loaded_function_hits(struct loaded *l)
+struct plumb_call_price loaded_call_price(const struct loaded *l, uint32_t pid)
 {
-	const uint64_t trap_ns[PLUMB_TRAPS] = { [PLUMB_TRAP_SHORT] = l->trap.short_ns, [PLUMB_TRAP_LONG] = l->trap.long_ns };
-	uint64_t *values = calloc(l->ncpus, sizeof(*values));
+	struct plumb_call_price price = { .traps = 0 };
+
+	if (!l->library || bpf_map_lookup_elem(bpf_map__fd(l->library->maps.call_prices), &pid, &price))
+		return (struct plumb_call_price){ .traps = 0 };
+	return price;
+}
+
+struct function_hits loaded_function_hits(struct loaded *l, uint32_t file)
+{
+	struct plumb_call_hits *values = calloc(l->ncpus, sizeof(*values));
 	struct function_hits sum = { 0 };
 
-	if (!values)
-		return l->hits;
-	for (uint32_t trap = 0; l->library && trap < PLUMB_TRAPS; trap++) {
-		if (bpf_map_lookup_elem(bpf_map__fd(l->library->maps.call_hits), &trap, values))
-			continue;
-		for (uint32_t cpu = 0; cpu < l->ncpus; cpu++) {
-			sum.count += values[cpu];
-			sum.took_ns += values[cpu] * trap_ns[trap];
-		}
+	file %= PLUMB_SITE_FILES;
+	if (!values || !l->library || bpf_map_lookup_elem(bpf_map__fd(l->library->maps.call_hits), &file, values)) {
+		free(values);
+		return l->hits[file];
+	}
+	for (uint32_t cpu = 0; cpu < l->ncpus; cpu++) {
+		const __u64 *hits = values[cpu].hits;
+		sum.count += hits[PLUMB_TRAP_SHORT] + hits[PLUMB_TRAP_LONG];
+		sum.took_ns += hits[PLUMB_TRAP_SHORT] * l->trap.short_ns + hits[PLUMB_TRAP_LONG] * l->trap.long_ns;
 	}
 	free(values);
-	l->hits = sum;
+	l->hits[file] = sum;
 	return sum;
 }

@@ -16,7 +16,7 @@ struct loaded {
 	struct library_bpf *library;  /* NULL: not wanted, or no way for it */
 	enum uprobe_way uprobe_way;
 	struct plumb_call_epoch epochs[PLUMB_SITE_FILES];
-	struct function_hits hits;   /* of such probes, when they were last counted */
+	struct function_hits hits[PLUMB_SITE_FILES]; /* of such probes, when they were last counted */
 	struct uprobe_cost trap;     /* what a probe on a function costs who calls it; 0: there are none */
 	struct ring_buffer *process_ring;
 	struct link_ring *rings; /* by CPU and level, mapped */

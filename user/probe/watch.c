@@ -175,8 +175,13 @@ void watch_stats(struct watch *w)
 
 	while (map_next(&w->described, &at, &pid)) {
 		struct plumb_rec_proc_stat r;
+		if (describe_stat((uint32_t)pid, &r))
+			continue;
+		struct plumb_call_price price = loaded_call_price(w->loaded, (uint32_t)pid);
+		r.traps = price.traps;
+		r.trap_ns = price.trap_ns;
 		/* A full socket costs one reading; the next one has the same totals. */
-		if (describe_stat((uint32_t)pid, &r) == 0 && w->emit(w->ctx, &r, sizeof(r)))
+		if (w->emit(w->ctx, &r, sizeof(r)))
 			break;
 	}
 }
