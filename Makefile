@@ -61,7 +61,7 @@ PROTO_GEN := $(PROTO_SRC:user/%.proto=$(B)/gen/%.pb-c.h)
 UNIT_SRC := $(wildcard tests/unit/test_*.c tests/proto/test_*.c)
 UNIT := $(UNIT_SRC:%.c=$(B)/%)
 
-.PHONY: all build run check test unit bench bench-faults soak soak-uprobes fuzz lint check-kernels check-arm64 check-layers fmt help install setup setup-check clean new-proto
+.PHONY: all build run check test unit bench bench-faults soak soak-uprobes churn fuzz lint check-kernels check-arm64 check-layers fmt help install setup setup-check clean new-proto
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -112,6 +112,10 @@ soak: build ## an hour of load: memory is flat, all is counted (SECONDS=3600 RAT
 soak-uprobes: build ## an hour of probes that come and go on programs under load, none of which may notice (SECONDS=3600)
 	$(Q)SETUP=$(SETUP) ./tests/e2e/setup.sh
 	$(Q)$(if $(SECONDS),SECONDS=$(SECONDS)) build/venv/bin/python tests/bench/soak_uprobes.py
+
+churn: build ## ten thousand processes that load a TLS library and end, of which plumb may keep nothing (PROCESSES=10000 FRESH=40)
+	$(Q)SETUP=$(SETUP) ./tests/e2e/setup.sh
+	$(Q)$(if $(PROCESSES),PROCESSES=$(PROCESSES)) $(if $(FRESH),FRESH=$(FRESH)) build/venv/bin/python tests/bench/churn.py
 
 FUZZ := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c)) $(B)/tests/fuzz/seeds
 .PHONY: fuzz-programs
@@ -213,9 +217,10 @@ $(B)/tests/unit/test_sandbox: $(B)/obj/user/probe/sandbox.o
 $(B)/tests/unit/test_nomem: $(filter-out %/main.o,$(BIN_OBJ)) $(B)/obj/tests/proto/fixture.o
 
 $(B)/tests/bench/forks: ALL_LDLIBS := -static # starts faster
+$(B)/tests/bench/empty_uprobes: $(B)/obj/user/probe/known.o $(B)/obj/user/probe/elf.o $(B)/obj/user/probe/go.o $(B)/obj/user/probe/uprobe.o
 $(B)/tests/bench/%: tests/bench/%.c $(B)/libplumb.a
 	$(say) BENCH $<
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libplumb.a $(ALL_LDLIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $< $(filter %.o,$^) $(B)/libplumb.a $(ALL_LDLIBS)
 
 $(B)/tests/%: tests/%.c $(B)/libplumb.a
 	$(say) TEST $<

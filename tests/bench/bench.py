@@ -14,6 +14,7 @@ import loads
 import measure
 import replay
 import report
+import tls_calls
 import tracers
 
 PAIRS = int(os.environ.get("PAIRS", "5"))
@@ -137,7 +138,7 @@ def machine():
 
 def known():
     jobs = {kind.name: (lambda folder, kind=kind: busy(kind, folder)) for kind in loads.ALL if kind is not loads.Idle}
-    jobs.update(idle=idle, start=start, replay=lambda folder: {"protocols": replay.benchmark(folder)})
+    jobs.update(idle=idle, start=start, replay=lambda folder: {"protocols": replay.benchmark(folder)}, tls_calls=tls_calls.benchmark)
     return jobs
 
 

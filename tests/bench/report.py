@@ -147,6 +147,13 @@ def show_idle(r):
     rows(["process", "CPU s/minute", "wake-ups/s", "Rss MiB"], body)
 
 
+def show_calls(r):
+    print("\ncalls of a TLS library, each with two probes: nanoseconds of one (a round's median over four calls), and plumb's as a share of those under probes that do nothing: medians (least–most)")
+    rows(["over, bytes of the answer", "without", "empty", "plumb", "plumb / empty"],
+         [[case] + [number(measure.summary([run[name] for run in c["rounds"]]), "{:.0f}") for name in ("without", "empty", "plumb")]
+          + [number(measure.summary([run["plumb"] / run["empty"] for run in c["rounds"]]))] for case, c in r["calls"].items()])
+
+
 def show_replay(r):
     print("\nreplay: exchanges a second on one core, reading the file included; median (least–most)")
     rows(["protocol", "exchanges", "to spans", "to OTLP/JSON", "to OTLP/protobuf"],
@@ -181,6 +188,8 @@ def show(names):
             print(f"\nfirst span after start: {number(r['first_span_s'], '{:.2f}')} s")
         elif r["name"] == "replay":
             show_replay(r)
+        elif r["name"] == "tls_calls":
+            show_calls(r)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What plumb costs: prints tables, writes build/bench/LOAD.json. docs/overhead.md says what each figure is and how it is measured.
 #
-#   LOADS          which, of nginx,redis,redis-pipeline,pgbench,go,dd,forks,idle,start,replay; all by default
+#   LOADS          which, of nginx,redis,redis-pipeline,pgbench,go,dd,forks,idle,start,replay,tls_calls; all by default
 #   PAIRS          rounds of each load, in which each tracer has its turn (5)
 #   SECONDS_EACH   of a turn (3)
 #   PEER_CMD       another tracer: a command that traces until it is interrupted. BENCH_PID is the process whose children are the load
@@ -17,6 +17,7 @@ PATH=$PATH:/usr/sbin
 for pair in nginx:nginx-light wrk:wrk redis-server:redis-server redis-benchmark:redis-tools go:golang bpftool:bpftool python3:python3; do
 	command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
+[ -e /usr/include/openssl/ssl.h ] || missing+=(libssl-dev)
 compgen -G '/usr/lib/postgresql/*/bin/pgbench' >/dev/null || command -v pgbench >/dev/null || missing+=(postgresql)
 if [ ${#missing[@]} -gt 0 ]; then
 	if [ "${SETUP:-1}" = 0 ] || ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then

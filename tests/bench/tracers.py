@@ -39,13 +39,13 @@ class Plumb:
 
     name = "plumb"
 
-    def __init__(self, folder):
+    def __init__(self, folder, more=()):
         self.port = measure.free_port()
         args = [PLUMB, "run", "-p", str(os.getpid()), "--metrics", f"127.0.0.1:{self.port}", "--spool", os.path.join(folder, "spool"),
                 "--max-overhead", "100%"]  # its cost is measured here, not what it does to stay below one
         if MODE == "metrics":  # every request is counted, no span leaves
             args += ["--set", "sampling.sampler=always_off"]
-        args += PLUMB_ARGS
+        args += [*more, *PLUMB_ARGS]
         self.log = open(os.path.join(folder, "plumb.log"), "w")
         before = measure.bpf_programs()
         self.process = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=self.log)

@@ -291,6 +291,24 @@ def test_the_costliest_file_is_let_go(start, plumb, steps):
     assert texts_of(p.finish(), calm.pid) == [("SELECT ?", None)] * 1009
 
 
+def test_a_file_without_a_name_is_taken_up_again(start, plumb, steps):
+    """As after an upgrade, which has its old programs run on. Its time of change is another one then, its functions are where they were."""
+    port, upgraded = free_port(), steps.with_name("upgraded")
+    shutil.copy(steps, upgraded)
+    app = take_steps(start, upgraded)
+    p = plumb(args=[*watched(), "--max-overhead", "3%", "--set", "capture.library_pause=2s", "--metrics", f"127.0.0.1:{port}"], pids=[app.pid])
+    p.wait_watching("sqlite")
+    step(app, 500009)
+    wait_until(lambda: metric(port, "plumb_library_shed") == 1, "executions to be let go", alive=p)
+    upgraded.unlink()
+    wait_until(lambda: metric(port, "plumb_library_shed") == 0 and metric(port, "plumb_library_files") == 1, "the probes to be back", alive=p)
+    before = len(texts_of(p.spans(), app.pid))
+    step(app, 101)
+    stop_stepping(app)
+    p.wait_spans(before + 101)
+    assert len(texts_of(p.finish(), app.pid)) == before + 101
+
+
 def test_what_it_costs_each_process(start, plumb, steps):
     """A step meets two probes, and so does the preparation of its statement. Who is not watched pays as well, and is in the sum."""
     port = free_port()

@@ -369,6 +369,33 @@ static void a_session_ends_with_its_socket(void **state)
 	done(&f);
 }
 
+static void one_without_a_socket_ends_with_its_process(void **state)
+{
+	struct fixture f;
+	struct record r = { .u.data = { .sock = SESSION(1), .pid = 101, .tid = TID, .direction = PLUMB_EGRESS, .len = 10 } };
+	struct record ends = { .u.exit = { .pid = 101 } }, tick = { .u.h = { .type = PLUMB_REC_TICK } };
+
+	(void)state;
+	begin(&f);
+	r.u.h = (struct plumb_rec_header){ .type = PLUMB_REC_DATA, .time_ns = f.now };
+	sessions_data(f.sessions, &r, SLICE_NONE);
+	r.u.data.sock = SESSION(2);
+	r.u.data.pid = 102;
+	sessions_data(f.sessions, &r, SLICE_NONE);
+	sessions_flush(f.sessions);
+	ends.u.h = (struct plumb_rec_header){ .type = PLUMB_REC_EXIT, .time_ns = f.now += MS };
+	process_table_record(f.processes, &ends, SLICE_NONE);
+	tick.u.h.time_ns = f.now += 1000ull * MS;
+	conn_table_record(f.conns, &tick, SLICE_NONE);
+	assert_int_equal(f.closed, 0); /* what it has moved may yet be told of */
+	tick.u.h.time_ns = f.now += MS;
+	conn_table_record(f.conns, &tick, SLICE_NONE);
+	assert_int_equal(f.closed, 1);
+	assert_null(conn_table_get(f.conns, SESSION(1)));
+	assert_non_null(conn_table_get(f.conns, SESSION(2)));
+	done(&f);
+}
+
 static void one_that_was_older_says_so(void **state)
 {
 	struct fixture f;
@@ -406,6 +433,7 @@ int main(void)
 		cmocka_unit_test(what_waits_goes_on_without),
 		cmocka_unit_test(no_more_wait_than_may),
 		cmocka_unit_test(a_session_ends_with_its_socket),
+		cmocka_unit_test(one_without_a_socket_ends_with_its_process),
 		cmocka_unit_test(one_that_was_older_says_so),
 	};
 

@@ -16,14 +16,15 @@ enum {
 	CLOSED_SLOTS = 4096,                    /* sockets remembered after their end */
 	CLOSED_NS = 1000 * 1000 * 1000,         /* how long late records of a closed socket are expected */
 	REMEMBERED_SLOTS = 4096,                /* sockets dropped before their end */
-	SWEPT = 64,                             /* Unix streams looked at in one tick */
+	SWEPT = 64,                             /* Unix streams, and sessions, looked at in one tick */
 	TOUCH_NS = 64 * 1000 * 1000,            /* precision of "least recently used" */
 };
 
-enum { LRU_TCP, LRU_UNIX, LRU_DATAGRAM, LRU_LISTS }; /* TCP: what ends with a close record */
+enum { LRU_TCP, LRU_UNIX, LRU_SESSION, LRU_DATAGRAM, LRU_LISTS }; /* TCP: what ends with a close record */
 
 struct lru {
 	struct connection *first, *last; /* least recently used first */
+	struct connection *swept;        /* where the next tick's sweep goes on; NULL: from the first */
 };
 
 struct closed {
@@ -52,7 +53,6 @@ struct conn_table {
 	struct conn_counts counts;
 	uint64_t idle_ns;
 	uint64_t now_ns;
-	struct connection *swept;           /* where the next tick's sweep of Unix streams goes on; NULL: from the first */
 	struct closed closed[CLOSED_SLOTS]; /* by hash of the cookie, as the next */
 	struct remembered remembered[REMEMBERED_SLOTS];
 };
@@ -94,6 +94,8 @@ static uint16_t normalise(uint16_t family, struct endpoint *local, struct endpoi
 
 static struct lru *lru_of(struct conn_table *t, const struct connection *c)
 {
+	if (PLUMB_IS_SESSION(c->sock))
+		return &t->lru[LRU_SESSION];
 	return &t->lru[c->type == SOCK_DGRAM ? LRU_DATAGRAM : c->family == AF_UNIX ? LRU_UNIX : LRU_TCP];
 }
 
@@ -101,8 +103,8 @@ static void lru_remove(struct conn_table *t, struct connection *c)
 {
 	struct lru *l = lru_of(t, c);
 
-	if (t->swept == c)
-		t->swept = c->lru_next;
+	if (l->swept == c)
+		l->swept = c->lru_next;
 	*(c->lru_prev ? &c->lru_prev->lru_next : &l->first) = c->lru_next;
 	*(c->lru_next ? &c->lru_next->lru_prev : &l->last) = c->lru_prev;
 	c->lru_prev = c->lru_next = NULL;
@@ -454,7 +456,8 @@ static void drop_idle(struct conn_table *t, struct connection *c)
 /* Nothing reports the close of a Unix stream: it is over when its peer or its process has ended and nobody has used it for a while. A pool's idle connection stays. */
 static void sweep_unix(struct conn_table *t)
 {
-	struct connection *c = t->swept ? t->swept : t->lru[LRU_UNIX].first, *next;
+	struct lru *l = &t->lru[LRU_UNIX];
+	struct connection *c = l->swept ? l->swept : l->first, *next;
 
 	for (int n = 0; c && n < SWEPT; n++, c = next) {
 		next = c->lru_next;
@@ -463,7 +466,24 @@ static void sweep_unix(struct conn_table *t)
 		else if (c->streams[PLUMB_INGRESS].eof || (c->process && c->process->exit_ns))
 			drop_idle(t, c);
 	}
-	t->swept = c;
+	l->swept = c;
+}
+
+/* A session that is not given back, and whose socket is not known, ends with its process. Records of it may come a moment later. */
+static void sweep_sessions(struct conn_table *t)
+{
+	struct lru *l = &t->lru[LRU_SESSION];
+	struct connection *c = l->swept ? l->swept : l->first, *next;
+
+	for (int n = 0; c && n < SWEPT; n++, c = next) {
+		next = c->lru_next;
+		uint64_t ended_ns = c->process ? c->process->exit_ns : 0;
+		if (!ended_ns || t->now_ns - ended_ns <= CLOSED_NS)
+			continue;
+		t->counts.closed++;
+		drop(t, c, 0, false, ended_ns);
+	}
+	l->swept = c;
 }
 
 static void record_tick(struct conn_table *t)
@@ -474,6 +494,7 @@ static void record_tick(struct conn_table *t)
 	while (datagram->first && t->now_ns - datagram->first->touched_ns > t->idle_ns)
 		drop_idle(t, datagram->first);
 	sweep_unix(t);
+	sweep_sessions(t);
 }
 
 void conn_table_record(struct conn_table *t, const struct record *rec, struct slice payload)

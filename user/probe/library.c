@@ -182,10 +182,13 @@ static void file_detach(struct libraries *ls, struct library_file *f)
 	libraries_bury(ls, probes, n, NULL);
 }
 
+/* The time of its status changes when a name of it goes as well. */
 static bool file_is_as_it_was(const struct library_file *f)
 {
 	struct stat st;
 
+	if (f->leased)
+		return lease_is_held(f->fd);
 	return fstat(f->fd, &st) == 0 && st.st_size == f->size && st.st_ctim.tv_sec == f->changed.tv_sec && st.st_ctim.tv_nsec == f->changed.tv_nsec;
 }
 
@@ -385,13 +388,21 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 	}
 	*f = found;
 	err = file_begin(ls, f, key);
+	if (err == -ESTALE) {
+		file_free(ls, f);
+		ls->again = true;
+		return NULL;
+	}
 	if (err) {
 		file_fail(ls, m, f->functions.names, !f->leased && f->watch < 0 && err == -ENOSPC ? "inotify has no watch left for it (fs.inotify.max_user_watches)" : strerror(-err));
 		file_free(ls, f);
 		libraries_remember(ls, m);
 		return NULL;
 	}
-	log_debug("watching %s in %s", f->functions.names, printable(m->path, path, sizeof(path)));
+	char late[32] = "was mapped before";
+	if (m->time_ns)
+		snprintf(late, sizeof(late), "%.1f ms", (double)(clock_ns(CLOCK_MONOTONIC) - m->time_ns) / 1e6);
+	log_debug("watching %s in %s (%s)", f->functions.names, printable(m->path, path, sizeof(path)), late);
 	return f;
 }
 
@@ -504,6 +515,14 @@ static void file_take_up(struct libraries *ls, struct library_file *f)
 	log_info("all functions of %s in %s are looked at again", f->functions.names, file_path(f, path, sizeof(path)));
 }
 
+/* The kernel would set its probes into what will stand there. Who runs it then is looked for. */
+static void file_let_go(struct libraries *ls, struct library_file *f, const char *what)
+{
+	log_debug("a file with %s %s: its probes go", f->functions.names, what);
+	file_free(ls, f);
+	ls->again = true;
+}
+
 static void libraries_attach_waiting(struct libraries *ls)
 {
 	size_t n = 0;
@@ -513,18 +532,14 @@ static void libraries_attach_waiting(struct libraries *ls)
 		if (!f->waits || f->wait_ns > ls->now_ns)
 			continue;
 		n++;
-		f->waits = file_attach(ls, f) != 0;
+		int err = file_attach(ls, f);
+		f->waits = err != 0;
 		f->wait_ns = ls->now_ns + attach_again_ns;
-		ls->failed += f->waits;
+		if (err == -ESTALE)
+			file_let_go(ls, f, "has changed");
+		else
+			ls->failed += f->waits;
 	}
-}
-
-/* The kernel would set its probes into what will stand there. Who runs it then is looked for. */
-static void file_let_go(struct libraries *ls, struct library_file *f, const char *what)
-{
-	log_debug("a file with %s %s: its probes go", f->functions.names, what);
-	file_free(ls, f);
-	ls->again = true;
 }
 
 static bool tells_of(const struct inotify_event *e, const struct library_file *f)

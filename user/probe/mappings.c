@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { RING_PAGES = 16, RECORD_MAX = 8192 }; /* a path is at most 4 KiB */
@@ -38,7 +39,7 @@ struct mmap2_record {
 	uint32_t major, minor;
 	uint64_t inode, generation;
 	uint32_t protection, flags;
-	char path[]; /* NUL-terminated */
+	char path[]; /* NUL-terminated, padded; behind it the time */
 };
 
 struct lost_record {
@@ -53,6 +54,7 @@ static int ring_open(const struct mappings *m, int cpu, struct mappings_ring *re
 	/* Only of what is executable; data would be a flag of its own. */
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE, .size = sizeof(attr), .config = PERF_COUNT_SW_DUMMY, .mmap = 1, .mmap2 = 1, .watermark = 1, .wakeup_watermark = 1,
+		.sample_id_all = 1, .sample_type = PERF_SAMPLE_TIME, .use_clockid = 1, .clockid = CLOCK_MONOTONIC,
 	};
 	struct mappings_ring r = { .fd = (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC) };
 
@@ -177,11 +179,13 @@ static void ring_record(struct mappings *m, const void *record)
 		return;
 	}
 	const struct mmap2_record *r = record;
-	if (h->type != PERF_RECORD_MMAP2 || h->size <= sizeof(*r) || !r->inode)
+	if (h->type != PERF_RECORD_MMAP2 || h->size <= sizeof(*r) + sizeof(uint64_t) || !r->inode)
 		return;
-	m->fn(m->ctx, &(struct mapping){
+	struct mapping mapping = {
 		.pid = r->pid, .major = r->major, .minor = r->minor, .inode = r->inode, .generation = r->generation, .from = r->address, .to = r->address + r->length, .path = r->path,
-	});
+	};
+	memcpy(&mapping.time_ns, (const uint8_t *)record + h->size - sizeof(mapping.time_ns), sizeof(mapping.time_ns));
+	m->fn(m->ctx, &mapping);
 }
 
 static void ring_read(struct mappings *m, struct mappings_ring *r)

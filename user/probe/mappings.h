@@ -15,6 +15,7 @@ struct mapping {
 	uint64_t inode;
 	uint64_t generation;   /* of its number; 0 unknown */
 	uint64_t from, to;     /* addresses */
+	uint64_t time_ns;      /* CLOCK_MONOTONIC; 0: it was there already */
 	const char *path;      /* as the process sees it; valid until the callback returns */
 };
 
