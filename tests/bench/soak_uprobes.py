@@ -54,12 +54,12 @@ class Clients(threading.Thread):
             self.failure = str(e)
 
 
-def rounds(folder, all_clients, until):
+def rounds(folder, pids, all_clients, until):
     done = {"rounds": 0, "spans": 0, "killed": 0}
     while time.monotonic() < until and not any(c.failure for c in all_clients):
         own = folder / f"plumb{done['rounds']}"
         own.mkdir()
-        p = Plumb(own, args=[*watched(), "--max-overhead", "100%"])
+        p = Plumb(own, args=[*watched(), "--max-overhead", "100%", "--comm", "driver"], pids=pids)
         p.wait_spans(101, match=lambda s: s.kind in (SERVER, CLIENT) and s["url.scheme"] == "https", timeout_s=20)
         seen = sum(s["url.scheme"] == "https" for s in p.spans())
         if seen < 101:
@@ -92,7 +92,7 @@ def main():
         all_clients = [Clients(place, app, folder, stop) for place, app in zip(places, apps)]
         for c in all_clients:
             c.start()
-        done = rounds(folder, all_clients, time.monotonic() + SECONDS)
+        done = rounds(folder, [a.pid for a in apps], all_clients, time.monotonic() + SECONDS)
         stop.set()
         for c in all_clients:
             c.join(120)

@@ -159,7 +159,7 @@ backends() {
 	jars kafka
 	jars zookeeper
 	local name
-	for name in brpc dubbo rocketmq; do
+	for name in brpc dubbo netty rocketmq; do
 		jars $name
 		java_programs $name
 	done
