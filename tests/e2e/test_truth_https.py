@@ -192,36 +192,6 @@ def test_an_engine_that_was_killed(start, plumb, localhost_certificate):
     assert len(lines) == 24 and all("127.0.0.1:" in line and line.rstrip().endswith("200") for line in lines), lines
 
 
-def test_programs_older_than_plumb(start, plumb, localhost_certificate):
-    """Their sessions are, too: from the next request on all is seen, with its address; the ends are not joined, as nobody knows what they had counted."""
-    app = start(SERVERS["nginx"], localhost_certificate)
-    held = start.process("older", [BUILD / "venv/bin/python", "-u", "-c", OLDER, app.port, localhost_certificate], stdin=subprocess.PIPE)
-    wait_until(lambda: "ready" in held.out.read_text(), "its connection", alive=held)
-    p = plumb(pids=[app.pid, held.pid], args=watched())
-    p.wait_watching("openssl")
-    held.popen.stdin.write(b"go\n")
-    held.popen.stdin.close()
-    assert held.wait(60) == 0, held.tail()
-    p.wait_spans(22)
-    spans = p.finish()
-    assert Counter((s.kind, s.path) for s in spans) == Counter({(kind, f"/items/{i}"): 1 for i in range(1, 12) for kind in (CLIENT, SERVER)}), describe(spans, 40)
-    for s in spans:
-        assert s["url.scheme"] == "https" and s["network.peer.address"] in ("127.0.0.1", "::1"), describe([s])
-    assert not any(s["plumb.join"] == "socket" for s in spans)
-
-
-OLDER = """
-import http.client, ssl, sys
-c = http.client.HTTPSConnection("localhost", int(sys.argv[1]), context=ssl.create_default_context(cafile=sys.argv[2] + "/cert.pem"))
-for i in range(12):
-    c.request("GET", f"/items/{i}")
-    assert c.getresponse().read()
-    if i == 0:
-        print("ready", flush=True)
-        sys.stdin.readline()
-"""
-
-
 @pytest.mark.parametrize("redacted", [False, True])
 def test_recordings(start, plumb, localhost_certificate, redacted):
     """They replay to the spans of the live run; those that are safe to share hold no word of what was encrypted."""

@@ -396,6 +396,46 @@ static void one_without_a_socket_ends_with_its_process(void **state)
 	done(&f);
 }
 
+static const struct crossing *crossing(struct fixture *f, uint64_t session, enum plumb_direction dir) { return &conn_table_get(f->conns, session)->crossing[dir]; }
+
+/* Where in its socket's stream the latest bytes of a session begin: the same to both ends, whatever they count. */
+static void where_its_bytes_are(void **state)
+{
+	const uint64_t at = 5ull << 32;
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	/* The library uses the socket: what left within the call, in several parts. */
+	writes(&f, SOCKET, TID, at, 100, 0);
+	writes(&f, SOCKET, TID, at + 100, 122, 0);
+	writes(&f, SESSION(1), TID, 0, 180, 5000);
+	assert_true(crossing(&f, SESSION(1), PLUMB_EGRESS)->known);
+	assert_int_equal(crossing(&f, SESSION(1), PLUMB_EGRESS)->carried, at);
+	/* What came before the call, in parts, too. */
+	reads(&f, SOCKET, TID, at + 7, 5, 0);
+	reads(&f, SOCKET, TID, at + 12, 117, 0);
+	reads(&f, SESSION(1), TID, 1000, 100, 500);
+	assert_int_equal(crossing(&f, SESSION(1), PLUMB_INGRESS)->carried, at + 7);
+	assert_int_equal(crossing(&f, SESSION(1), PLUMB_INGRESS)->plain, 1000);
+	/* The rest of these bytes, read from the library's memory. */
+	reads(&f, SESSION(1), TID, 1100, 100, 500);
+	assert_int_equal(crossing(&f, SESSION(1), PLUMB_INGRESS)->carried, at + 7);
+	assert_int_equal(crossing(&f, SESSION(1), PLUMB_INGRESS)->plain, 1000);
+	/* The program carries the bytes: they leave behind what has left. */
+	writes(&f, SOCKET, TID, at + 222, 50, 0);
+	f.now += MS;
+	writes(&f, SESSION(1), TID, 180, 10, 500);
+	assert_true(crossing(&f, SESSION(1), PLUMB_EGRESS)->known);
+	assert_int_equal(crossing(&f, SESSION(1), PLUMB_EGRESS)->carried, at + 272);
+	/* With others that wait. */
+	writes(&f, SESSION(1), TID, 190, 10, 500);
+	assert_int_equal(crossing(&f, SESSION(1), PLUMB_EGRESS)->carried, at + 272);
+	assert_int_equal(crossing(&f, SESSION(1), PLUMB_EGRESS)->plain, 180);
+	done(&f);
+}
+
 static void one_that_was_older_says_so(void **state)
 {
 	struct fixture f;
@@ -434,6 +474,7 @@ int main(void)
 		cmocka_unit_test(no_more_wait_than_may),
 		cmocka_unit_test(a_session_ends_with_its_socket),
 		cmocka_unit_test(one_without_a_socket_ends_with_its_process),
+		cmocka_unit_test(where_its_bytes_are),
 		cmocka_unit_test(one_that_was_older_says_so),
 	};
 

@@ -161,14 +161,56 @@ static bool hold(struct sessions *s, const struct record *rec, struct slice payl
 	return true;
 }
 
+/* --- where in its socket's stream a session's bytes are --- */
+
+/* Encrypted bytes have moved. */
+static void carry(struct connection *socket, const struct plumb_rec_data *io)
+{
+	struct carried *moved = &socket->carried[io->direction];
+
+	if (!moved->any) {
+		moved->any = true;
+		moved->from = io->offset;
+		moved->from_ns = io->h.time_ns;
+	}
+	moved->end = io->offset + io->len;
+	moved->end_ns = io->h.time_ns;
+}
+
+/*
+ * What is read begins with what came since the last bytes were read; if nothing did, it is the rest of that. What is written does, too, if it left within the call; where the program carries it, it leaves next, behind
+ * what has left since the last bytes were written; if nothing did, it leaves with those.
+ */
+static void cross(struct sessions *s, struct connection *session, const struct plumb_rec_data *d)
+{
+	struct connection *socket = session->below ? conn_table_get(s->conns, session->below) : NULL;
+	struct crossing *at = &session->crossing[d->direction];
+	struct carried *moved = socket ? &socket->carried[d->direction] : NULL;
+
+	if (!moved || !moved->any)
+		return;
+	*at = (struct crossing){ .plain = d->offset };
+	moved->any = false;
+	if (d->direction == PLUMB_INGRESS || moved->from_ns >= d->h.time_ns - d->took_ns)
+		at->carried = moved->from;
+	else if (moved->end_ns <= d->h.time_ns)
+		at->carried = moved->end;
+	else
+		return; /* it has waited here, and something before it left meanwhile */
+	at->known = true;
+}
+
 static void hand_on(struct sessions *s, const struct record *rec, struct slice payload)
 {
-	const struct connection *c = s->by_ports ? conn_table_get(s->conns, rec->u.data.sock) : NULL;
+	struct connection *c = conn_table_get(s->conns, rec->u.data.sock);
 
-	if (s->by_ports && !(c && c->below))
+	if (s->by_ports && !(c && c->below)) {
 		s->counts.unwatched++;
-	else
-		s->handler.data(s->handler.ctx, rec, payload);
+		return;
+	}
+	if (c)
+		cross(s, c, &rec->u.data);
+	s->handler.data(s->handler.ctx, rec, payload);
 }
 
 /* Hands on those of one session. */
@@ -264,10 +306,11 @@ void sessions_data(struct sessions *s, const struct record *rec, struct slice pa
 	s->handler.data(s->handler.ctx, rec, payload);
 	if (d->len == 0 || d->tid == 0)
 		return;
-	const struct connection *c = conn_table_get(s->conns, d->sock);
+	struct connection *c = conn_table_get(s->conns, d->sock);
 	if (!c || !may_be_encrypted(c))
 		return;
 	note(s, d);
+	carry(c, d);
 	if (s->first && d->direction == PLUMB_EGRESS)
 		find_behind(s, d, payload);
 }

@@ -264,8 +264,8 @@ struct bytes_place {
 	uint16_t client_port, server_port;
 	uint32_t family;
 	uint32_t role;
-	uint32_t session; /* a TLS library's on it, with offsets of its own */
-	uint32_t pad;
+	uint32_t session; /* 1: a TLS library's on it, with offsets of its own; 2: the offset is the socket's, where the bytes that `behind` counts from begin */
+	uint32_t behind;
 };
 
 /* One form for IPv4: a dual-stack socket has its peer's address mapped into IPv6 while the peer itself has it plain. */
@@ -288,8 +288,15 @@ static bool place_of(const struct exchange *x, uint8_t role, struct bytes_place 
 
 	if (conn->type == SOCK_DGRAM || (x->flags & EXCHANGE_NO_REQUEST))
 		return false; /* datagrams have no offset that both ends agree on */
-	if (session && conn->flags & PLUMB_SOCK_PREEXISTING)
-		return false; /* what its other end counts is not known */
+	if (session && conn->flags & PLUMB_SOCK_PREEXISTING) {
+		/* What its other end counts is not known, but where in the socket's stream the bytes are, which are whole records to both. */
+		const struct crossing *at = &conn->crossing[client ? PLUMB_EGRESS : PLUMB_INGRESS];
+		if (!at->known || conn->family == AF_UNIX || x->request.offset < at->plain || x->request.offset - at->plain > UINT32_MAX)
+			return false;
+		p.session = 2;
+		p.offset = (uint32_t)at->carried;
+		p.behind = (uint32_t)(x->request.offset - at->plain);
+	}
 	if (conn->family == AF_UNIX) {
 		/*
 		 * Each end counts from where it was first seen. They agree if nothing was under way then: the client's end first saw a request leave, the server's one

@@ -44,6 +44,19 @@ struct stream {
 	struct stream *held_prev, *held_next; /* conn/ only: streams that hold memory, by how long their first byte has waited */
 };
 
+/* Of a socket that carries a session of TLS: what has passed it in one direction since the session was last told of. */
+struct carried {
+	uint64_t from, end;        /* offsets of the socket's stream */
+	uint64_t from_ns, end_ns;  /* when the first and the latest of it passed */
+	bool any;
+};
+
+/* Of a session, in one direction: its bytes from `plain` on are those that begin at `carried` of its socket's stream. */
+struct crossing {
+	uint64_t plain, carried;
+	bool known;
+};
+
 /* When the byte at `offset` of the bytes on offer arrived. */
 static inline uint64_t stream_time(const struct stream *s, uint64_t offset)
 {
@@ -98,6 +111,8 @@ struct connection {
 	uint64_t below;          /* of a TLS library's session: the socket that carries it, 0 unknown */
 	uint64_t above;          /* of a socket: the session that it carries, 0 none known */
 	bool unplaced;           /* of a session: its first bytes waited for its socket to be known */
+	struct carried carried[2];   /* of a socket, by enum plumb_direction; conn/ only */
+	struct crossing crossing[2]; /* of a session, of its latest bytes */
 	uint64_t pair;           /* Unix streams: the same at both ends; 0 unknown */
 	char path[108];          /* Unix sockets */
 	uint64_t opened_ns, seen_ns; /* first and latest record */

@@ -5,6 +5,7 @@ import ctypes
 import errno
 import os
 import platform
+import re
 import signal
 import struct
 import subprocess
@@ -48,9 +49,10 @@ class Plumb(Process):
         super().__init__(name, argv, folder, env={**os.environ, **(env or {})})
         wait_until(lambda: "attached" in self.err.read_text(errors="replace"), "line 'attached' on standard error", alive=self)
 
-    def wait_watching(self, library, times=1):
-        """Until probes lie on the functions of so many files of this library. Needs harness.libraries.watched()."""
-        wait_until(lambda: self.err.read_text(errors="replace").count(f"watching {library} in") >= times, f"probes on {library}", alive=self)
+    def wait_watching(self, library, times=1, file=""):
+        """Until probes lie on the functions of so many files of this library, that have this in their path. Needs harness.libraries.watched()."""
+        watched = re.compile(f"watching {re.escape(library)} in .*{re.escape(file)}")
+        wait_until(lambda: len(watched.findall(self.err.read_text(errors="replace"))) >= times, f"probes on {library} {file}", alive=self)
 
     @contextlib.contextmanager
     def probe_stopped(self):
