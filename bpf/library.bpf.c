@@ -47,11 +47,12 @@ int library_enter(struct pt_regs *ctx)
 	}
 	if (no_calls && site < PLUMB_SITE_TLS_NEW)
 		return 0;
-	bool inner = call_is_inner(ctx, pid_tgid);
-	if (inner && !site_ends(site))
+	struct call_outer outer = {};
+	bool inner = call_is_inner(ctx, pid_tgid, &outer);
+	if (inner && !site_ends(site) && !tls_is_of_callback(site, PT_REGS_PARM1(ctx), &outer))
 		return 0;
 	if (site >= PLUMB_SITE_TLS_NEW)
-		tls_enter(ctx, pid_tgid, file, site);
+		tls_enter(ctx, pid_tgid, file, site, inner);
 	else if (site >= PLUMB_SITE_DUCKDB_OPEN)
 		duckdb_enter(ctx, pid_tgid, file, site);
 	else

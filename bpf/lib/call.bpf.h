@@ -22,12 +22,14 @@
 enum { CALL_ARGS = 5 };
 #define ENOENT 2
 #define CALLS_MAX 4096 /* threads that are in a call */
+#define CALL_WITHIN (1ull << 63) /* no number of a process reaches there */
 #define CALL_BELIEVED_NS 600000000000ull /* a call that is older may be one whose end nobody saw */
 #define CALL_HANDLES_MAX 16384
 
 /*
- * The call that a thread is in. One that it makes meanwhile is the library's own (SQLite reads its tables by statements, too) and nobody's business: it lies deeper on the stack. Where two probes lie on
- * the same function (a file that is known by two names) the second entry overwrites the first with the same, and the second return finds nothing.
+ * The call that a thread is in. One that it makes meanwhile is the library's own (SQLite reads its tables by statements, too) and nobody's business: it lies deeper on the stack. Unless it can be none of the
+ * library's (tls_is_of_callback()): then it is kept beside the other. Where two probes lie on the same function (a file that is known by two names) the second entry overwrites the first with the same,
+ * and the second return finds nothing.
  */
 struct call_frame {
 	__u64 pid_tgid;
@@ -45,7 +47,7 @@ struct call_frame {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, CALLS_MAX);
-	__type(key, __u64); /* pid_tgid */
+	__type(key, __u64); /* pid_tgid, with CALL_WITHIN for one that was called back within another */
 	__type(value, struct call_frame);
 } calls SEC(".maps");
 
@@ -170,8 +172,14 @@ static __always_inline bool call_is_over(__u64 frame, __u64 begin_ns)
 	return bpf_ktime_get_boot_ns() - begin_ns > CALL_BELIEVED_NS;
 }
 
-/* Is the thread within another call of the library? Stacks grow down. */
-static __always_inline bool call_is_inner(struct pt_regs *ctx, __u64 pid_tgid)
+/* The call within which another is made. */
+struct call_outer {
+	__u64 object; /* its first argument */
+	__u32 site;
+};
+
+/* Is the thread within another call? Stacks grow down. */
+static __always_inline bool call_is_inner(struct pt_regs *ctx, __u64 pid_tgid, struct call_outer *ret)
 {
 	struct call_frame *outer = bpf_map_lookup_elem(&calls, &pid_tgid);
 
@@ -179,6 +187,8 @@ static __always_inline bool call_is_inner(struct pt_regs *ctx, __u64 pid_tgid)
 		return false;
 	__u64 frame = outer->frame, task = outer->task, begin_ns = outer->begin_ns;
 	__u32 file = outer->file, detached = outer->detached;
+	ret->object = outer->args[0];
+	ret->site = outer->site;
 	if (bpf_map_lookup_elem(&calls, &pid_tgid) != outer)
 		return false;
 	return frame > call_frame_at(ctx, false) && task == bpf_get_current_task() && detached == call_epoch_of(file).detached && !call_is_over(frame, begin_ns);
@@ -193,8 +203,8 @@ static __always_inline struct call_frame call_at_once(__u64 pid_tgid, __u32 file
 	return f;
 }
 
-/* Keeps what its return is told with. shift: the argument behind this number is left out; 0 = none. */
-static __always_inline void call_begin(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site, int shift)
+/* Keeps what its return is told with, under pid_tgid or, of one within another, with CALL_WITHIN. shift: the argument behind this number is left out; 0 = none. */
+static __always_inline void call_begin_at(struct pt_regs *ctx, __u64 pid_tgid, __u64 key, __u32 file, __u32 site, int shift)
 {
 	struct plumb_call_epoch epoch = call_epoch_of(file);
 	struct call_frame f = {
@@ -207,22 +217,32 @@ static __always_inline void call_begin(struct pt_regs *ctx, __u64 pid_tgid, __u3
 		f.args[3] = PT_REGS_PARM5(ctx);
 		f.args[4] = CALL_PARM6(ctx);
 	}
-	if (bpf_map_update_elem(&calls, &pid_tgid, &f, BPF_ANY))
+	if (bpf_map_update_elem(&calls, &key, &f, BPF_ANY))
 		call_lost();
 }
 
-/* The call that returns here, taken out of where it was kept; false: it began before the probe came, or does not count. */
-static __always_inline bool call_end(__u32 file, __u32 site, struct pt_regs *ctx, struct call_frame *ret_frame)
+static __always_inline void call_begin(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site, int shift) { call_begin_at(ctx, pid_tgid, pid_tgid, file, site, shift); }
+
+static __always_inline bool call_end_at(__u64 key, __u64 pid_tgid, __u32 file, __u32 site, struct pt_regs *ctx, struct call_frame *ret_frame)
 {
-	__u64 pid_tgid = bpf_get_current_pid_tgid();
-	struct call_frame *f = bpf_map_lookup_elem(&calls, &pid_tgid);
+	struct call_frame *f = bpf_map_lookup_elem(&calls, &key);
 
 	if (!f)
 		return false;
 	*ret_frame = *f;
 	if (ret_frame->pid_tgid != pid_tgid || ret_frame->site != site || ret_frame->file != file || ret_frame->frame != call_frame_at(ctx, true))
 		return false;
-	return bpf_map_delete_elem(&calls, &pid_tgid) != -ENOENT; /* else the place became another call's while it was copied */
+	return bpf_map_delete_elem(&calls, &key) != -ENOENT; /* else the place became another call's while it was copied */
+}
+
+/* The call that returns here, taken out of where it was kept; false: it began before the probe came, or does not count. */
+static __always_inline bool call_end(__u32 file, __u32 site, struct pt_regs *ctx, struct call_frame *ret_frame)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+
+	if (call_end_at(pid_tgid, pid_tgid, file, site, ctx, ret_frame))
+		return true;
+	return site >= PLUMB_SITE_TLS_NEW && call_end_at(pid_tgid | CALL_WITHIN, pid_tgid, file, site, ctx, ret_frame);
 }
 
 static __always_inline struct call_handle_key call_handle_key(const struct call_frame *f, __u64 address)

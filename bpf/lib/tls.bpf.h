@@ -230,7 +230,21 @@ static __always_inline void tls_moved(const struct call_frame *f, __u64 flow, in
 	plumb_leave(pc, level);
 }
 
-static __always_inline void tls_enter(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site)
+static __always_inline bool tls_site_reads(__u32 site) { return site == PLUMB_SITE_TLS_READ || site == PLUMB_SITE_TLS_READ_EX; }
+static __always_inline bool tls_site_writes(__u32 site) { return site == PLUMB_SITE_TLS_WRITE || site == PLUMB_SITE_TLS_WRITE_EX; }
+
+/*
+ * Was it made by a function of the program's that the library calls? In Node the end of a handshake, which is found out in reading, runs what waited for it, and that writes. The library's own
+ * (gnutls_record_send() by gnutls_record_send2()) are of the same session and direction.
+ */
+static __always_inline bool tls_is_of_callback(__u32 site, __u64 session, const struct call_outer *outer)
+{
+	if (site < PLUMB_SITE_TLS_NEW)
+		return false;
+	return session != outer->object || (tls_site_reads(site) && tls_site_writes(outer->site)) || (tls_site_writes(site) && tls_site_reads(outer->site));
+}
+
+static __always_inline void tls_enter(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site, bool inner)
 {
 	struct call_frame f;
 
@@ -242,7 +256,7 @@ static __always_inline void tls_enter(struct pt_regs *ctx, __u64 pid_tgid, __u32
 		if (site == PLUMB_SITE_TLS_BEGIN)
 			tls_begin(&f, PT_REGS_PARM1(ctx));
 		break;
-	default: call_begin(ctx, pid_tgid, file, site, 0); break;
+	default: call_begin_at(ctx, pid_tgid, inner ? pid_tgid | CALL_WITHIN : pid_tgid, file, site, 0); break;
 	}
 }
 
@@ -260,7 +274,6 @@ static __always_inline void tls_new(struct pt_regs *ctx, __u32 file)
 static __always_inline void tls_return(const struct call_frame *f, __s32 result)
 {
 	__u64 bytes = result > 0 ? (__u32)result : 0;
-	bool writes = f->site == PLUMB_SITE_TLS_WRITE || f->site == PLUMB_SITE_TLS_WRITE_EX;
 
 	if (f->site == PLUMB_SITE_TLS_INIT) {
 		if (result == 0)
@@ -270,7 +283,7 @@ static __always_inline void tls_return(const struct call_frame *f, __s32 result)
 	if (result > 0 && (f->site == PLUMB_SITE_TLS_READ_EX || f->site == PLUMB_SITE_TLS_WRITE_EX))
 		bytes = call_read_pointer(f->args[3]);
 	if (bytes && bytes <= 0x7fffffff)
-		tls_moved(f, 0, writes ? PLUMB_EGRESS : PLUMB_INGRESS, (__u32)bytes);
+		tls_moved(f, 0, tls_site_writes(f->site) ? PLUMB_EGRESS : PLUMB_INGRESS, (__u32)bytes);
 }
 
 #endif

@@ -53,6 +53,10 @@ servers() {
 		php-fpm8.2 php-fpm
 		javac default-jdk-headless
 		ss iproute2
+		haproxy haproxy
+		ruby ruby
+		puma puma
+		php php-cli
 	LIST
 	# A machine has one mail transport agent: another one stays, and the tests that need postfix skip.
 	PATH=$PATH:/usr/sbin command -v sendmail >/dev/null 2>&1 || missing+=(postfix)
@@ -60,6 +64,10 @@ servers() {
 	command -v javac >/dev/null 2>&1 || missing+=(openjdk-17-jdk-headless)
 	compgen -G '/usr/lib/*/libsqlite3.a' >/dev/null || missing+=(libsqlite3-dev)
 	perl -MDBD::SQLite -e1 2>/dev/null || missing+=(libdbd-sqlite3-perl)
+	perl -MIO::Socket::SSL -e1 2>/dev/null || missing+=(libio-socket-ssl-perl)
+	ruby -e 'require "webrick"' 2>/dev/null || missing+=(ruby-webrick)
+	php -r 'exit(function_exists("curl_init") ? 0 : 1);' 2>/dev/null || missing+=(php-curl)
+	compgen -G '/usr/include/openssl/ssl.h' >/dev/null || missing+=(libssl-dev)
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 }
 
@@ -95,6 +103,22 @@ go_older() {
 	echo "e2e setup: Go $1 in $to"
 	(cd "$to.sources" && GOFLAGS=-mod=mod GOTOOLCHAIN=go$1 go build -ldflags='-s -w' -o "$to/" ./...) >"$to.log" 2>&1 ||
 		echo "e2e setup: Go $1 cannot be had ($to.log): tests of its programs will skip" >&2
+}
+
+# A server and a client with Rust's native-tls, which has the system's OpenSSL.
+rust_native_tls() {
+	local from=$here/apps/native-tls to=$PWD/build/e2e/native-tls
+	[ -f "$to/driver" ] && [ -z "$(find "$from" -type f -newer "$to/driver")" ] && return 0
+	local cargo=cargo
+	command -v cargo >/dev/null 2>&1 || cargo=$HOME/.cargo/bin/cargo
+	command -v "$cargo" >/dev/null 2>&1 || { echo "e2e setup: no cargo: tests with Rust's native-tls will skip" >&2; return 0; }
+	echo "e2e setup: Rust's native-tls in $to"
+	mkdir -p "$to"
+	if "$cargo" build -q --release --locked --manifest-path "$from/Cargo.toml" --target-dir "$to/target" >"$to.log" 2>&1; then
+		cp "$to/target/release/httpd" "$to/target/release/driver" "$to/"
+	else
+		echo "e2e setup: Rust's native-tls cannot be had ($to.log): tests of its programs will skip" >&2
+	fi
 }
 
 # jars NAME: a server that Maven has and Debian has not, with what it needs, into build/e2e/NAME.
@@ -172,5 +196,6 @@ backends() {
 mkdir -p build
 python_environment
 [ -n "$python_only" ] || go_programs
+[ -n "$python_only" ] || rust_native_tls
 [ -n "$python_only" ] || node_modules
 [ -n "$python_only" ] || backends

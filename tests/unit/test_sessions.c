@@ -126,6 +126,28 @@ static void writes(struct fixture *f, uint64_t sock, uint32_t tid, uint64_t offs
 
 static void reads(struct fixture *f, uint64_t sock, uint32_t tid, uint64_t offset, uint32_t len, uint32_t took_ns) { moves(f, sock, tid, PLUMB_INGRESS, offset, len, took_ns, -1); }
 
+struct tls_record {
+	uint8_t type;
+	uint16_t len;
+};
+
+/* Whole records, all captured. */
+static void moves_records(struct fixture *f, uint64_t sock, enum plumb_direction dir, size_t n, const struct tls_record *records)
+{
+	static uint64_t offset = 1ull << 32;
+	uint8_t bytes[4096] = { 0 };
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		memcpy(bytes + len, (uint8_t[]){ records[i].type, 3, 3, (uint8_t)(records[i].len >> 8), (uint8_t)records[i].len }, 5);
+		len += 5 + (size_t)records[i].len;
+		assert_true(len <= sizeof(bytes));
+	}
+	struct record r = { .u.data = { .sock = sock, .tid = TID, .direction = (uint8_t)dir, .offset = offset += len, .len = (uint32_t)len, .captured = (uint32_t)len } };
+	r.u.h = (struct plumb_rec_header){ .type = PLUMB_REC_DATA, .time_ns = f->now += 1000 };
+	sessions_data(f->sessions, &r, slice_make(bytes, len));
+}
+
 static uint64_t below(struct fixture *f, uint64_t session)
 {
 	const struct connection *c = conn_table_get(f->conns, session);
@@ -225,6 +247,50 @@ static void read_before_the_call(void **state)
 	done(&f);
 }
 
+/* An event loop reads several sockets before it decrypts what one has brought: lengths tell whose it is. */
+static void read_before_others(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	socket_opens(&f, OTHER, 444);
+	moves_records(&f, SOCKET, PLUMB_INGRESS, 3, (struct tls_record[]){ { 20, 1 }, { 23, 69 }, { 23, 117 } });
+	moves_records(&f, OTHER, PLUMB_INGRESS, 2, (struct tls_record[]){ { 20, 1 }, { 23, 69 } });
+	reads(&f, SESSION(1), TID, 0, 100, 500);
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	done(&f);
+}
+
+/* Where they do not, nothing is guessed: what the session writes, or the next reading, will tell. */
+static void read_before_like_others(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	socket_opens(&f, OTHER, 444);
+	moves_records(&f, SOCKET, PLUMB_INGRESS, 1, (struct tls_record[]){ { 23, 117 } });
+	moves_records(&f, OTHER, PLUMB_INGRESS, 1, (struct tls_record[]){ { 23, 117 } });
+	reads(&f, SESSION(1), TID, 0, 100, 500);
+	reads(&f, SESSION(2), TID, 0, 100, 500);
+	assert_int_equal(below(&f, SESSION(1)), 0);
+	assert_int_equal(below(&f, SESSION(2)), 0);
+	writes(&f, SESSION(2), TID, 0, 2003, 500);
+	writes(&f, SESSION(1), TID, 0, 211, 500);
+	assert_int_equal(f.n, 0);
+	moves_records(&f, SOCKET, PLUMB_EGRESS, 1, (struct tls_record[]){ { 23, 228 } });
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	assert_int_equal(below(&f, SESSION(2)), 0);
+	assert_int_equal(f.n, 2);
+	moves_records(&f, OTHER, PLUMB_EGRESS, 1, (struct tls_record[]){ { 23, 2020 } });
+	assert_int_equal(below(&f, SESSION(2)), OTHER);
+	assert_int_equal(f.n, 4);
+	done(&f);
+}
+
 static void too_long_before(void **state)
 {
 	struct fixture f;
@@ -254,7 +320,7 @@ static void written_behind_the_call(void **state)
 	writes(&f, SESSION(2), OTHER_TID, 0, 41, 500);
 	assert_int_equal(f.n, 0);
 	moves(&f, OTHER, TID, PLUMB_EGRESS, 1ull << 32, 300, 0, 22); /* of a handshake */
-	writes(&f, OTHER, TID, (1ull << 32) + 300, 116, 0);          /* too little to hold them */
+	writes(&f, OTHER, TID, (1ull << 32) + 300, 115, 0);          /* too little to hold them */
 	assert_int_equal(f.n, 0);
 	moves(&f, SOCKET, TID, PLUMB_EGRESS, 1ull << 32, 151, 0, 23);
 	assert_int_equal(below(&f, SESSION(1)), SOCKET);
@@ -267,6 +333,27 @@ static void written_behind_the_call(void **state)
 	sessions_counts(f.sessions, &n);
 	assert_int_equal(n.waited, 3);
 	assert_int_equal(n.found[1], 1);
+	done(&f);
+}
+
+/* The end of a handshake leaves with the first request behind it. */
+static void written_with_a_handshake(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	socket_opens(&f, OTHER, 444);
+	writes(&f, SESSION(1), TID, 0, 100, 500);
+	writes(&f, SESSION(2), TID, 0, 41, 500);
+	moves_records(&f, OTHER, PLUMB_EGRESS, 3, (struct tls_record[]){ { 20, 1 }, { 22, 40 }, { 23, 65 } });
+	assert_int_equal(below(&f, SESSION(1)), 0);
+	assert_int_equal(below(&f, SESSION(2)), OTHER);
+	moves_records(&f, SOCKET, PLUMB_EGRESS, 2, (struct tls_record[]){ { 20, 1 }, { 22, 300 } });
+	assert_int_equal(below(&f, SESSION(1)), 0);
+	moves_records(&f, SOCKET, PLUMB_EGRESS, 3, (struct tls_record[]){ { 23, 69 }, { 23, 77 }, { 23, 57 } }); /* in parts */
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
 	done(&f);
 }
 
@@ -467,8 +554,11 @@ int main(void)
 		cmocka_unit_test(not_within_another_threads),
 		cmocka_unit_test(not_what_is_understood),
 		cmocka_unit_test(read_before_the_call),
+		cmocka_unit_test(read_before_others),
+		cmocka_unit_test(read_before_like_others),
 		cmocka_unit_test(too_long_before),
 		cmocka_unit_test(written_behind_the_call),
+		cmocka_unit_test(written_with_a_handshake),
 		cmocka_unit_test(a_goroutine),
 		cmocka_unit_test(what_waits_goes_on_without),
 		cmocka_unit_test(no_more_wait_than_may),

@@ -12,23 +12,43 @@ enum {
 	HOLD_NS = 100 * 1000 * 1000,
 	GOROUTINE_NS = 1000 * 1000,
 	AROUND_NS = 1000 * 1000 * 1000,   /* encrypted bytes that were read so long ago may be those that are read now */
-	APPLICATION_DATA = 23,            /* a record's first byte (RFC 8446, 5.1) */
-	RECORD_MIN = 17,                  /* what TLS adds to the bytes of a record at least: its type within, a tag of 16 (RFC 8446, 5.2) */
+	READS = 8,                        /* latest ones of a thread that are kept: it may read several sockets before it decrypts */
+	RECORDS = 3,                      /* of encrypted bytes, whose lengths are kept */
+	RECORD_HEAD = 5,
+	CHANGE_CIPHER_SPEC = 20,          /* a record's first byte (RFC 8446, 5.1) */
+	APPLICATION_DATA = 23,
+	RECORD_MAX = 16384,               /* bytes that it carries */
+	ADDED_MIN = 16,                   /* what TLS adds to them within the record: a tag, at least (RFC 5246, 6.2.3.3, with ChaCha20) */
+	ADDED_MAX = 80,                   /* a block to begin with, a SHA-384, a block of padding (RFC 5246, 6.2.3.2) */
 };
 
-/* The latest encrypted bytes that a thread has moved, by direction. */
+/* Records of application data among encrypted bytes. */
+struct records {
+	uint16_t len[RECORDS];
+	uint8_t n;
+	uint32_t rest; /* further bytes that may be such */
+};
+
+struct io {
+	uint64_t sock;
+	uint64_t time_ns;
+	uint32_t len;
+	struct records records;
+};
+
+/* The latest encrypted bytes that a thread has moved. */
 struct thread {
 	uint32_t tid;
-	uint64_t sock[2];
-	uint64_t time_ns[2];
-	uint32_t len[2];
+	uint32_t nreads; /* modulo READS: where the next one goes */
+	struct io out;
+	struct io in[READS];
 };
 
 /* A record that waits for its session's socket. */
 struct held {
 	struct held *next;
 	struct record rec;
-	bool leads;        /* no other of its session stands before it */
+	bool leads;        /* no other of its session in its direction stands before it */
 	size_t len;
 	uint8_t payload[];
 };
@@ -71,6 +91,52 @@ void sessions_start(struct sessions *s, const struct plumb_rec_start *r) { s->by
 
 static struct thread *thread_of(struct sessions *s, uint32_t tid) { return &s->threads[(tid * 2654435761u) >> 21]; }
 
+/* --- how long records are --- */
+
+static uint32_t record_len(const uint8_t *head) { return (uint32_t)head[3] << 8 | head[4]; }
+
+static bool is_record(const uint8_t *head) { return head[0] >= CHANGE_CIPHER_SPEC && head[0] <= APPLICATION_DATA && head[1] == 3; }
+
+/* Of len bytes, of which the payload was captured. */
+static struct records records_of(struct slice payload, uint32_t len)
+{
+	struct records r = { .n = 0 };
+	size_t at = 0;
+
+	while (at + RECORD_HEAD <= payload.len && at < len && is_record(payload.ptr + at)) {
+		uint32_t n = record_len(payload.ptr + at);
+		if (payload.ptr[at] == APPLICATION_DATA && r.n < RECORDS)
+			r.len[r.n++] = (uint16_t)n;
+		at += RECORD_HEAD + n;
+	}
+	/* What begins with a head that was cut is known by its first byte. */
+	bool other = at < payload.len && at + RECORD_HEAD > payload.len && payload.ptr[at] != APPLICATION_DATA;
+	if (at < len && !other)
+		r.rest = len - (uint32_t)at;
+	return r;
+}
+
+/* One of them carries so many bytes, or is the first of the many that do. */
+static bool carry(const struct records *r, uint32_t len)
+{
+	uint32_t want = len < RECORD_MAX ? len : RECORD_MAX;
+
+	for (int i = 0; i < r->n; i++)
+		if (r->len[i] >= want + ADDED_MIN && r->len[i] <= want + ADDED_MAX)
+			return true;
+	return false;
+}
+
+/* There are so many bytes in them. */
+static bool may_carry(const struct records *r, uint32_t len)
+{
+	uint64_t sum = r->rest;
+
+	for (int i = 0; i < r->n; i++)
+		sum += r->len[i];
+	return sum >= (uint64_t)len + ADDED_MIN;
+}
+
 /* --- which socket --- */
 
 /* Its bytes may be those of a session: nobody has understood them. One that was seen from its beginning would be known for TLS by its first bytes. */
@@ -90,6 +156,8 @@ static struct connection *candidate(struct sessions *s, uint64_t sock, uint64_t 
 	return !c->above || c->above == session || within ? c : NULL;
 }
 
+static const struct io *latest(const struct thread *t, int dir) { return dir == PLUMB_EGRESS ? &t->out : &t->in[(t->nreads + READS - 1) % READS]; }
+
 static struct connection *find_within(struct sessions *s, const struct plumb_rec_data *d)
 {
 	const struct thread *t = thread_of(s, d->tid);
@@ -97,9 +165,9 @@ static struct connection *find_within(struct sessions *s, const struct plumb_rec
 	struct connection *c = NULL;
 
 	for (int i = 0; i < 2 && !c; i++) {
-		int dir = i ? !d->direction : d->direction;
-		if (t->tid == d->tid && t->time_ns[dir] >= begin_ns && t->time_ns[dir] <= d->h.time_ns)
-			c = candidate(s, t->sock[dir], d->sock, true);
+		const struct io *io = latest(t, i ? !d->direction : d->direction);
+		if (t->tid == d->tid && io->time_ns >= begin_ns && io->time_ns <= d->h.time_ns)
+			c = candidate(s, io->sock, d->sock, true);
 	}
 	return c;
 }
@@ -107,18 +175,36 @@ static struct connection *find_within(struct sessions *s, const struct plumb_rec
 /*
  * A goroutine may have come to this thread just now. What it has read before the call may be the end of a handshake with the first request behind it: a moment ago, and enough for what it has of it now.
  */
-static bool may_be_of_goroutine(const struct thread *t, const struct plumb_rec_data *d)
+static struct connection *find_before_goroutine(struct sessions *s, const struct thread *t, const struct plumb_rec_data *d)
 {
-	return d->h.time_ns - t->time_ns[PLUMB_INGRESS] < GOROUTINE_NS && t->len[PLUMB_INGRESS] >= d->len + RECORD_MIN;
+	const struct io *io = latest(t, PLUMB_INGRESS);
+	bool may_be = d->h.time_ns - io->time_ns < GOROUTINE_NS && io->len >= d->len + ADDED_MIN;
+
+	return may_be ? candidate(s, io->sock, d->sock, false) : NULL;
 }
 
+/* Of those that it has read lately the only one with a record of just that length; where no lengths tell, the latest. Else it is to be seen from what the session writes. */
 static struct connection *find_before(struct sessions *s, const struct plumb_rec_data *d)
 {
 	const struct thread *t = thread_of(s, d->tid);
+	struct connection *found = NULL;
 
-	if (d->direction != PLUMB_INGRESS || t->tid != d->tid || d->h.time_ns - t->time_ns[PLUMB_INGRESS] > AROUND_NS || (d->flow && !may_be_of_goroutine(t, d)))
+	if (d->direction != PLUMB_INGRESS || t->tid != d->tid)
 		return NULL;
-	return candidate(s, t->sock[PLUMB_INGRESS], d->sock, false);
+	if (d->flow)
+		return find_before_goroutine(s, t, d);
+	for (uint32_t i = 0; i < READS; i++) {
+		const struct io *io = &t->in[i];
+		struct connection *c = d->h.time_ns - io->time_ns <= AROUND_NS && carry(&io->records, d->len) ? candidate(s, io->sock, d->sock, false) : NULL;
+		if (c && found && c != found)
+			return NULL;
+		if (c)
+			found = c;
+	}
+	const struct io *io = latest(t, PLUMB_INGRESS);
+	if (!found && d->h.time_ns - io->time_ns <= AROUND_NS && may_carry(&io->records, d->len))
+		found = candidate(s, io->sock, d->sock, false);
+	return found;
 }
 
 static void place(struct sessions *s, struct connection *session, struct connection *socket, bool within)
@@ -139,6 +225,15 @@ static bool waits(const struct sessions *s, uint64_t session)
 	return h != NULL;
 }
 
+static bool waits_in(const struct sessions *s, uint64_t session, int dir)
+{
+	const struct held *h = s->first;
+
+	while (h && !(h->rec.u.data.sock == session && h->rec.u.data.direction == dir))
+		h = h->next;
+	return h != NULL;
+}
+
 static bool hold(struct sessions *s, const struct record *rec, struct slice payload)
 {
 	struct held *h = s->held < HELD_MAX && s->held_bytes + payload.len <= HELD_MAX_BYTES ? malloc(sizeof(*h) + payload.len) : NULL;
@@ -148,7 +243,7 @@ static bool hold(struct sessions *s, const struct record *rec, struct slice payl
 		return false;
 	}
 	h->next = NULL;
-	h->leads = !waits(s, rec->u.data.sock);
+	h->leads = !waits_in(s, rec->u.data.sock, rec->u.data.direction);
 	h->rec = *rec;
 	h->len = payload.len;
 	if (payload.len)
@@ -163,8 +258,8 @@ static bool hold(struct sessions *s, const struct record *rec, struct slice payl
 
 /* --- where in its socket's stream a session's bytes are --- */
 
-/* Encrypted bytes have moved. */
-static void carry(struct connection *socket, const struct plumb_rec_data *io)
+/* Encrypted bytes have passed it. */
+static void pass(struct connection *socket, const struct plumb_rec_data *io)
 {
 	struct carried *moved = &socket->carried[io->direction];
 
@@ -233,15 +328,34 @@ static void let_go(struct sessions *s, uint64_t session)
 	}
 }
 
-/* Encrypted bytes leave: those of which of the sessions that its thread has written to? The first for which there are enough of them. Not those of a handshake, where they were captured. */
-static void find_behind(struct sessions *s, const struct plumb_rec_data *io, struct slice payload)
+/* The first that its thread has written of which fits() says that the encrypted bytes carry it. */
+static struct held *first_written(struct sessions *s, uint32_t tid, const struct records *r, bool (*fits)(const struct records *r, uint32_t len))
 {
 	struct held *h = s->first;
 
-	if (payload.len && payload.ptr[0] != APPLICATION_DATA)
-		return;
-	while (h && !(h->leads && !h->rec.u.data.flow && h->rec.u.data.tid == io->tid && h->rec.u.data.direction == PLUMB_EGRESS && io->len >= h->rec.u.data.len + RECORD_MIN))
+	while (h && !(h->leads && !h->rec.u.data.flow && h->rec.u.data.tid == tid && h->rec.u.data.direction == PLUMB_EGRESS && fits(r, h->rec.u.data.len)))
 		h = h->next;
+	return h;
+}
+
+/* Some of them are shorter than what they carry in parts, or nothing is known of their lengths. */
+static bool may_carry_parts(const struct records *r, uint32_t len)
+{
+	bool parts = r->n == 0;
+
+	for (int i = 0; i < r->n; i++)
+		parts |= r->len[i] < len + ADDED_MIN;
+	return parts && may_carry(r, len);
+}
+
+/* Encrypted bytes leave: those of which of the sessions that its thread has written to? */
+static void find_behind(struct sessions *s, const struct plumb_rec_data *io, struct slice payload)
+{
+	struct records r = records_of(payload, io->len);
+	struct held *h = first_written(s, io->tid, &r, carry);
+
+	if (!h)
+		h = first_written(s, io->tid, &r, may_carry_parts);
 	if (!h)
 		return;
 	struct connection *socket = candidate(s, io->sock, h->rec.u.data.sock, false), *session = conn_table_get(s->conns, h->rec.u.data.sock);
@@ -259,15 +373,16 @@ static void give_up(struct sessions *s, uint64_t session)
 
 /* --- records --- */
 
-static void note(struct sessions *s, const struct plumb_rec_data *io)
+static void note(struct sessions *s, const struct plumb_rec_data *io, struct slice payload)
 {
 	struct thread *t = thread_of(s, io->tid);
 
 	if (t->tid != io->tid)
 		*t = (struct thread){ .tid = io->tid };
-	t->sock[io->direction] = io->sock;
-	t->time_ns[io->direction] = io->h.time_ns;
-	t->len[io->direction] = io->len;
+	struct io *to = io->direction == PLUMB_EGRESS ? &t->out : &t->in[t->nreads];
+	if (io->direction != PLUMB_EGRESS)
+		t->nreads = (t->nreads + 1) % READS;
+	*to = (struct io){ .sock = io->sock, .time_ns = io->h.time_ns, .len = io->len, .records = records_of(payload, io->len) };
 }
 
 static void session_data(struct sessions *s, const struct record *rec, struct slice payload)
@@ -309,8 +424,8 @@ void sessions_data(struct sessions *s, const struct record *rec, struct slice pa
 	struct connection *c = conn_table_get(s->conns, d->sock);
 	if (!c || !may_be_encrypted(c))
 		return;
-	note(s, d);
-	carry(c, d);
+	note(s, d, payload);
+	pass(c, d);
 	if (s->first && d->direction == PLUMB_EGRESS)
 		find_behind(s, d, payload);
 }

@@ -3,7 +3,8 @@
  * Sessions of TLS libraries: whose socket they use. A session's plaintext is a connection of its own in the table; it has its addresses from the socket's, which is found by what its thread did:
  *
  * - encrypted bytes were moved within the call that moved the plaintext: the library itself uses the socket;
- * - or before a call that read, or behind one that wrote: the program carries the bytes (memory BIOs). What was written waits here until they leave.
+ * - or before a call that read, or behind one that wrote: the program carries the bytes (memory BIOs). Whose they are of several sockets' the lengths of records tell. What was written waits here until
+ *   they leave, and so does what was read if it may have come by more than one socket.
  *
  * A socket that is known to carry something else is no candidate, nor, but for the first kind of evidence, one that another session uses. Without a socket after a tenth of a second the plaintext goes on
  * with no address; where sockets are watched by their ports it does not, as nobody knows whether it is wanted.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// node https_driver.js PORT FOLDER VERSION CONNECTIONS WAY: as https_driver.py; WAY: https, with an agent that keeps its connections, or http2, where streams share one.
+// node https_driver.js PORT FOLDER VERSION CONNECTIONS WAY: as https_driver.py; WAY: https, with an agent that keeps its connections; http2, where streams share one; or fetch, which
+// has the certificate by NODE_EXTRA_CA_CERTS and the version by --tls-min-v… and --tls-max-v….
 'use strict';
 const fs = require('fs');
 const http2 = require('http2');
@@ -50,11 +51,20 @@ function over2() {
 	end = () => session.close();
 }
 
+function byFetch() {
+	ask = async (request, beginNs) => {
+		const response = await fetch(`https://localhost:${port}${request.path}`, { method: request.method, body: request.body ? 'u'.repeat(request.body) : undefined });
+		await response.arrayBuffer();
+		done(request, response.status, beginNs);
+	};
+	end = () => process.exit();
+}
+
 let input = '';
 process.stdin.on('data', data => { input += data; });
 process.stdin.on('end', () => {
 	plan = input.split('\n').filter(line => line && line !== 'go').map(line => JSON.parse(line));
-	(way === 'http2' ? over2 : over1)();
+	({ https: over1, http2: over2, fetch: byFetch })[way]();
 	for (let i = 0; i < Number(connections); i++)
 		one();
 });

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """https_driver.py PORT FOLDER VERSION CONNECTIONS WAY: requests over TLS VERSION (1.2 or 1.3) with the certificate of FOLDER, when "go" is read behind a plan of JSON lines.
-WAY: blocking, a thread for each connection, TLS on the socket; asyncio, a task for each, TLS in memory; requests, its sessions instead."""
+WAY: blocking, a thread for each connection, TLS on the socket; asyncio, a task for each, TLS in memory; requests, its sessions instead; aiohttp, and httpx on one connection of HTTP/2, a task for each."""
 import asyncio
 import http.client
 import json
@@ -10,6 +10,11 @@ import threading
 import time
 
 PORT, FOLDER, VERSION, CONNECTIONS, WAY = int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5]
+
+if WAY == "aiohttp":
+    import aiohttp
+elif WAY == "httpx":
+    import httpx
 
 context = ssl.create_default_context(cafile=FOLDER + "/cert.pem")
 context.minimum_version = context.maximum_version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[VERSION]
@@ -73,9 +78,33 @@ async def all_tasks(parts):
     await asyncio.gather(*map(one_task, parts))
 
 
+async def with_aiohttp(parts):
+    async def one(session, mine):
+        for r in mine:
+            begin_ns = time.monotonic_ns()
+            async with session.request(r["method"], f"https://localhost:{PORT}{r['path']}", data=b"u" * r["body"] if r["body"] else None, ssl=context) as response:
+                await response.read()
+                done(r, response.status, begin_ns)
+
+    async with aiohttp.ClientSession() as session:
+        await asyncio.gather(*(one(session, part) for part in parts))
+
+
+async def with_httpx(parts):
+    async def one(client, mine):
+        for r in mine:
+            begin_ns = time.monotonic_ns()
+            response = await client.request(r["method"], f"https://localhost:{PORT}{r['path']}", content=b"u" * r["body"] if r["body"] else None)
+            assert response.http_version == "HTTP/2"
+            done(r, response.status_code, begin_ns)
+
+    async with httpx.AsyncClient(verify=context, http2=True, trust_env=False) as client:
+        await asyncio.gather(*(one(client, part) for part in parts))
+
+
 parts = [plan[i::CONNECTIONS] for i in range(CONNECTIONS)]
-if WAY == "asyncio":
-    asyncio.run(all_tasks(parts))
+if WAY in ("asyncio", "aiohttp", "httpx"):
+    asyncio.run({"asyncio": all_tasks, "aiohttp": with_aiohttp, "httpx": with_httpx}[WAY](parts))
 else:
     threads = [threading.Thread(target=blocking if WAY == "blocking" else with_requests, args=(part,)) for part in parts]
     for t in threads:

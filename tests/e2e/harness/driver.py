@@ -62,13 +62,20 @@ class Driver(Process):
         self.popen.stdin.write(text.encode())
         self.popen.stdin.flush()
 
-    def go(self, timeout_s=120):
-        """Lets it run to its end; its lines. It must have succeeded."""
+    def begin(self):
         self.write("go\n")
         self.popen.stdin.close()
+
+    def end(self, timeout_s=120):
+        """Waits for its end; its lines. It must have succeeded."""
         status = self.wait(timeout_s)
         assert status == 0, f"{self.name} ended with {status}:\n{self.tail()}"
         return [json.loads(line) for line in self.out.read_text().splitlines()]
+
+    def go(self, timeout_s=120):
+        """Lets it run to its end; its lines."""
+        self.begin()
+        return self.end(timeout_s)
 
 
 def http_driver(folder, server, connections, plan, rate=0):
