@@ -60,6 +60,7 @@ static int print_protocols(void)
 #define families_NONE "-"
 #define families_TLS "TLS"
 #define families_DIALOG "DIALOG"
+#define families_GPU "GPU"
 #include "../../bpf/abi/protocols.def"
 #undef PROTOCOL
 #undef T
@@ -92,7 +93,7 @@ static void try_kernel(struct doctor *d)
 		all.features[data - all.features].rungs[i] = c.features[data - all.features].rungs[i];
 	}
 
-	struct load_options best = { .libraries = true };
+	struct load_options best = { .libraries = true, .gpu = true };
 	int err = loaded_new(&best, &l, &d->caps, d->error, sizeof(d->error));
 	if (!err) {
 		err = loaded_attach_life(l, &d->caps, d->error, sizeof(d->error));

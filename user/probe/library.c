@@ -90,6 +90,7 @@ struct libraries {
 	uint64_t shed_first_ns, shed_until_ns, shed_for_ns;
 	int leaving[2];                /* probes of the first and the second kind that were let go: until they are gone; -1 none */
 	uint64_t failed;
+	bool gpu;                      /* drivers of GPUs are looked at, too */
 	DIR *looking;                  /* at /proc, for those that run already */
 };
 
@@ -122,7 +123,7 @@ static void place_of(const struct libraries *ls, const struct library_file *f, i
 		const struct known_place *p = &f->functions.places[i];
 		if (p->often == (kind == OFTEN) && (returns ? p->returns : p->entry) && ret->n < UPROBE_FUNCTIONS_MAX) {
 			ret->offsets[ret->n] = p->offset;
-			ret->cookies[ret->n++] = (uint64_t)(!returns && p->long_trap) << PLUMB_SITE_TRAP_SHIFT | (uint64_t)file_number(ls, f) << PLUMB_SITE_FILE_SHIFT | p->site;
+			ret->cookies[ret->n++] = (uint64_t)p->call << PLUMB_SITE_CALL_SHIFT | (uint64_t)(!returns && p->long_trap) << PLUMB_SITE_TRAP_SHIFT | (uint64_t)file_number(ls, f) << PLUMB_SITE_FILE_SHIFT | p->site;
 		}
 	}
 }
@@ -204,7 +205,7 @@ static int file_attach(struct libraries *ls, struct library_file *f)
 
 /* --- files --- */
 
-static int file_find(struct library_file *f)
+static int file_find(struct library_file *f, bool gpu)
 {
 	struct stat st;
 
@@ -212,7 +213,7 @@ static int file_find(struct library_file *f)
 		return -errno;
 	f->size = st.st_size;
 	f->changed = st.st_ctim;
-	return known_find(f->fd, &f->functions);
+	return known_find(f->fd, gpu, &f->functions);
 }
 
 /* A file that is known by two numbers (overlays) has one watch. */
@@ -331,7 +332,7 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 	}
 	int lease = lease_take(found.fd); /* before it is read */
 	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
-	int err = file_find(&found);
+	int err = file_find(&found, ls->gpu);
 	uint64_t tokens = (clock_ns(CLOCK_MONOTONIC) - begin_ns) / TOKEN_NS + (is_used(&found) || found.size > LONG_BYTES);
 	found.leased = lease == 0;
 	ls->tokens = tokens < ls->tokens ? ls->tokens - (uint32_t)tokens : 0;
@@ -571,7 +572,7 @@ static int libraries_add(struct libraries *ls, int fd)
 	return epoll_ctl(mappings_fd(ls->mappings), EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-int libraries_new(struct loaded *l, uint64_t most_ppm, uint64_t pause_ns, struct libraries **ret_libraries)
+int libraries_new(struct loaded *l, uint64_t most_ppm, uint64_t pause_ns, bool gpu, struct libraries **ret_libraries)
 {
 	if (!loaded_has_functions(l))
 		return -ENOTSUP;
@@ -581,6 +582,7 @@ int libraries_new(struct loaded *l, uint64_t most_ppm, uint64_t pause_ns, struct
 	ls->loaded = l;
 	ls->most_ppm = most_ppm;
 	ls->shed_first_ns = pause_ns;
+	ls->gpu = gpu;
 	ls->leaving[0] = ls->leaving[1] = ls->lease_fd = -1;
 	ls->now_ns = clock_ns(CLOCK_BOOTTIME);
 	map_init(&ls->by_key, FILES_MAX);
