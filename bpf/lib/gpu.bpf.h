@@ -51,6 +51,10 @@ struct {
 	__type(value, struct gpu_allocation);
 } gpu_allocations SEC(".maps");
 
+/* What counts from 0 on; a stack has no room for it. */
+const volatile struct plumb_gpu_process gpu_no_process = {};
+const volatile struct plumb_gpu_totals gpu_no_totals = {};
+
 static __always_inline void gpu_lost(enum plumb_loss reason)
 {
 	struct plumb_percpu *pc = plumb_percpu_get();
@@ -65,8 +69,7 @@ static __always_inline struct plumb_gpu_process *gpu_process_of(const struct cal
 	struct plumb_gpu_process *p = bpf_map_lookup_elem(&gpu_processes, &pid);
 
 	if (!p) {
-		struct plumb_gpu_process none = { .missed = f->missed };
-		bpf_map_update_elem(&gpu_processes, &pid, &none, BPF_NOEXIST); /* another thread may have been first */
+		bpf_map_update_elem(&gpu_processes, &pid, (const void *)&gpu_no_process, BPF_NOEXIST); /* another thread may have been first */
 		p = bpf_map_lookup_elem(&gpu_processes, &pid);
 	}
 	return p;
@@ -255,8 +258,7 @@ static __always_inline void gpu_count(const struct call_frame *f, __u32 call, __
 	struct plumb_gpu_totals *t = bpf_map_lookup_elem(&gpu_totals, &key);
 
 	if (!t) {
-		struct plumb_gpu_totals none = {};
-		bpf_map_update_elem(&gpu_totals, &key, &none, BPF_NOEXIST);
+		bpf_map_update_elem(&gpu_totals, &key, (const void *)&gpu_no_totals, BPF_NOEXIST);
 		t = bpf_map_lookup_elem(&gpu_totals, &key);
 	}
 	if (!t) {

@@ -2,6 +2,7 @@
 """Calls of GPU drivers, against drivers that keep account themselves: counted to the unit by process, function and result, with their durations, their memory and their kernels; what fails or is slow under its request."""
 import http.client
 import json
+import subprocess
 import urllib.request
 
 import pytest
@@ -10,7 +11,7 @@ from harness import servers
 from harness.driver import Driver
 from harness.gpu import App, Metrics, build
 from harness.libraries import watched
-from harness.plumb import Plumb, replay
+from harness.plumb import PLUMB, Plumb, replay
 from harness.process import free_port, wait_until
 from harness.spans import SERVER, STATUS_ERROR, STATUS_UNSET, describe
 
@@ -115,6 +116,8 @@ def test_three_processes(start, plumb, built, way):
 def test_spans_of_what_fails_or_is_slow(start, plumb, built):
     """Under the request whose thread made the call; what succeeds at once has none."""
     server = serve(start, built)
+    cuda = json.loads(subprocess.run([PLUMB, "doctor", "--output", "json"], capture_output=True).stdout)["gpus"][0]
+    assert cuda["api"] == "cuda" and cuda["processes"] >= 1 and cuda["library"].endswith("/libcuda.so.1"), cuda
     p = plumb(args=watched(), pids=[server.pid])
     p.wait_watching("cuda")
     web = Web(server)
@@ -236,7 +239,7 @@ for i in range(13):
 hip.hipFree(memory)
 assert hip.hipMalloc(ctypes.byref(memory), ctypes.c_size_t(4099)) == 0
 for i in range(7):
-    hip.stub_next(0, ctypes.c_long(5_000_000))
+    hip.stub_next(0, ctypes.c_long(20_000_000))
     hip.hipDeviceSynchronize()
 text = ctypes.create_string_buffer(1 << 16)
 hip.stub_truth(text, ctypes.c_size_t(len(text)))
@@ -266,3 +269,61 @@ def test_hip(start, plumb, built):
     said = [(s.name, s["error.type"], s["plumb.gpu.kernel.grid"], s["plumb.gpu.kernel.block"], s["plumb.gpu.kernel.shared_memory"], s["plumb.gpu.kernel.name"]) for s in spans]
     assert said == ([("hipLaunchKernel", "hipErrorInvalidDeviceFunction", "70000,3,5", "128,2,1", 4096, None)] * 4
                     + [("hipModuleLaunchKernel", "hipErrorIllegalAddress", "8,1,2", "64,1,1", 1024, None)])
+
+
+MANY = r"""
+import ctypes, sys
+cuda = ctypes.CDLL(sys.argv[1])
+cuda.stub_blind()
+class Handle(ctypes.Structure):
+    _fields_ = [("module", ctypes.c_void_p), ("name", ctypes.c_void_p)]
+def handle(text):
+    buffer = ctypes.create_string_buffer(text)
+    kept.append(buffer)
+    kept.append(Handle(None, ctypes.addressof(buffer)))
+    return ctypes.addressof(kept[-1])
+def handle_at(address):
+    kept.append(Handle(None, address))
+    return ctypes.addressof(kept[-1])
+def launch(function):
+    assert cuda.cuLaunchKernel(ctypes.c_void_p(function), 1, 1, 1, 1, 1, 1, 0, None, None, None) == 0
+kept = []
+names = [handle(b"kernel_%d" % i) for i in range(613)]
+long = [handle(b"_Z" + b"a" * 400 + end) for end in (b"1", b"2")]
+strange = [handle(b"not a name"), handle(b""), handle(b"\xff\xfe"), handle_at(8), 16, 0]
+print("ready", flush=True)
+assert sys.stdin.readline() == "go\n"
+for i, function in enumerate(names[:29]):
+    for k in range(3 + i):
+        launch(function)
+for function in long + strange + names[29:]:
+    for k in range(2):
+        launch(function)
+"""
+
+
+def test_more_kernels_than_are_shown(start, plumb, built):
+    """Of 613 the 20 that are launched most, by name, all others together; so are what finds no place in the kernel and what is no name."""
+    port = free_port()
+    driver = Driver(start.folder(), "many", ["/usr/bin/python3", "-c", MANY, built / "libcuda.so.1"])
+    wait_until(lambda: "ready" in driver.out.read_text(), "it to be ready", alive=driver)
+    p = plumb(args=[*watched(), "--metrics", f"127.0.0.1:{port}"], pids=[driver.pid])
+    p.wait_watching("cuda")
+    driver.write("go\n")
+    assert driver.wait() == 0, driver.tail()
+    launches = sum(range(3, 32)) + 2 * (2 + 6 + 584)
+    shown = {f"kernel_{i}": 3 + i for i in range(9, 29)} | {"_UNKNOWN": 12, "_OTHER": launches - sum(range(12, 32)) - 12}
+    wait_until(lambda: sum(scrape(port).of("plumb_gpu_kernel_launches", "gpu_kernel_name").values()) == launches, "all launches", alive=p)
+    m = scrape(port)
+    assert m.of("plumb_gpu_kernel_launches", "gpu_kernel_name", process_pid=driver.pid) == shown
+    assert m.of("plumb_gpu_call_duration_seconds_count", "gpu_call") == {"cuLaunchKernel": launches}
+    took = m.of("plumb_gpu_kernel_launch_seconds", "process_pid")[str(driver.pid)]
+    assert took == pytest.approx(m.of("plumb_gpu_call_duration_seconds_sum", "gpu_call")["cuLaunchKernel"], rel=1e-6)
+
+
+def test_without_gpus(start, plumb, built):
+    """capture.gpu=off: no probe, no table."""
+    app = App(start, built, 1009, 7)
+    p = plumb(args=[*watched(), "--set", "capture.gpu=off"], pids=[app.pid])
+    app.run()
+    assert p.finish() == [] and "watching" not in p.err.read_text()

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Works with the driver of apps/gpu/cuda.c: app LIBRARY LAUNCHES FAILURES, then "go" on standard input. Prints "ready" when the library is mapped, and the driver's truth as JSON at its end, which comes at once
- * after its last call. Of 37 kernels, number i is launched by those of the launches whose number is below 37 and … : as the numbers fall.
+ * after its last call. Its 37 kernels are launched in rounds, each of which leaves out one more of the last ones.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -86,7 +86,7 @@ static void others(void)
 	for (int i = 0; i < 17; i++)
 		CALL("cuGraphLaunch", (void *, void *), NULL, NULL);
 	for (int i = 0; i < 19; i++) {
-		next(0, 3000000);
+		next(0, 20000000);
 		CALL("cuCtxSynchronize", (void));
 	}
 }
@@ -115,7 +115,7 @@ int main(int argc, char **argv)
 		if (i * (unsigned long)failures / launches != (i + 1) * (unsigned long)failures / launches)
 			next(i % 3 ? 719 : 700, 0);
 		launch(i, kernels[k]);
-		if (++k == most) { /* the first ones are launched most */
+		if (++k == most) {
 			k = 0;
 			most = most > 1 ? most - 1 : KERNELS;
 		}
