@@ -2,6 +2,7 @@
 /* Functions of libraries: two programs for all of them, as what the kernel has to do for each that is attached or detached costs milliseconds. */
 #include "lib/duckdb.bpf.h"
 #include "lib/go_tls.bpf.h"
+#include "lib/gpu.bpf.h"
 #include "lib/price.bpf.h"
 #include "lib/sqlite.bpf.h"
 #include "lib/tls.bpf.h"
@@ -41,17 +42,19 @@ int library_enter(struct pt_regs *ctx)
 	library_hit(cookie, (__u32)(pid_tgid >> 32), PLUMB_SITE_TRAP_OF(cookie));
 	if (!target_wanted((__u32)(pid_tgid >> 32)))
 		return 0;
-	if (site >= PLUMB_SITE_GO_TLS_BEGIN) {
+	if (site >= PLUMB_SITE_GO_TLS_BEGIN && site < PLUMB_SITE_GPU_PLAIN) {
 		go_enter(ctx, pid_tgid, file, site);
 		return 0;
 	}
-	if (no_calls && site < PLUMB_SITE_TLS_NEW)
+	if (no_calls && (site < PLUMB_SITE_TLS_NEW || site >= PLUMB_SITE_GPU_PLAIN))
 		return 0;
 	struct call_outer outer = {};
 	bool inner = call_is_inner(ctx, pid_tgid, &outer);
 	if (inner && !site_ends(site) && !tls_is_of_callback(site, PT_REGS_PARM1(ctx), &outer))
 		return 0;
-	if (site >= PLUMB_SITE_TLS_NEW)
+	if (site >= PLUMB_SITE_GPU_PLAIN)
+		gpu_enter(ctx, pid_tgid, file, site);
+	else if (site >= PLUMB_SITE_TLS_NEW)
 		tls_enter(ctx, pid_tgid, file, site, inner);
 	else if (site >= PLUMB_SITE_DUCKDB_OPEN)
 		duckdb_enter(ctx, pid_tgid, file, site);
@@ -73,7 +76,9 @@ int library_return(struct pt_regs *ctx)
 	}
 	if (!call_end(PLUMB_SITE_FILE_OF(cookie), PLUMB_SITE_OF(cookie), ctx, &f))
 		return 0;
-	if (f.site >= PLUMB_SITE_TLS_NEW)
+	if (f.site >= PLUMB_SITE_GPU_PLAIN)
+		gpu_return(&f, PLUMB_SITE_CALL_OF(cookie), (__s32)PT_REGS_RC(ctx));
+	else if (f.site >= PLUMB_SITE_TLS_NEW)
 		tls_return(&f, (__s32)PT_REGS_RC(ctx));
 	else if (f.site >= PLUMB_SITE_DUCKDB_OPEN)
 		duckdb_return(&f, PT_REGS_RC(ctx));

@@ -201,6 +201,15 @@ static void on_process(struct pipeline *p, const struct record *rec, struct slic
 	process_table_unref(p->processes, process);
 }
 
+static void on_gpu(struct pipeline *p, const struct record *rec)
+{
+	uint32_t pid = rec->u.h.type == PLUMB_REC_GPU_CALLS ? rec->u.gpu_calls.pid : rec->u.h.type == PLUMB_REC_GPU_KERNEL ? rec->u.gpu_kernel.pid : rec->u.gpu_process.pid;
+	struct process *process = process_table_ref(p->processes, pid);
+
+	metrics_gpu_record(p->metrics, process, rec);
+	process_table_unref(p->processes, process);
+}
+
 /* Before the connection goes, and after it comes. */
 static void on_socket_metrics(struct pipeline *p, const struct record *rec, uint64_t sock, uint32_t pid)
 {
@@ -263,6 +272,9 @@ int pipeline_record(void *ctx, const struct record *rec, struct slice payload)
 		sessions_tick(p->sessions, p->now_ns);
 		on_tick(p);
 		break;
+	case PLUMB_REC_GPU_CALLS:
+	case PLUMB_REC_GPU_KERNEL:
+	case PLUMB_REC_GPU_PROCESS: on_gpu(p, rec); break;
 	case PLUMB_REC_CALL: proto_engine_call(p->proto, &rec->u.call, payload); break;
 	case PLUMB_REC_START: on_start(p, &rec->u.start); break;
 	case PLUMB_REC_CLOCK: p->realtime_offset_ns = rec->u.clock.realtime_offset_ns; break;

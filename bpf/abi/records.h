@@ -15,6 +15,7 @@
 #ifndef __VMLINUX_H__
 #include <linux/types.h>
 #endif
+#include "gpu.h"
 #include "limits.h"
 
 enum plumb_record_type {
@@ -37,7 +38,11 @@ enum plumb_record_type {
 	PLUMB_REC_OVERHEAD = 16, /* plumb_rec_overhead */
 	PLUMB_REC_CALL = 17,     /* plumb_rec_call, text as payload */
 	PLUMB_REC_LIBRARIES = 18, /* plumb_rec_libraries */
-	/* 19..31 reserved: stack, thread time, GPU call, log line, TLS data */
+	/* 19..23 reserved: stack, thread time, log line */
+	PLUMB_REC_GPU_CALLS = 24, /* plumb_rec_gpu_calls */
+	PLUMB_REC_GPU_KERNEL = 25, /* plumb_rec_gpu_kernel */
+	PLUMB_REC_GPU_PROCESS = 26, /* plumb_rec_gpu_process */
+	/* 27..31 reserved: GPU devices, collective operations */
 	PLUMB_REC_TYPES = 32,
 };
 
@@ -86,6 +91,8 @@ enum plumb_loss {
 	PLUMB_LOSS_UNSENT_SPANS,    /* spans that were in the memory of an engine that died, neither exported nor spooled nor dropped */
 	PLUMB_LOSS_OPEN_REQUESTS,   /* requests that an engine which died was following: they were no spans yet */
 	PLUMB_LOSS_CALLS,           /* calls of libraries of which nothing could be kept */
+	PLUMB_LOSS_GPU_CALLS,       /* calls of GPU drivers that found no room to be counted in */
+	PLUMB_LOSS_GPU_ALLOCATIONS, /* GPU memory that was taken and found no room to be remembered in: what a process has is more */
 	PLUMB_LOSS_REASONS,
 };
 
@@ -306,7 +313,12 @@ enum plumb_function {
 	PLUMB_FN_DUCKDB_PREPARE = 9,  /* object: statement, 0 where it failed; parent: connection. Text: statement */
 	PLUMB_FN_DUCKDB_EXECUTE = 10, /* one execution. object: statement */
 	PLUMB_FN_DUCKDB_FORGET = 11,  /* object: statement, connection or database, which is no more */
-	PLUMB_FUNCTIONS,
+	/*
+	 * A call of a GPU's driver that failed or took long, its enum plumb_gpu_call above this number. Text: the kernel's name; object: grid, x in the low 32 bits, y and z in 16 each; parent: block, x, y and z in 16
+	 * bits each, as far as known; count: bytes, of a launch those of shared memory. Results are the driver's
+	 */
+	PLUMB_FN_GPU = 64,
+	PLUMB_FUNCTIONS = PLUMB_FN_GPU + 256,
 };
 
 /* Most text that one call's record carries. */
@@ -345,6 +357,31 @@ struct plumb_rec_libraries {
 	__u32 shed;       /* files of whose functions some, or all, are not looked at, to save cost; of earlier versions 0 */
 };
 #define PLUMB_LIBRARIES_SHED 1u /* there are some */
+
+/* Calls of a GPU's driver by one process, all cumulative. */
+struct plumb_rec_gpu_calls {
+	struct plumb_rec_header h;
+	__u32 pid;
+	__u32 call; /* enum plumb_gpu_call */
+	struct plumb_gpu_totals t;
+};
+
+/* Launches of a kernel by one process, cumulative. */
+struct plumb_rec_gpu_kernel {
+	struct plumb_rec_header h;
+	__u32 pid;
+	char name[PLUMB_GPU_NAME_BYTES]; /* as the driver has it, mangled */
+	struct plumb_gpu_launches l;
+};
+
+/* What a process has of a GPU's driver besides; the last of its records of these three kinds, each time. */
+struct plumb_rec_gpu_process {
+	struct plumb_rec_header h;
+	__u32 pid;
+	__u32 flags; /* PLUMB_GPU_* */
+	struct plumb_gpu_process p;
+};
+#define PLUMB_GPU_ENDED 1u /* the program has ended: what a process of this pid does later counts from 0 on */
 
 /* Cost of plumb itself, all cumulative. One record per BPF program (name set), one for the probe process (name empty). */
 struct plumb_rec_self {

@@ -45,6 +45,20 @@ enum plumb_site {
 	PLUMB_SITE_GO_TLS_WRITE,      /* (connection, buffer, bytes) */
 	PLUMB_SITE_GO_TLS_WRITTEN,    /* the number of bytes */
 	PLUMB_SITE_GO_TLS_CLOSE,      /* (connection) */
+	/* GPU drivers; which function it is (enum plumb_gpu_call) the probe tells with the cookie, too */
+	PLUMB_SITE_GPU_PLAIN,         /* nothing that is looked at */
+	PLUMB_SITE_GPU_LAUNCH,        /* (kernel, grid x, y, z, block x, y, z, bytes of shared memory, …) */
+	PLUMB_SITE_GPU_LAUNCH_UNNAMED, /* the same, where nobody knows how a kernel tells its name */
+	PLUMB_SITE_GPU_LAUNCH_DIM3,   /* (function, grid, block, arguments, bytes of shared memory, …), grid and block being three numbers of 32 bits each */
+	PLUMB_SITE_GPU_LAUNCH_EX,     /* (&{grid x, y, z, block x, y, z, bytes of shared memory}, kernel, …) */
+	PLUMB_SITE_GPU_BYTES,         /* (to, from or value, bytes, …) */
+	PLUMB_SITE_GPU_WORDS16,       /* (to, value, number of 16 bits each, …) */
+	PLUMB_SITE_GPU_WORDS32,
+	PLUMB_SITE_GPU_BYTES_FIFTH,   /* (…, …, …, …, bytes, …) */
+	PLUMB_SITE_GPU_ALLOC,         /* (&address, bytes, …) */
+	PLUMB_SITE_GPU_ALLOC_PITCH,   /* (&address, &bytes of a row, …, rows, …) */
+	PLUMB_SITE_GPU_ALLOC_HOST,    /* (&address, bytes, …) */
+	PLUMB_SITE_GPU_FREE,          /* (address, …) */
 	PLUMB_SITES,
 };
 
@@ -72,6 +86,9 @@ struct plumb_call_price {
 	__u64 traps;
 	__u64 trap_ns; /* by what one took when plumb started */
 };
+/* Which function of a GPU's driver: enum plumb_gpu_call. */
+#define PLUMB_SITE_CALL_SHIFT 32
+#define PLUMB_SITE_CALL_OF(cookie) ((__u32)((cookie) >> PLUMB_SITE_CALL_SHIFT))
 
 /* What the probe tells the programs, of each file; both only grow. */
 struct plumb_call_epoch {

@@ -64,6 +64,7 @@ struct plumb_scratch {
 	union {
 		struct plumb_rec_data head; /* of an I/O that makes several records */
 		struct plumb_rec_exec exec;
+		struct plumb_gpu_kernel_key kernel;
 	};
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Calls of a library, on a kernel where nothing is installed: a stand-in that has SQLite's functions by name and by what they take, and does nothing but to answer as planned. Standard input: a line
- * starts it; "ready" and its process id are written to standard error before. 251 executions, number i of which returns i % 23 rows, and each 36th fails.
+ * starts it; "ready" and its process id are written to standard error before. 251 executions, number i of which returns i % 23 rows, and each 36th fails. And a function of CUDA's driver: of 113 launches each 17th fails.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OK = 0, CONSTRAINT = 19, ROW = 100, DONE = 101, EXECUTIONS = 251, PERIOD = 23, FAILS = 36 };
+enum { OK = 0, CONSTRAINT = 19, ROW = 100, DONE = 101, EXECUTIONS = 251, PERIOD = 23, FAILS = 36, LAUNCHES = 113, LAUNCH_FAILS = 17, LAUNCH_FAILED = 719 };
 
 /* As SQLite's begins, with its database. */
 struct sqlite3_stmt {
@@ -64,6 +64,22 @@ LIBRARY int sqlite3_close(void *db)
 	return OK;
 }
 
+/* What the driver's handle of a kernel points to begins so. */
+struct CUfunc {
+	void *module;
+	const char *name;
+};
+
+int cuLaunchKernel(struct CUfunc *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *stream, void **params, void **extra);
+
+LIBRARY int cuLaunchKernel(struct CUfunc *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *stream, void **params, void **extra)
+{
+	static unsigned launches;
+
+	(void)f, (void)gx, (void)gy, (void)gz, (void)bx, (void)by, (void)bz, (void)shared, (void)stream, (void)params, (void)extra;
+	return ++launches % LAUNCH_FAILS ? 0 : LAUNCH_FAILED;
+}
+
 int main(void)
 {
 	struct sqlite3_stmt *s;
@@ -88,5 +104,8 @@ int main(void)
 	}
 	sqlite3_finalize(s);
 	sqlite3_close(db);
+	struct CUfunc kernel = { NULL, "_Z10vector_addPfS_i" };
+	for (int i = 0; i < LAUNCHES; i++)
+		cuLaunchKernel(&kernel, 70000, 3, 5, 128, 2, 1, 4096, NULL, NULL, NULL);
 	return 0;
 }

@@ -61,7 +61,7 @@ def trials(series):
         lines.append(f"""trial {rung}/truth traceId '{counts}' 'truth {' '.join(ROUNDS)}' '' {rung_option}""")
         lines.append(f"""trial {rung}/filters traceId 46 'truth 23/1' '' {rung_option} {FILTERS}""")
     lines.append("awaited=watching")
-    lines += [f"trial {way}/calls traceId 251 calls '' --set capture.libraries={way} --log-level debug" for way in CALLS[series]]
+    lines += [f"trial {way}/calls traceId 257 calls '' --set capture.libraries={way} --log-level debug" for way in CALLS[series]]
     lines.append("awaited=attached")
     kept, _ = CAPABILITIES[series]
     for name, caps in [("all", kept)] + [(cap, [c for c in kept if c != cap]) for cap in kept] + [("every", ["none"])]:
@@ -226,10 +226,13 @@ def test_truth(guest, rung):
 
 @each("way", rows=[(s, w) for s in OFFERED for w in CALLS[s]])
 def test_calls(guest, way):
-    """Rows and errors of each execution, in order; the stand-in's text without its literal."""
+    """Rows and errors of each execution, in order; the stand-in's text without its literal. And what launches say that fail."""
     _, sent = guest
     _, spans, metrics = run_of(sent, f"{way}/calls")
     check_order(spans)
+    launches, spans = [s for s in spans if s["plumb.gpu.api"]], [s for s in spans if not s["plumb.gpu.api"]]
+    said = {(s.name, s["error.type"], s["plumb.gpu.kernel.name"], s["plumb.gpu.kernel.grid"], s["plumb.gpu.kernel.block"], s["plumb.gpu.kernel.shared_memory"]) for s in launches}
+    assert len(launches) == 6 and said == {("cuLaunchKernel", "CUDA_ERROR_LAUNCH_FAILED", "_Z10vector_addPfS_i", "70000,3,5", "128,2,1", 4096)}, describe(launches)
     assert [(s["db.response.returned_rows"] or 0, s["error.type"]) for s in sorted(spans, key=lambda s: s.start_ns)] == [
         (i % 23, "SQLITE_CONSTRAINT" if i % 36 == 35 else None) for i in range(251)], describe(spans)
     assert {(s["db.system.name"], s["db.namespace"], s["db.query.text"]) for s in spans} == {("sqlite", "shop.db", "SELECT id FROM goods WHERE name = ?")}

@@ -192,6 +192,34 @@ static void duckdb_says_what_it_does(void **state)
 		     "QUERY :memory:" ABOUT "db.namespace=:memory: plumb.incomplete=statement_not_seen", "CONNECT md:sales" ABOUT "db.namespace=md:sales error.type=DuckDBError");
 }
 
+/* Each call that is told of: no handle, no statement. What is no name is not shown. */
+static void gpu_drivers_say_what_fails(void **state)
+{
+	struct fixture f;
+	uint64_t grid = 70000 | 3ull << 32 | 5ull << 48, block = 128 | 2ull << 16 | 1ull << 32;
+
+	(void)state;
+	fixture_init(&f, NULL);
+#define GPU(id, text, ...) call(&f, (struct plumb_rec_call){ .function = PLUMB_FN_GPU + PLUMB_GPU_##id, __VA_ARGS__ }, (text))
+	GPU(CU_LAUNCH_KERNEL, "_Z10vector_addPfS_i", .object = grid, .parent = block, .count = 4096, .result = 719);
+	GPU(CU_LAUNCH_KERNEL_EX, "no name!", .object = grid, .parent = block);
+	GPU(CU_MEM_ALLOC, NULL, .count = 1ull << 40, .result = 2);
+	GPU(CU_STREAM_SYNCHRONIZE, NULL, .count = 7, .result = 4711);
+	GPU(HIP_MALLOC, NULL, .count = 1009, .result = 2);
+	const struct metrics_self n = fixture_done(&f);
+#define LAUNCHED "plumb.gpu.kernel.grid=70000,3,5 plumb.gpu.kernel.block=128,2,1 plumb.gpu.kernel.shared_memory="
+	ASSERT_LINES(&f, "cuLaunchKernel | plumb.gpu.api=cuda code.function.name=cuLaunchKernel plumb.gpu.kernel.name=_Z10vector_addPfS_i " LAUNCHED "4096 error.type=CUDA_ERROR_LAUNCH_FAILED",
+		     "cuLaunchKernelEx | plumb.gpu.api=cuda code.function.name=cuLaunchKernelEx " LAUNCHED "0",
+		     "cuMemAlloc | plumb.gpu.api=cuda code.function.name=cuMemAlloc plumb.gpu.bytes=1099511627776 error.type=CUDA_ERROR_OUT_OF_MEMORY",
+		     "cuStreamSynchronize | plumb.gpu.api=cuda code.function.name=cuStreamSynchronize error.type=4711",
+		     "hipMalloc | plumb.gpu.api=hip code.function.name=hipMalloc plumb.gpu.bytes=1009 error.type=hipErrorOutOfMemory");
+	assert_int_equal(f.span.kind, SPAN_INTERNAL);
+	assert_int_equal(f.span.status, SPAN_STATUS_ERROR);
+	assert_int_equal(n.proto.exchanges[PLUMB_PROTO_CUDA], 4);
+	assert_int_equal(n.proto.exchanges[PLUMB_PROTO_HIP], 1);
+	assert_int_equal(n.proto.calls.handles, 0);
+}
+
 static void names_of_databases(void **state)
 {
 	static const char *const names[][2] = {
@@ -511,6 +539,9 @@ static void recordings_replay(void **state)
 		CALL(&f, DUCKDB_OPEN, ":memory:", .object = 9);
 		CALL(&f, DUCKDB_QUERY, "COMMIT", .parent = 9);
 		call(&f, (struct plumb_rec_call){ .function = 999 }, "select CANARY");
+		call(&f, (struct plumb_rec_call){ .function = PLUMB_FN_GPU + 255 }, "CANARY");
+		GPU(CU_GRAPH_LAUNCH, "CANARY is no name");
+		GPU(CU_LAUNCH_KERNEL, "kept");
 		assert_int_equal(recorder_close(f.recorder), 0);
 		f.recorder = NULL;
 		(void)fixture_done(&f);
@@ -523,7 +554,8 @@ static void recordings_replay(void **state)
 		(void)fixture_done(&again);
 		masker_free(m);
 
-		assert_int_equal(again.spans, 5);
+		assert_int_equal(again.spans, 7);
+		assert_int_equal(strstr(again.line[6], "plumb.gpu.kernel.name=kept") != NULL, way < 2);
 		assert_true(again.hash_of_ids == f.hash_of_ids);
 		assert_int_equal(file_has("CANARY"), way == 0);
 		assert_int_equal(file_has("COMMIT"), way < 2);
@@ -540,7 +572,7 @@ static void recordings_replay(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sqlite_says_what_it_does), cmocka_unit_test(duckdb_says_what_it_does), cmocka_unit_test(names_of_databases), cmocka_unit_test(codes_have_names),
+		cmocka_unit_test(sqlite_says_what_it_does), cmocka_unit_test(duckdb_says_what_it_does), cmocka_unit_test(gpu_drivers_say_what_fails), cmocka_unit_test(names_of_databases), cmocka_unit_test(codes_have_names),
 		cmocka_unit_test(handles_live_and_die), cmocka_unit_test(what_is_long_is_cut), cmocka_unit_test(tables_are_bounded), cmocka_unit_test(every_execution_is_a_span),
 		cmocka_unit_test(calls_belong_to_the_request_of_their_thread), cmocka_unit_test(event_loops_are_not_confused), cmocka_unit_test(what_is_not_wanted_costs_nothing),
 		cmocka_unit_test(hostile_records_are_survived), cmocka_unit_test(recordings_replay),

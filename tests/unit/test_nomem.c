@@ -583,6 +583,20 @@ static void write_call(struct writer *w, struct plumb_rec_call c, const char *te
 	write_record(w, &rec, PLUMB_REC_CALL, slice_make(text, c.len));
 }
 
+static void write_gpu(struct writer *w)
+{
+	struct record calls = { .u.gpu_calls = { .pid = 100, .call = PLUMB_GPU_CU_MEM_ALLOC, .t = { .count = 3, .bytes = 7, .buckets = { 3 }, .codes = { { .code = 2, .count = 1 } } } } };
+	struct record kernel = { .u.gpu_kernel = { .pid = 100, .name = "sort", .l = { .count = 5 } } };
+	struct record process = { .u.gpu_process = { .pid = 100, .p = { .allocated = { 7 }, .other = 1 } } };
+
+	for (int i = 0; i < 2; i++) {
+		write_record(w, &calls, PLUMB_REC_GPU_CALLS, SLICE_NONE);
+		write_record(w, &kernel, PLUMB_REC_GPU_KERNEL, SLICE_NONE);
+		process.u.gpu_process.flags = i ? PLUMB_GPU_ENDED : 0;
+		write_record(w, &process, PLUMB_REC_GPU_PROCESS, SLICE_NONE);
+	}
+}
+
 /* Of texts of all sizes. */
 static void write_calls(struct writer *w)
 {
@@ -659,6 +673,7 @@ static void write_files(void)
 	end_piece(&w);
 	begin_piece(&w);
 	write_calls(&w);
+	write_gpu(&w);
 	end_piece(&w);
 	assert_int_equal(fclose(w.pcap), 0);
 }

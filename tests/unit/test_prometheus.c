@@ -78,6 +78,10 @@ static struct metrics *busy(void)
 	metrics_self_record(m, &program);
 	metrics_overhead_record(m, &overhead);
 	metrics_libraries_record(m, &libraries);
+	metrics_gpu_record(m, &shop, &(struct record){ .u.gpu_calls = { .h.type = PLUMB_REC_GPU_CALLS, .pid = 101, .call = PLUMB_GPU_CU_MEM_ALLOC,
+		.t = { .count = 3, .buckets = { 2, 1 }, .bytes = 1009, .codes = { { .code = 2, .count = 1 } } } } });
+	metrics_gpu_record(m, &shop, &(struct record){ .u.gpu_kernel = { .h.type = PLUMB_REC_GPU_KERNEL, .pid = 101, .name = "sort", .l = { .count = 7, .sum_ns = 1500000000 } } });
+	metrics_gpu_record(m, &shop, &(struct record){ .u.gpu_process = { .h.type = PLUMB_REC_GPU_PROCESS, .pid = 101, .p = { .allocated = { 1009 } } } });
 	return m;
 }
 

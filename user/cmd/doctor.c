@@ -9,6 +9,7 @@
 
 #include "cmd/cmd.h"
 #include "lib/json.h"
+#include "probe/gpu_drivers.h"
 #include "probe/load.h"
 #include "probe/sandbox.h"
 #include "span/url.h"
@@ -19,6 +20,7 @@ enum { METRICS_MAX = 8 << 20, AGENT_TIMEOUT_S = 3, OUT_MAX = 1 << 20, LOSSES_MAX
 struct doctor {
 	struct caps caps;
 	uint64_t map_bytes;
+	struct gpu_driver gpus[GPU_DRIVERS];
 	struct sandbox_report sandbox;
 	char sandbox_error[256];
 	bool usable;
@@ -65,6 +67,7 @@ static int print_protocols(void)
 #define families_NONE "-"
 #define families_TLS "TLS"
 #define families_DIALOG "DIALOG"
+#define families_GPU "GPU"
 #include "../../bpf/abi/protocols.def"
 #undef PROTOCOL
 #undef T
@@ -97,7 +100,7 @@ static void try_kernel(struct doctor *d)
 		all.features[data - all.features].rungs[i] = c.features[data - all.features].rungs[i];
 	}
 
-	struct load_options best = { .libraries = true };
+	struct load_options best = { .libraries = true, .gpu = true };
 	int err = loaded_new(&best, &l, &d->caps, d->error, sizeof(d->error));
 	if (!err) {
 		err = loaded_attach_life(l, &d->caps, d->error, sizeof(d->error));
@@ -336,6 +339,20 @@ static void print_agent(const struct doctor *d)
 		printf("  %10.3f s  %s\n", d->costliest[i].s, d->costliest[i].labels);
 }
 
+static void print_gpus(const struct doctor *d)
+{
+	puts("\ndrivers of GPUs (docs/gpu.md)");
+	for (size_t i = 0; i < GPU_DRIVERS; i++) {
+		const struct gpu_driver *g = &d->gpus[i];
+		if (!g->processes && !g->module[0]) {
+			printf("  %-13s none found\n", g->api);
+			continue;
+		}
+		printf("  %-13s kernel module %s, %s in %u processes%s%s%s\n", g->api, g->module[0] ? g->module : "none", g->library, g->processes, g->path[0] ? " (" : "", g->path, g->path[0] ? ")" : "");
+	}
+	puts("  Calls are counted by the way of \"library calls\" above, where capture.libraries is not off and capture.gpu is auto.");
+}
+
 static void print_text(const struct doctor *d)
 {
 	printf("plumb %s\n\nprerequisites\n", PLUMB_VERSION);
@@ -345,6 +362,7 @@ static void print_text(const struct doctor *d)
 	}
 	print_rights(&d->caps.rights);
 	print_features(d);
+	print_gpus(d);
 	puts("\nengine's sandbox");
 	if (d->sandbox_error[0])
 		printf("  cannot be entered: %s\n", d->sandbox_error);
@@ -409,6 +427,21 @@ static void json_rights(struct json *j, const struct rights *r)
 	json_array_end(j);
 }
 
+static void json_gpus(struct json *j, const struct doctor *d)
+{
+	json_key(j, "gpus");
+	json_array(j);
+	for (size_t i = 0; i < GPU_DRIVERS; i++) {
+		json_object(j);
+		json_key(j, "api"), json_str(j, d->gpus[i].api);
+		json_key(j, "module"), json_str(j, d->gpus[i].module);
+		json_key(j, "library"), json_str(j, d->gpus[i].path);
+		json_key(j, "processes"), json_u64(j, d->gpus[i].processes);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
 static int print_json(const struct doctor *d)
 {
 	struct buffer out;
@@ -433,6 +466,7 @@ static int print_json(const struct doctor *d)
 	json_array_end(&j);
 	json_rights(&j, &d->caps.rights);
 	json_features(&j, &d->caps);
+	json_gpus(&j, d);
 	json_key(&j, "sandbox");
 	json_object(&j);
 	json_key(&j, "user"), json_str(&j, d->sandbox.user);
@@ -511,6 +545,7 @@ int cmd_doctor(int argc, char **argv)
 		return 2;
 	}
 	try_kernel(&d);
+	gpu_drivers_find(d.gpus);
 	if (d.usable) {
 		try_sandbox(&d);
 		/* The probe starts no engine outside it. */

@@ -170,6 +170,8 @@ int session_probe(struct session *s, const struct options *o, bool adhoc)
 	p->load.libraries = strcmp(settings_str(v, SETTING_LIBRARIES), "off") != 0;
 	p->load.library_rung = strcmp(settings_str(v, SETTING_LIBRARIES), "auto") == 0 ? NULL : settings_str(v, SETTING_LIBRARIES);
 	p->load.library_pause_ns = nanoseconds(v, SETTING_LIBRARY_PAUSE);
+	p->load.gpu = p->load.libraries && strcmp(settings_str(v, SETTING_GPU), "off") != 0;
+	p->load.gpu_slow_ns = nanoseconds(v, SETTING_GPU_SLOW);
 	p->max_overhead = adhoc && settings_origin(v, SETTING_MAX_OVERHEAD) != ORIGIN_OPTION ? 0 : settings_share(v, SETTING_MAX_OVERHEAD);
 	p->load.rung = strcmp(rung, "auto") == 0 ? NULL : rung;
 	p->sandbox.user = user[0] ? user : NULL;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "metrics/family.h"
 
+#include "../../bpf/abi/gpu.h"
+
 /* https://opentelemetry.io/docs/specs/semconv/http/http-metrics/ and …/dns/dns-metrics/, …/rpc/rpc-metrics/ */
 static const uint64_t bounds_OTEL[] = { 5000000, 10000000, 25000000, 50000000, 75000000, 100000000, 250000000, 500000000, 750000000, 1000000000,
 	2500000000, 5000000000, 7500000000, 10000000000 };
@@ -8,15 +10,22 @@ static const uint64_t bounds_OTEL[] = { 5000000, 10000000, 25000000, 50000000, 7
 static const uint64_t bounds_DB[] = { 1000000, 5000000, 10000000, 50000000, 100000000, 500000000, 1000000000, 5000000000, 10000000000 };
 static const uint64_t bounds_RTT[] = { 50, 100, 500, 1000, 5000, 10000, 50000, 100000, 500000, 1000000 };
 
+#define BOUND(i, ns) ns,
+static const uint64_t bounds_GPU[] = { PLUMB_GPU_BOUNDS(BOUND) };
+#undef BOUND
+
 #define bounds_NONE ((const uint64_t *)NULL)
 #define COUNT_NONE 0
 #define COUNT_OTEL (sizeof(bounds_OTEL) / sizeof(bounds_OTEL[0]))
 #define COUNT_DB (sizeof(bounds_DB) / sizeof(bounds_DB[0]))
+#define COUNT_GPU (sizeof(bounds_GPU) / sizeof(bounds_GPU[0]))
 #define COUNT_RTT (sizeof(bounds_RTT) / sizeof(bounds_RTT[0]))
 _Static_assert(COUNT_OTEL <= HISTOGRAM_BOUNDS_MAX && COUNT_DB <= HISTOGRAM_BOUNDS_MAX && COUNT_RTT <= HISTOGRAM_BOUNDS_MAX, "histogram too wide");
+_Static_assert(COUNT_GPU + 1 == PLUMB_GPU_BUCKETS && COUNT_GPU <= HISTOGRAM_BOUNDS_MAX, "the kernel side's buckets");
 
 static const char *const variants_CPU[] = { "user", "system", NULL };
 static const char *const variants_IO[] = { "read", "write", NULL };
+static const char *const variants_GPU[] = { "device", "host", NULL };
 #define variants_NONE NULL
 
 const struct metric_family metric_families[FAMILY_COUNT] = {
@@ -67,6 +76,11 @@ const struct metric_group_info metric_groups[GROUP_COUNT] = {
 	[GROUP_TCP] = { { SERVICE, PLAIN("role"), PLAIN("network_peer_address"), PLAIN("server_port") }, 4, FAMILY_TCP_SENT },
 	[GROUP_TCP_FAILURE] = { { SERVICE, PLAIN("network_peer_address"), PLAIN("server_port"), PLAIN("error_type") }, 4, FAMILY_TCP_FAILURES },
 	[GROUP_PROCESS] = { { SERVICE, PLAIN("process_pid") }, 2, FAMILY_PROCESS_CPU },
+	[GROUP_GPU_CALL] = { { SERVICE, PLAIN("process_pid"), PLAIN("gpu_api"), PLAIN("gpu_call") }, 4, FAMILY_GPU_CALL },
+	[GROUP_GPU_ERROR] = { { SERVICE, PLAIN("process_pid"), PLAIN("gpu_api"), PLAIN("gpu_call"), PLAIN("error_type") }, 5, FAMILY_GPU_ERRORS },
+	[GROUP_GPU_BYTES] = { { SERVICE, PLAIN("process_pid"), PLAIN("gpu_api"), PLAIN("gpu_call") }, 4, FAMILY_GPU_BYTES },
+	[GROUP_GPU_PROCESS] = { { SERVICE, PLAIN("process_pid") }, 2, FAMILY_GPU_ALLOCATED },
+	[GROUP_GPU_KERNEL] = { { SERVICE, PLAIN("process_pid"), PLAIN("gpu_kernel_name") }, 3, FAMILY_GPU_KERNELS },
 	[GROUP_TARGET] = { { SERVICE, PLAIN("process_pid") }, 2, FAMILY_TARGET },
 	[GROUP_SELF] = { { { NULL, 0 } }, 0, FAMILY_BUILD },
 };

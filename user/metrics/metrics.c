@@ -4,17 +4,21 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "metrics/gpu_calls.h"
+#include "metrics/gpu_kernels.h"
 #include "metrics/self.h"
 #include "metrics/sockets.h"
 #include "metrics/targets.h"
 
-enum { SERIES_PER_SERVICE = 500, SERIES_MAX = 20000, SOCKETS_MAX = 65536, TARGETS_MAX = 4096 };
+enum { SERIES_PER_SERVICE = 500, SERIES_MAX = 20000, SOCKETS_MAX = 65536, TARGETS_MAX = 4096, GPU_CALLS_MAX = 16384, GPU_NAMES_MAX = 8192 };
 #define EXPIRE_NS (15ull * 60 * 1000000000)
 
 struct metrics {
 	struct series_table *series;
 	struct sockets *sockets;
 	struct targets *targets;
+	struct gpu_calls *gpu_calls;
+	struct gpu_kernels *gpu_kernels;
 	struct self_cost cost;
 	uint64_t now_ns; /* latest record time seen: never goes back */
 	uint8_t label_of[GROUP_SERIES_COUNT][ATTR_COUNT]; /* 1 + index of the label that an attribute fills, 0 = none */
@@ -37,6 +41,10 @@ int metrics_new(const struct metrics_options *o, struct metrics **ret_metrics)
 		err = sockets_new(SOCKETS_MAX, m->series, &m->sockets);
 	if (!err)
 		err = targets_new(TARGETS_MAX, m->series, &m->targets);
+	if (!err)
+		err = gpu_calls_new(GPU_CALLS_MAX, m->series, &m->gpu_calls);
+	if (!err)
+		err = gpu_kernels_new(GPU_NAMES_MAX, o->expire_ns ? o->expire_ns : EXPIRE_NS, &m->gpu_kernels);
 	if (err) {
 		metrics_free(m);
 		return err;
@@ -49,6 +57,8 @@ void metrics_free(struct metrics *m)
 {
 	if (!m)
 		return;
+	gpu_kernels_free(m->gpu_kernels);
+	gpu_calls_free(m->gpu_calls);
 	targets_free(m->targets);
 	sockets_free(m->sockets);
 	series_table_free(m->series);
@@ -124,6 +134,8 @@ void metrics_span(struct metrics *m, const struct span *s)
 	char numbers[GROUP_LABELS_MAX][24];
 	uint64_t now_ns = advance(m, s->end_ns);
 
+	if (s->family == PROTO_FAMILY_GPU) /* all calls are counted in the kernel, of which few have a span */
+		return;
 	if (group == GROUP_SPAN)
 		values[1] = slice_str(kinds[s->kind <= SPAN_CONSUMER ? s->kind : 0]);
 	for (uint32_t i = 0; i < s->nattrs; i++) {
@@ -181,6 +193,21 @@ void metrics_process(struct metrics *m, const struct process *p)
 	targets_process(m->targets, p, advance(m, p->exit_ns));
 }
 
+void metrics_gpu_record(struct metrics *m, const struct process *process, const struct record *rec)
+{
+	uint64_t now_ns = advance(m, rec->u.h.time_ns);
+
+	switch (rec->u.h.type) {
+	case PLUMB_REC_GPU_CALLS: gpu_calls_record(m->gpu_calls, process, &rec->u.gpu_calls, now_ns); break;
+	case PLUMB_REC_GPU_KERNEL: gpu_kernels_record(m->gpu_kernels, process, &rec->u.gpu_kernel, now_ns); break;
+	case PLUMB_REC_GPU_PROCESS:
+		gpu_calls_process(m->gpu_calls, process, &rec->u.gpu_process, now_ns);
+		gpu_kernels_process(m->gpu_kernels, process, &rec->u.gpu_process, now_ns);
+		break;
+	default: break;
+	}
+}
+
 void metrics_self_record(struct metrics *m, const struct plumb_rec_self *r)
 {
 	advance(m, r->h.time_ns);
@@ -209,9 +236,11 @@ int metrics_render(struct metrics *m, const struct metrics_self *self, bool open
 		if (metric_families[i].group < GROUP_SERIES_COUNT)
 			prom_series(&p, m->series, (enum metric_family_id)i);
 	targets_render(m->targets, &p);
+	gpu_kernels_render(m->gpu_kernels, &p, m->now_ns);
 	series_table_counts(m->series, &tables.series);
 	tables.sockets_forgotten = sockets_forgotten(m->sockets);
 	tables.targets_refused = targets_refused(m->targets);
+	tables.gpu_refused = gpu_calls_refused(m->gpu_calls) + gpu_kernels_refused(m->gpu_kernels);
 	self_render(&p, self, &m->cost, &tables);
 	prom_end(&p);
 	return out->failed;

@@ -47,6 +47,8 @@ void metrics_span(struct metrics *m, const struct span *s); /* sampled or not */
  */
 void metrics_socket(struct metrics *m, const struct connection *c, const struct process *owner, const struct record *rec);
 void metrics_process(struct metrics *m, const struct process *p); /* after PROC_STAT and at exit */
+/* GPU_CALLS, GPU_KERNEL, GPU_PROCESS. process: NULL unknown. */
+void metrics_gpu_record(struct metrics *m, const struct process *process, const struct record *rec);
 void metrics_self_record(struct metrics *m, const struct plumb_rec_self *r);
 void metrics_overhead_record(struct metrics *m, const struct plumb_rec_overhead *r);
 void metrics_libraries_record(struct metrics *m, const struct plumb_rec_libraries *r);

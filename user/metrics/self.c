@@ -13,6 +13,7 @@ static const char *const loss_names[] = {
 	[PLUMB_LOSS_TRUNCATED] = "truncated", [PLUMB_LOSS_ENGINE_RESTART] = "engine_restart", [PLUMB_LOSS_DESCRIBE] = "describe",
 	[PLUMB_LOSS_CONTROL] = "control", [PLUMB_LOSS_SHED] = "shed", [PLUMB_LOSS_UNSENT_SPANS] = "unsent_spans",
 	[PLUMB_LOSS_OPEN_REQUESTS] = "open_requests", [PLUMB_LOSS_CALLS] = "calls",
+	[PLUMB_LOSS_GPU_CALLS] = "gpu_calls", [PLUMB_LOSS_GPU_ALLOCATIONS] = "gpu_allocations",
 };
 _Static_assert(sizeof(loss_names) / sizeof(loss_names[0]) == PLUMB_LOSS_REASONS, "a loss reason without a name");
 
@@ -198,7 +199,7 @@ static void render_tables(const struct prom *p, const struct self_tables *t)
 	const struct metric_family *f = begin(p, FAMILY_OVERFLOW);
 	for (size_t g = 0; g < GROUP_SERIES_COUNT; g++)
 		prom_sample(p, f, f->variant_label, metric_families[metric_groups[g].first].name, t->series.overflow[g]);
-	SEVERAL(p, FAMILY_TRACKING, { "sockets", t->sockets_forgotten }, { "processes", t->targets_refused },
+	SEVERAL(p, FAMILY_TRACKING, { "sockets", t->sockets_forgotten }, { "processes", t->targets_refused }, { "gpu", t->gpu_refused },
 		{ "exemplars", t->series.exemplars_refused });
 }
 

@@ -20,7 +20,7 @@ struct self_cost {
 
 struct self_tables { /* what the aggregates count about themselves */
 	struct series_counts series;
-	uint64_t sockets_forgotten, targets_refused;
+	uint64_t sockets_forgotten, targets_refused, gpu_refused;
 };
 
 void self_cost_record(struct self_cost *c, const struct plumb_rec_self *r);

@@ -9,25 +9,39 @@
 #include "probe/go.h"
 #include "probe/uprobe.h"
 
+#include "../../bpf/abi/gpu.h"
 #include "../../bpf/abi/sites.h"
 
-enum { SITES_MAX = 12, SAME_MAX = 3 }; /* of one library */
+enum { SITES_MAX = 48, SAME_MAX = 6 }; /* of one library */
 enum { ENTRY = 1, RETURN = 2, BOTH = ENTRY | RETURN };
 enum { SELDOM = 0, OFTEN = 1 };
 
 /* Functions that take the same arguments. */
 struct site {
-	enum plumb_site site;
+	uint32_t site; /* enum plumb_site; of a GPU's driver above it its enum plumb_gpu_call */
 	int at;
 	int often;
 	const char *functions[SAME_MAX];
 };
+enum { CALL_SHIFT = 16 };
 
 struct library {
 	const char *name;
 	const char *sign; /* a function without which it is another library */
 	struct site sites[SITES_MAX];
 };
+
+/*
+ * GPU drivers: bpf/abi/gpu.def. A function that takes something else today has its older form beside it, and those that take the thread's own stream for the default one are apart, too. Which forms there
+ * are, the file says.
+ */
+#define FORMS_CUDA(f) { f, f "_v2", f "_ptsz", f "_ptds", f "_v2_ptsz", f "_v2_ptds" }
+#define FORMS_HIP(f) { f, f "_spt" }
+#define GPU_SITE(id, name, api, takes, how) { (uint32_t)PLUMB_GPU_##id << CALL_SHIFT | PLUMB_SITE_GPU_##takes, BOTH, how, FORMS_##api(name) },
+#define CUDA_OF_CUDA(...) GPU_SITE(__VA_ARGS__)
+#define CUDA_OF_HIP(...)
+#define HIP_OF_CUDA(...)
+#define HIP_OF_HIP(...) GPU_SITE(__VA_ARGS__)
 
 static const struct library known[] = {
 	{ "sqlite", "sqlite3_step", {
@@ -90,6 +104,16 @@ static const struct library known[] = {
 		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "s2n_send" } },
 		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "s2n_connection_free" } },
 	} },
+	{ "cuda", "cuLaunchKernel", {
+#define GPU_CALL(id, name, api, ...) CUDA_OF_##api(id, name, api, __VA_ARGS__)
+#include "../../bpf/abi/gpu.def"
+#undef GPU_CALL
+	} },
+	{ "hip", "hipModuleLaunchKernel", {
+#define GPU_CALL(id, name, api, ...) HIP_OF_##api(id, name, api, __VA_ARGS__)
+#include "../../bpf/abi/gpu.def"
+#undef GPU_CALL
+	} },
 };
 
 enum { KNOWN = sizeof(known) / sizeof(known[0]), FUNCTIONS_MAX = KNOWN * SITES_MAX * SAME_MAX };
@@ -123,9 +147,12 @@ static bool is_long(const struct elf_file *f, uint64_t offset)
 	return !elf_read(f, code, sizeof(code), offset) || uprobe_trap_is_long(code);
 }
 
-/* One too many is counted, and so is known. */
+/* One too many is counted, and so is known. What has two names is there once. */
 static void add_place(const struct elf_file *f, struct known_functions *k, struct known_place p)
 {
+	for (size_t i = 0; i < k->n && i < KNOWN_PLACES_MAX; i++)
+		if (k->places[i].offset == p.offset && k->places[i].site == p.site)
+			return;
 	p.long_trap = is_long(f, p.offset);
 	if (k->n < KNOWN_PLACES_MAX)
 		k->places[k->n] = p;
@@ -141,7 +168,9 @@ static bool has_sign(const struct library *l, const struct elf_function *functio
 	return false;
 }
 
-static int known_libraries(const struct elf_file *f, struct known_functions *ret)
+static bool is_gpu(const struct library *l) { return l->sites[0].site >> CALL_SHIFT; }
+
+static int known_libraries(const struct elf_file *f, bool gpu, struct known_functions *ret)
 {
 	struct elf_function functions[FUNCTIONS_MAX];
 	const char *signs[KNOWN + 1] = { NULL }, *name;
@@ -160,13 +189,13 @@ static int known_libraries(const struct elf_file *f, struct known_functions *ret
 	at = 0;
 	for (size_t i = 0; function_next(&at, &library, &site); i++) {
 		if (library != latest) {
-			is = has_sign(library, functions, n);
+			is = (gpu || !is_gpu(library)) && has_sign(library, functions, n);
 			if (is)
 				add_name(ret, library->name);
 			latest = library;
 		}
 		if (is && functions[i].offset)
-			add_place(f, ret, (struct known_place){ .offset = functions[i].offset, .site = (uint16_t)site->site, .entry = site->at & ENTRY, .returns = site->at & RETURN, .often = site->often });
+			add_place(f, ret, (struct known_place){ .offset = functions[i].offset, .site = (uint16_t)site->site, .call = (uint16_t)(site->site >> CALL_SHIFT), .entry = site->at & ENTRY, .returns = site->at & RETURN, .often = site->often });
 	}
 	return 0;
 }
@@ -210,7 +239,7 @@ static int known_in_go(const struct elf_file *f, struct known_functions *ret)
 	return 0;
 }
 
-int known_find(int fd, struct known_functions *ret)
+int known_find(int fd, bool gpu, struct known_functions *ret)
 {
 	struct elf_file *f;
 	int err = elf_open(fd, &f);
@@ -218,7 +247,7 @@ int known_find(int fd, struct known_functions *ret)
 	memset(ret, 0, sizeof(*ret));
 	if (err)
 		return err;
-	err = known_libraries(f, ret);
+	err = known_libraries(f, gpu, ret);
 	if (!err)
 		err = known_in_go(f, ret);
 	if (err == -ENOEXEC) /* a table that makes no sense: the libraries are there all the same */

@@ -9,12 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { KNOWN_PLACES_MAX = 64 };
+enum { KNOWN_PLACES_MAX = 160 };
 
 /* A function of a library in a file. */
 struct known_place {
 	uint64_t offset;  /* in the file, of its first instruction */
 	uint16_t site;    /* enum plumb_site */
+	uint16_t call;    /* enum plumb_gpu_call */
 	bool entry;       /* its entry is of interest; */
 	bool returns;     /* its return is */
 	bool long_trap;   /* see uprobe_trap_is_long() */
@@ -27,7 +28,7 @@ struct known_functions {
 	struct known_place places[KNOWN_PLACES_MAX];
 };
 
-/* 0, also where the file has none of them; else as elf_open(), elf_find() and go_find(), and then there is none of interest. */
-int known_find(int fd, struct known_functions *ret);
+/* gpu: drivers of GPUs are wanted, too. 0, also where the file has none of them; else as elf_open(), elf_find() and go_find(), and then there is none of interest. */
+int known_find(int fd, bool gpu, struct known_functions *ret);
 
 #endif

@@ -91,6 +91,7 @@ struct libraries {
 	struct shed_file shed_files[FILES_MAX];
 	struct function_hits hits;     /* of all, at the latest measurement */
 	uint64_t failed;
+	bool gpu;                      /* drivers of GPUs are looked at, too */
 	DIR *looking;                  /* at /proc, for those that run already */
 };
 
@@ -123,7 +124,7 @@ static void place_of(const struct libraries *ls, const struct library_file *f, i
 		const struct known_place *p = &f->functions.places[i];
 		if (p->often == (kind == OFTEN) && (returns ? p->returns : p->entry) && ret->n < UPROBE_FUNCTIONS_MAX) {
 			ret->offsets[ret->n] = p->offset;
-			ret->cookies[ret->n++] = (uint64_t)(!returns && p->long_trap) << PLUMB_SITE_TRAP_SHIFT | (uint64_t)file_number(ls, f) << PLUMB_SITE_FILE_SHIFT | p->site;
+			ret->cookies[ret->n++] = (uint64_t)p->call << PLUMB_SITE_CALL_SHIFT | (uint64_t)(!returns && p->long_trap) << PLUMB_SITE_TRAP_SHIFT | (uint64_t)file_number(ls, f) << PLUMB_SITE_FILE_SHIFT | p->site;
 		}
 	}
 }
@@ -220,7 +221,7 @@ static void libraries_detach(struct libraries *ls)
 
 /* --- files --- */
 
-static int file_find(struct library_file *f)
+static int file_find(struct library_file *f, bool gpu)
 {
 	struct stat st;
 
@@ -228,7 +229,7 @@ static int file_find(struct library_file *f)
 		return -errno;
 	f->size = st.st_size;
 	f->changed = st.st_ctim;
-	return known_find(f->fd, &f->functions);
+	return known_find(f->fd, gpu, &f->functions);
 }
 
 /* A file that is known by two numbers (overlays) has one watch. */
@@ -363,7 +364,7 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 	}
 	int lease = lease_take(found.fd); /* before it is read */
 	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
-	int err = file_find(&found);
+	int err = file_find(&found, ls->gpu);
 	uint64_t tokens = (clock_ns(CLOCK_MONOTONIC) - begin_ns) / TOKEN_NS + (is_used(&found) || found.size > LONG_BYTES);
 	found.leased = lease == 0;
 	ls->tokens = tokens < ls->tokens ? ls->tokens - (uint32_t)tokens : 0;
@@ -603,7 +604,7 @@ static int libraries_add(struct libraries *ls, int fd)
 	return epoll_ctl(mappings_fd(ls->mappings), EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-int libraries_new(struct loaded *l, uint64_t most_ppm, uint64_t pause_ns, struct libraries **ret_libraries)
+int libraries_new(struct loaded *l, uint64_t most_ppm, uint64_t pause_ns, bool gpu, struct libraries **ret_libraries)
 {
 	if (!loaded_has_functions(l))
 		return -ENOTSUP;
@@ -612,6 +613,7 @@ int libraries_new(struct loaded *l, uint64_t most_ppm, uint64_t pause_ns, struct
 		return -ENOMEM;
 	ls->loaded = l;
 	ls->shed = (struct shed){ .most_ppm = most_ppm, .first_ns = pause_ns };
+	ls->gpu = gpu;
 	ls->lease_fd = -1;
 	ls->now_ns = clock_ns(CLOCK_BOOTTIME);
 	map_init(&ls->by_key, FILES_MAX);

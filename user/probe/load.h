@@ -24,6 +24,8 @@ struct load_options {
 	bool count_cost;         /* BPF_ENABLE_STATS: run time per program; itself costs about 80 ns a run */
 	bool libraries;          /* programs on functions of libraries are loaded too, where there is a way for it */
 	uint64_t library_pause_ns; /* how long calls that take too much are let go, the first time */
+	bool gpu;                /* drivers of GPUs are among these libraries; */
+	uint64_t gpu_slow_ns;    /* a call of one that takes so long is told of by itself */
 	const char *library_rung; /* for them use this way and no other; NULL = the best that works */
 	const char *rung;        /* use this way for socket data and no other; NULL = the best that works */
 };
@@ -86,6 +88,8 @@ int loaded_attach_functions(struct loaded *l, const struct uprobe_place *place, 
  * nothing is kept of calls then, again when they are certainly gone, and before they are attached anew.
  */
 void loaded_detached(struct loaded *l, uint32_t file, bool missed);
+/* The descriptor of a map that only these programs have; -ENOENT: there is none. */
+int loaded_function_map(const struct loaded *l, const char *name);
 /* How often such programs ran on functions of the file in this place, and what that took of who called, by what was measured at the start. */
 struct function_hits {
 	uint64_t count, took_ns;

@@ -16,6 +16,18 @@
 #include "library.skel.h"
 #pragma GCC diagnostic pop
 
+/* What is counted of GPU drivers takes some MiB, which nobody pays for who does not look at them. */
+static int functions_size_gpu(struct library_bpf *skel, const struct load_options *o)
+{
+	struct bpf_map *maps[] = { skel->maps.gpu_processes, skel->maps.gpu_totals, skel->maps.gpu_kernels, skel->maps.gpu_allocations };
+	int err = 0;
+
+	skel->rodata->gpu_slow_ns = o->gpu_slow_ns;
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]) && !err && !o->gpu; i++)
+		err = bpf_map__set_max_entries(maps[i], 1);
+	return err;
+}
+
 static int functions_load(struct loaded *l, const struct load_options *o, enum uprobe_way way)
 {
 	struct bpf_program *prog;
@@ -30,7 +42,9 @@ static int functions_load(struct loaded *l, const struct load_options *o, enum u
 	skel->rodata->trap_ns[PLUMB_TRAP_LONG] = l->trap.long_ns;
 	skel->rodata->ring_bytes = l->ring_bytes;
 	skel->rodata->wake_bytes = l->ring_bytes / 8;
-	int err = load_size_maps(l, skel->obj);
+	int err = functions_size_gpu(skel, o);
+	if (!err)
+		err = load_size_maps(l, skel->obj);
 	if (!err)
 		err = load_share_maps(skel->obj, l->base);
 	if (!err)
@@ -79,6 +93,13 @@ void loaded_free_functions(struct loaded *l)
 }
 
 struct bpf_object *loaded_functions_object(const struct loaded *l) { return l->library ? l->library->obj : NULL; }
+
+int loaded_function_map(const struct loaded *l, const char *name)
+{
+	struct bpf_map *map = l->library ? bpf_object__find_map_by_name(l->library->obj, name) : NULL;
+
+	return map ? bpf_map__fd(map) : -ENOENT;
+}
 
 bool loaded_has_functions(const struct loaded *l) { return l->trap.short_ns != 0; }
 

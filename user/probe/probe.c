@@ -27,6 +27,7 @@
 #include "lib/log.h"
 #include "probe/describe.h"
 #include "probe/governor.h"
+#include "probe/gpu.h"
 #include "probe/library.h"
 #include "probe/selection.h"
 #include "probe/watch.h"
@@ -49,6 +50,7 @@ struct probe {
 	struct loaded *loaded;
 	struct watch *watch;
 	struct libraries *libraries; /* NULL: calls of libraries are not watched */
+	struct gpu *gpu;             /* NULL: nor those of GPU drivers */
 	char no_libraries[200]; /* why, where they were to be */
 	struct link link;
 	struct link_progress *progress; /* shared with the engine */
@@ -330,6 +332,8 @@ static int probe_start_engine(struct probe *p)
 	loaded_set_tree(p->loaded, (uint32_t)pid, PLUMB_TREE_OUT);
 	probe_send_start(p);
 	watch_describe_all(p->watch);
+	if (p->gpu)
+		gpu_report(p->gpu, boot_ns());
 	return 0;
 }
 
@@ -378,6 +382,8 @@ static void probe_stop(struct probe *p)
 	p->stopping = true;
 	p->stop_at_ns = boot_ns() + PROBE_STOP_MS * 1000000ull;
 	if (p->engine > 0) {
+		if (p->gpu)
+			gpu_report(p->gpu, boot_ns());
 		probe_report_loss(p);
 		/* Without CAP_KILL a process of another user cannot be told; it ends as well when its probe is gone. */
 		if (kill(p->engine, SIGTERM) && p->control_fd >= 0)
@@ -520,6 +526,8 @@ static void probe_process_event(void *ctx, const struct plumb_rec_header *h)
 	watch_event(p->watch, h);
 	if (p->libraries)
 		libraries_event(p->libraries, h);
+	if (p->gpu)
+		gpu_event(p->gpu, h);
 }
 
 /* Nothing can come any more if processes are named by number alone and none of them, nor of their children, lives. */
@@ -555,6 +563,8 @@ static void probe_tick(struct probe *p)
 	watch_tick(p->watch, now);
 	if (p->libraries)
 		libraries_tick(p->libraries, now);
+	if (p->gpu)
+		gpu_tick(p->gpu, now);
 	if (p->timing) {
 		p->timing = false;
 		loaded_timing_end(p->loaded, &p->bpf_ppm); /* a failure leaves the share that was */
@@ -636,7 +646,9 @@ static void probe_start_libraries(struct probe *p, struct caps *caps)
 		return;
 	/* A third of the budget, of all CPUs, in millionths of one. */
 	uint64_t most_ppm = (uint64_t)(o->max_overhead * 1e6 * (double)sysconf(_SC_NPROCESSORS_ONLN) / 3);
-	int err = libraries_new(p->loaded, o->max_overhead < 1 ? most_ppm : 0, o->load.library_pause_ns, &p->libraries);
+	int err = libraries_new(p->loaded, o->max_overhead < 1 ? most_ppm : 0, o->load.library_pause_ns, o->load.gpu, &p->libraries);
+	if (!err && o->load.gpu)
+		err = gpu_new(p->loaded, probe_emit, p, &p->gpu);
 	if (err)
 		snprintf(p->no_libraries, sizeof(p->no_libraries), "%s", f->serves < 0 ? f->rungs[f->nrungs - 1].why : strerror(-err));
 	else
@@ -684,6 +696,7 @@ static void probe_loop(struct probe *p)
 static void probe_done(struct probe *p)
 {
 	watch_free(p->watch);
+	gpu_free(p->gpu);
 	libraries_free(p->libraries);
 	loaded_free(p->loaded);
 	if (p->control_fd >= 0)

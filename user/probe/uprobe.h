@@ -19,7 +19,7 @@ enum uprobe_way {
 /* BPF_TRACE_UPROBE_MULTI: what programs must be loaded for with UPROBE_MULTI. */
 enum { UPROBE_MULTI_ATTACH = 48 };
 
-enum { UPROBE_FUNCTIONS_MAX = 64 };
+enum { UPROBE_FUNCTIONS_MAX = 160 };
 
 /* Functions of one file. */
 struct uprobe_place {

@@ -8,6 +8,7 @@
 
 #include "lib/hash.h"
 #include "lib/sql_lex.h"
+#include "proto/calls_gpu.h"
 #include "proto/calls_sqlite.h"
 #include "proto/pairing_table.h"
 
@@ -50,6 +51,7 @@ struct calls {
 	struct connection conn;  /* of all exchanges: each is over before the next begins */
 	struct message message;  /* scratch: large */
 	char code[12];
+	struct calls_gpu gpu;    /* scratch */
 };
 
 int calls_new(uint32_t max_handles, struct pairing *pairing, struct calls **ret_calls)
@@ -348,6 +350,7 @@ struct execution {
 	const char *operation;   /* of what has no statement; NULL */
 	bool cut;                /* the statement goes on */
 	bool not_seen;           /* there is a statement, and it is not known */
+	bool gpu;                /* of a GPU's driver; the statement is its kernel's name */
 };
 
 static void set_sides(struct exchange *x, const struct plumb_rec_call *r)
@@ -358,6 +361,25 @@ static void set_sides(struct exchange *x, const struct plumb_rec_call *r)
 	x->request.tid = x->response.tid = r->tid;
 	x->request.flow = x->response.flow = r->flow;
 	x->state |= REQUEST_BEGUN | REQUEST_ENDED | RESPONSE_BEGUN | RESPONSE_ENDED;
+}
+
+static void tell_database(struct calls *c, const struct execution *e)
+{
+	const struct plumb_rec_call *r = e->r;
+	struct message *m = &c->message;
+
+	/* The short ones first, so that they fit. */
+	if (e->name.len)
+		message_add_str(m, ATTR_DB_NAMESPACE, e->name);
+	tell_result(c, e->protocol, r->result);
+	if (e->operation)
+		message_add_str(m, ATTR_DB_OPERATION_NAME, slice_str(e->operation));
+	if (e->not_seen)
+		message_add_str(m, ATTR_PLUMB_INCOMPLETE, SLICE_LIT("statement_not_seen"));
+	if (r->function == PLUMB_FN_SQLITE_EXECUTE && (r->count || (!(m->flags & MESSAGE_ERROR) && has_rows(e->statement))))
+		message_add_int(m, ATTR_DB_RESPONSE_RETURNED_ROWS, (int64_t)r->count);
+	if (e->statement.len)
+		message_add_str(m, ATTR_RAW_STATEMENT, e->statement);
 }
 
 static void exchange(struct calls *c, const struct execution *e)
@@ -377,18 +399,10 @@ static void exchange(struct calls *c, const struct execution *e)
 	m->flags = MESSAGE_BEGIN | MESSAGE_END;
 	m->nattrs = 0;
 	m->error_type[0] = 0;
-	/* The short ones first, so that they fit. */
-	if (e->name.len)
-		message_add_str(m, ATTR_DB_NAMESPACE, e->name);
-	tell_result(c, e->protocol, r->result);
-	if (e->operation)
-		message_add_str(m, ATTR_DB_OPERATION_NAME, slice_str(e->operation));
-	if (e->not_seen)
-		message_add_str(m, ATTR_PLUMB_INCOMPLETE, SLICE_LIT("statement_not_seen"));
-	if (r->function == PLUMB_FN_SQLITE_EXECUTE && (r->count || (!(m->flags & MESSAGE_ERROR) && has_rows(e->statement))))
-		message_add_int(m, ATTR_DB_RESPONSE_RETURNED_ROWS, (int64_t)r->count);
-	if (e->statement.len)
-		message_add_str(m, ATTR_RAW_STATEMENT, e->statement);
+	if (e->gpu)
+		calls_gpu_tell(&c->gpu, r, e->statement, m);
+	else
+		tell_database(c, e);
 	x->flags |= EXCHANGE_WITHIN | (e->cut ? EXCHANGE_TRUNCATED : 0);
 	x->request.offset = at.offset;
 	set_sides(x, r);
@@ -472,6 +486,8 @@ static uint16_t protocol_of(uint16_t function)
 		return PLUMB_PROTO_SQLITE;
 	if (function >= PLUMB_FN_DUCKDB_OPEN && function <= PLUMB_FN_DUCKDB_FORGET)
 		return PLUMB_PROTO_DUCKDB;
+	if (function >= PLUMB_FN_GPU)
+		return gpu_call_protocol(function - PLUMB_FN_GPU);
 	return PLUMB_PROTO_NONE;
 }
 
@@ -479,6 +495,12 @@ static void dispatch(struct calls *c, struct execution *e, struct slice text)
 {
 	const struct plumb_rec_call *r = e->r;
 
+	if (r->function >= PLUMB_FN_GPU) {
+		e->gpu = true;
+		e->statement = text;
+		exchange(c, e);
+		return;
+	}
 	switch ((enum plumb_function)r->function) {
 	case PLUMB_FN_SQLITE_OPEN:
 	case PLUMB_FN_DUCKDB_OPEN: opened(c, e, text, "OPEN"); break;
@@ -495,6 +517,7 @@ static void dispatch(struct calls *c, struct execution *e, struct slice text)
 	case PLUMB_FN_SQLITE_FINALIZE: /* the result is that of the latest execution */
 	case PLUMB_FN_DUCKDB_FORGET: handle_drop(c, r->pid, r->object); break;
 	case PLUMB_FN_NONE:
+	case PLUMB_FN_GPU:
 	case PLUMB_FUNCTIONS: break;
 	}
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/slice.h"
+#include "proto/gpu_names.h"
 
 static const char *const keywords[] = {
 	"select", "insert", "update", "delete", "replace", "begin", "commit", "rollback", "end", "savepoint", "release", "with", "values", "create", "alter", "drop", "pragma", "attach", "detach",
@@ -43,6 +44,9 @@ void mask_call(const struct plumb_rec_call *r, uint8_t *p, size_t n)
 	static const char memory[] = ":memory:"; /* a database without a file */
 	size_t kept = 0;
 
+	/* A kernel's name, as the compiler made it. */
+	if (r->function > PLUMB_FN_GPU && gpu_call_name(r->function - PLUMB_FN_GPU) && gpu_is_kernel_name(slice_make(p, n)))
+		return;
 	switch ((enum plumb_function)r->function) {
 	case PLUMB_FN_SQLITE_OPEN:
 	case PLUMB_FN_DUCKDB_OPEN:

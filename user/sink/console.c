@@ -214,6 +214,11 @@ static struct slice console_name(const struct span *s, char *text, size_t text_l
 		int n = snprintf(text, text_len, "%.*s %.*s", (int)s->name.len, (const char *)s->name.ptr, (int)question.len, (const char *)question.ptr);
 		return slice_make(text, n <= 0 ? 0 : (size_t)n < text_len ? (size_t)n : text_len - 1);
 	}
+	struct slice kernel = console_attr(s, ATTR_GPU_KERNEL_NAME);
+	if (kernel.len) {
+		int n = snprintf(text, text_len, "%.*s %.*s", (int)s->name.len, (const char *)s->name.ptr, (int)kernel.len, (const char *)kernel.ptr);
+		return slice_make(text, n <= 0 ? 0 : (size_t)n < text_len ? (size_t)n : text_len - 1);
+	}
 	if (host == SIZE_MAX || host + 3 > url.len)
 		return s->name;
 	size_t path = slice_find(url, '/', host + 3);

@@ -27,12 +27,16 @@ static const uint16_t fixed_bytes[PLUMB_REC_TYPES] = {
 	[PLUMB_REC_OVERHEAD] = sizeof(struct plumb_rec_overhead),
 	[PLUMB_REC_CALL] = sizeof(struct plumb_rec_call),
 	[PLUMB_REC_LIBRARIES] = sizeof(struct plumb_rec_libraries),
+	[PLUMB_REC_GPU_CALLS] = sizeof(struct plumb_rec_gpu_calls),
+	[PLUMB_REC_GPU_KERNEL] = sizeof(struct plumb_rec_gpu_kernel),
+	[PLUMB_REC_GPU_PROCESS] = sizeof(struct plumb_rec_gpu_process),
 };
 
 _Static_assert(sizeof(struct plumb_rec_start) % 8 == 0 && sizeof(struct plumb_rec_exec) % 8 == 0 &&
 	       sizeof(struct plumb_rec_sock) % 8 == 0 && sizeof(struct plumb_rec_sock_stats) % 8 == 0 &&
 	       sizeof(struct plumb_rec_data) == 64 && sizeof(struct plumb_rec_dgram) == 88 &&
-	       sizeof(struct plumb_rec_process) == 40 && sizeof(struct plumb_rec_call) == 88, "records are padded to 8 bytes");
+	       sizeof(struct plumb_rec_process) == 40 && sizeof(struct plumb_rec_call) == 88 &&
+	       sizeof(struct plumb_rec_gpu_calls) % 8 == 0 && sizeof(struct plumb_rec_gpu_kernel) % 8 == 0 && sizeof(struct plumb_rec_gpu_process) % 8 == 0, "records are padded to 8 bytes");
 
 size_t record_fixed_bytes(uint16_t type)
 {
@@ -113,6 +117,7 @@ static void terminate_strings(struct record *rec)
 		terminate(rec->u.exec.cgroup, sizeof(rec->u.exec.cgroup));
 		break;
 	case PLUMB_REC_SOCK_OPEN: terminate(rec->u.sock.path, sizeof(rec->u.sock.path)); break;
+	case PLUMB_REC_GPU_KERNEL: terminate(rec->u.gpu_kernel.name, sizeof(rec->u.gpu_kernel.name)); break;
 	case PLUMB_REC_SELF: terminate(rec->u.self.name, sizeof(rec->u.self.name)); break;
 	default: break;
 	}

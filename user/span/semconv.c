@@ -189,6 +189,19 @@ static void semconv_dialog(struct semconv *s)
 	semconv_server_socket(s, semconv_peer(s));
 }
 
+/* --- GPU drivers: there are no conventions --- */
+
+static void semconv_gpu(struct semconv *s)
+{
+	struct slice function = in_str(s, ATTR_CODE_FUNCTION_NAME);
+
+	s->span->kind = SPAN_INTERNAL; /* it does not leave the machine */
+	s->span->name = function.len ? function : slice_str(s->protocol);
+	put_str(s, ATTR_GPU_API, slice_str(s->protocol));
+	PASS(s, ATTR_CODE_FUNCTION_NAME, ATTR_GPU_KERNEL_NAME, ATTR_GPU_KERNEL_GRID, ATTR_GPU_KERNEL_BLOCK, ATTR_GPU_KERNEL_SHARED_MEMORY, ATTR_GPU_BYTES);
+	semconv_error(s, exchange_error(s));
+}
+
 void semconv_apply(struct semconv *s)
 {
 	s->span->kind = is_server(s) ? SPAN_SERVER : SPAN_CLIENT;
@@ -205,6 +218,7 @@ void semconv_apply(struct semconv *s)
 	case PROTO_FAMILY_WEBSOCKET: semconv_websocket(s); break;
 	case PROTO_FAMILY_TLS: semconv_tls(s); break;
 	case PROTO_FAMILY_DIALOG: semconv_dialog(s); break;
+	case PROTO_FAMILY_GPU: semconv_gpu(s); break;
 	case PROTO_FAMILY_NONE:
 		s->span->name = slice_str(s->protocol);
 		semconv_error(s, exchange_error(s));
