@@ -6,9 +6,10 @@ import os
 
 import pytest
 
-from harness.driver import Driver, plan_23
+from harness import servers
+from harness.driver import Driver, http_driver, plan_23
 from harness.libraries import watched
-from harness.runtimes import CLIENTS, SERVERS
+from harness.runtimes import CLIENTS, SERVERS, start_haproxy
 from harness.spans import CLIENT, SERVER, describe
 from harness.truth import check_http, check_order
 from test_truth_https import SERVERS as COMMON, check_measured, check_one_trace, requests_of
@@ -31,6 +32,11 @@ GROUPS = {
 def plan_of(number):
     """23 requests with paths that no other driver asks for."""
     return [dataclasses.replace(r, number=r.number + 1000 * number) for r in plan_23()]
+
+
+def by_name(*comms):
+    """Options for programs that plumb is to watch and that come later."""
+    return [word for comm in comms for word in ("--comm", comm)]
 
 
 def driver_of(start, way, port, certificate, version, connections, plan):
@@ -74,7 +80,7 @@ def test_23_requests_of_which_7_fail(start, plumb, localhost_certificate, group,
         apps, drivers = begin()
         p = plumb(pids=[x.pid for x in (*apps.values(), *drivers)], args=watched())
     else:
-        p = plumb(args=watched())
+        p = plumb(args=[*watched(), *by_name("python", "python3", "node", "nginx", "httpd", "ruby", "puma", "php", "perl", "driver")])
         apps, drivers = begin()
     wait_for_libraries(p, [name for pair in pairs for name in pair[:2]])
     for driver in drivers:
@@ -86,3 +92,54 @@ def test_23_requests_of_which_7_fail(start, plumb, localhost_certificate, group,
     for i, (server, _, http, _) in enumerate(pairs):
         check_pair(spans, plan_of(i), apps[server], http, results[i])
     assert len(spans) == 46 * len(pairs), describe([s for s in spans if not any(s.path in r for r in results)])
+
+
+def chain(spans, path):
+    """Spans of one request from the first client to the last server, each the parent of the next."""
+    mine = [s for s in spans if s.path == path]
+    first = [s for s in mine if not s.parent_id]
+    assert len(first) == 1, describe(mine)
+    steps = first
+    while following := [s for s in mine if s.parent_id == steps[-1].span_id]:
+        assert len(following) == 1, describe(mine)
+        steps.append(following[0])
+    assert len(steps) == len(mine) and len({s.trace_id for s in mine}) == 1, describe(mine)
+    return steps
+
+
+@pytest.mark.parametrize("ends,age", [("TLS in front", "younger"), ("TLS behind", "older"), ("TLS at both ends", "older"), ("TLS at both ends", "younger")])
+def test_haproxy(start, plumb, localhost_certificate, ends, age):
+    """HTTP/1.1 and HTTP/2, TLS 1.2 and 1.3 in front: a client, HAProxy's two sides and nginx behind it are one trace, as long as one request is open at a time."""
+    front, back = (localhost_certificate if ends in which else None for which in (("TLS in front", "TLS at both ends"), ("TLS behind", "TLS at both ends")))
+    ways = [("curl", "1.2"), ("curl2", "1.3")] if front else [("plain", "")]
+    plans = [[r for r in plan_of(i) if r.kind != "slow"] for i in range(len(ways))]
+    plan = [r for part in plans for r in part]
+
+    def begin():
+        nginx = start(servers.start_nginx, tls=back)
+        proxy = start(start_haproxy, nginx.port, front, back)
+        if front:
+            return nginx, proxy, [driver_of(start, way, proxy.port, localhost_certificate, version, 1, part) for (way, version), part in zip(ways, plans)]
+        return nginx, proxy, [http_driver(start.folder(), proxy, 1, plan)]
+
+    if age == "older":
+        nginx, proxy, drivers = begin()
+        p = plumb(pids=[nginx.pid, proxy.pid, *(d.pid for d in drivers)], args=watched())
+    else:
+        p = plumb(args=[*watched(), *by_name("nginx", "haproxy", "php", "driver")])
+        nginx, proxy, drivers = begin()
+    p.wait_watching("openssl")
+    results = {r["path"]: r for driver in drivers for r in driver.go()}
+    assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"
+    p.wait_spans(4 * len(plan), match=lambda s: s.name != "TLS handshake" and s["server.port"] == proxy.port)  # of all, as HAProxy does not change the Host
+    spans = [s for s in requests_of(p.finish()) if s["server.port"] == proxy.port]
+    assert len(spans) == 4 * len(plan), describe(spans)
+    check_order(spans)
+    behind = [s for s in spans if (s.service, s.kind) in (("haproxy", CLIENT), ("nginx", SERVER))]
+    for mine, over in (([s for s in spans if s not in behind], front), (behind, back)):
+        for kind in (SERVER, CLIENT):
+            for s in check_http(mine, plan, kind).values():
+                assert s["url.scheme"] == ("https" if over else "http") and s["plumb.incomplete"] is None, describe([s])
+    for r in plan:
+        steps = chain(spans, r.path)
+        assert [(s.kind, s.service) for s in steps[1:]] == [(SERVER, "haproxy"), (CLIENT, "haproxy"), (SERVER, "nginx")] and steps[0].kind == CLIENT, describe(steps)

@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/symbol.h"
 #include "metrics/gpu_calls.h"
 #include "metrics/gpu_kernels.h"
 #include "metrics/metrics.h"
 #include "pipeline.h"
 #include "proto/gpu_names.h"
+#include "source/redact.h"
 #include "unit/assert_slice.h"
 
 #define SECOND 1000000000ull
@@ -227,6 +229,23 @@ static void full(void **state)
 	gpu_kernels_free(k);
 }
 
+/* Shared recordings keep names, and of what is none only that it differs. */
+static void redacted(void **state)
+{
+	struct record r[3] = { { .u.gpu_kernel = { .name = "kept_1" } }, { .u.gpu_kernel = { .name = "a secret" } }, { .u.gpu_kernel = { .name = "b secret" } } };
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		r[i].u.h.type = PLUMB_REC_GPU_KERNEL;
+		memcpy(r[i].u.gpu_kernel.name + 100, "secret", 6); /* behind the end of the name */
+		redact_record(&r[i], NULL, 0);
+		assert_null(memmem(r[i].u.gpu_kernel.name, sizeof(r[i].u.gpu_kernel.name), "secret", 6));
+	}
+	assert_string_equal(r[0].u.gpu_kernel.name, "kept_1");
+	assert_int_equal(r[1].u.gpu_kernel.name[0], '?');
+	assert_string_not_equal(r[1].u.gpu_kernel.name, r[2].u.gpu_kernel.name);
+}
+
 static void names(void **state)
 {
 	char text[GPU_CODE_TEXT];
@@ -246,15 +265,15 @@ static void names(void **state)
 	assert_slice(gpu_code_name(PLUMB_PROTO_HIP, 2, text), "hipErrorOutOfMemory");
 	assert_slice(gpu_code_name(PLUMB_PROTO_HIP, 1053, text), "hipErrorRuntimeOther");
 	assert_slice(gpu_code_name(PLUMB_PROTO_HIP, 1054, text), "1054");
-	assert_true(gpu_is_kernel_name(SLICE_LIT("_ZN2at6native4fillIfEEvPT_$_0")));
-	assert_false(gpu_is_kernel_name(SLICE_LIT("void fill<float>(float*)")));
-	assert_false(gpu_is_kernel_name(SLICE_NONE));
+	assert_true(symbol_is_plausible(SLICE_LIT("_ZN2at6native4fillIfEEvPT_$_0")));
+	assert_false(symbol_is_plausible(SLICE_LIT("void fill<float>(float*)")));
+	assert_false(symbol_is_plausible(SLICE_NONE));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(counts), cmocka_unit_test(begins_anew), cmocka_unit_test(memory), cmocka_unit_test(kernels), cmocka_unit_test(full), cmocka_unit_test(names),
+		cmocka_unit_test(counts), cmocka_unit_test(begins_anew), cmocka_unit_test(memory), cmocka_unit_test(kernels), cmocka_unit_test(full), cmocka_unit_test(redacted), cmocka_unit_test(names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

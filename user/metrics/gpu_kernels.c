@@ -8,7 +8,7 @@
 #include "lib/hash.h"
 #include "lib/map.h"
 #include "lib/slab.h"
-#include "proto/gpu_names.h"
+#include "lib/symbol.h"
 
 enum { SERVICE_BYTES = 128, OWNERS_PART = 8 /* of the names, processes at most */ };
 
@@ -225,7 +225,7 @@ static void owner_shown(const struct owner *o, struct shown *ret)
 {
 	*ret = (struct shown){ .other = o->other, .unnamed = o->unnamed };
 	for (const struct kernel *n = o->first; n; n = n->next)
-		if (gpu_is_kernel_name(slice_str(n->name)))
+		if (symbol_is_plausible(slice_str(n->name)))
 			shown_add(ret, n);
 		else
 			launches_add(&ret->unnamed, n->all);

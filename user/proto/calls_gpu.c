@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "lib/symbol.h"
+
 static struct slice three(char *text, size_t len, uint64_t x, uint64_t y, uint64_t z)
 {
 	int n = snprintf(text, len, "%u,%u,%u", (unsigned)x, (unsigned)y, (unsigned)z);
@@ -22,7 +24,7 @@ void calls_gpu_tell(struct calls_gpu *g, const struct plumb_rec_call *r, struct 
 	} else if (gpu_call_has_bytes(call)) {
 		message_add_int(m, ATTR_GPU_BYTES, (int64_t)r->count);
 	}
-	if (gpu_is_kernel_name(kernel))
+	if (symbol_is_plausible(kernel))
 		message_add_str(m, ATTR_GPU_KERNEL_NAME, kernel);
 	if (!r->result)
 		return;

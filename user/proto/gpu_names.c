@@ -120,16 +120,3 @@ struct slice gpu_code_name(uint16_t protocol, int32_t code, char text[GPU_CODE_T
 	int n = snprintf(text, GPU_CODE_TEXT, "%d", code);
 	return slice_make(text, (size_t)n);
 }
-
-bool gpu_is_kernel_name(struct slice name)
-{
-	for (size_t i = 0; i < name.len; i++) {
-		uint8_t b = name.ptr[i], low = ascii_lower(b);
-		bool digit = b >= '0' && b <= '9';
-		if ((low < 'a' || low > 'z') && !digit && b != '_' && b != '$' && b != '.' && b != '@')
-			return false;
-		if (digit && i == 0)
-			return false;
-	}
-	return name.len > 0;
-}

@@ -14,7 +14,5 @@ bool gpu_call_has_bytes(uint32_t call);
 /* As error.type and labels have it; of a code without a name its number, written into text. */
 enum { GPU_CODE_TEXT = 16 };
 struct slice gpu_code_name(uint16_t protocol, int32_t code, char text[GPU_CODE_TEXT]);
-/* What a compiler would call a function, and nothing else, is taken for a kernel's name. */
-bool gpu_is_kernel_name(struct slice name);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "lib/slice.h"
+#include "lib/symbol.h"
 #include "proto/gpu_names.h"
 
 static const char *const keywords[] = {
@@ -45,7 +45,7 @@ void mask_call(const struct plumb_rec_call *r, uint8_t *p, size_t n)
 	size_t kept = 0;
 
 	/* A kernel's name, as the compiler made it. */
-	if (r->function > PLUMB_FN_GPU && gpu_call_name(r->function - PLUMB_FN_GPU) && gpu_is_kernel_name(slice_make(p, n)))
+	if (r->function > PLUMB_FN_GPU && gpu_call_name(r->function - PLUMB_FN_GPU) && symbol_is_plausible(slice_make(p, n)))
 		return;
 	switch ((enum plumb_function)r->function) {
 	case PLUMB_FN_SQLITE_OPEN:

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "source/redact.h"
 
+#include <stdio.h>
+
+#include "lib/hash.h"
+#include "lib/symbol.h"
+
 /*
  * Values that cannot come from a command line, an environment or a label. Everything else is masked, so a
  * new fact is masked until listed.
@@ -80,6 +85,19 @@ static void mask_exec(struct plumb_rec_exec *e)
 		mask_text(e->filename, (size_t)(base - e->filename));
 }
 
+/* What is no name of a function may be anything that lay there. One is still told from another. */
+static void mask_kernel(struct plumb_rec_gpu_kernel *k)
+{
+	struct slice name = slice_make(k->name, strnlen(k->name, sizeof(k->name)));
+	unsigned hash = (unsigned)hash_slice(name);
+
+	clear_tail(k->name, sizeof(k->name));
+	if (symbol_is_plausible(name))
+		return;
+	memset(k->name, 0, sizeof(k->name));
+	snprintf(k->name, sizeof(k->name), "?%08x", hash);
+}
+
 void redact_record(struct record *rec, uint8_t *payload, size_t len)
 {
 	switch (rec->u.h.type) {
@@ -91,6 +109,7 @@ void redact_record(struct record *rec, uint8_t *payload, size_t len)
 		clear_tail(rec->u.start.version, sizeof(rec->u.start.version));
 		break;
 	case PLUMB_REC_EXEC: mask_exec(&rec->u.exec); break;
+	case PLUMB_REC_GPU_KERNEL: mask_kernel(&rec->u.gpu_kernel); break;
 	case PLUMB_REC_PROCESS: mask_facts(payload, len); break;
 	case PLUMB_REC_SOCK_OPEN:
 		clear_tail(rec->u.sock.path, sizeof(rec->u.sock.path));
