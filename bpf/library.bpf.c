@@ -64,7 +64,7 @@ int library_return(struct pt_regs *ctx)
 	if (!call_end(PLUMB_SITE_FILE_OF(cookie), PLUMB_SITE_OF(cookie), ctx, &f))
 		return 0;
 	if (f.site >= PLUMB_SITE_TLS_NEW)
-		tls_return(&f, (__s32)PT_REGS_RC(ctx));
+		tls_return(&f, (__s32)PT_REGS_RC(ctx), PLUMB_SITE_IS_GUESSED(cookie));
 	else if (f.site >= PLUMB_SITE_DUCKDB_OPEN)
 		duckdb_return(&f, PT_REGS_RC(ctx));
 	else

@@ -9,6 +9,7 @@
 #include "lib/call.bpf.h"
 #include "lib/emit.bpf.h"
 #include "lib/policy.bpf.h"
+#include "lib/trial.bpf.h"
 
 #define TLS_SESSIONS_MAX 16384
 
@@ -257,10 +258,10 @@ static __always_inline void tls_new(struct pt_regs *ctx, __u32 file)
 	tls_begin(&f, PT_REGS_RC(ctx));
 }
 
-static __always_inline void tls_return(const struct call_frame *f, __s32 result)
+static __always_inline void tls_return(const struct call_frame *f, __s32 result, bool guessed)
 {
 	__u64 bytes = result > 0 ? (__u32)result : 0;
-	bool writes = f->site == PLUMB_SITE_TLS_WRITE || f->site == PLUMB_SITE_TLS_WRITE_EX;
+	bool writes = f->site == PLUMB_SITE_TLS_WRITE || f->site == PLUMB_SITE_TLS_WRITE_EX || f->site == PLUMB_SITE_TLS_WRITE_EX2;
 
 	if (f->site == PLUMB_SITE_TLS_INIT) {
 		if (result == 0)
@@ -269,6 +270,10 @@ static __always_inline void tls_return(const struct call_frame *f, __s32 result)
 	}
 	if (result > 0 && (f->site == PLUMB_SITE_TLS_READ_EX || f->site == PLUMB_SITE_TLS_WRITE_EX))
 		bytes = call_read_pointer(f->args[3]);
+	if (result > 0 && f->site == PLUMB_SITE_TLS_WRITE_EX2)
+		bytes = call_read_pointer(f->args[4]);
+	if (bytes && guessed && !trial_passes(f, bytes))
+		return;
 	if (bytes && bytes <= 0x7fffffff)
 		tls_moved(f, 0, writes ? PLUMB_EGRESS : PLUMB_INGRESS, (__u32)bytes);
 }

@@ -57,6 +57,7 @@ struct library_file {
 	uint64_t key;
 	int fd;                        /* it stays open: no other file gets its number meanwhile */
 	struct map users;              /* by pid: the file, or struct libraries of one that was found dead */
+	bool distrusted;               /* what was found by its code is something else: it has no probes */
 	bool pinned;                   /* has, or had, more users than are counted */
 	bool waits;                    /* to be attached to anew, */
 	uint64_t wait_ns;              /* as of this time: it could not be attached to; 0 = at once */
@@ -122,7 +123,7 @@ static void place_of(const struct libraries *ls, const struct library_file *f, i
 		const struct known_place *p = &f->functions.places[i];
 		if (p->often == (kind == OFTEN) && (returns ? p->returns : p->entry) && ret->n < UPROBE_FUNCTIONS_MAX) {
 			ret->offsets[ret->n] = p->offset;
-			ret->cookies[ret->n++] = (uint64_t)(!returns && p->long_trap) << PLUMB_SITE_TRAP_SHIFT | (uint64_t)file_number(ls, f) << PLUMB_SITE_FILE_SHIFT | p->site;
+			ret->cookies[ret->n++] = (uint64_t)p->guessed << PLUMB_SITE_GUESSED_SHIFT | (uint64_t)(!returns && p->long_trap) << PLUMB_SITE_TRAP_SHIFT | (uint64_t)file_number(ls, f) << PLUMB_SITE_FILE_SHIFT | p->site;
 		}
 	}
 }
@@ -190,6 +191,8 @@ static bool file_is_as_it_was(const struct library_file *f)
 
 static int file_attach(struct libraries *ls, struct library_file *f)
 {
+	if (f->distrusted)
+		return 0;
 	if (!file_is_as_it_was(f))
 		return -ESTALE;
 	/* What tells of a handle comes before what uses it. */
@@ -298,6 +301,7 @@ static int file_begin(struct libraries *ls, struct library_file *f, uint64_t key
 	map_init(&f->users, USERS_MAX);
 	f->key = key;
 	loaded_detached(ls->loaded, file_number(ls, f), true); /* the place may have been another file's */
+	loaded_trial_begin(ls->loaded, file_number(ls, f));
 	int err = f->leased ? 0 : file_watch(ls, f);
 	if (!err)
 		err = map_put(&ls->by_key, key, f);
@@ -362,7 +366,7 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 		libraries_remember(ls, m);
 		return NULL;
 	}
-	log_debug("watching %s in %s", f->functions.names, printable(m->path, path, sizeof(path)));
+	log_debug("watching %s%s in %s", f->functions.names, f->functions.guessed ? ", found by its code," : "", printable(m->path, path, sizeof(path)));
 	return f;
 }
 
@@ -496,6 +500,28 @@ static void libraries_attach_waiting(struct libraries *ls)
 		f->waits = file_attach(ls, f) != 0;
 		f->wait_ns = ls->now_ns + attach_again_ns;
 		ls->failed += f->waits;
+	}
+}
+
+/* A call did what the function that was looked for does not do. */
+static void file_distrust(struct libraries *ls, struct library_file *f)
+{
+	char link[32], path[256] = "", clean[256];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", f->fd);
+	(void)!readlink(link, path, sizeof(path) - 1);
+	if (ls->failed++ == 0) /* the metrics have the others */
+		log_warn("calls of %s in %s are not seen: what was found there by its code is something else", f->functions.names, printable(path, clean, sizeof(clean)));
+	file_detach(ls, f);
+	f->distrusted = true;
+}
+
+static void libraries_judge(struct libraries *ls)
+{
+	for (size_t i = 0; i < FILES_MAX; i++) {
+		struct library_file *f = &ls->files[i];
+		if (is_used(f) && f->functions.guessed && !f->distrusted && loaded_trial_fails(ls->loaded, file_number(ls, f)))
+			file_distrust(ls, f);
 	}
 }
 
@@ -738,6 +764,7 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 	if (now_ns >= ls->measure_at_ns) {
 		(void)mappings_renew(ls->mappings); /* what cannot be had now is tried again */
 		libraries_measure(ls, now_ns);
+		libraries_judge(ls);
 		ls->measure_at_ns = now_ns + second_ns;
 	}
 }
@@ -750,7 +777,7 @@ void libraries_record(const struct libraries *ls, struct plumb_rec_libraries *re
 	ret->unknown = mappings_lost(ls->mappings);
 	ret->flags = ls->shed ? PLUMB_LIBRARIES_SHED : 0;
 	for (size_t i = 0; i < FILES_MAX; i++)
-		if (is_used(&ls->files[i]) && !ls->files[i].waits) {
+		if (is_used(&ls->files[i]) && !ls->files[i].waits && !ls->files[i].distrusted) {
 			ret->files++;
 			ret->processes += (uint32_t)ls->files[i].users.len;
 		}

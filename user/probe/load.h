@@ -84,6 +84,9 @@ int loaded_attach_functions(struct loaded *l, const struct uprobe_place *place, 
  * nothing is kept of calls then, again when they are certainly gone, and before they are attached anew.
  */
 void loaded_detached(struct loaded *l, uint32_t file, bool missed);
+/* Of a file with functions that were found by their code: how many calls did what such functions do not do. It begins with none. */
+void loaded_trial_begin(const struct loaded *l, uint32_t file);
+uint32_t loaded_trial_fails(const struct loaded *l, uint32_t file);
 /* How often such programs ran, and what that took of who called, by what was measured at the start. */
 struct function_hits {
 	uint64_t count, took_ns;

@@ -96,6 +96,25 @@ void loaded_detached(struct loaded *l, uint32_t file, bool missed)
 		bpf_map_update_elem(bpf_map__fd(l->library->maps.call_epoch), &file, e, BPF_ANY); /* it is there, always */
 }
 
+uint32_t loaded_trial_fails(const struct loaded *l, uint32_t file)
+{
+	struct plumb_trial t = { 0 };
+
+	file %= PLUMB_SITE_FILES;
+	if (!l->library || bpf_map_lookup_elem(bpf_map__fd(l->library->maps.call_trials), &file, &t))
+		return 0;
+	return t.fails;
+}
+
+void loaded_trial_begin(const struct loaded *l, uint32_t file)
+{
+	struct plumb_trial t = { 0 };
+
+	file %= PLUMB_SITE_FILES;
+	if (l->library)
+		bpf_map_update_elem(bpf_map__fd(l->library->maps.call_trials), &file, &t, BPF_ANY); /* it is there, always */
+}
+
 struct function_hits loaded_function_hits(struct loaded *l)
 {
 	const uint64_t trap_ns[PLUMB_TRAPS] = { [PLUMB_TRAP_SHORT] = l->trap.short_ns, [PLUMB_TRAP_LONG] = l->trap.long_ns };
