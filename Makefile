@@ -208,7 +208,9 @@ $(B)/tests/fuzz/seeds: tests/fuzz/seeds.c tests/proto/fixture.c $(B)/libplumb.a
 # Tests of what is not in the library name its objects.
 $(B)/tests/unit/test_describe: $(B)/obj/user/probe/describe.o
 $(B)/tests/unit/test_elf $(B)/tests/unit/test_go: $(B)/obj/user/probe/elf.o $(B)/obj/user/probe/go.o
-$(B)/tests/fuzz/fuzz_elf: $(B)/obj/user/probe/elf.o $(B)/obj/user/probe/go.o
+BY_CODE := $(patsubst %,$(B)/obj/user/probe/%.o,elf signatures code frames window)
+$(B)/tests/unit/test_signatures: $(BY_CODE)
+$(B)/tests/fuzz/fuzz_elf: $(BY_CODE) $(B)/obj/user/probe/go.o
 $(B)/tests/unit/test_filter: $(B)/obj/user/probe/filter.o $(B)/obj/user/probe/describe.o
 $(B)/tests/unit/test_governor: $(B)/obj/user/probe/governor.o
 $(B)/tests/unit/test_rights: $(B)/obj/user/probe/rights.o $(B)/obj/user/probe/caps.o

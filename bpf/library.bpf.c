@@ -79,7 +79,7 @@ int library_return(struct pt_regs *ctx)
 	if (f.site >= PLUMB_SITE_GPU_PLAIN)
 		gpu_return(&f, PLUMB_SITE_CALL_OF(cookie), (__s32)PT_REGS_RC(ctx));
 	else if (f.site >= PLUMB_SITE_TLS_NEW)
-		tls_return(&f, (__s32)PT_REGS_RC(ctx));
+		tls_return(&f, (__s32)PT_REGS_RC(ctx), PLUMB_SITE_IS_GUESSED(cookie));
 	else if (f.site >= PLUMB_SITE_DUCKDB_OPEN)
 		duckdb_return(&f, PT_REGS_RC(ctx));
 	else

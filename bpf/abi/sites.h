@@ -37,6 +37,7 @@ enum plumb_site {
 	PLUMB_SITE_TLS_WRITE,         /* the same */
 	PLUMB_SITE_TLS_READ_EX,       /* (session, buffer, bytes, &number of bytes): above 0 if there are any */
 	PLUMB_SITE_TLS_WRITE_EX,      /* the same */
+	PLUMB_SITE_TLS_WRITE_EX2,     /* (session, buffer, bytes, flags, &number of bytes): the same */
 	PLUMB_SITE_TLS_FREE,          /* (session) */
 	/* Go, whose arguments and results are in other registers, and whose returns are instructions */
 	PLUMB_SITE_GO_TLS_BEGIN,      /* (connection): it shakes hands, and so is new */
@@ -75,6 +76,15 @@ enum plumb_trap {
 };
 #define PLUMB_SITE_TRAP_SHIFT 24
 #define PLUMB_SITE_TRAP_OF(cookie) ((__u32)(cookie) >> PLUMB_SITE_TRAP_SHIFT & 1)
+/* The function was found by its code: what its calls do must be what it does. */
+#define PLUMB_SITE_GUESSED_SHIFT 25
+#define PLUMB_SITE_IS_GUESSED(cookie) ((__u32)(cookie) >> PLUMB_SITE_GUESSED_SHIFT & 1)
+
+/* What the programs tell the probe, of each file with functions that were found so. */
+struct plumb_trial {
+	__u32 fits;  /* calls that were as they should be */
+	__u32 fails; /* that were not: nothing is told of any more */
+};
 
 /* How often functions of a file were entered and left, by enum plumb_trap. */
 struct plumb_call_hits {

@@ -9,6 +9,7 @@
 #include "lib/call.bpf.h"
 #include "lib/emit.bpf.h"
 #include "lib/policy.bpf.h"
+#include "lib/trial.bpf.h"
 
 #define TLS_SESSIONS_MAX 16384
 
@@ -231,7 +232,7 @@ static __always_inline void tls_moved(const struct call_frame *f, __u64 flow, in
 }
 
 static __always_inline bool tls_site_reads(__u32 site) { return site == PLUMB_SITE_TLS_READ || site == PLUMB_SITE_TLS_READ_EX; }
-static __always_inline bool tls_site_writes(__u32 site) { return site == PLUMB_SITE_TLS_WRITE || site == PLUMB_SITE_TLS_WRITE_EX; }
+static __always_inline bool tls_site_writes(__u32 site) { return site == PLUMB_SITE_TLS_WRITE || site == PLUMB_SITE_TLS_WRITE_EX || site == PLUMB_SITE_TLS_WRITE_EX2; }
 
 /*
  * Was it made by a function of the program's that the library calls? In Node the end of a handshake, which is found out in reading, runs what waited for it, and that writes. The library's own
@@ -271,7 +272,7 @@ static __always_inline void tls_new(struct pt_regs *ctx, __u32 file)
 	tls_begin(&f, PT_REGS_RC(ctx));
 }
 
-static __always_inline void tls_return(const struct call_frame *f, __s32 result)
+static __always_inline void tls_return(const struct call_frame *f, __s32 result, bool guessed)
 {
 	__u64 bytes = result > 0 ? (__u32)result : 0;
 
@@ -282,6 +283,10 @@ static __always_inline void tls_return(const struct call_frame *f, __s32 result)
 	}
 	if (result > 0 && (f->site == PLUMB_SITE_TLS_READ_EX || f->site == PLUMB_SITE_TLS_WRITE_EX))
 		bytes = call_read_pointer(f->args[3]);
+	if (result > 0 && f->site == PLUMB_SITE_TLS_WRITE_EX2)
+		bytes = call_read_pointer(f->args[4]);
+	if (bytes && guessed && !trial_passes(f, bytes))
+		return;
 	if (bytes && bytes <= 0x7fffffff)
 		tls_moved(f, 0, tls_site_writes(f->site) ? PLUMB_EGRESS : PLUMB_INGRESS, (__u32)bytes);
 }

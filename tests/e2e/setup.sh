@@ -63,6 +63,7 @@ servers() {
 	compgen -G '/usr/lib/jvm/*-17-*/bin/java' >/dev/null || missing+=(openjdk-17-jre-headless)
 	command -v javac >/dev/null 2>&1 || missing+=(openjdk-17-jdk-headless)
 	compgen -G '/usr/lib/*/libsqlite3.a' >/dev/null || missing+=(libsqlite3-dev)
+	compgen -G '/usr/lib/*/libssl.a' >/dev/null || missing+=(libssl-dev)
 	perl -MDBD::SQLite -e1 2>/dev/null || missing+=(libdbd-sqlite3-perl)
 	perl -MIO::Socket::SSL -e1 2>/dev/null || missing+=(libio-socket-ssl-perl)
 	ruby -e 'require "webrick"' 2>/dev/null || missing+=(ruby-webrick)

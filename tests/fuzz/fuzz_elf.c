@@ -8,6 +8,7 @@
 
 #include "probe/elf.h"
 #include "probe/go.h"
+#include "probe/signatures.h"
 
 #define REQUIRE(what)                     \
 	do {                              \
@@ -40,6 +41,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int i = 0; i < 2; i++)
 		for (size_t k = 0; k < go[i].nreturns; k++)
 			REQUIRE(go[i].nreturns <= GO_RETURNS_MAX && go[i].returns[k] > go[i].offset && go[i].returns[k] < size);
+	struct signature_match m;
+	err = signatures_find(f, &m);
+	REQUIRE((err == 0 || err == -ENOEXEC || err == -EFBIG) && m.n <= SIGNATURE_PLACES_MAX);
+	for (size_t i = 0; i < m.n; i++)
+		REQUIRE(m.places[i].offset > 0 && m.places[i].offset < size);
 	elf_close(f);
 	return 0;
 }

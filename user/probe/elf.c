@@ -207,6 +207,8 @@ void elf_close(struct elf_file *f)
 	free(f);
 }
 
+bool elf_is_fixed(const struct elf_file *f) { return f->head.e_type == ET_EXEC; }
+
 bool elf_section(const struct elf_file *f, const char *name, struct elf_section *ret)
 {
 	char there[64];
@@ -217,7 +219,7 @@ bool elf_section(const struct elf_file *f, const char *name, struct elf_section 
 	const Elf64_Shdr *names = &f->sections[f->head.e_shstrndx];
 	for (unsigned i = 0; i < f->head.e_shnum; i++) {
 		const Elf64_Shdr *s = &f->sections[i];
-		if ((s->sh_type != SHT_PROGBITS && s->sh_type != SHT_RELA) || s->sh_name > names->sh_size || names->sh_offset > f->size || !elf_read(f, there, len, names->sh_offset + s->sh_name) || memcmp(there, name, len) != 0)
+		if ((s->sh_type != SHT_PROGBITS && s->sh_type != SHT_RELA && s->sh_type != SHT_X86_64_UNWIND) || s->sh_name > names->sh_size || names->sh_offset > f->size || !elf_read(f, there, len, names->sh_offset + s->sh_name) || memcmp(there, name, len) != 0)
 			continue;
 		*ret = (struct elf_section){ .address = s->sh_addr, .offset = s->sh_offset, .size = s->sh_size };
 		return s->sh_offset <= f->size && s->sh_size <= f->size - s->sh_offset;

@@ -20,6 +20,9 @@ bool elf_read(const struct elf_file *f, void *to, uint64_t len, uint64_t at);
 /* Where in the file the instruction of an address lies; 0 = in no executable segment. */
 uint64_t elf_offset(const struct elf_file *f, uint64_t address);
 
+/* A program that lies where its addresses say: instructions may hold them. */
+bool elf_is_fixed(const struct elf_file *f);
+
 struct elf_section {
 	uint64_t address;
 	uint64_t offset, size; /* within the file */

@@ -7,6 +7,7 @@
 
 #include "probe/elf.h"
 #include "probe/go.h"
+#include "probe/signatures.h"
 #include "probe/uprobe.h"
 
 #include "../../bpf/abi/gpu.h"
@@ -73,6 +74,7 @@ static const struct library known[] = {
 		{ PLUMB_SITE_TLS_READ_EX, BOTH, OFTEN, { "SSL_read_ex", "SSL_read_early_data" } },
 		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "SSL_write" } },
 		{ PLUMB_SITE_TLS_WRITE_EX, BOTH, OFTEN, { "SSL_write_ex", "SSL_write_early_data" } },
+		{ PLUMB_SITE_TLS_WRITE_EX2, BOTH, OFTEN, { "SSL_write_ex2" } },
 		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "SSL_free" } },
 	} },
 	/* https://www.gnutls.org/manual/html_node/Core-TLS-API.html */
@@ -239,6 +241,42 @@ static int known_in_go(const struct elf_file *f, struct known_functions *ret)
 	return 0;
 }
 
+/* How calls of such a function are looked at, whichever library has it. */
+static const struct site *site_of(enum plumb_site sought)
+{
+	for (size_t l = 0; l < KNOWN; l++)
+		for (size_t i = 0; i < SITES_MAX; i++)
+			if (known[l].sites[i].site == sought)
+				return &known[l].sites[i];
+	return NULL;
+}
+
+static int known_by_code(const struct elf_file *f, struct known_functions *ret)
+{
+	struct signature_match m;
+	int err = signatures_find(f, &m);
+
+	if (err || !m.n)
+		return err;
+	add_name(ret, m.library);
+	ret->guessed = true;
+	for (size_t i = 0; i < m.n; i++) {
+		const struct site *s = site_of(m.places[i].site);
+		if (s)
+			add_place(f, ret, (struct known_place){ .offset = m.places[i].offset, .site = m.places[i].site, .entry = s->at & ENTRY, .returns = s->at & RETURN, .often = s->often, .guessed = true });
+	}
+	return 0;
+}
+
+/* One that has its symbols is not sought by its code. */
+static bool has_tls(const struct known_functions *k)
+{
+	for (size_t i = 0; i < k->n && i < KNOWN_PLACES_MAX; i++)
+		if (k->places[i].site >= PLUMB_SITE_TLS_NEW && k->places[i].site < PLUMB_SITE_GPU_PLAIN)
+			return true;
+	return false;
+}
+
 int known_find(int fd, bool gpu, struct known_functions *ret)
 {
 	struct elf_file *f;
@@ -251,6 +289,10 @@ int known_find(int fd, bool gpu, struct known_functions *ret)
 	if (!err)
 		err = known_in_go(f, ret);
 	if (err == -ENOEXEC) /* a table that makes no sense: the libraries are there all the same */
+		err = 0;
+	if (!err && !has_tls(ret))
+		err = known_by_code(f, ret);
+	if (err == -ENOEXEC || (err == -EFBIG && ret->n))
 		err = 0;
 	elf_close(f);
 	if (!err && ret->n > KNOWN_PLACES_MAX)

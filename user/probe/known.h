@@ -20,15 +20,17 @@ struct known_place {
 	bool returns;     /* its return is */
 	bool long_trap;   /* see uprobe_trap_is_long() */
 	bool often;       /* it is called for each row, or each piece of data */
+	bool guessed;     /* by its code: see signatures.h */
 };
 
 struct known_functions {
 	char names[64];   /* of the libraries, with commas */
+	bool guessed;     /* some are */
 	size_t n;         /* 0: none of them is in the file */
 	struct known_place places[KNOWN_PLACES_MAX];
 };
 
-/* gpu: drivers of GPUs are wanted, too. 0, also where the file has none of them; else as elf_open(), elf_find() and go_find(), and then there is none of interest. */
+/* gpu: drivers of GPUs are wanted, too. 0, also where the file has none of them; else as elf_open(), elf_find(), go_find() and signatures_find(), and then there is none of interest. */
 int known_find(int fd, bool gpu, struct known_functions *ret);
 
 #endif

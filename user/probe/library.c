@@ -57,6 +57,7 @@ struct library_file {
 	uint64_t key;
 	int fd;                        /* it stays open: no other file gets its number meanwhile */
 	struct map users;              /* by pid: the file, or struct libraries of one that was found dead */
+	bool distrusted;               /* what was found by its code is something else: it has no probes */
 	bool pinned;                   /* has, or had, more users than are counted */
 	bool waits;                    /* to be attached to anew, */
 	uint64_t wait_ns;              /* as of this time: it could not be attached to; 0 = at once */
@@ -124,7 +125,7 @@ static void place_of(const struct libraries *ls, const struct library_file *f, i
 		const struct known_place *p = &f->functions.places[i];
 		if (p->often == (kind == OFTEN) && (returns ? p->returns : p->entry) && ret->n < UPROBE_FUNCTIONS_MAX) {
 			ret->offsets[ret->n] = p->offset;
-			ret->cookies[ret->n++] = (uint64_t)p->call << PLUMB_SITE_CALL_SHIFT | (uint64_t)(!returns && p->long_trap) << PLUMB_SITE_TRAP_SHIFT | (uint64_t)file_number(ls, f) << PLUMB_SITE_FILE_SHIFT | p->site;
+			ret->cookies[ret->n++] = (uint64_t)p->call << PLUMB_SITE_CALL_SHIFT | (uint64_t)p->guessed << PLUMB_SITE_GUESSED_SHIFT | (uint64_t)(!returns && p->long_trap) << PLUMB_SITE_TRAP_SHIFT | (uint64_t)file_number(ls, f) << PLUMB_SITE_FILE_SHIFT | p->site;
 		}
 	}
 }
@@ -195,6 +196,8 @@ static bool file_is_as_it_was(const struct library_file *f)
 
 static int file_attach(struct libraries *ls, struct library_file *f)
 {
+	if (f->distrusted)
+		return 0;
 	if (!file_is_as_it_was(f))
 		return -ESTALE;
 	/* What tells of a handle comes before what uses it. */
@@ -331,6 +334,7 @@ static int file_begin(struct libraries *ls, struct library_file *f, uint64_t key
 	loaded_detached(ls->loaded, file_number(ls, f), true);
 	f->hits = loaded_function_hits(ls->loaded, file_number(ls, f));
 	ls->shed_files[file_number(ls, f)] = (struct shed_file){ .took_ns = f->hits.took_ns };
+	loaded_trial_begin(ls->loaded, file_number(ls, f));
 	int err = f->leased ? 0 : file_watch(ls, f);
 	if (!err)
 		err = map_put(&ls->by_key, key, f);
@@ -403,7 +407,7 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 	char late[32] = "was mapped before";
 	if (m->time_ns)
 		snprintf(late, sizeof(late), "%.1f ms", (double)(clock_ns(CLOCK_MONOTONIC) - m->time_ns) / 1e6);
-	log_debug("watching %s in %s (%s)", f->functions.names, printable(m->path, path, sizeof(path)), late);
+	log_debug("watching %s%s in %s (%s)", f->functions.names, f->functions.guessed ? ", found by its code," : "", printable(m->path, path, sizeof(path)), late);
 	return f;
 }
 
@@ -540,6 +544,26 @@ static void libraries_attach_waiting(struct libraries *ls)
 			file_let_go(ls, f, "has changed");
 		else
 			ls->failed += f->waits;
+	}
+}
+
+/* A call did what the function that was looked for does not do. */
+static void file_distrust(struct libraries *ls, struct library_file *f)
+{
+	char path[256];
+
+	if (ls->failed++ == 0) /* the metrics have the others */
+		log_warn("calls of %s in %s are not seen: what was found there by its code is something else", f->functions.names, file_path(f, path, sizeof(path)));
+	file_detach(ls, f);
+	f->distrusted = true;
+}
+
+static void libraries_judge(struct libraries *ls)
+{
+	for (size_t i = 0; i < FILES_MAX; i++) {
+		struct library_file *f = &ls->files[i];
+		if (is_used(f) && f->functions.guessed && !f->distrusted && loaded_trial_fails(ls->loaded, file_number(ls, f)))
+			file_distrust(ls, f);
 	}
 }
 
@@ -767,6 +791,7 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 	if (now_ns >= ls->measure_at_ns) {
 		(void)mappings_renew(ls->mappings); /* what cannot be had now is tried again */
 		libraries_measure(ls, now_ns);
+		libraries_judge(ls);
 		ls->measure_at_ns = now_ns + second_ns;
 	}
 }
@@ -781,7 +806,7 @@ void libraries_record(const struct libraries *ls, struct plumb_rec_libraries *re
 		if (!is_used(&ls->files[i]))
 			continue;
 		ret->shed += ls->shed_files[i].level != SHED_NONE;
-		if (!ls->files[i].waits) {
+		if (!ls->files[i].waits && !ls->files[i].distrusted) {
 			ret->files++;
 			ret->processes += (uint32_t)ls->files[i].users.len;
 		}

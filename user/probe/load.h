@@ -90,6 +90,9 @@ int loaded_attach_functions(struct loaded *l, const struct uprobe_place *place, 
 void loaded_detached(struct loaded *l, uint32_t file, bool missed);
 /* The descriptor of a map that only these programs have; -ENOENT: there is none. */
 int loaded_function_map(const struct loaded *l, const char *name);
+/* Of a file with functions that were found by their code: how many calls did what such functions do not do. It begins with none. */
+void loaded_trial_begin(const struct loaded *l, uint32_t file);
+uint32_t loaded_trial_fails(const struct loaded *l, uint32_t file);
 /* How often such programs ran on functions of the file in this place, and what that took of who called, by what was measured at the start. */
 struct function_hits {
 	uint64_t count, took_ns;

@@ -121,6 +121,25 @@ void loaded_detached(struct loaded *l, uint32_t file, bool missed)
 		bpf_map_update_elem(bpf_map__fd(l->library->maps.call_epoch), &file, e, BPF_ANY); /* it is there, always */
 }
 
+uint32_t loaded_trial_fails(const struct loaded *l, uint32_t file)
+{
+	struct plumb_trial t = { 0 };
+
+	file %= PLUMB_SITE_FILES;
+	if (!l->library || bpf_map_lookup_elem(bpf_map__fd(l->library->maps.call_trials), &file, &t))
+		return 0;
+	return t.fails;
+}
+
+void loaded_trial_begin(const struct loaded *l, uint32_t file)
+{
+	struct plumb_trial t = { 0 };
+
+	file %= PLUMB_SITE_FILES;
+	if (l->library)
+		bpf_map_update_elem(bpf_map__fd(l->library->maps.call_trials), &file, &t, BPF_ANY); /* it is there, always */
+}
+
 struct plumb_call_price loaded_call_price(const struct loaded *l, uint32_t pid)
 {
 	struct plumb_call_price price = { .traps = 0 };

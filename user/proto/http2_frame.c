@@ -148,12 +148,19 @@ static bool head_ok(const struct http2_frame *f, enum proto_side side)
 	return false;
 }
 
+/* Beside those that are known there may be some that are for experiments (RFC 9113, 11.3): gRPC has one of 0xfe03. */
 static int settings_weight(struct slice payload)
 {
-	for (size_t i = 0; i < payload.len; i += 6)
+	size_t known = 0;
+
+	for (size_t i = 0; i < payload.len; i += 6) {
+		if (payload.ptr[i] >= 0xf0)
+			continue;
 		if (payload.ptr[i] || !payload.ptr[i + 1] || payload.ptr[i + 1] > SETTING_MAX)
 			return 0;
-	return payload.len ? ENOUGH : 2;
+		known++;
+	}
+	return known ? ENOUGH : payload.len ? 0 : 2;
 }
 
 static int headers_weight(const struct http2_frame *f, struct slice payload, enum proto_side side)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""grpc_driver.py PORT: makes the calls of a plan to apps/go/grpcd, one behind the other. Plan and output are those of apps/go/grpcdriver."""
+"""grpc_driver.py PORT: makes the calls of a plan to apps/go/grpcd, one behind the other. Plan and output are those of apps/go/grpcdriver.
+DRIVER_TLS=FOLDER: over TLS, with the certificate there."""
 import json
+import os
 import sys
 
 import grpc
@@ -37,6 +39,13 @@ def call(channel, q):
     return {"method": q["method"], "number": q["number"], "code": code, "received": received}
 
 
+def channel_to(address):
+    if "DRIVER_TLS" not in os.environ:
+        return grpc.insecure_channel(address)
+    certificate = open(os.environ["DRIVER_TLS"] + "/cert.pem", "rb").read()
+    return grpc.secure_channel(address.replace("127.0.0.1", "localhost"), grpc.ssl_channel_credentials(certificate))
+
+
 def main():
     plan = []
     for line in sys.stdin:
@@ -44,10 +53,11 @@ def main():
             break
         plan.append(json.loads(line))
     assert sys.stdin.readline() == "go\n"
-    with grpc.insecure_channel(f"127.0.0.1:{sys.argv[1]}") as channel:
+    with channel_to(f"127.0.0.1:{sys.argv[1]}") as channel:
         results = [call(channel, q) for q in plan]
     for r in results:
         print(json.dumps(r))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TLS that is linked into programs without its symbols: it is found by its code, and spans equal the truth as they do where it has them."""
+import json
+import os
+import struct
+import subprocess
+from collections import Counter
+
+import pytest
+
+from harness import recording, servers
+from harness.driver import Driver, plan_23, plan_10007
+from harness.libraries import watched
+from harness.process import APPS, BUILD, Process, free_port, wait_until
+from harness.spans import CLIENT, SERVER, describe
+from harness.truth import check_http, check_order
+from test_truth_http2 import grpc_plan, grpc_statement, grpc_truth
+from test_truth_https import SERVERS, check_measured, check_one_trace, driver_of, requests_of
+
+pytestmark = pytest.mark.live
+
+LINKED = {"position-independent": [], "fixed": ["-no-pie"], "static": ["-static", "-no-pie"]}
+
+
+@pytest.fixture(scope="session")
+def linked(tmp_path_factory):
+    """A function: our program with an OpenSSL in it, linked this way and stripped."""
+    made = {}
+
+    def make(way):
+        if way not in made:
+            path = tmp_path_factory.mktemp("linked") / "tls_static"
+            done = subprocess.run(["cc", "-O2", "-s", "-D_GNU_SOURCE", *LINKED[way], "-o", path, APPS / "tls_static.c", "-l:libssl.a", "-l:libcrypto.a", "-ldl", "-lpthread"], capture_output=True, text=True)
+            if done.returncode:
+                pytest.skip(f"OpenSSL cannot be linked in (package libssl-dev): {done.stderr[-300:]}")
+            assert "no symbols" in subprocess.run(["nm", path], capture_output=True, text=True).stderr
+            made[way] = path
+        return made[way]
+
+    return make
+
+
+def found(library):
+    return f"{library}, found by its code,"
+
+
+def start_linked(folder, program, tls):
+    port = free_port()
+    return servers.listening(Process("linked", [program, "serve", port, tls], folder), port)
+
+
+def linked_driver(start, program, server, tls, connections, plan):
+    d = Driver(start.folder(), "linked-driver", [program, "ask", server.port, tls, connections])
+    d.write("".join(json.dumps({"method": r.method, "path": r.path, "body": r.body}) + "\n" for r in plan))
+    return d
+
+
+@pytest.mark.parametrize("way", LINKED)
+@pytest.mark.parametrize("server,client", [("linked", "linked"), ("linked", "blocking"), ("python", "linked")])
+def test_openssl_that_is_linked_in(start, plumb, localhost_certificate, linked, server, client, way):
+    program = linked(way)
+    app = start(start_linked, program, localhost_certificate) if server == "linked" else start(SERVERS[server], localhost_certificate)
+    plan = plan_23()
+    driver = linked_driver(start, program, app, localhost_certificate, 3, plan) if client == "linked" else driver_of(start, client, app, localhost_certificate, "1.3", 3, plan)
+    p = plumb(pids=[app.pid, driver.pid], args=watched())
+    p.wait_watching(found("openssl"))
+    if "linked" not in (server, client) or server != client:
+        p.wait_watching("openssl")
+    check_http_run(p, plan, {r["path"]: r for r in driver.go()}, app)
+
+
+def check_http_run(p, plan, results, app):
+    assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"
+    p.wait_spans(2 * len(plan), match=lambda s: s.name != "TLS handshake", timeout_s=60)
+    spans = requests_of(p.finish())
+    assert len(spans) == 2 * len(plan), describe(spans, 60)
+    check_order(spans)
+    for kind in (SERVER, CLIENT):
+        for s in check_http(spans, plan, kind).values():
+            assert (s["url.scheme"], s["server.port"]) == ("https", app.port), describe([s])
+            assert s["network.peer.address"] in ("127.0.0.1", "::1") and s["plumb.incomplete"] is None, describe([s])
+    check_one_trace(spans)
+    check_measured(spans, results)
+
+
+def test_10007_requests(start, plumb, localhost_certificate, linked):
+    program = linked("position-independent")
+    app = start(start_linked, program, localhost_certificate)
+    plan = [r for r in plan_10007() if r.kind != "slow"]
+    driver = linked_driver(start, program, app, localhost_certificate, 5, plan)
+    p = plumb(pids=[app.pid, driver.pid], args=watched())
+    p.wait_watching(found("openssl"))
+    check_http_run(p, plan, {r["path"]: r for r in driver.go(300)}, app)
+
+
+def test_grpc_of_python(start, plumb, localhost_certificate):
+    """grpcio has a BoringSSL of its own, without symbols."""
+    server = start(servers.start_python, localhost_certificate, app="grpcd.py")
+    plan = grpc_plan()
+    d = Driver(start.folder(), "grpc-python", [BUILD / "venv/bin/python", "-u", APPS / "grpc_driver.py", server.port], env={**os.environ, "DRIVER_TLS": str(localhost_certificate)})
+    d.write("".join(json.dumps(q) + "\n" for q, *_ in plan) + "\n")
+    p = plumb(pids=[server.pid, d.pid], args=watched())
+    p.wait_watching(found("boringssl"))
+    results = d.go()
+    assert [(r["code"], r["received"]) for r in results] == [(code, received) for _, code, _, received in plan], "the client itself saw something else"
+    p.wait_spans(106, match=lambda s: s.name != "TLS handshake")
+    spans = requests_of(p.finish())
+    check_order(spans)
+    for kind in (SERVER, CLIENT):
+        mine = [s for s in spans if s.kind == kind]
+        truth, said = grpc_truth(plan, kind), Counter(map(grpc_statement, mine))
+        assert said == truth, f"missing: {truth - said}\ntoo much: {said - truth}"
+        for s in mine:
+            assert s["rpc.system.name"] == "grpc" and s["server.address"] in ("127.0.0.1", "localhost") and s["server.port"] == server.port, describe([s])
+            assert s["plumb.incomplete"] is None, describe([s])
+    parents = Counter((s.trace_id, s.parent_id) for s in spans if s.kind == SERVER)
+    assert parents == Counter((s.trace_id, s.span_id) for s in spans if s.kind == CLIENT), "not one trace for each call"
+
+
+def test_what_only_looks_like_it_is_let_go(start, plumb):
+    """Its code says what OpenSSL's would, and its calls return what they cannot: by the first such call plumb believes none of them."""
+    program = start.folder() / "like_openssl"
+    done = subprocess.run(["cc", "-O2", "-s", "-o", program, APPS / "like_openssl.c"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    app = start.process("like_openssl", [program], stdin=subprocess.PIPE)
+    path = start.folder() / "like.plumb"
+    p = plumb(command="record", pids=[app.pid], args=[*watched(), "-o", path], output=None)
+    p.wait_watching(found("openssl"))
+    for times in (1, 2):
+        app.popen.stdin.write(b"go\n")
+        app.popen.stdin.flush()
+        wait_until(lambda: app.out.read_text().count("did it") == times, "its calls", alive=app)
+        wait_until(lambda: "what was found there by its code is something else" in p.err.read_text(), "plumb to notice", alive=p)
+    app.popen.stdin.close()
+    assert app.wait(10) == 0
+    assert p.stop() == 0
+    data = [struct.unpack_from("<Q", r.bytes, 16)[0] for r in recording.read(path)[1] if r.type == 13]
+    assert len(data) == 1 and data[0] >> 62 == 1, "what was written before it was noticed, once, and nothing behind it"
