@@ -17,12 +17,10 @@
 #include "lib/hash.h"
 #include "lib/log.h"
 #include "lib/map.h"
-#include "probe/known.h"
 #include "probe/lease.h"
+#include "probe/library_file.h"
 #include "probe/mapped.h"
 #include "probe/mappings.h"
-#include "probe/shed.h"
-#include "probe/uprobe.h"
 
 #include "../../bpf/abi/sites.h"
 
@@ -44,32 +42,6 @@ static const uint64_t sweep_ns = 2 * second_ns;
 static const uint64_t forget_ns = 10 * second_ns; /* the number of a file may be another one's by then */
 static const uint64_t look_again_ns = 5 * second_ns;
 static const uint64_t attach_again_ns = 5 * second_ns;
-
-enum { SELDOM, OFTEN, KINDS };
-
-/* Probes on the functions of one kind. */
-struct attached {
-	struct uprobe entry, back;
-};
-
-struct library_file {
-	struct known_functions functions; /* none: it is free */
-	uint64_t key;
-	int fd;                        /* it stays open: no other file gets its number meanwhile */
-	struct map users;              /* by pid: the file, or struct libraries of one that was found dead */
-	bool distrusted;               /* what was found by its code is something else: it has no probes */
-	bool pinned;                   /* has, or had, more users than are counted */
-	bool waits;                    /* to be attached to anew, */
-	uint64_t wait_ns;              /* as of this time: it could not be attached to; 0 = at once */
-	bool leased;                   /* who is to write to it waits until its probes are gone: where functions lie is not known any more then */
-	int watch;                     /* else of inotify, which tells of it when it has happened; -1 none */
-	struct timespec changed;       /* as it was when it was read */
-	off_t size;
-	uint64_t unused_ns;            /* since when it has no user; 0 = it has */
-	struct attached attached[KINDS];
-	int leaving[KINDS];            /* tells when those that were let go are gone; -1 none */
-	struct function_hits hits;     /* of its place in the table, at the latest measurement */
-};
 
 _Static_assert((int)FILES_MAX <= (int)SHED_FILES_MAX, "files without a place");
 
@@ -115,21 +87,6 @@ static uint32_t file_number(const struct libraries *ls, const struct library_fil
 
 /* --- probes --- */
 
-static bool is_used(const struct library_file *f) { return f->functions.n != 0; }
-
-/* The functions of a kind: those whose return is of interest, or those whose entry is. */
-static void place_of(const struct libraries *ls, const struct library_file *f, int kind, bool returns, struct uprobe_place *ret)
-{
-	ret->n = 0;
-	for (size_t i = 0; i < f->functions.n; i++) {
-		const struct known_place *p = &f->functions.places[i];
-		if (p->often == (kind == OFTEN) && (returns ? p->returns : p->entry) && ret->n < UPROBE_FUNCTIONS_MAX) {
-			ret->offsets[ret->n] = p->offset;
-			ret->cookies[ret->n++] = (uint64_t)p->call << PLUMB_SITE_CALL_SHIFT | (uint64_t)p->guessed << PLUMB_SITE_GUESSED_SHIFT | (uint64_t)(!returns && p->long_trap) << PLUMB_SITE_TRAP_SHIFT | (uint64_t)file_number(ls, f) << PLUMB_SITE_FILE_SHIFT | p->site;
-		}
-	}
-}
-
 /*
  * A file stays open, and its lease is kept, as long as any probe of it is there. So all of them are held: whoever takes probes away has been given those of other files too, and may be the last to let go of
  * one that goes meanwhile.
@@ -140,72 +97,24 @@ static void libraries_bury(struct libraries *ls, struct uprobe *const *probes, s
 	size_t nheld = 0;
 
 	for (size_t i = 0; i < FILES_MAX; i++)
-		if (is_used(&ls->files[i]))
+		if (library_file_is_used(&ls->files[i]))
 			held[nheld++] = ls->files[i].fd;
 	uprobe_detach(probes, n, held, nheld, ret_gone);
-}
-
-static int attach_kind(struct libraries *ls, struct library_file *f, int kind)
-{
-	struct attached *a = &f->attached[kind];
-	struct uprobe_place place;
-	char path[32];
-	int err = 0;
-
-	if (a->entry.n || a->back.n)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
-	place.path = path;
-	/* A return without its entry is nobody's; an entry without its return would be kept. */
-	place_of(ls, f, kind, true, &place);
-	if (place.n)
-		err = loaded_attach_functions(ls->loaded, &place, true, &a->back);
-	place_of(ls, f, kind, false, &place);
-	if (!err && place.n)
-		err = loaded_attach_functions(ls->loaded, &place, false, &a->entry);
-	if (err)
-		libraries_bury(ls, (struct uprobe *[]){ &a->back }, 1, NULL);
-	return err;
-}
-
-static size_t kind_probes(struct library_file *f, int kind, struct uprobe **ret_probes)
-{
-	ret_probes[0] = &f->attached[kind].entry;
-	ret_probes[1] = &f->attached[kind].back;
-	return 2;
 }
 
 static void file_detach(struct libraries *ls, struct library_file *f)
 {
 	struct uprobe *probes[4];
-	size_t n = kind_probes(f, SELDOM, probes);
+	size_t n = library_file_probes(f, LIBRARY_SELDOM, probes);
 
-	n += kind_probes(f, OFTEN, probes + n);
+	n += library_file_probes(f, LIBRARY_OFTEN, probes + n);
 	libraries_bury(ls, probes, n, NULL);
-}
-
-/* The time of its status changes when a name of it goes as well. */
-static bool file_is_as_it_was(const struct library_file *f)
-{
-	struct stat st;
-
-	if (f->leased)
-		return lease_is_held(f->fd);
-	return fstat(f->fd, &st) == 0 && st.st_size == f->size && st.st_ctim.tv_sec == f->changed.tv_sec && st.st_ctim.tv_nsec == f->changed.tv_nsec;
 }
 
 static int file_attach(struct libraries *ls, struct library_file *f)
 {
-	if (f->distrusted)
-		return 0;
-	if (!file_is_as_it_was(f))
-		return -ESTALE;
-	/* What tells of a handle comes before what uses it. */
-	enum shed_level level = ls->shed_files[file_number(ls, f)].level;
-	int err = level < SHED_ALL ? attach_kind(ls, f, SELDOM) : 0;
+	int err = library_file_attach(f, ls->loaded, file_number(ls, f), ls->shed_files[file_number(ls, f)].level);
 
-	if (!err && level < SHED_OFTEN)
-		err = attach_kind(ls, f, OFTEN);
 	if (err)
 		file_detach(ls, f);
 	return err;
@@ -213,33 +122,22 @@ static int file_attach(struct libraries *ls, struct library_file *f)
 
 static void libraries_detach(struct libraries *ls)
 {
-	struct uprobe *probes[2 * KINDS * FILES_MAX];
+	struct uprobe *probes[2 * LIBRARY_KINDS * FILES_MAX];
 	size_t n = 0;
 
 	for (size_t i = 0; i < FILES_MAX; i++)
-		for (int kind = 0; kind < KINDS && is_used(&ls->files[i]); kind++)
-			n += kind_probes(&ls->files[i], kind, probes + n);
+		for (int kind = 0; kind < LIBRARY_KINDS && library_file_is_used(&ls->files[i]); kind++)
+			n += library_file_probes(&ls->files[i], kind, probes + n);
 	libraries_bury(ls, probes, n, NULL);
 }
 
 /* --- files --- */
 
-static int file_find(struct library_file *f, bool gpu)
-{
-	struct stat st;
-
-	if (fstat(f->fd, &st))
-		return -errno;
-	f->size = st.st_size;
-	f->changed = st.st_ctim;
-	return known_find(f->fd, gpu, &f->functions);
-}
-
 /* A file that is known by two numbers (overlays) has one watch. */
 static void watch_end(struct libraries *ls, int watch)
 {
 	for (size_t i = 0; i < FILES_MAX; i++)
-		if (is_used(&ls->files[i]) && ls->files[i].watch == watch)
+		if (library_file_is_used(&ls->files[i]) && ls->files[i].watch == watch)
 			return;
 	if (watch >= 0)
 		inotify_rm_watch(ls->inotify_fd, watch);
@@ -260,7 +158,7 @@ static void file_free(struct libraries *ls, struct library_file *f)
 
 	file_count(ls, f);
 	file_detach(ls, f);
-	for (int kind = 0; kind < KINDS; kind++)
+	for (int kind = 0; kind < LIBRARY_KINDS; kind++)
 		if (f->leaving[kind] >= 0)
 			close(f->leaving[kind]);
 	map_remove(&ls->by_key, f->key);
@@ -276,7 +174,7 @@ static struct library_file *file_place(struct libraries *ls)
 
 	for (size_t i = 0; i < FILES_MAX; i++) {
 		struct library_file *f = &ls->files[i];
-		if (!is_used(f))
+		if (!library_file_is_used(f))
 			return f;
 		if (f->unused_ns && (!oldest || f->unused_ns < oldest->unused_ns))
 			oldest = f;
@@ -286,23 +184,12 @@ static struct library_file *file_place(struct libraries *ls)
 	return oldest;
 }
 
-/* Names are anybody's, and may look like lines of a log. */
-static const char *printable(const char *path, char *to, size_t len)
-{
-	size_t i = 0;
-
-	for (; i < len - 1 && path[i]; i++)
-		to[i] = (uint8_t)path[i] < ' ' || path[i] == 127 ? '?' : path[i];
-	to[i] = 0;
-	return to;
-}
-
 static void file_fail(struct libraries *ls, const struct mapping *m, const char *what, const char *why)
 {
 	char path[256];
 
 	if (ls->failed++ == 0) /* the metrics have the others */
-		log_warn("calls of %s in %s (process %u) are not seen: %s", what, printable(m->path, path, sizeof(path)), m->pid, why);
+		log_warn("calls of %s in %s (process %u) are not seen: %s", what, library_printable(m->path, path, sizeof(path)), m->pid, why);
 }
 
 /* There is nothing in this file, or nothing to be had. */
@@ -368,11 +255,11 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 	}
 	int lease = lease_take(found.fd); /* before it is read */
 	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
-	int err = file_find(&found, ls->gpu);
-	uint64_t tokens = (clock_ns(CLOCK_MONOTONIC) - begin_ns) / TOKEN_NS + (is_used(&found) || found.size > LONG_BYTES);
+	int err = library_file_read(&found, ls->gpu);
+	uint64_t tokens = (clock_ns(CLOCK_MONOTONIC) - begin_ns) / TOKEN_NS + (library_file_is_used(&found) || found.size > LONG_BYTES);
 	found.leased = lease == 0;
 	ls->tokens = tokens < ls->tokens ? ls->tokens - (uint32_t)tokens : 0;
-	if (err || !is_used(&found)) {
+	if (err || !library_file_is_used(&found)) {
 		if (err == -EFBIG || err == -ENOMEM)
 			file_fail(ls, m, "libraries", strerror(-err));
 		close(found.fd);
@@ -407,7 +294,7 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 	char late[32] = "was mapped before";
 	if (m->time_ns)
 		snprintf(late, sizeof(late), "%.1f ms", (double)(clock_ns(CLOCK_MONOTONIC) - m->time_ns) / 1e6);
-	log_debug("watching %s%s in %s (%s)", f->functions.names, f->functions.guessed ? ", found by its code," : "", printable(m->path, path, sizeof(path)), late);
+	log_debug("watching %s%s in %s (%s)", f->functions.names, f->functions.guessed ? ", found by its code," : "", library_printable(m->path, path, sizeof(path)), late);
 	return f;
 }
 
@@ -468,28 +355,17 @@ static void on_mapping(void *ctx, const struct mapping *m)
 
 /* --- what it costs --- */
 
-/* Where the file lies, for a message. */
-static const char *file_path(const struct library_file *f, char *to, size_t len)
-{
-	char link[32], path[256];
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", f->fd);
-	ssize_t n = readlink(link, path, sizeof(path) - 1);
-	path[n > 0 ? n : 0] = 0;
-	return printable(path, to, len);
-}
-
 static void file_shed(struct libraries *ls, struct library_file *f)
 {
 	const struct shed_file *s = &ls->shed_files[file_number(ls, f)];
 	struct uprobe *probes[2];
 	char path[256];
-	int kind = s->level == SHED_OFTEN ? OFTEN : SELDOM;
+	int kind = s->level == SHED_OFTEN ? LIBRARY_OFTEN : LIBRARY_SELDOM;
 
 	log_warn("to look at calls of libraries takes %.1f %% of a CPU, and may take %.1f %%: %s of %s in %s, which take %.1f, are not looked at for %llu s (--max-overhead)", (double)ls->shed.ppm / 1e4,
-		 (double)ls->shed.most_ppm / 1e4, kind == OFTEN ? "the functions that are called most" : "all functions", f->functions.names, file_path(f, path, sizeof(path)), (double)s->ppm / 1e4,
+		 (double)ls->shed.most_ppm / 1e4, kind == LIBRARY_OFTEN ? "the functions that are called most" : "all functions", f->functions.names, library_file_path(f, path, sizeof(path)), (double)s->ppm / 1e4,
 		 (unsigned long long)((s->until_ns - ls->now_ns) / second_ns));
-	libraries_bury(ls, probes, kind_probes(f, kind, probes), &f->leaving[kind]);
+	libraries_bury(ls, probes, library_file_probes(f, kind, probes), &f->leaving[kind]);
 	loaded_detached(ls->loaded, file_number(ls, f), false);
 }
 
@@ -498,13 +374,13 @@ static bool file_is_leaving(struct libraries *ls, struct library_file *f)
 {
 	char none;
 
-	for (int kind = 0; kind < KINDS; kind++)
+	for (int kind = 0; kind < LIBRARY_KINDS; kind++)
 		if (f->leaving[kind] >= 0 && read(f->leaving[kind], &none, 1) == 0) {
 			close(f->leaving[kind]);
 			f->leaving[kind] = -1;
 			loaded_detached(ls->loaded, file_number(ls, f), false);
 		}
-	return f->leaving[SELDOM] >= 0 || f->leaving[OFTEN] >= 0;
+	return f->leaving[LIBRARY_SELDOM] >= 0 || f->leaving[LIBRARY_OFTEN] >= 0;
 }
 
 /* What was kept of calls is of no use: they went on unseen. So did what tells of handles, if it was let go. */
@@ -517,7 +393,7 @@ static void file_take_up(struct libraries *ls, struct library_file *f)
 	f->wait_ns = 0;
 	loaded_detached(ls->loaded, file_number(ls, f), s->level == SHED_ALL);
 	shed_end(s);
-	log_info("all functions of %s in %s are looked at again", f->functions.names, file_path(f, path, sizeof(path)));
+	log_info("all functions of %s in %s are looked at again", f->functions.names, library_file_path(f, path, sizeof(path)));
 }
 
 /* The kernel would set its probes into what will stand there. Who runs it then is looked for. */
@@ -553,7 +429,7 @@ static void file_distrust(struct libraries *ls, struct library_file *f)
 	char path[256];
 
 	if (ls->failed++ == 0) /* the metrics have the others */
-		log_warn("calls of %s in %s are not seen: what was found there by its code is something else", f->functions.names, file_path(f, path, sizeof(path)));
+		log_warn("calls of %s in %s are not seen: what was found there by its code is something else", f->functions.names, library_file_path(f, path, sizeof(path)));
 	file_detach(ls, f);
 	f->distrusted = true;
 }
@@ -562,17 +438,17 @@ static void libraries_judge(struct libraries *ls)
 {
 	for (size_t i = 0; i < FILES_MAX; i++) {
 		struct library_file *f = &ls->files[i];
-		if (is_used(f) && f->functions.guessed && !f->distrusted && loaded_trial_fails(ls->loaded, file_number(ls, f)))
+		if (library_file_is_used(f) && f->functions.guessed && !f->distrusted && loaded_trial_fails(ls->loaded, file_number(ls, f)))
 			file_distrust(ls, f);
 	}
 }
 
 static bool tells_of(const struct inotify_event *e, const struct library_file *f)
 {
-	if (!is_used(f) || f->leased)
+	if (!library_file_is_used(f) || f->leased)
 		return false;
 	if (e->mask & IN_Q_OVERFLOW) /* of whichever */
-		return !file_is_as_it_was(f);
+		return !library_file_is_as_it_was(f);
 	return f->watch == e->wd && e->mask & IN_MODIFY;
 }
 
@@ -596,7 +472,7 @@ static void libraries_awaited(struct libraries *ls)
 {
 	lease_read(ls->lease_fd);
 	for (size_t i = 0; i < FILES_MAX; i++)
-		if (is_used(&ls->files[i]) && ls->files[i].leased && !lease_is_held(ls->files[i].fd))
+		if (library_file_is_used(&ls->files[i]) && ls->files[i].leased && !lease_is_held(ls->files[i].fd))
 			file_let_go(ls, &ls->files[i], "is to be written to");
 }
 
@@ -606,16 +482,16 @@ static void libraries_measure(struct libraries *ls, uint64_t now_ns)
 	size_t changed[FILES_MAX];
 
 	for (size_t i = 0; i < FILES_MAX; i++) {
-		if (is_used(&ls->files[i]))
+		if (library_file_is_used(&ls->files[i]))
 			file_count(ls, &ls->files[i]);
-		took_ns[i] = is_used(&ls->files[i]) ? ls->files[i].hits.took_ns : 0;
+		took_ns[i] = library_file_is_used(&ls->files[i]) ? ls->files[i].hits.took_ns : 0;
 	}
 	ls->shed.cpus = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
 	size_t n = shed_feed(&ls->shed, ls->shed_files, took_ns, FILES_MAX, now_ns, changed);
 	for (size_t i = 0; i < n; i++)
 		file_shed(ls, &ls->files[changed[i]]);
 	for (size_t i = 0; i < FILES_MAX; i++)
-		if (is_used(&ls->files[i]) && !file_is_leaving(ls, &ls->files[i]) && shed_is_over(&ls->shed_files[i], now_ns))
+		if (library_file_is_used(&ls->files[i]) && !file_is_leaving(ls, &ls->files[i]) && shed_is_over(&ls->shed_files[i], now_ns))
 			file_take_up(ls, &ls->files[i]);
 }
 
@@ -666,7 +542,7 @@ void libraries_free(struct libraries *ls)
 		return;
 	libraries_detach(ls); /* all at once */
 	for (size_t i = 0; i < FILES_MAX; i++)
-		if (is_used(&ls->files[i]))
+		if (library_file_is_used(&ls->files[i]))
 			file_free(ls, &ls->files[i]);
 	if (ls->looking)
 		closedir(ls->looking);
@@ -720,7 +596,7 @@ void libraries_read(struct libraries *ls)
 static void libraries_leave(struct libraries *ls, uint32_t pid)
 {
 	for (size_t i = 0; i < FILES_MAX; i++)
-		if (is_used(&ls->files[i]))
+		if (library_file_is_used(&ls->files[i]))
 			file_leave(ls, &ls->files[i], pid);
 }
 
@@ -731,7 +607,7 @@ static void libraries_fork(struct libraries *ls, const struct plumb_rec_fork *r)
 	if (map_get(&ls->gone, r->parent_pid) && mappings_of(r->pid, on_mapping, ls))
 		libraries_gone(ls, r->pid);
 	for (size_t i = 0; i < FILES_MAX; i++)
-		if (is_used(&ls->files[i]) && map_get(&ls->files[i].users, r->parent_pid))
+		if (library_file_is_used(&ls->files[i]) && map_get(&ls->files[i].users, r->parent_pid))
 			file_use(&ls->files[i], r->pid);
 }
 
@@ -770,14 +646,14 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 	libraries_attach_waiting(ls);
 	for (size_t i = 0; i < FILES_MAX; i++) {
 		struct library_file *f = &ls->files[i];
-		if (!is_used(f) || file_is_leaving(ls, f) || ls->shed_files[i].level != SHED_NONE) /* else it would cost anew as soon as somebody runs it again */
+		if (!library_file_is_used(f) || file_is_leaving(ls, f) || ls->shed_files[i].level != SHED_NONE) /* else it would cost anew as soon as somebody runs it again */
 			continue;
 		if (f->unused_ns && now_ns - f->unused_ns > linger_ns)
 			file_free(ls, f);
 	}
 	if (now_ns >= ls->sweep_at_ns) {
 		for (size_t i = 0; i < FILES_MAX; i++)
-			if (is_used(&ls->files[i]))
+			if (library_file_is_used(&ls->files[i]))
 				file_sweep(ls, &ls->files[i]);
 		ls->sweep_at_ns = now_ns + sweep_ns;
 	}
@@ -803,7 +679,7 @@ void libraries_record(const struct libraries *ls, struct plumb_rec_libraries *re
 	ret->refused = ls->failed;
 	ret->unknown = mappings_lost(ls->mappings);
 	for (size_t i = 0; i < FILES_MAX; i++) {
-		if (!is_used(&ls->files[i]))
+		if (!library_file_is_used(&ls->files[i]))
 			continue;
 		ret->shed += ls->shed_files[i].level != SHED_NONE;
 		if (!ls->files[i].waits && !ls->files[i].distrusted) {

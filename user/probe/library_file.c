@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/library_file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "probe/lease.h"
+#include "probe/uprobe.h"
+
+#include "../../bpf/abi/sites.h"
+
+int library_file_read(struct library_file *f, bool gpu)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st))
+		return -errno;
+	f->size = st.st_size;
+	f->changed = st.st_ctim;
+	return known_find(f->fd, gpu, &f->functions);
+}
+
+/* The time of its status changes when a name of it goes as well. */
+bool library_file_is_as_it_was(const struct library_file *f)
+{
+	struct stat st;
+
+	if (f->leased)
+		return lease_is_held(f->fd);
+	return fstat(f->fd, &st) == 0 && st.st_size == f->size && st.st_ctim.tv_sec == f->changed.tv_sec && st.st_ctim.tv_nsec == f->changed.tv_nsec;
+}
+
+/* The functions of a kind: those whose return is of interest, or those whose entry is. */
+static void place_of(const struct library_file *f, uint32_t number, int kind, bool returns, struct uprobe_place *ret)
+{
+	ret->n = 0;
+	for (size_t i = 0; i < f->functions.n; i++) {
+		const struct known_place *p = &f->functions.places[i];
+		if (p->often == (kind == LIBRARY_OFTEN) && (returns ? p->returns : p->entry) && ret->n < UPROBE_FUNCTIONS_MAX) {
+			ret->offsets[ret->n] = p->offset;
+			ret->cookies[ret->n++] = (uint64_t)p->call << PLUMB_SITE_CALL_SHIFT | (uint64_t)p->guessed << PLUMB_SITE_GUESSED_SHIFT | (uint64_t)(!returns && p->long_trap) << PLUMB_SITE_TRAP_SHIFT |
+						 (uint64_t)number << PLUMB_SITE_FILE_SHIFT | p->site;
+		}
+	}
+}
+
+static int attach_kind(struct library_file *f, struct loaded *l, uint32_t number, int kind)
+{
+	struct library_probes *a = &f->attached[kind];
+	struct uprobe_place place;
+	char path[32];
+	int err = 0;
+
+	if (a->entry.n || a->back.n)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
+	place.path = path;
+	/* A return without its entry is nobody's; an entry without its return would be kept. */
+	place_of(f, number, kind, true, &place);
+	if (place.n)
+		err = loaded_attach_functions(l, &place, true, &a->back);
+	place_of(f, number, kind, false, &place);
+	if (!err && place.n)
+		err = loaded_attach_functions(l, &place, false, &a->entry);
+	return err;
+}
+
+int library_file_attach(struct library_file *f, struct loaded *l, uint32_t number, enum shed_level level)
+{
+	if (f->distrusted)
+		return 0;
+	if (!library_file_is_as_it_was(f))
+		return -ESTALE;
+	/* What tells of a handle comes before what uses it. */
+	int err = level < SHED_ALL ? attach_kind(f, l, number, LIBRARY_SELDOM) : 0;
+
+	if (!err && level < SHED_OFTEN)
+		err = attach_kind(f, l, number, LIBRARY_OFTEN);
+	return err;
+}
+
+size_t library_file_probes(struct library_file *f, int kind, struct uprobe **ret_probes)
+{
+	ret_probes[0] = &f->attached[kind].entry;
+	ret_probes[1] = &f->attached[kind].back;
+	return 2;
+}
+
+const char *library_printable(const char *path, char *to, size_t len)
+{
+	size_t i = 0;
+
+	for (; i < len - 1 && path[i]; i++)
+		to[i] = (uint8_t)path[i] < ' ' || path[i] == 127 ? '?' : path[i];
+	to[i] = 0;
+	return to;
+}
+
+const char *library_file_path(const struct library_file *f, char *to, size_t len)
+{
+	char link[32], path[256];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", f->fd);
+	ssize_t n = readlink(link, path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = 0;
+	return library_printable(path, to, len);
+}
