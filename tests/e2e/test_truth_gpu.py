@@ -62,6 +62,9 @@ def check_kernels(m, pid, truth):
 
 def check_app(m, pid, truth):
     check_calls(m, pid, truth)
+    assert m.of("plumb_gpu_call_duration_seconds_count", "service_name", process_pid=pid).keys() == {"app"}
+    waits = m.of("plumb_gpu_call_duration_seconds_bucket", "le", process_pid=pid, gpu_call="cuCtxSynchronize")
+    assert (waits["0.01"], waits["+Inf"]) == (1, 20)  # 19 wait for 20 ms
     check_kernels(m, pid, truth)
     assert m.of("plumb_gpu_memory_unfreed_bytes_total", "memory", process_pid=pid) == {"device": KEPT, "host": 0}
     assert m.of("plumb_gpu_memory_unmatched_frees_total", "process_pid", process_pid=pid) == {str(pid): 0}
@@ -237,6 +240,7 @@ def test_memory_that_a_process_has(start, plumb, built):
                    == ({"device": allocated, "host": 0}, {"device": peak, "host": 0}, {str(w.pid): strange}), f"memory after {line}", alive=p)
 
     after("take", 7 << 20, 7 << 20, 0)
+    wait_until(lambda: metric(port, "plumb_library_traps_total") == 2 * 7, "an entry and a return each, of a function with two names", alive=p)
     after("give", 6 << 20, 7 << 20, 5)
     after("give", 0, 7 << 20, 5)
     after("take", 7 << 20, 7 << 20, 5)
