@@ -2,6 +2,8 @@
 """Calls of GPU drivers, against drivers that keep account themselves: counted to the unit by process, function and result, with their durations, their memory and their kernels; what fails or is slow under its request."""
 import http.client
 import json
+import os
+import signal
 import subprocess
 import urllib.request
 
@@ -14,6 +16,7 @@ from harness.libraries import watched
 from harness.plumb import PLUMB, Plumb, replay
 from harness.process import free_port, wait_until
 from harness.spans import SERVER, STATUS_ERROR, STATUS_UNSET, describe
+from test_restart import children, metric
 
 pytestmark = pytest.mark.live
 
@@ -59,6 +62,9 @@ def check_kernels(m, pid, truth):
 
 def check_app(m, pid, truth):
     check_calls(m, pid, truth)
+    assert m.of("plumb_gpu_call_duration_seconds_count", "service_name", process_pid=pid).keys() == {"app"}
+    waits = m.of("plumb_gpu_call_duration_seconds_bucket", "le", process_pid=pid, gpu_call="cuCtxSynchronize")
+    assert (waits["0.01"], waits["+Inf"]) == (1, 20)  # 19 wait for 20 ms
     check_kernels(m, pid, truth)
     assert m.of("plumb_gpu_memory_unfreed_bytes_total", "memory", process_pid=pid) == {"device": KEPT, "host": 0}
     assert m.of("plumb_gpu_memory_unmatched_frees_total", "process_pid", process_pid=pid) == {str(pid): 0}
@@ -107,8 +113,8 @@ def test_three_processes(start, plumb, built, way):
     check_app(m, young.pid, truths[young.pid])
     check_calls(m, server.pid, truths[server.pid])
     check_kernels(m, server.pid, truths[server.pid])
-    errors = [s for s in p.finish() if s["error.type"] and s["plumb.gpu.api"] == "cuda"]
-    suppressed = sum(m.of("plumb_gpu_spans_suppressed_total", "process_pid").values())
+    errors = [s for s in p.finish() if s["error.type"] and s["plumb.gpu.api"] == "cuda" and s.pid in truths]
+    suppressed = sum(m.of("plumb_gpu_spans_suppressed_total", "process_pid", process_pid=pid).get(str(pid), 0) for pid in truths)
     assert len(errors) + suppressed == 101, describe(errors)
     assert not any(m.of("plumb_lost_total", "reason")[reason] for reason in ("calls", "gpu_calls", "gpu_allocations", "nested", "ring_full_event", "control"))
 
@@ -168,51 +174,113 @@ def test_a_recording_gives_the_same(start, folder, built):
     assert again[0][0].count(b"CUDA_ERROR_") >= 55 - suppressed and m.of("plumb_spans_total", "none")[None] == 55 - suppressed
 
 
-def test_memory_that_a_process_has(start, plumb, built):
-    """While it lives, and beside what it had before plumb came."""
-    server_port = free_port()
-    source = """
-import ctypes, sys
+WORKS = """
+import ctypes, sys, time
 cuda = ctypes.CDLL(sys.argv[1])
 def take(n):
     a = ctypes.c_ulonglong()
     assert cuda.cuMemAlloc_v2(ctypes.byref(a), ctypes.c_size_t(n)) == 0
     return a
+def launch(n):
+    for i in range(n):
+        cuda.cuLaunchKernel(kernel, 1, 1, 1, 1, 1, 1, 0, None, None, None)
+kernel = ctypes.c_void_p()
+cuda.cuModuleGetFunction(ctypes.byref(kernel), None, b"vector_add")
 kept = [take(1009) for i in range(5)]
 print("ready", flush=True)
 for line in sys.stdin:
-    if line == "take\\n":
+    word, *n = line.split()
+    if word == "take":
         kept += [take(1 << 20) for i in range(7)]
-    else:
+    elif word == "give":
         for a in kept[:6]:
             assert cuda.cuMemFree_v2(a) == 0
         kept = kept[6:]
-    print("done", line, flush=True)
+    elif word == "burn":
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            launch(100)
+    else:
+        launch(int(n[0]))
+    print("done", line.strip(), flush=True)
 """
-    driver = Driver(start.folder(), "memory", ["/usr/bin/python3", "-c", source, built / "libcuda.so.1"])
-    wait_until(lambda: "ready" in driver.out.read_text(), "it to be ready", alive=driver)
-    p = plumb(args=[*watched(), "--metrics", f"127.0.0.1:{server_port}"], pids=[driver.pid])
+
+
+class Works(Driver):
+    def __init__(self, start, built):
+        super().__init__(start.folder(), "works", ["/usr/bin/python3", "-c", WORKS, built / "libcuda.so.1"])
+        self.said = 0
+        wait_until(lambda: "ready" in self.out.read_text(), "it to be ready", alive=self)
+
+    def does(self, line):
+        self.write(f"{line}\n")
+        self.said += 1
+        wait_until(lambda: self.out.read_text().count("done") == self.said, f"it to {line}", alive=self)
+
+    def ends(self):
+        self.popen.stdin.close()
+        assert self.wait() == 0, self.tail()
+
+    def has(self, port, memory="allocated_bytes"):
+        return scrape(port).of(f"plumb_gpu_memory_{memory}", "memory", process_pid=self.pid)
+
+    def counted(self, port):
+        return scrape(port).of("plumb_gpu_call_duration_seconds_count", "gpu_call", process_pid=self.pid).get("cuLaunchKernel", 0)
+
+
+def test_memory_that_a_process_has(start, plumb, built):
+    """While it lives, and beside what it had before plumb came."""
+    port, w = free_port(), Works(start, built)
+    p = plumb(args=[*watched(), "--metrics", f"127.0.0.1:{port}"], pids=[w.pid])
     p.wait_watching("cuda")
 
-    def after(word, allocated, peak, strange):
-        driver.write(f"{word}\n")
-        of = {"process_pid": driver.pid}
-
-        def now():
-            m = scrape(server_port)
-            return (m.of("plumb_gpu_memory_allocated_bytes", "memory", **of), m.of("plumb_gpu_memory_peak_bytes", "memory", **of),
-                    m.of("plumb_gpu_memory_unmatched_frees_total", "process_pid", **of))
-
-        wait_until(lambda: now() == ({"device": allocated, "host": 0}, {"device": peak, "host": 0}, {str(driver.pid): strange}), f"memory after {word}: {now()}", alive=p)
+    def after(line, allocated, peak, strange):
+        w.does(line)
+        wait_until(lambda: (w.has(port), w.has(port, "peak_bytes"), scrape(port).of("plumb_gpu_memory_unmatched_frees_total", "process_pid", process_pid=w.pid))
+                   == ({"device": allocated, "host": 0}, {"device": peak, "host": 0}, {str(w.pid): strange}), f"memory after {line}", alive=p)
 
     after("take", 7 << 20, 7 << 20, 0)
+    wait_until(lambda: metric(port, "plumb_library_traps_total") == 2 * 7, "an entry and a return each, of a function with two names", alive=p)
     after("give", 6 << 20, 7 << 20, 5)
     after("give", 0, 7 << 20, 5)
     after("take", 7 << 20, 7 << 20, 5)
-    driver.popen.stdin.close()
-    assert driver.wait() == 0
-    wait_until(lambda: scrape(server_port).of("plumb_gpu_memory_unfreed_bytes_total", "memory", process_pid=driver.pid) == {"device": 7 << 20, "host": 0}, "the end", alive=p)
-    assert scrape(server_port).of("plumb_gpu_memory_allocated_bytes", "memory", process_pid=driver.pid) == {}
+    w.ends()
+    wait_until(lambda: w.has(port, "unfreed_bytes_total") == {"device": 7 << 20, "host": 0}, "the end", alive=p)
+    assert w.has(port) == {}
+
+
+def test_an_engine_that_is_killed(start, plumb, built):
+    """The next one is told of all that was counted, by a process that has ended meanwhile, too."""
+    port, w, gone = free_port(), Works(start, built), Works(start, built)
+    p = plumb(command="run", output=None, args=[*watched(), "--metrics", f"127.0.0.1:{port}", "--spool", "", "--max-overhead", "100%"], pids=[w.pid, gone.pid])
+    p.wait_watching("cuda")
+    w.does("launch 1009")
+    gone.does("take")
+    wait_until(lambda: w.counted(port) == 1009 and gone.has(port) == {"device": 7 << 20, "host": 0}, "what was counted", alive=p)
+    engine, = children(p.pid)
+    os.kill(engine, signal.SIGKILL)  # ours: this test's plumb started it
+    w.does("launch 503")
+    gone.ends()
+    wait_until(lambda: metric(port, "plumb_engine_restarts_total") == 1, "the engine to come back", alive=p)
+    wait_until(lambda: w.counted(port) == 1512 and gone.has(port, "unfreed_bytes_total") == {"device": 7 << 20, "host": 0}, "all that was counted", alive=p)
+    w.ends()
+
+
+def test_launches_that_cost_too_much(start, plumb, built):
+    """They are not counted while they are let go, which is said; memory is."""
+    port, w = free_port(), Works(start, built)
+    p = plumb(args=[*watched(), "--max-overhead", "2%", "--set", "capture.library_pause=60s", "--metrics", f"127.0.0.1:{port}"], pids=[w.pid])
+    p.wait_watching("cuda")
+    w.does("burn")
+    wait_until(lambda: metric(port, "plumb_library_shed") == 1 and len(children(p.pid)) == 1, "launches to be let go", alive=p)
+    w.does("take")
+    wait_until(lambda: w.has(port) == {"device": 7 << 20, "host": 0}, "what it took", alive=p)
+    counted = w.counted(port)  # told of with what it took
+    w.does("launch 101")
+    w.does("give")
+    wait_until(lambda: w.has(port) == {"device": 6 << 20, "host": 0}, "what it gave back", alive=p)
+    assert w.counted(port) == counted > 0 and metric(port, "plumb_library_shed") == 1
+    w.ends()
 
 
 HIP = """

@@ -246,6 +246,37 @@ static void redacted(void **state)
 	assert_string_not_equal(r[1].u.gpu_kernel.name, r[2].u.gpu_kernel.name);
 }
 
+/* Whatever a file may hold: nothing breaks, and no table grows beyond its size. */
+static void hostile(void **state)
+{
+	static const uint16_t types[] = { PLUMB_REC_GPU_CALLS, PLUMB_REC_GPU_KERNEL, PLUMB_REC_GPU_PROCESS };
+	struct metrics *m = make();
+	uint64_t random = 4711;
+
+	(void)state;
+	for (int i = 0; i < 20011; i++) {
+		struct record r;
+		for (size_t k = 0; k < sizeof(r) / 8; k++) {
+			random = random * 6364136223846793005ull + 1442695040888963407ull;
+			memcpy((uint8_t *)&r + k * 8, &random, 8);
+		}
+		uint16_t type = types[i % 3];
+		r.u.h.type = type;
+		if (i % 2) /* often the same ones */
+			r.u.gpu_calls.pid %= 7;
+		if (i % 5)
+			r.u.gpu_calls.call %= PLUMB_GPU_CALLS + 1;
+		give(m, &r, record_fixed_bytes(type));
+	}
+	char *text = render(m, 2 * SECOND);
+	size_t lines = 0;
+	for (const char *at = text; (at = strstr(at, "\nplumb_gpu_kernel_launches{")); at++)
+		lines++;
+	assert_in_range(lines, 1, 2 * (8192 / 8 + 1)); /* no name is one: of each process two sums */
+	free(text);
+	metrics_free(m);
+}
+
 static void names(void **state)
 {
 	char text[GPU_CODE_TEXT];
@@ -273,7 +304,7 @@ static void names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(counts), cmocka_unit_test(begins_anew), cmocka_unit_test(memory), cmocka_unit_test(kernels), cmocka_unit_test(full), cmocka_unit_test(redacted), cmocka_unit_test(names),
+		cmocka_unit_test(counts), cmocka_unit_test(begins_anew), cmocka_unit_test(memory), cmocka_unit_test(kernels), cmocka_unit_test(full), cmocka_unit_test(redacted), cmocka_unit_test(hostile), cmocka_unit_test(names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
