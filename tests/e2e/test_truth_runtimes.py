@@ -3,15 +3,18 @@
 import dataclasses
 import json
 import os
+from collections import Counter
 
 import pytest
 
 from harness import servers
 from harness.driver import Driver, http_driver, plan_23
 from harness.libraries import watched
+from harness.process import APPS, BUILD, Process, free_port
 from harness.runtimes import CLIENTS, SERVERS, start_haproxy
 from harness.spans import CLIENT, SERVER, describe
 from harness.truth import check_http, check_order
+from test_truth_http2 import grpc_plan, grpc_statement, grpc_truth
 from test_truth_https import SERVERS as COMMON, check_measured, check_one_trace, requests_of
 
 pytestmark = pytest.mark.live
@@ -143,3 +146,53 @@ def test_haproxy(start, plumb, localhost_certificate, ends, age):
     for r in plan:
         steps = chain(spans, r.path)
         assert [(s.kind, s.service) for s in steps[1:]] == [(SERVER, "haproxy"), (CLIENT, "haproxy"), (SERVER, "nginx")] and steps[0].kind == CLIENT, describe(steps)
+
+
+def grpc_server(folder, language, tls):
+    port = free_port()
+    argv = [servers.go_program("grpcd"), port] if language == "go" else [*grpc_js("grpcd.js"), port, tls]
+    return servers.listening(Process(f"grpcd-{language}", argv, folder, env={**os.environ, "GRPC_TLS": str(tls)}), port)
+
+
+def grpc_client(folder, port, tls, plan):
+    d = Driver(folder, "grpc-js", [*grpc_js("grpc_driver.js"), port, tls, 7])
+    d.write("".join(json.dumps(q) + "\n" for q in plan) + "\n")
+    return d
+
+
+def grpc_js(app):
+    modules = BUILD / "e2e/node"
+    if not (modules / "node_modules/@grpc/grpc-js").exists():
+        pytest.skip("no @grpc/grpc-js (build/e2e/node.log)")
+    return [servers.need("node", "nodejs"), APPS / "node" / app, modules]
+
+
+@pytest.mark.parametrize("server,age", [("node", "older"), ("node", "younger"), ("go", "older"), ("go", "younger")])
+def test_grpc(start, plumb, localhost_certificate, server, age):
+    """53 calls of all four kinds, seven at a time on one connection, with every status that there is."""
+    plan = grpc_plan()
+
+    def begin():
+        app = start(grpc_server, server, localhost_certificate)
+        return app, grpc_client(start.folder(), app.port, localhost_certificate, [q for q, *_ in plan])
+
+    if age == "older":
+        app, driver = begin()
+        p = plumb(pids=[app.pid, driver.pid], args=watched())
+    else:
+        p = plumb(args=[*watched(), *by_name("grpcd", "node")])
+        app, driver = begin()
+    wait_for_libraries(p, [server, "node"])
+    results = driver.go()
+    assert [(r["code"], r["received"]) for r in results] == [(code, received) for _, code, _, received in plan], "the client itself saw something else"
+    p.wait_spans(106, match=lambda s: s["rpc.system.name"] == "grpc" and s["server.port"] == app.port)
+    spans = [s for s in requests_of(p.finish()) if s["server.port"] == app.port]
+    check_order(spans)
+    for kind in (SERVER, CLIENT):
+        mine = [s for s in spans if s.kind == kind]
+        truth, said = grpc_truth(plan, kind), Counter(map(grpc_statement, mine))
+        assert said == truth, f"missing: {truth - said}\ntoo much: {said - truth}"
+        for s in mine:
+            assert s["rpc.system.name"] == "grpc" and s["server.address"] in ("localhost", "127.0.0.1") and s["plumb.incomplete"] is None, describe([s])
+    server_parents = Counter((s.trace_id, s.parent_id) for s in spans if s.kind == SERVER)
+    assert server_parents == Counter((s.trace_id, s.span_id) for s in spans if s.kind == CLIENT), "not one trace for each call"
