@@ -68,6 +68,9 @@ servers() {
 	ruby -e 'require "webrick"' 2>/dev/null || missing+=(ruby-webrick)
 	php -r 'exit(function_exists("curl_init") ? 0 : 1);' 2>/dev/null || missing+=(php-curl)
 	compgen -G '/usr/include/openssl/ssl.h' >/dev/null || missing+=(libssl-dev)
+	compgen -G '/usr/include/gnutls/gnutls.h' >/dev/null || missing+=(libgnutls28-dev)
+	compgen -G '/usr/include/wolfssl/ssl.h' >/dev/null || missing+=(libwolfssl-dev)
+	compgen -G '/usr/include/mbedtls/ssl.h' >/dev/null || missing+=(libmbedtls-dev)
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 }
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import subprocess
 from collections import Counter
 
 import pytest
@@ -196,3 +197,45 @@ def test_grpc(start, plumb, localhost_certificate, server, age):
             assert s["rpc.system.name"] == "grpc" and s["server.address"] in ("localhost", "127.0.0.1") and s["plumb.incomplete"] is None, describe([s])
     server_parents = Counter((s.trace_id, s.parent_id) for s in spans if s.kind == SERVER)
     assert server_parents == Counter((s.trace_id, s.span_id) for s in spans if s.kind == CLIENT), "not one trace for each call"
+
+
+LIBRARIES = {"openssl": ("-lssl", "-lcrypto"), "wolfssl": ("-lwolfssl",), "mbedtls": ("-lmbedtls", "-lmbedx509", "-lmbedcrypto"), "gnutls": ("-lgnutls",)}
+# With its symbols in the program itself.
+LINKED_IN = {"wolfssl": ("-l:libwolfssl.a", "-lm"), "mbedtls": ("-l:libmbedtls.a", "-l:libmbedx509.a", "-l:libmbedcrypto.a")}
+
+
+@pytest.mark.parametrize("library,linked,versions,age", [
+    ("openssl", "shared", BOTH, "older"), ("openssl", "shared", BOTH, "younger"), ("wolfssl", "shared", BOTH, "older"), ("wolfssl", "static", BOTH, "younger"),
+    ("mbedtls", "shared", ("1.2",), "older"), ("mbedtls", "static", ("1.2",), "younger"), ("gnutls", "shared", BOTH, "older"), ("gnutls", "shared", BOTH, "younger"),
+])
+def test_programs_in_c(start, plumb, localhost_certificate, library, linked, versions, age):
+    """Server and client of each library; their sessions are used again for other connections, without being freed where the library can (SSL_clear)."""
+    program = start.folder() / f"{library}-http"
+    sources = [APPS / "tls/http.c", APPS / f"tls/{library}.c"]
+    done = subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", program, *sources, *(LINKED_IN if linked == "static" else LIBRARIES)[library], "-lpthread"], capture_output=True, text=True)
+    if done.returncode and f"{library}/" in done.stderr and "No such file" in done.stderr:
+        pytest.skip(f"the headers of {library} are not installed")
+    assert done.returncode == 0, done.stderr
+    port = free_port()
+
+    def begin():
+        app = start(lambda folder: servers.listening(Process("serves", [program, "serve", port, localhost_certificate], folder), port))
+        drivers = []
+        for i, version in enumerate(versions):
+            drivers.append(Driver(start.folder(), "asks", [program, "ask", port, localhost_certificate, version, 2]))
+            drivers[-1].write("".join(json.dumps({"method": r.method, "path": r.path, "body": r.body}) + "\n" for r in plan_of(i)))
+        return app, drivers
+
+    if age == "older":
+        app, drivers = begin()
+        p = plumb(pids=[app.pid, *(d.pid for d in drivers)], args=watched())
+    else:
+        p = plumb(args=[*watched(), *by_name(program.name)])
+        app, drivers = begin()
+    p.wait_watching(library)
+    results = [{r["path"]: r for r in driver.go()} for driver in drivers]
+    p.wait_spans(46 * len(versions), match=lambda s: s.name != "TLS handshake" and s["server.port"] == port)
+    spans = [s for s in requests_of(p.finish()) if s["server.port"] == port]
+    for i, mine in enumerate(results):
+        check_pair(spans, plan_of(i), app, "1.1", mine)
+    assert len(spans) == 46 * len(versions), describe(spans)
