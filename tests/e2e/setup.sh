@@ -69,6 +69,9 @@ servers() {
 	ruby -e 'require "webrick"' 2>/dev/null || missing+=(ruby-webrick)
 	php -r 'exit(function_exists("curl_init") ? 0 : 1);' 2>/dev/null || missing+=(php-curl)
 	compgen -G '/usr/include/openssl/ssl.h' >/dev/null || missing+=(libssl-dev)
+	compgen -G '/usr/include/gnutls/gnutls.h' >/dev/null || missing+=(libgnutls28-dev)
+	compgen -G '/usr/include/wolfssl/ssl.h' >/dev/null || missing+=(libwolfssl-dev)
+	compgen -G '/usr/include/mbedtls/ssl.h' >/dev/null || missing+=(libmbedtls-dev)
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 }
 
@@ -163,18 +166,18 @@ brpc_link() {
 	rm -f $link/spu-*.whl
 }
 
-# DuckDB's own library of Node's packages.
+# DuckDB's own library, of Node's packages, and gRPC.
 node_modules() {
 	local from=$here/apps/node/package.json to=build/e2e/node
 	cmp -s "$from" "$to/package.json" && [ -d "$to/node_modules" ] && return 0
-	command -v npm >/dev/null 2>&1 || { echo "e2e setup: no npm: tests of DuckDB by Node will skip" >&2; return 0; }
+	command -v npm >/dev/null 2>&1 || { echo "e2e setup: no npm: tests of DuckDB and gRPC by Node will skip" >&2; return 0; }
 	echo "e2e setup: Node's packages in $to"
 	rm -rf "$to"
 	mkdir -p "$to"
 	cp "$from" "$to/"
 	npm install --prefix "$to" --no-audit --no-fund --silent >"$to.log" 2>&1 && return 0
 	rm -rf "$to"
-	echo "e2e setup: Node's packages cannot be had ($to.log): tests of DuckDB will skip" >&2
+	echo "e2e setup: Node's packages cannot be had ($to.log): tests of DuckDB and of gRPC by Node will skip" >&2
 }
 
 # Servers that no package has.

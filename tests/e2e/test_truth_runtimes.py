@@ -3,15 +3,19 @@
 import dataclasses
 import json
 import os
+import subprocess
+from collections import Counter
 
 import pytest
 
 from harness import servers
 from harness.driver import Driver, http_driver, plan_23
 from harness.libraries import watched
+from harness.process import APPS, BUILD, Process, free_port
 from harness.runtimes import CLIENTS, SERVERS, start_haproxy
 from harness.spans import CLIENT, SERVER, describe
 from harness.truth import check_http, check_order
+from test_truth_http2 import grpc_plan, grpc_statement, grpc_truth
 from test_truth_https import SERVERS as COMMON, check_measured, check_one_trace, requests_of
 
 pytestmark = pytest.mark.live
@@ -143,3 +147,95 @@ def test_haproxy(start, plumb, localhost_certificate, ends, age):
     for r in plan:
         steps = chain(spans, r.path)
         assert [(s.kind, s.service) for s in steps[1:]] == [(SERVER, "haproxy"), (CLIENT, "haproxy"), (SERVER, "nginx")] and steps[0].kind == CLIENT, describe(steps)
+
+
+def grpc_server(folder, language, tls):
+    port = free_port()
+    argv = [servers.go_program("grpcd"), port] if language == "go" else [*grpc_js("grpcd.js"), port, tls]
+    return servers.listening(Process(f"grpcd-{language}", argv, folder, env={**os.environ, "GRPC_TLS": str(tls)}), port)
+
+
+def grpc_client(folder, port, tls, plan):
+    d = Driver(folder, "grpc-js", [*grpc_js("grpc_driver.js"), port, tls, 7])
+    d.write("".join(json.dumps(q) + "\n" for q in plan) + "\n")
+    return d
+
+
+def grpc_js(app):
+    modules = BUILD / "e2e/node"
+    if not (modules / "node_modules/@grpc/grpc-js").exists():
+        pytest.skip("no @grpc/grpc-js (build/e2e/node.log)")
+    return [servers.need("node", "nodejs"), APPS / "node" / app, modules]
+
+
+@pytest.mark.parametrize("server,age", [("node", "older"), ("node", "younger"), ("go", "older"), ("go", "younger")])
+def test_grpc(start, plumb, localhost_certificate, server, age):
+    """53 calls of all four kinds, seven at a time on one connection, with every status that there is."""
+    plan = grpc_plan()
+
+    def begin():
+        app = start(grpc_server, server, localhost_certificate)
+        return app, grpc_client(start.folder(), app.port, localhost_certificate, [q for q, *_ in plan])
+
+    if age == "older":
+        app, driver = begin()
+        p = plumb(pids=[app.pid, driver.pid], args=watched())
+    else:
+        p = plumb(args=[*watched(), *by_name("grpcd", "node")])
+        app, driver = begin()
+    wait_for_libraries(p, [server, "node"])
+    results = driver.go()
+    assert [(r["code"], r["received"]) for r in results] == [(code, received) for _, code, _, received in plan], "the client itself saw something else"
+    p.wait_spans(106, match=lambda s: s["rpc.system.name"] == "grpc" and s["server.port"] == app.port)
+    spans = [s for s in requests_of(p.finish()) if s["server.port"] == app.port]
+    check_order(spans)
+    for kind in (SERVER, CLIENT):
+        mine = [s for s in spans if s.kind == kind]
+        truth, said = grpc_truth(plan, kind), Counter(map(grpc_statement, mine))
+        assert said == truth, f"missing: {truth - said}\ntoo much: {said - truth}"
+        for s in mine:
+            assert s["rpc.system.name"] == "grpc" and s["server.address"] in ("localhost", "127.0.0.1") and s["plumb.incomplete"] is None, describe([s])
+    server_parents = Counter((s.trace_id, s.parent_id) for s in spans if s.kind == SERVER)
+    assert server_parents == Counter((s.trace_id, s.span_id) for s in spans if s.kind == CLIENT), "not one trace for each call"
+
+
+LIBRARIES = {"openssl": ("-lssl", "-lcrypto"), "wolfssl": ("-lwolfssl",), "mbedtls": ("-lmbedtls", "-lmbedx509", "-lmbedcrypto"), "gnutls": ("-lgnutls",)}
+# With its symbols in the program itself.
+LINKED_IN = {"wolfssl": ("-l:libwolfssl.a", "-lm"), "mbedtls": ("-l:libmbedtls.a", "-l:libmbedx509.a", "-l:libmbedcrypto.a")}
+
+
+@pytest.mark.parametrize("library,linked,versions,age", [
+    ("openssl", "shared", BOTH, "older"), ("openssl", "shared", BOTH, "younger"), ("wolfssl", "shared", BOTH, "older"), ("wolfssl", "static", BOTH, "younger"),
+    ("mbedtls", "shared", ("1.2",), "older"), ("mbedtls", "static", ("1.2",), "younger"), ("gnutls", "shared", BOTH, "older"), ("gnutls", "shared", BOTH, "younger"),
+])
+def test_programs_in_c(start, plumb, localhost_certificate, library, linked, versions, age):
+    """Server and client of each library; their sessions are used again for other connections, without being freed where the library can (SSL_clear)."""
+    program = start.folder() / f"{library}-http"
+    sources = [APPS / "tls/http.c", APPS / f"tls/{library}.c"]
+    done = subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", program, *sources, *(LINKED_IN if linked == "static" else LIBRARIES)[library], "-lpthread"], capture_output=True, text=True)
+    if done.returncode and f"{library}/" in done.stderr and "No such file" in done.stderr:
+        pytest.skip(f"the headers of {library} are not installed")
+    assert done.returncode == 0, done.stderr
+    port = free_port()
+
+    def begin():
+        app = start(lambda folder: servers.listening(Process("serves", [program, "serve", port, localhost_certificate], folder), port))
+        drivers = []
+        for i, version in enumerate(versions):
+            drivers.append(Driver(start.folder(), "asks", [program, "ask", port, localhost_certificate, version, 2]))
+            drivers[-1].write("".join(json.dumps({"method": r.method, "path": r.path, "body": r.body}) + "\n" for r in plan_of(i)))
+        return app, drivers
+
+    if age == "older":
+        app, drivers = begin()
+        p = plumb(pids=[app.pid, *(d.pid for d in drivers)], args=watched())
+    else:
+        p = plumb(args=[*watched(), *by_name(program.name)])
+        app, drivers = begin()
+    p.wait_watching(library)
+    results = [{r["path"]: r for r in driver.go()} for driver in drivers]
+    p.wait_spans(46 * len(versions), match=lambda s: s.name != "TLS handshake" and s["server.port"] == port)
+    spans = [s for s in requests_of(p.finish()) if s["server.port"] == port]
+    for i, mine in enumerate(results):
+        check_pair(spans, plan_of(i), app, "1.1", mine)
+    assert len(spans) == 46 * len(versions), describe(spans)

@@ -70,6 +70,7 @@ static const struct library known[] = {
 	/* And LibreSSL, BoringSSL, AWS-LC: https://docs.openssl.org/master/man3/SSL_read/ */
 	{ "openssl", "SSL_write", {
 		{ PLUMB_SITE_TLS_NEW, RETURN, SELDOM, { "SSL_new" } },
+		{ PLUMB_SITE_TLS_BEGIN, ENTRY, SELDOM, { "SSL_clear" } }, /* called by the library itself, too, as a handshake begins */
 		{ PLUMB_SITE_TLS_READ, BOTH, OFTEN, { "SSL_read" } },
 		{ PLUMB_SITE_TLS_READ_EX, BOTH, OFTEN, { "SSL_read_ex", "SSL_read_early_data" } },
 		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "SSL_write" } },
@@ -94,6 +95,7 @@ static const struct library known[] = {
 	/* https://www.wolfssl.com/documentation/manuals/wolfssl/group__IO.html */
 	{ "wolfssl", "wolfSSL_write", {
 		{ PLUMB_SITE_TLS_NEW, RETURN, SELDOM, { "wolfSSL_new" } },
+		{ PLUMB_SITE_TLS_BEGIN, ENTRY, SELDOM, { "wolfSSL_clear" } },
 		{ PLUMB_SITE_TLS_READ, BOTH, OFTEN, { "wolfSSL_read", "wolfSSL_recv" } },
 		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "wolfSSL_write", "wolfSSL_send" } },
 		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "wolfSSL_free" } },

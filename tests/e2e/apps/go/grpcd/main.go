@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// grpcd serves plumb.test.Shop without TLS: grpcd PORT. Messages are google.protobuf.Int64Value; what is asked for is the number:
+// grpcd serves plumb.test.Shop: grpcd PORT. GRPC_TLS=FOLDER: over TLS, with the certificate there. Messages are google.protobuf.Int64Value; what is asked for is the number:
 //
 //	Price (unary)             answers the number; a number n of 1000 to 1016 fails with status n - 1000; 2000 waits until the client gives up
 //	List (server streaming)   answers 1 … n
@@ -17,6 +17,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
@@ -86,7 +87,16 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	server := grpc.NewServer()
+	var options []grpc.ServerOption
+	if folder := os.Getenv("GRPC_TLS"); folder != "" {
+		pair, err := credentials.NewServerTLSFromFile(folder+"/cert.pem", folder+"/key.pem")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		options = append(options, grpc.Creds(pair))
+	}
+	server := grpc.NewServer(options...)
 	server.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "plumb.test.Shop",
 		HandlerType: (*interface{})(nil),
