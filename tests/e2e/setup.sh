@@ -139,18 +139,18 @@ brpc_link() {
 	rm -f $link/spu-*.whl
 }
 
-# DuckDB's own library of Node's packages.
+# node_modules NAME WHAT: packages of npm: DuckDB's own library for Node, and Bun, the program.
 node_modules() {
-	local from=$here/apps/node/package.json to=build/e2e/node
+	local from=$here/apps/$1/package.json to=build/e2e/$1
 	cmp -s "$from" "$to/package.json" && [ -d "$to/node_modules" ] && return 0
-	command -v npm >/dev/null 2>&1 || { echo "e2e setup: no npm: tests of DuckDB by Node will skip" >&2; return 0; }
-	echo "e2e setup: Node's packages in $to"
+	command -v npm >/dev/null 2>&1 || { echo "e2e setup: no npm: tests of $2 will skip" >&2; return 0; }
+	echo "e2e setup: $2 in $to"
 	rm -rf "$to"
 	mkdir -p "$to"
 	cp "$from" "$to/"
 	npm install --prefix "$to" --no-audit --no-fund --silent >"$to.log" 2>&1 && return 0
 	rm -rf "$to"
-	echo "e2e setup: Node's packages cannot be had ($to.log): tests of DuckDB will skip" >&2
+	echo "e2e setup: $2 cannot be had ($to.log): tests of it will skip" >&2
 }
 
 # Servers that no package has.
@@ -173,5 +173,6 @@ backends() {
 mkdir -p build
 python_environment
 [ -n "$python_only" ] || go_programs
-[ -n "$python_only" ] || node_modules
+[ -n "$python_only" ] || node_modules node "DuckDB for Node"
+[ -n "$python_only" ] || node_modules bun Bun
 [ -n "$python_only" ] || backends
