@@ -2,6 +2,7 @@
 /* Functions of libraries: two programs for all of them, as what the kernel has to do for each that is attached or detached costs milliseconds. */
 #include "lib/duckdb.bpf.h"
 #include "lib/go_tls.bpf.h"
+#include "lib/rust_tls.bpf.h"
 #include "lib/sqlite.bpf.h"
 #include "lib/tls.bpf.h"
 
@@ -41,7 +42,9 @@ int library_enter(struct pt_regs *ctx)
 	bool inner = call_is_inner(ctx, pid_tgid);
 	if (inner && !site_ends(site))
 		return 0;
-	if (site >= PLUMB_SITE_TLS_NEW)
+	if (site >= PLUMB_SITE_RUST_TLS_READ)
+		rust_enter(ctx, pid_tgid, file, site);
+	else if (site >= PLUMB_SITE_TLS_NEW)
 		tls_enter(ctx, pid_tgid, file, site);
 	else if (site >= PLUMB_SITE_DUCKDB_OPEN)
 		duckdb_enter(ctx, pid_tgid, file, site);

@@ -162,7 +162,7 @@ static __always_inline void tls_write_records(struct plumb_percpu *pc, __u32 lev
 
 	if (!s)
 		return;
-	if (want > PLUMB_PAYLOAD_MAX)
+	if (want > PLUMB_PAYLOAD_MAX || s->gather.iov)
 		io_emit_parts(pc, level, offset, len, want);
 	else
 		io_emit_stream(pc, level, &s->head, &s->gather, offset, 0, len, want);
@@ -178,6 +178,12 @@ static __always_inline bool tls_prepare(__u32 level, const struct call_frame *f,
 	__builtin_memset(&s->gather, 0, sizeof(s->gather));
 	s->gather.base = (const void *)buffer;
 	s->gather.len = len;
+	if (f->site == PLUMB_SITE_RUST_TLS_WRITE && f->args[3]) {
+		s->gather.base = NULL;
+		s->gather.iov = (const struct iovec *)buffer;
+		s->gather.segments = f->args[3] > PLUMB_IOV_MAX ? PLUMB_IOV_MAX : (__u16)f->args[3];
+		s->gather.first = (__u32)f->args[4];
+	}
 	s->gather.readable = true;
 	io_head(&s->head, number, PLUMB_REC_DATA, f->pid_tgid, dir, PLUMB_PATH_TLS);
 	s->head.flow = flow;
@@ -261,7 +267,7 @@ static __always_inline void tls_new(struct pt_regs *ctx, __u32 file)
 static __always_inline void tls_return(const struct call_frame *f, __s32 result, bool guessed)
 {
 	__u64 bytes = result > 0 ? (__u32)result : 0;
-	bool writes = f->site == PLUMB_SITE_TLS_WRITE || f->site == PLUMB_SITE_TLS_WRITE_EX || f->site == PLUMB_SITE_TLS_WRITE_EX2;
+	bool writes = f->site == PLUMB_SITE_TLS_WRITE || f->site == PLUMB_SITE_TLS_WRITE_EX || f->site == PLUMB_SITE_TLS_WRITE_EX2 || f->site == PLUMB_SITE_RUST_TLS_WRITE;
 
 	if (f->site == PLUMB_SITE_TLS_INIT) {
 		if (result == 0)

@@ -98,6 +98,20 @@ go_older() {
 		echo "e2e setup: Go $1 cannot be had ($to.log): tests of its programs will skip" >&2
 }
 
+rust_programs() {
+	local from=$here/apps/rust to=build/e2e/rust cargo
+	cargo=$(command -v cargo || echo "$HOME/.cargo/bin/cargo")
+	[ -f $to/driver ] && [ -z "$(find $from -type f -newer $to/driver)" ] && return 0
+	[ -x "$cargo" ] || { echo "e2e setup: no cargo: tests of rustls will skip" >&2; return 0; }
+	echo "e2e setup: Rust's programs in $to"
+	mkdir -p $to
+	if "$cargo" build --release --locked --quiet --manifest-path $from/Cargo.toml --target-dir $to.target >$to.log 2>&1; then
+		install $to.target/release/{httpd,driver} $to/
+	else
+		echo "e2e setup: Rust's programs cannot be built ($to.log): tests of rustls will skip" >&2
+	fi
+}
+
 # jars NAME: a server that Maven has and Debian has not, with what it needs, into build/e2e/NAME.
 jars() {
 	local pom=$here/apps/$1/pom.xml to=build/e2e/$1
@@ -173,6 +187,7 @@ backends() {
 mkdir -p build
 python_environment
 [ -n "$python_only" ] || go_programs
+[ -n "$python_only" ] || rust_programs
 [ -n "$python_only" ] || node_modules node "DuckDB for Node"
 [ -n "$python_only" ] || node_modules bun Bun
 [ -n "$python_only" ] || backends

@@ -57,7 +57,7 @@ struct library_file {
 	uint64_t key;
 	int fd;                        /* it stays open: no other file gets its number meanwhile */
 	struct map users;              /* by pid: the file, or struct libraries of one that was found dead */
-	bool distrusted;               /* what was found by its code is something else: it has no probes */
+	bool distrusted;               /* what was found is something else: it has no probes */
 	bool pinned;                   /* has, or had, more users than are counted */
 	bool waits;                    /* to be attached to anew, */
 	uint64_t wait_ns;              /* as of this time: it could not be attached to; 0 = at once */
@@ -366,7 +366,7 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 		libraries_remember(ls, m);
 		return NULL;
 	}
-	log_debug("watching %s%s in %s", f->functions.names, f->functions.guessed ? ", found by its code," : "", printable(m->path, path, sizeof(path)));
+	log_debug("watching %s%s in %s", f->functions.names, f->functions.by_code ? ", found by its code," : "", printable(m->path, path, sizeof(path)));
 	return f;
 }
 
@@ -511,7 +511,7 @@ static void file_distrust(struct libraries *ls, struct library_file *f)
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", f->fd);
 	(void)!readlink(link, path, sizeof(path) - 1);
 	if (ls->failed++ == 0) /* the metrics have the others */
-		log_warn("calls of %s in %s are not seen: what was found there by its code is something else", f->functions.names, printable(path, clean, sizeof(clean)));
+		log_warn("calls of %s in %s are not seen: what was found there is something else", f->functions.names, printable(path, clean, sizeof(clean)));
 	file_detach(ls, f);
 	f->distrusted = true;
 }
