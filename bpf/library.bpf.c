@@ -4,6 +4,7 @@
 #include "lib/go_tls.bpf.h"
 #include "lib/gpu.bpf.h"
 #include "lib/price.bpf.h"
+#include "lib/rust_tls.bpf.h"
 #include "lib/sqlite.bpf.h"
 #include "lib/tls.bpf.h"
 
@@ -54,6 +55,8 @@ int library_enter(struct pt_regs *ctx)
 		return 0;
 	if (site >= PLUMB_SITE_GPU_PLAIN)
 		gpu_enter(ctx, pid_tgid, file, site);
+	else if (site >= PLUMB_SITE_RUST_TLS_READ)
+		rust_enter(ctx, pid_tgid, file, site);
 	else if (site >= PLUMB_SITE_TLS_NEW)
 		tls_enter(ctx, pid_tgid, file, site, inner);
 	else if (site >= PLUMB_SITE_DUCKDB_OPEN)

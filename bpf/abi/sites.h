@@ -39,6 +39,9 @@ enum plumb_site {
 	PLUMB_SITE_TLS_WRITE_EX,      /* the same */
 	PLUMB_SITE_TLS_WRITE_EX2,     /* (session, buffer, bytes, flags, &number of bytes): the same */
 	PLUMB_SITE_TLS_FREE,          /* (session) */
+	/* Rust's rustls: lib/rust_tls.bpf.h */
+	PLUMB_SITE_RUST_TLS_READ,     /* (connection, &payload): it was received */
+	PLUMB_SITE_RUST_TLS_WRITE,    /* (connection, &chunks, …): the number of bytes that were taken */
 	/* Go, whose arguments and results are in other registers, and whose returns are instructions */
 	PLUMB_SITE_GO_TLS_BEGIN,      /* (connection): it shakes hands, and so is new */
 	PLUMB_SITE_GO_TLS_READ,       /* (connection, buffer, bytes) */
@@ -76,7 +79,7 @@ enum plumb_trap {
 };
 #define PLUMB_SITE_TRAP_SHIFT 24
 #define PLUMB_SITE_TRAP_OF(cookie) ((__u32)(cookie) >> PLUMB_SITE_TRAP_SHIFT & 1)
-/* The function was found by its code: what its calls do must be what it does. */
+/* The function was found by its code, or what it takes is laid out as nobody has promised: what its calls do must be what it does. */
 #define PLUMB_SITE_GUESSED_SHIFT 25
 #define PLUMB_SITE_IS_GUESSED(cookie) ((__u32)(cookie) >> PLUMB_SITE_GUESSED_SHIFT & 1)
 

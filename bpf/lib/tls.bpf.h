@@ -162,7 +162,7 @@ static __always_inline void tls_write_records(struct plumb_percpu *pc, __u32 lev
 
 	if (!s)
 		return;
-	if (want > PLUMB_PAYLOAD_MAX)
+	if (want > PLUMB_PAYLOAD_MAX || s->gather.iov)
 		io_emit_parts(pc, level, offset, len, want);
 	else
 		io_emit_stream(pc, level, &s->head, &s->gather, offset, 0, len, want);
@@ -178,6 +178,12 @@ static __always_inline bool tls_prepare(__u32 level, const struct call_frame *f,
 	__builtin_memset(&s->gather, 0, sizeof(s->gather));
 	s->gather.base = (const void *)buffer;
 	s->gather.len = len;
+	if (f->site == PLUMB_SITE_RUST_TLS_WRITE && f->args[3]) {
+		s->gather.base = NULL;
+		s->gather.iov = (const struct iovec *)buffer;
+		s->gather.segments = f->args[3] > PLUMB_IOV_MAX ? PLUMB_IOV_MAX : (__u16)f->args[3];
+		s->gather.first = (__u32)f->args[4];
+	}
 	s->gather.readable = true;
 	io_head(&s->head, number, PLUMB_REC_DATA, f->pid_tgid, dir, PLUMB_PATH_TLS);
 	s->head.flow = flow;
@@ -231,8 +237,8 @@ static __always_inline void tls_moved(const struct call_frame *f, __u64 flow, in
 	plumb_leave(pc, level);
 }
 
-static __always_inline bool tls_site_reads(__u32 site) { return site == PLUMB_SITE_TLS_READ || site == PLUMB_SITE_TLS_READ_EX; }
-static __always_inline bool tls_site_writes(__u32 site) { return site == PLUMB_SITE_TLS_WRITE || site == PLUMB_SITE_TLS_WRITE_EX || site == PLUMB_SITE_TLS_WRITE_EX2; }
+static __always_inline bool tls_site_reads(__u32 site) { return site == PLUMB_SITE_TLS_READ || site == PLUMB_SITE_TLS_READ_EX || site == PLUMB_SITE_RUST_TLS_READ; }
+static __always_inline bool tls_site_writes(__u32 site) { return site == PLUMB_SITE_TLS_WRITE || site == PLUMB_SITE_TLS_WRITE_EX || site == PLUMB_SITE_TLS_WRITE_EX2 || site == PLUMB_SITE_RUST_TLS_WRITE; }
 
 /*
  * Was it made by a function of the program's that the library calls? In Node the end of a handshake, which is found out in reading, runs what waited for it, and that writes. The library's own
@@ -240,7 +246,7 @@ static __always_inline bool tls_site_writes(__u32 site) { return site == PLUMB_S
  */
 static __always_inline bool tls_is_of_callback(__u32 site, __u64 session, const struct call_outer *outer)
 {
-	if (site < PLUMB_SITE_TLS_NEW)
+	if (site < PLUMB_SITE_TLS_NEW || site >= PLUMB_SITE_GPU_PLAIN)
 		return false;
 	return session != outer->object || (tls_site_reads(site) && tls_site_writes(outer->site)) || (tls_site_writes(site) && tls_site_reads(outer->site));
 }

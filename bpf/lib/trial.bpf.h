@@ -29,7 +29,9 @@ static __always_inline bool trial_fits(const struct call_frame *f, __u64 bytes)
 	bool counted = f->site == PLUMB_SITE_TLS_READ || f->site == PLUMB_SITE_TLS_WRITE; /* it takes an int */
 	__u64 asked = counted ? (__u32)f->args[2] : f->args[2];
 
-	return bytes <= asked && trial_readable(f->args[0]) && trial_readable(f->args[1]) && trial_readable(f->args[1] + bytes - 1);
+	__u64 last = f->site == PLUMB_SITE_RUST_TLS_WRITE && f->args[3] ? sizeof(struct iovec) : bytes; /* what lies there are chunks */
+
+	return bytes <= asked && trial_readable(f->args[0]) && trial_readable(f->args[1]) && trial_readable(f->args[1] + last - 1);
 }
 
 /* Is the call to be told of? One that moved nothing says nothing. */

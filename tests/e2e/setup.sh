@@ -109,19 +109,18 @@ go_older() {
 		echo "e2e setup: Go $1 cannot be had ($to.log): tests of its programs will skip" >&2
 }
 
-# A server and a client with Rust's native-tls, which has the system's OpenSSL.
-rust_native_tls() {
-	local from=$here/apps/native-tls to=$PWD/build/e2e/native-tls
+# rust_programs NAME WHAT: a server and a client in Rust, of apps/NAME, into build/e2e/NAME.
+rust_programs() {
+	local from=$here/apps/$1 to=$PWD/build/e2e/$1 cargo
 	[ -f "$to/driver" ] && [ -z "$(find "$from" -type f -newer "$to/driver")" ] && return 0
-	local cargo=cargo
-	command -v cargo >/dev/null 2>&1 || cargo=$HOME/.cargo/bin/cargo
-	command -v "$cargo" >/dev/null 2>&1 || { echo "e2e setup: no cargo: tests with Rust's native-tls will skip" >&2; return 0; }
-	echo "e2e setup: Rust's native-tls in $to"
+	cargo=$(command -v cargo || echo "$HOME/.cargo/bin/cargo")
+	[ -x "$cargo" ] || { echo "e2e setup: no cargo: tests with $2 will skip" >&2; return 0; }
+	echo "e2e setup: programs with $2 in $to"
 	mkdir -p "$to"
-	if "$cargo" build -q --release --locked --manifest-path "$from/Cargo.toml" --target-dir "$to/target" >"$to.log" 2>&1; then
-		cp "$to/target/release/httpd" "$to/target/release/driver" "$to/"
+	if "$cargo" build -q --release --locked --manifest-path "$from/Cargo.toml" --target-dir "$to.target" >"$to.log" 2>&1; then
+		install "$to.target/release/httpd" "$to.target/release/driver" "$to/"
 	else
-		echo "e2e setup: Rust's native-tls cannot be had ($to.log): tests of its programs will skip" >&2
+		echo "e2e setup: programs with $2 cannot be built ($to.log): their tests will skip" >&2
 	fi
 }
 
@@ -166,18 +165,18 @@ brpc_link() {
 	rm -f $link/spu-*.whl
 }
 
-# DuckDB's own library, of Node's packages, and gRPC.
+# node_modules NAME WHAT: packages of npm: DuckDB's own library for Node, and Bun, the program.
 node_modules() {
-	local from=$here/apps/node/package.json to=build/e2e/node
+	local from=$here/apps/$1/package.json to=build/e2e/$1
 	cmp -s "$from" "$to/package.json" && [ -d "$to/node_modules" ] && return 0
-	command -v npm >/dev/null 2>&1 || { echo "e2e setup: no npm: tests of DuckDB and gRPC by Node will skip" >&2; return 0; }
-	echo "e2e setup: Node's packages in $to"
+	command -v npm >/dev/null 2>&1 || { echo "e2e setup: no npm: tests of $2 will skip" >&2; return 0; }
+	echo "e2e setup: $2 in $to"
 	rm -rf "$to"
 	mkdir -p "$to"
 	cp "$from" "$to/"
 	npm install --prefix "$to" --no-audit --no-fund --silent >"$to.log" 2>&1 && return 0
 	rm -rf "$to"
-	echo "e2e setup: Node's packages cannot be had ($to.log): tests of DuckDB and of gRPC by Node will skip" >&2
+	echo "e2e setup: $2 cannot be had ($to.log): tests of it will skip" >&2
 }
 
 # Servers that no package has.
@@ -200,6 +199,8 @@ backends() {
 mkdir -p build
 python_environment
 [ -n "$python_only" ] || go_programs
-[ -n "$python_only" ] || rust_native_tls
-[ -n "$python_only" ] || node_modules
+[ -n "$python_only" ] || rust_programs native-tls "Rust's native-tls"
+[ -n "$python_only" ] || rust_programs rust "Rust's rustls"
+[ -n "$python_only" ] || node_modules node "DuckDB and gRPC for Node"
+[ -n "$python_only" ] || node_modules bun Bun
 [ -n "$python_only" ] || backends

@@ -8,6 +8,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -105,6 +106,24 @@ static void functions_are_found(void **state)
 		assert_int_equal(f[1].offset, CODE_AT + 0x20);
 		for (int k = 2; k < 7; k++)
 			assert_int_equal(f[k].offset, 0);
+	}
+}
+
+/* Rust's end with a hash, and with what a compiler did at last. */
+static void names_with_a_hash_are_found_without_it(void **state)
+{
+	static const char *const ends[] = { "17h748e85c479c7a7e0E", "17h748e85c479c7a7e0E.llvm.5769", "17h748e85c479c7a7e0", "18h748e85c479c7a7e0E", "4more17h748e85c479c7a7e0E" };
+	static const char *const rust[] = { "_ZN1a1bC", NULL };
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++) {
+		struct made m = sound(SHT_SYMTAB);
+		struct elf_function f[] = { { rust[0], 0 } };
+		snprintf(m.names + 1, sizeof(m.names) - 1, "%s%s", rust[0], ends[i]);
+		int fd = file_of(&m, sizeof(m), CODE_AT + CODE_BYTES);
+		assert_int_equal(open_and_find(fd, rust, f, 1), i < 2);
+		assert_int_equal(f[0].offset, i < 2 ? CODE_AT + 0x10 : 0);
+		close(fd);
 	}
 }
 
@@ -213,6 +232,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(functions_are_found),
+		cmocka_unit_test(names_with_a_hash_are_found_without_it),
 		cmocka_unit_test(without_a_sign_nothing_is_looked_for),
 		cmocka_unit_test(local_symbols_of_a_real_program_are_found),
 		cmocka_unit_test(what_leads_nowhere_is_refused),

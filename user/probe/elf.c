@@ -84,15 +84,28 @@ uint64_t elf_offset(const struct elf_file *f, uint64_t address)
 	return 0;
 }
 
+/* Rust's names ("_ZN", RFC 2603 has others) end with 17h, a hash and E; what a compiler did at last may stand behind it. */
+static size_t stem_bytes(const char *name)
+{
+	enum { HASH_BYTES = 20 };
+	size_t len = strlen(name);
+
+	if (strncmp(name, "_ZN", 3) != 0)
+		return len;
+	const char *more = strstr(name, ".llvm.");
+	size_t ends = more ? (size_t)(more - name) : len;
+	return ends > HASH_BYTES && name[ends - 1] == 'E' && memcmp(name + ends - HASH_BYTES, "17h", 3) == 0 ? ends - HASH_BYTES : len;
+}
+
 static bool has_sign(const char *names, uint64_t len, const char *const *signs)
 {
 	for (; *signs; signs++)
-		if (memmem(names, len, *signs, strlen(*signs) + 1))
+		if (memmem(names, len, *signs, strlen(*signs) + (strncmp(*signs, "_ZN", 3) != 0)))
 			return true;
 	return false;
 }
 
-static uint64_t name_key(const char *name) { return hash_bytes(name, strlen(name), 0); }
+static uint64_t name_key(const char *name) { return hash_bytes(name, stem_bytes(name), 0); }
 
 static void elf_take(const struct elf_file *f, const Elf64_Sym *symbols, size_t count, const char *names, uint64_t len, const struct map *wanted)
 {
@@ -102,7 +115,7 @@ static void elf_take(const struct elf_file *f, const Elf64_Sym *symbols, size_t 
 			continue;
 		const char *name = names + s->st_name;
 		struct elf_function *w = map_get(wanted, name_key(name));
-		if (w && !w->offset && strcmp(name, w->name) == 0)
+		if (w && !w->offset && strncmp(name, w->name, stem_bytes(name)) == 0 && !w->name[stem_bytes(name)])
 			w->offset = elf_offset(f, s->st_value);
 	}
 }

@@ -32,7 +32,7 @@ struct elf_section {
 bool elf_section(const struct elf_file *f, const char *name, struct elf_section *ret);
 
 struct elf_function {
-	const char *name;
+	const char *name; /* one of Rust without the hash that it ends with */
 	uint64_t offset; /* in the file, of its first instruction; 0 = not found */
 };
 

@@ -100,6 +100,12 @@ static const struct library known[] = {
 		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "wolfSSL_write", "wolfSSL_send" } },
 		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "wolfSSL_free" } },
 	} },
+	/* https://docs.rs/rustls/: of its own, as nothing else has both directions of a connection. It is new when it begins to carry what it is for. */
+	{ "rustls", "_ZN6rustls12common_state11CommonState16buffer_plaintext", {
+		{ PLUMB_SITE_TLS_BEGIN, ENTRY, SELDOM, { "_ZN6rustls12common_state11CommonState22start_outgoing_traffic" } },
+		{ PLUMB_SITE_RUST_TLS_READ, ENTRY, OFTEN, { "_ZN6rustls12common_state11CommonState23take_received_plaintext" } },
+		{ PLUMB_SITE_RUST_TLS_WRITE, BOTH, OFTEN, { "_ZN6rustls12common_state11CommonState16buffer_plaintext" } },
+	} },
 	/* https://aws.github.io/s2n-tls/doxygen/s2n_8h.html */
 	{ "s2n", "s2n_send", {
 		{ PLUMB_SITE_TLS_NEW, RETURN, SELDOM, { "s2n_connection_new" } },
@@ -158,6 +164,8 @@ static void add_place(const struct elf_file *f, struct known_functions *k, struc
 		if (k->places[i].offset == p.offset && k->places[i].site == p.site)
 			return;
 	p.long_trap = is_long(f, p.offset);
+	p.guessed |= p.site == PLUMB_SITE_RUST_TLS_READ || p.site == PLUMB_SITE_RUST_TLS_WRITE;
+	k->guessed |= p.guessed;
 	if (k->n < KNOWN_PLACES_MAX)
 		k->places[k->n] = p;
 	k->n++;
@@ -261,7 +269,7 @@ static int known_by_code(const struct elf_file *f, struct known_functions *ret)
 	if (err || !m.n)
 		return err;
 	add_name(ret, m.library);
-	ret->guessed = true;
+	ret->by_code = true;
 	for (size_t i = 0; i < m.n; i++) {
 		const struct site *s = site_of(m.places[i].site);
 		if (s)

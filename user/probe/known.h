@@ -20,12 +20,13 @@ struct known_place {
 	bool returns;     /* its return is */
 	bool long_trap;   /* see uprobe_trap_is_long() */
 	bool often;       /* it is called for each row, or each piece of data */
-	bool guessed;     /* by its code: see signatures.h */
+	bool guessed;     /* it may be another, or take something else: its calls are doubted */
 };
 
 struct known_functions {
 	char names[64];   /* of the libraries, with commas */
-	bool guessed;     /* some are */
+	bool by_code;     /* these have no symbols: see signatures.h */
+	bool guessed;     /* some places are */
 	size_t n;         /* 0: none of them is in the file */
 	struct known_place places[KNOWN_PLACES_MAX];
 };

@@ -294,7 +294,7 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 	char late[32] = "was mapped before";
 	if (m->time_ns)
 		snprintf(late, sizeof(late), "%.1f ms", (double)(clock_ns(CLOCK_MONOTONIC) - m->time_ns) / 1e6);
-	log_debug("watching %s%s in %s (%s)", f->functions.names, f->functions.guessed ? ", found by its code," : "", library_printable(m->path, path, sizeof(path)), late);
+	log_debug("watching %s%s in %s (%s)", f->functions.names, f->functions.by_code ? ", found by its code," : "", library_printable(m->path, path, sizeof(path)), late);
 	return f;
 }
 
@@ -429,7 +429,7 @@ static void file_distrust(struct libraries *ls, struct library_file *f)
 	char path[256];
 
 	if (ls->failed++ == 0) /* the metrics have the others */
-		log_warn("calls of %s in %s are not seen: what was found there by its code is something else", f->functions.names, library_file_path(f, path, sizeof(path)));
+		log_warn("calls of %s in %s are not seen: what was found there is something else", f->functions.names, library_file_path(f, path, sizeof(path)));
 	file_detach(ls, f);
 	f->distrusted = true;
 }
