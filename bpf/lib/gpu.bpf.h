@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * GPU drivers: calls are counted here, by process and function, as most are too many for a record each (bpf/abi/gpu.h); the probe reads the tables. One that fails or takes long is a record of its own, too. A
- * process's places are its own until the probe has read them after its end, so what was looked up stays.
+ * GPU drivers: calls are counted here, by process and function, as most are too many for a record each (bpf/abi/gpu.h); the probe reads the tables. One that fails or takes long is a record of its own, too.
+ * A process's places are its own until the probe has read them after its end, so what was looked up stays.
  */
 #ifndef PLUMB_GPU_BPF_H
 #define PLUMB_GPU_BPF_H
@@ -96,7 +96,9 @@ static __always_inline void gpu_raise(__u64 *peak, __u64 to)
 /* Where probes were away for a while, what was taken and given back meanwhile is not known: what a process has counts from then on. */
 static __always_inline void gpu_memory_begins(struct plumb_gpu_process *p, __u32 missed)
 {
-	if (__sync_lock_test_and_set(&p->missed, missed) == missed)
+	__u32 before = __sync_lock_test_and_set(&p->missed, missed);
+
+	if (before == missed || !before) /* 0: nothing was counted yet; another thread may just have begun */
 		return;
 	p->allocated[PLUMB_GPU_DEVICE] = p->allocated[PLUMB_GPU_HOST] = 0;
 }

@@ -196,6 +196,8 @@ for line in sys.stdin:
         for a in kept[:6]:
             assert cuda.cuMemFree_v2(a) == 0
         kept = kept[6:]
+    elif word == "many":
+        kept += [take(1009) for i in range(int(n[0]))]
     elif word == "burn":
         end = time.monotonic() + 3
         while time.monotonic() < end:
@@ -247,6 +249,21 @@ def test_memory_that_a_process_has(start, plumb, built):
     w.ends()
     wait_until(lambda: w.has(port, "unfreed_bytes_total") == {"device": 7 << 20, "host": 0}, "the end", alive=p)
     assert w.has(port) == {}
+
+
+def test_more_memory_than_is_remembered(start, plumb, built):
+    """There is room for 16,384 addresses; what finds none is counted, and no other balance suffers."""
+    port, w = free_port(), Works(start, built)
+    p = plumb(args=[*watched(), "--metrics", f"127.0.0.1:{port}"], pids=[w.pid])
+    p.wait_watching("cuda")
+    w.does(f"many {16_384 + 101}")
+    lost = 'plumb_lost_total{reason="gpu_allocations"}'
+    wait_until(lambda: metric(port, lost) == 101 and w.has(port) == {"device": 16_384 * 1009, "host": 0}, "what was lost", alive=p)
+    w.does("give")  # of six, one was known
+    wait_until(lambda: w.has(port) == {"device": 16_383 * 1009, "host": 0}, "what it gave back", alive=p)
+    w.does("many 2")
+    wait_until(lambda: metric(port, lost) == 102 and w.has(port) == {"device": 16_384 * 1009, "host": 0}, "one that found room", alive=p)
+    w.ends()
 
 
 def test_an_engine_that_is_killed(start, plumb, built):

@@ -317,6 +317,7 @@ static void from_calls(void)
 		{ { .function = PLUMB_FN_DUCKDB_CONNECT, .object = 4, .parent = 3 }, "" }, { { .function = PLUMB_FN_DUCKDB_QUERY, .parent = 4 }, "COPY t TO 'a'" },
 		{ { .function = PLUMB_FN_DUCKDB_PREPARE, .object = 5, .parent = 4 }, "SELECT $1" }, { { .function = PLUMB_FN_DUCKDB_EXECUTE, .object = 5, .result = 1 }, "" },
 		{ { .function = PLUMB_FN_DUCKDB_FORGET, .object = 5 }, "" },
+		{ { .function = PLUMB_FN_GPU + PLUMB_GPU_CU_LAUNCH_KERNEL, .object = 7, .parent = 32, .result = 719 }, "_Z4sortPf" }, { { .function = PLUMB_FN_GPU + PLUMB_GPU_HIP_MALLOC, .count = 7, .result = 2 }, "" },
 	};
 	struct buffer raw, steps, file;
 	struct recorder *r;

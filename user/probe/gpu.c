@@ -4,7 +4,9 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { ENDED_MAX = 256 };
 static const uint64_t period_ns = 1000000000ull;
@@ -91,18 +93,19 @@ static int tell_process(struct gpu *g, uint32_t pid, uint32_t flags, uint64_t no
 	return g->emit(g->ctx, &r, sizeof(r));
 }
 
-/* Keys of a process in a map: a key that goes is looked for from the one before it, as the kernel would begin anew behind one that is no more. */
-#define DROP_OF(map, type, of)                                                                                        \
-	do {                                                                                                          \
-		type key_, next_;                                                                                     \
-		bool more_ = bpf_map_get_next_key(map, NULL, &key_) == 0;                                             \
-		while (more_) {                                                                                       \
-			more_ = bpf_map_get_next_key(map, &key_, &next_) == 0;                                        \
-			if (key_.pid == (of))                                                                         \
-				bpf_map_delete_elem(map, &key_);                                                      \
-			key_ = next_;                                                                                 \
-		}                                                                                                     \
-	} while (0)
+/* Takes the keys of a process out of a map, in which its number stands at pid_at. The next one is asked for first: behind one that is no more the kernel would begin anew. */
+static void drop_of(int map, size_t pid_at, uint32_t pid)
+{
+	uint8_t key[sizeof(struct plumb_gpu_kernel_key)] = { 0 }, next[sizeof(key)] = { 0 }; /* the longest of them */
+	bool more = bpf_map_get_next_key(map, NULL, key) == 0;
+
+	while (more) {
+		more = bpf_map_get_next_key(map, key, next) == 0;
+		if (memcmp(key + pid_at, &pid, sizeof(pid)) == 0)
+			bpf_map_delete_elem(map, key);
+		memcpy(key, next, sizeof(key));
+	}
+}
 
 static void forget(struct gpu *g, uint32_t pid)
 {
@@ -113,9 +116,9 @@ static void forget(struct gpu *g, uint32_t pid)
 	for (uint32_t call = 1; call < PLUMB_GPU_CALLS; call++)
 		bpf_map_delete_elem(g->totals, &(struct plumb_gpu_call_key){ .pid = pid, .call = call });
 	if (p.kernels)
-		DROP_OF(g->kernels, struct plumb_gpu_kernel_key, pid);
+		drop_of(g->kernels, offsetof(struct plumb_gpu_kernel_key, pid), pid);
 	if (p.allocations)
-		DROP_OF(g->allocations, struct plumb_gpu_allocation_key, pid);
+		drop_of(g->allocations, offsetof(struct plumb_gpu_allocation_key, pid), pid);
 	bpf_map_delete_elem(g->processes, &pid); /* last: without it nobody would look for the rest */
 }
 

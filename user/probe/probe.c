@@ -480,7 +480,7 @@ static void probe_explain_rights(struct probe *p)
 	const struct rights *r = p->rights;
 
 	if (r && p->no_libraries[0])
-		log_info("calls of libraries (TLS, SQLite, DuckDB) are not watched: %s", p->no_libraries);
+		log_info("calls of libraries (TLS, SQLite, DuckDB, drivers of GPUs) are not watched: %s", p->no_libraries);
 	p->rights = NULL;
 	for (size_t i = 0; r && i < RIGHTS_COUNT; i++)
 		if (r->rows[i].state == RIGHTS_MISSING && !r->rows[i].starts && (!r->rows[i].attaches || p->libraries))

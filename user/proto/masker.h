@@ -66,7 +66,7 @@
  *   Aerospike   heads of messages but for generations and times, lengths and types of fields and operations, of batches how many records there are and which share what; names of namespaces,
  *               sets, modules and functions become others; names of known info commands, that one failed and the code (3 digits); of what is compressed its size
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
- *   Calls       (of libraries: SQLite, DuckDB) the first word of statements, `:memory:` as a database's name
+ *   Calls       (of libraries: SQLite, DuckDB) the first word of statements, `:memory:` as a database's name, of drivers of GPUs kernels' names
  *
  * Protocols that are BLANK in protocols.def, what is none, Memcached in datagrams and DNS over TCP: nothing.
  */
