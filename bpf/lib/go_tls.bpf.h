@@ -12,11 +12,13 @@
 #define GO_G(ctx) ((ctx)->r14)
 #define GO_ARG1(ctx) ((ctx)->ax)
 #define GO_ARG2(ctx) ((ctx)->bx)
+#define GO_ARG3(ctx) ((ctx)->cx)
 #define GO_RESULT(ctx) ((ctx)->ax)
 #else
 #define GO_G(ctx) (((const struct user_pt_regs *)(ctx))->regs[28])
 #define GO_ARG1(ctx) (((const struct user_pt_regs *)(ctx))->regs[0])
 #define GO_ARG2(ctx) (((const struct user_pt_regs *)(ctx))->regs[1])
+#define GO_ARG3(ctx) (((const struct user_pt_regs *)(ctx))->regs[2])
 #define GO_RESULT(ctx) (((const struct user_pt_regs *)(ctx))->regs[0])
 #endif
 
@@ -40,6 +42,15 @@ struct go_frame {
 	__u32 file;
 	__u32 detached;
 	__u32 missed;
+	bool told; /* as it began */
+};
+
+/* Bytes that were moved, or are about to be. */
+struct go_moved {
+	struct call_frame f;
+	__u64 goid;
+	__u32 len;
+	int dir;
 };
 
 /* Of goroutines that ended within a call it stays until others take its place. */
@@ -67,7 +78,28 @@ static __always_inline struct go_key go_key_of(struct pt_regs *ctx, __u64 pid_tg
 	return key;
 }
 
-static __always_inline void go_begin(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site)
+static __always_inline void go_moved_of(const struct go_frame *g, __u64 pid_tgid, __s64 bytes, int dir, struct go_moved *ret)
+{
+	if (bytes <= 0 || bytes > 0x7fffffff)
+		return;
+	ret->f = (struct call_frame){ .pid_tgid = pid_tgid, .begin_ns = g->begin_ns, .file = g->file, .detached = g->detached, .missed = g->missed, .args = { g->connection, g->buffer } };
+	ret->goid = g->goid;
+	ret->len = (__u32)bytes;
+	ret->dir = dir;
+}
+
+/*
+ * What is written is told as it begins: until Write has returned, another goroutine may have read the answer. Not where Write may have to shake hands first, with which the session is a new one.
+ */
+static __always_inline bool go_shook_hands(const struct go_frame *g, __u64 pid_tgid)
+{
+	struct call_handle_key key = { .address = g->connection, .tgid = (__u32)(pid_tgid >> 32) };
+	struct tls_session s;
+
+	return tls_get(&key, &s) && s.file == g->file && s.missed == g->missed;
+}
+
+static __always_inline void go_begin(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site, struct go_moved *ret)
 {
 	struct go_key key = go_key_of(ctx, pid_tgid);
 	struct plumb_call_epoch epoch = call_epoch_of(file);
@@ -79,11 +111,16 @@ static __always_inline void go_begin(struct pt_regs *ctx, __u64 pid_tgid, __u32 
 	/* TLS within TLS: what the program writes is the outer one's. */
 	if (outer && outer->depth < f.depth && outer->goid == f.goid && outer->detached == f.detached)
 		return;
+	/* A function begins anew once its stack has grown, or its goroutine had to let others run. */
+	bool again = outer && outer->told && outer->site == site && outer->depth == f.depth && outer->goid == f.goid && outer->connection == f.connection && outer->buffer == f.buffer;
+	f.told = again || (site == PLUMB_SITE_GO_TLS_WRITE && go_shook_hands(&f, pid_tgid));
 	if (bpf_map_update_elem(&go_calls, &key, &f, BPF_ANY))
 		call_lost();
+	if (f.told && !again)
+		go_moved_of(&f, pid_tgid, (__s64)GO_ARG3(ctx), PLUMB_EGRESS, ret);
 }
 
-static __always_inline void go_returns(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 begun_at, int dir)
+static __always_inline void go_returns(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 begun_at, int dir, struct go_moved *ret)
 {
 	struct go_key key = go_key_of(ctx, pid_tgid);
 	struct go_frame *at = bpf_map_lookup_elem(&go_calls, &key);
@@ -94,11 +131,8 @@ static __always_inline void go_returns(struct pt_regs *ctx, __u64 pid_tgid, __u3
 	if (g.site != begun_at || g.file != file || g.depth != go_depth(ctx) || g.goid != go_goid(ctx))
 		return;
 	bpf_map_delete_elem(&go_calls, &key);
-	__s64 bytes = (__s64)GO_RESULT(ctx);
-	if (bytes <= 0 || bytes > 0x7fffffff)
-		return;
-	struct call_frame f = { .pid_tgid = pid_tgid, .begin_ns = g.begin_ns, .file = file, .detached = g.detached, .missed = g.missed, .args = { g.connection, g.buffer } };
-	tls_moved(&f, g.goid, dir, (__u32)bytes);
+	if (!g.told)
+		go_moved_of(&g, pid_tgid, (__s64)GO_RESULT(ctx), dir, ret);
 }
 
 /* A connection that shakes hands is new, whatever lay at its address; nobody need have closed that. */
@@ -113,13 +147,17 @@ static __always_inline void go_connection(struct pt_regs *ctx, __u64 pid_tgid, _
 
 static __always_inline void go_enter(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site)
 {
+	struct go_moved m = { .len = 0 };
+
 	switch (site) {
 	case PLUMB_SITE_GO_TLS_READ:
-	case PLUMB_SITE_GO_TLS_WRITE: go_begin(ctx, pid_tgid, file, site); break;
-	case PLUMB_SITE_GO_TLS_DONE_READING: go_returns(ctx, pid_tgid, file, PLUMB_SITE_GO_TLS_READ, PLUMB_INGRESS); break;
-	case PLUMB_SITE_GO_TLS_WRITTEN: go_returns(ctx, pid_tgid, file, PLUMB_SITE_GO_TLS_WRITE, PLUMB_EGRESS); break;
+	case PLUMB_SITE_GO_TLS_WRITE: go_begin(ctx, pid_tgid, file, site, &m); break;
+	case PLUMB_SITE_GO_TLS_DONE_READING: go_returns(ctx, pid_tgid, file, PLUMB_SITE_GO_TLS_READ, PLUMB_INGRESS, &m); break;
+	case PLUMB_SITE_GO_TLS_WRITTEN: go_returns(ctx, pid_tgid, file, PLUMB_SITE_GO_TLS_WRITE, PLUMB_EGRESS, &m); break;
 	default: go_connection(ctx, pid_tgid, file, site == PLUMB_SITE_GO_TLS_BEGIN); break;
 	}
+	if (m.len)
+		tls_moved(&m.f, m.goid, m.dir, m.len);
 }
 
 #endif

@@ -155,8 +155,9 @@ def grpc_server(folder, language, tls):
     return servers.listening(Process(f"grpcd-{language}", argv, folder, env={**os.environ, "GRPC_TLS": str(tls)}), port)
 
 
-def grpc_client(folder, port, tls, plan):
-    d = Driver(folder, "grpc-js", [*grpc_js("grpc_driver.js"), port, tls, 7])
+def grpc_client(folder, language, port, tls, plan):
+    argv = [servers.go_program("grpcdriver"), port, 7] if language == "go" else [*grpc_js("grpc_driver.js"), port, tls, 7]
+    d = Driver(folder, f"grpc-{language}", argv, env={**os.environ, "GRPC_TLS": str(tls)})
     d.write("".join(json.dumps(q) + "\n" for q in plan) + "\n")
     return d
 
@@ -168,22 +169,25 @@ def grpc_js(app):
     return [servers.need("node", "nodejs"), APPS / "node" / app, modules]
 
 
-@pytest.mark.parametrize("server,age", [("node", "older"), ("node", "younger"), ("go", "older"), ("go", "younger")])
-def test_grpc(start, plumb, localhost_certificate, server, age):
+@pytest.mark.parametrize("server,client,age", [("go", "go", "older"), ("go", "go", "younger"), ("node", "node", "older"), ("node", "go", "younger"), ("go", "node", "younger")])
+def test_grpc(start, plumb, localhost_certificate, server, client, age):
     """53 calls of all four kinds, seven at a time on one connection, with every status that there is."""
     plan = grpc_plan()
 
     def begin():
         app = start(grpc_server, server, localhost_certificate)
-        return app, grpc_client(start.folder(), app.port, localhost_certificate, [q for q, *_ in plan])
+        return app, grpc_client(start.folder(), client, app.port, localhost_certificate, [q for q, *_ in plan])
 
     if age == "older":
         app, driver = begin()
         p = plumb(pids=[app.pid, driver.pid], args=watched())
     else:
-        p = plumb(args=[*watched(), *by_name("grpcd", "node")])
+        p = plumb(args=[*watched(), *by_name("grpcd", "grpcdriver", "node")])
         app, driver = begin()
-    wait_for_libraries(p, [server, "node"])
+    if "node" in (server, client):
+        p.wait_watching("openssl")
+    if "go" in (server, client):
+        p.wait_watching("crypto/tls", 2 if server == client else 1)
     results = driver.go()
     assert [(r["code"], r["received"]) for r in results] == [(code, received) for _, code, _, received in plan], "the client itself saw something else"
     p.wait_spans(106, match=lambda s: s["rpc.system.name"] == "grpc" and s["server.port"] == app.port)

@@ -382,6 +382,26 @@ static void a_goroutine(void **state)
 	done(&f);
 }
 
+/* What it writes is told before it leaves; that it is just as long is evidence enough. */
+static void a_goroutine_writes(void **state)
+{
+	struct fixture f;
+	struct record r = { .u.data = { .sock = SESSION(1), .tid = TID, .flow = 7, .direction = PLUMB_EGRESS, .len = 100 } };
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, OTHER, 444);
+	socket_opens(&f, SOCKET, 443);
+	r.u.h = (struct plumb_rec_header){ .type = PLUMB_REC_DATA, .time_ns = f.now += 1000 };
+	sessions_data(f.sessions, &r, SLICE_NONE);
+	moves_records(&f, OTHER, PLUMB_EGRESS, 1, (struct tls_record[]){ { 23, 300 } });
+	assert_int_equal(f.n, 0);
+	moves_records(&f, SOCKET, PLUMB_EGRESS, 1, (struct tls_record[]){ { 23, 117 } });
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	assert_int_equal(f.n, 1);
+	done(&f);
+}
+
 static void what_waits_goes_on_without(void **state)
 {
 	struct fixture f;
@@ -560,6 +580,7 @@ int main(void)
 		cmocka_unit_test(written_behind_the_call),
 		cmocka_unit_test(written_with_a_handshake),
 		cmocka_unit_test(a_goroutine),
+		cmocka_unit_test(a_goroutine_writes),
 		cmocka_unit_test(what_waits_goes_on_without),
 		cmocka_unit_test(no_more_wait_than_may),
 		cmocka_unit_test(a_session_ends_with_its_socket),

@@ -328,12 +328,12 @@ static void let_go(struct sessions *s, uint64_t session)
 	}
 }
 
-/* The first that its thread has written of which fits() says that the encrypted bytes carry it. */
+/* The first that its thread has written of which fits() says that the encrypted bytes carry it; another goroutine may write there meanwhile, so of theirs the length must be known. */
 static struct held *first_written(struct sessions *s, uint32_t tid, const struct records *r, bool (*fits)(const struct records *r, uint32_t len))
 {
 	struct held *h = s->first;
 
-	while (h && !(h->leads && !h->rec.u.data.flow && h->rec.u.data.tid == tid && h->rec.u.data.direction == PLUMB_EGRESS && fits(r, h->rec.u.data.len)))
+	while (h && !(h->leads && (!h->rec.u.data.flow || fits == carry) && h->rec.u.data.tid == tid && h->rec.u.data.direction == PLUMB_EGRESS && fits(r, h->rec.u.data.len)))
 		h = h->next;
 	return h;
 }

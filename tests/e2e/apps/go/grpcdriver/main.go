@@ -3,7 +3,7 @@
 // grpcdriver makes a plan of calls to grpcd over one connection, several at once: grpcdriver PORT STREAMS < plan
 //
 // The plan is JSON lines {"method","number","count","timeout_ms"} (count: messages to send, all of them the number), ended by an empty line and a line
-// "go". One line of JSON a call comes out: {"method","number","code","received"}.
+// "go". GRPC_TLS=FOLDER: over TLS, to the certificate there. One line of JSON a call comes out: {"method","number","code","received"}.
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -109,7 +110,13 @@ func main() {
 	if !input.Scan() || input.Text() != "go" {
 		check(fmt.Errorf("no line \"go\""))
 	}
-	conn, err := grpc.Dial("127.0.0.1:"+os.Args[1], grpc.WithTransportCredentials(insecure.NewCredentials()))
+	host, transport := "127.0.0.1", insecure.NewCredentials()
+	if folder := os.Getenv("GRPC_TLS"); folder != "" {
+		host = "localhost"
+		transport, err = credentials.NewClientTLSFromFile(folder+"/cert.pem", "")
+		check(err)
+	}
+	conn, err := grpc.Dial(host+":"+os.Args[1], grpc.WithTransportCredentials(transport))
 	check(err)
 	results := make([]result, len(plan))
 	var wait sync.WaitGroup
