@@ -126,7 +126,15 @@ static const struct library known[] = {
 	} },
 };
 
-enum { KNOWN = sizeof(known) / sizeof(known[0]), FUNCTIONS_MAX = KNOWN * SITES_MAX * SAME_MAX };
+/* Functions with which the calls of a library would tell something wrong. */
+static const struct exclusion {
+	const char *library, *function;
+} exclusions[] = {
+	/* It moves a connection once its handshake is done, which may have brought the first request: that would never be answered. */
+	{ "rustls", "_ZN94_$LT$tokio_rustls..server..TlsStream$LT$IO$GT$$u20$as$u20$tokio..io..async_read..AsyncRead$GT$9poll_read" },
+};
+
+enum { KNOWN = sizeof(known) / sizeof(known[0]), EXCLUSIONS = sizeof(exclusions) / sizeof(exclusions[0]), FUNCTIONS_MAX = KNOWN * SITES_MAX * SAME_MAX };
 
 /* The function of number *at among all that are known; NULL: the last one was. */
 static const char *function_next(size_t *at, const struct library **ret_library, const struct site **ret_site)
@@ -171,20 +179,28 @@ static void add_place(const struct elf_file *f, struct known_functions *k, struc
 	k->n++;
 }
 
-/* Without its sign it is something else that has a function of such a name. */
-static bool has_sign(const struct library *l, const struct elf_function *functions, size_t n)
+static bool has_function(const char *name, const struct elf_function *functions, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (functions[i].offset && strcmp(functions[i].name, l->sign) == 0)
+		if (functions[i].offset && strcmp(functions[i].name, name) == 0)
 			return true;
 	return false;
 }
 
 static bool is_gpu(const struct library *l) { return l->sites[0].site >> CALL_SHIFT; }
 
+/* Without its sign it is something else that has a function of such a name. */
+static bool is_there(const struct library *l, const struct elf_function *functions, size_t n)
+{
+	for (size_t i = 0; i < EXCLUSIONS; i++)
+		if (strcmp(exclusions[i].library, l->name) == 0 && has_function(exclusions[i].function, functions, n))
+			return false;
+	return has_function(l->sign, functions, n);
+}
+
 static int known_libraries(const struct elf_file *f, bool gpu, struct known_functions *ret)
 {
-	struct elf_function functions[FUNCTIONS_MAX];
+	struct elf_function functions[FUNCTIONS_MAX + EXCLUSIONS];
 	const char *signs[KNOWN + 1] = { NULL }, *name;
 	const struct library *library, *latest = NULL;
 	const struct site *site;
@@ -195,13 +211,15 @@ static int known_libraries(const struct elf_file *f, bool gpu, struct known_func
 		signs[i] = known[i].sign;
 	while ((name = function_next(&at, &library, &site)))
 		functions[n++] = (struct elf_function){ name, 0 };
+	for (size_t i = 0; i < EXCLUSIONS; i++)
+		functions[n++] = (struct elf_function){ exclusions[i].function, 0 };
 	int found = elf_find(f, signs, functions, n);
 	if (found <= 0)
 		return found;
 	at = 0;
 	for (size_t i = 0; function_next(&at, &library, &site); i++) {
 		if (library != latest) {
-			is = (gpu || !is_gpu(library)) && has_sign(library, functions, n);
+			is = (gpu || !is_gpu(library)) && is_there(library, functions, n);
 			if (is)
 				add_name(ret, library->name);
 			latest = library;
