@@ -219,7 +219,7 @@ $(B)/tests/unit/test_sandbox: $(B)/obj/user/probe/sandbox.o
 $(B)/tests/unit/test_nomem: $(filter-out %/main.o,$(BIN_OBJ)) $(B)/obj/tests/proto/fixture.o
 
 $(B)/tests/bench/forks: ALL_LDLIBS := -static # starts faster
-$(B)/tests/bench/empty_uprobes: $(B)/obj/user/probe/known.o $(B)/obj/user/probe/elf.o $(B)/obj/user/probe/go.o $(B)/obj/user/probe/uprobe.o
+$(B)/tests/bench/empty_uprobes: $(filter-out %/main.o,$(BIN_OBJ))
 $(B)/tests/bench/%: tests/bench/%.c $(B)/libplumb.a
 	$(say) BENCH $<
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $< $(filter %.o,$^) $(B)/libplumb.a $(ALL_LDLIBS)
