@@ -211,6 +211,39 @@ static void what_leads_nowhere_is_refused(void **state)
 		}
 }
 
+/* A thousand places that load the text, and calls to before the first of them, each of which may be of the function that any of them lies in. */
+static void what_takes_too_long_is_given_up(void **state)
+{
+	enum { PLACES = 1000, LEA_BYTES = 8, CALLS = 65536, CALL_BYTES = 5 };
+	static uint8_t code[PLACES * LEA_BYTES + CALLS * CALL_BYTES];
+	struct made m = sound(false);
+	const uint64_t constants = m.sections[3].sh_addr + 1;
+	struct signature_match found;
+	struct elf_file *f;
+
+	(void)state;
+	if (!HERE)
+		skip();
+	for (size_t i = 0; i < PLACES; i++) {
+		memcpy(code + i * LEA_BYTES, "\x48\x8d\x0d", 3);
+		put32(code + i * LEA_BYTES + 3, (uint32_t)(constants - (CODE_ADDRESS + i * LEA_BYTES + 7)));
+	}
+	for (size_t at = PLACES * LEA_BYTES; at < sizeof(code); at += CALL_BYTES) {
+		code[at] = 0xe8;
+		put32(code + at + 1, (uint32_t)-(at + CALL_BYTES));
+	}
+	m.sections[2].sh_offset = m.segment.p_offset = sizeof(m);
+	m.sections[2].sh_size = m.segment.p_filesz = m.segment.p_memsz = sizeof(code);
+	int fd = memfd_create("made", MFD_CLOEXEC);
+	assert_int_equal(write(fd, &m, sizeof(m)), (ssize_t)sizeof(m));
+	assert_int_equal(write(fd, code, sizeof(code)), (ssize_t)sizeof(code));
+	assert_int_equal(elf_open(fd, &f), 0);
+	assert_int_equal(signatures_find(f, &found), -EFBIG);
+	assert_int_equal(found.n, 0);
+	elf_close(f);
+	close(fd);
+}
+
 static size_t look_at(const char *folder, size_t most)
 {
 	DIR *d = opendir(folder);
@@ -254,6 +287,7 @@ int main(void)
 		cmocka_unit_test(what_fits_in_part_is_nothing),
 		cmocka_unit_test(a_function_that_nobody_calls_is_not_taken_for_the_one_before),
 		cmocka_unit_test(what_leads_nowhere_is_refused),
+		cmocka_unit_test(what_takes_too_long_is_given_up),
 		cmocka_unit_test(ordinary_programs_have_none),
 	};
 

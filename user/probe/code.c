@@ -17,9 +17,10 @@ enum { HERE = false };
 
 enum { CALL = 0xe8, CALL_BYTES = 5, LEA = 0x8d, LEA_BYTES = 7, MOV = 0xb8, MOV_BYTES = 5, FILLER = 0xcc };
 enum { ALIGNMENT = 16 }; /* of functions, where nothing but calls tells of them */
+enum { STEPS_MAX = 32 * 1024 * 1024 }; /* on a file: code has a tenth of as many bytes that look like what is sought, but files are anybody's */
 
-/* Looks at a part of the code, of whose instructions those count that begin before `count`. */
-typedef void code_fn(void *ctx, const uint8_t *code, size_t count, uint64_t address);
+/* Looks at a part of the code, of whose instructions those count that begin before `count`. false: no further. */
+typedef bool code_fn(void *ctx, const uint8_t *code, size_t count, uint64_t address);
 
 static int code_scan(const struct elf_file *f, code_fn *fn, void *ctx)
 {
@@ -38,7 +39,8 @@ static int code_scan(const struct elf_file *f, code_fn *fn, void *ctx)
 			err = -ENOEXEC;
 			break;
 		}
-		fn(ctx, p, have - LEA_BYTES + 1, text.address + at);
+		if (!fn(ctx, p, have - LEA_BYTES + 1, text.address + at))
+			err = -EFBIG;
 		at += have - LEA_BYTES + 1;
 	}
 	window_close(&w);
@@ -55,6 +57,7 @@ struct references {
 	bool fixed; /* instructions may hold the address itself */
 	struct code_reference *list;
 	size_t max, found;
+	uint32_t steps;
 };
 
 static void reference_take(struct references *r, uint64_t at, uint64_t address)
@@ -75,6 +78,7 @@ static void leas_take(struct references *r, const uint8_t *code, size_t count, u
 
 	while (p < end && (p = memchr(p, LEA, (size_t)(end - p)))) {
 		const uint8_t *begin = p - 1;
+		r->steps++;
 		if ((begin[0] & 0xfb) == 0x48 && (begin[2] & 0xc7) == 0x05) {
 			uint64_t at = address + (uint64_t)(begin - code);
 			reference_take(r, at, relative(begin + 3, at + LEA_BYTES));
@@ -93,6 +97,7 @@ static void movs_take(struct references *r, const uint8_t *code, size_t count, u
 		const uint8_t needle[4] = { (uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16), (uint8_t)(value >> 24) };
 		const uint8_t *p = code + 1, *end = code + count + 4;
 		while (p < end && (p = memmem(p, (size_t)(end - p), needle, sizeof(needle)))) {
+			r->steps++;
 			if ((p[-1] & 0xf8) == MOV)
 				reference_take(r, address + (uint64_t)(p - 1 - code), value);
 			p++;
@@ -100,13 +105,14 @@ static void movs_take(struct references *r, const uint8_t *code, size_t count, u
 	}
 }
 
-static void references_take(void *ctx, const uint8_t *code, size_t count, uint64_t address)
+static bool references_take(void *ctx, const uint8_t *code, size_t count, uint64_t address)
 {
 	struct references *r = ctx;
 
 	leas_take(r, code, count, address);
 	if (r->fixed)
 		movs_take(r, code, count, address);
+	return r->found <= r->max && r->steps <= STEPS_MAX;
 }
 
 static int by_place(const void *a, const void *b)
@@ -138,6 +144,7 @@ struct callers {
 	struct code_function *functions;
 	bool by_calls;     /* where they begin is not known but by that they are called */
 	uint64_t low, high; /* what is called there may be one of them */
+	uint32_t steps;
 };
 
 /* The first of the addresses that does not lie before this one. */
@@ -160,6 +167,7 @@ static void called_take(struct callers *c, uint64_t to)
 {
 	for (size_t i = first_from(c->addresses, c->n, to); i < c->n && c->addresses[i] - to < CODE_FUNCTION_MAX_BYTES; i++) {
 		struct code_function *fn = &c->functions[i];
+		c->steps++;
 		if (!c->by_calls)
 			fn->called |= fn->begin == to;
 		else if (to % ALIGNMENT == 0 && to > fn->begin)
@@ -167,17 +175,19 @@ static void called_take(struct callers *c, uint64_t to)
 	}
 }
 
-static void calls_take(void *ctx, const uint8_t *code, size_t count, uint64_t address)
+static bool calls_take(void *ctx, const uint8_t *code, size_t count, uint64_t address)
 {
 	struct callers *c = ctx;
 	const uint8_t *end = code + count, *p = code;
 
-	while (p < end && (p = memchr(p, CALL, (size_t)(end - p)))) {
+	while (p < end && c->steps <= STEPS_MAX && (p = memchr(p, CALL, (size_t)(end - p)))) {
+		c->steps++;
 		uint64_t to = relative(p + 1, address + (uint64_t)(p - code) + CALL_BYTES);
 		if (to >= c->low && to <= c->high)
 			called_take(c, to);
 		p++;
 	}
+	return c->steps <= STEPS_MAX;
 }
 
 /*

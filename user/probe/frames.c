@@ -12,6 +12,7 @@ enum {
 	SECTION_MAX_BYTES = 64 * 1024 * 1024,
 	CIES = 64,           /* that are remembered; programs of many parts go back and forth among some */
 	CIES_READ_MAX = 65536,
+	TAKEN_MAX = 1024 * 1024, /* addresses that lie in what is said of a function: each does in one, but files are anybody's */
 	CIE_BYTES = 64,      /* of one: its augmentation is at its beginning */
 	NUMBER_MAX_BYTES = 30, /* of some, together */
 	HEAD_BYTES = 20,     /* of what is said of a function: as much as is read, behind its length */
@@ -27,7 +28,7 @@ struct cie {
 struct frames {
 	struct window window;
 	struct cie cies[CIES];
-	uint32_t cies_read;
+	uint32_t cies_read, taken;
 	const uint64_t *addresses;
 	size_t n;
 	struct frame_range *ranges;
@@ -113,7 +114,7 @@ static bool range_read(const struct frames *fr, const uint8_t *p, uint64_t len, 
 	}
 }
 
-static void frames_take(const struct frames *fr, const struct frame_range *r)
+static void frames_take(struct frames *fr, const struct frame_range *r)
 {
 	size_t low = 0, high = fr->n;
 
@@ -124,8 +125,10 @@ static void frames_take(const struct frames *fr, const struct frame_range *r)
 		else
 			high = middle;
 	}
-	for (; low < fr->n && fr->addresses[low] < r->end; low++)
+	for (; low < fr->n && fr->addresses[low] < r->end && fr->taken <= TAKEN_MAX; low++) {
 		fr->ranges[low] = *r;
+		fr->taken++;
+	}
 }
 
 static int frames_walk(struct frames *fr)
@@ -147,6 +150,8 @@ static int frames_walk(struct frames *fr)
 			if (range_read(fr, p + 8, head - 4, at + 8, frames_encoding(fr, at + 4 - back), &r) && r.begin && r.end > r.begin)
 				frames_take(fr, &r);
 		}
+		if (fr->taken > TAKEN_MAX)
+			return -EFBIG;
 		at += 4 + (uint64_t)len; /* of length 0 is the end of what one of the linked files has */
 	}
 	return 0;

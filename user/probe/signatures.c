@@ -108,8 +108,9 @@ static void text_take(struct search *s, enum text what, uint64_t address)
 {
 	if (s->naddresses < PLACES_MAX) {
 		s->addresses[s->naddresses] = address;
-		s->what[s->naddresses++] = what;
+		s->what[s->naddresses] = what;
 	}
+	s->naddresses++;
 	s->there |= 1u << what;
 }
 
@@ -118,7 +119,7 @@ static void texts_take(struct search *s, const uint8_t *p, uint64_t len, uint64_
 	for (size_t i = 0; i < TEXTS; i++) {
 		size_t bytes = strlen(texts[i].text) + 1;
 		const uint8_t *at = p;
-		while ((at = memmem(at, len - (uint64_t)(at - p), texts[i].text, bytes))) {
+		while (s->naddresses <= PLACES_MAX && (at = memmem(at, len - (uint64_t)(at - p), texts[i].text, bytes))) {
 			const uint8_t *begin = at;
 			while (texts[i].ends && begin > p && begin[-1] && at - begin < TEXT_MAX_BYTES)
 				begin--;
@@ -149,6 +150,8 @@ static int constants_read(struct search *s)
 		}
 		step = have < WINDOW_BYTES ? have : have - TEXT_MAX_BYTES;
 		texts_take(s, p, have, step, constants.address + at);
+		if (s->naddresses > PLACES_MAX) /* no library has a text so often */
+			err = -EFBIG;
 	}
 	window_close(&w);
 	return err;
@@ -209,7 +212,7 @@ static bool fits(const struct search *s, const struct signature *g, const struct
 		return false;
 	if (r->calls != NONE && !code_calls(s->elf, &fn->code, code, len, earlier[r->calls]->code.begin))
 		return false;
-	return code_calls(s->elf, &fn->code, code, len, 0) >= r->least_calls;
+	return !r->least_calls || code_calls(s->elf, &fn->code, code, len, 0) >= r->least_calls;
 }
 
 /* Each rule has its function, one. */
