@@ -469,7 +469,7 @@ static void sweep_unix(struct conn_table *t)
 	l->swept = c;
 }
 
-/* A session that is not given back, and whose socket is not known, ends with its process. Records of it may come a moment later. */
+/* A session that is not given back, and whose socket is not known or has others that use it, ends with its process. Records of it may come a moment later. */
 static void sweep_sessions(struct conn_table *t)
 {
 	struct lru *l = &t->lru[LRU_SESSION];
@@ -480,6 +480,9 @@ static void sweep_sessions(struct conn_table *t)
 		uint64_t ended_ns = c->process ? c->process->exit_ns : 0;
 		if (!ended_ns || t->now_ns - ended_ns <= CLOSED_NS)
 			continue;
+		struct connection *carrier = c->below ? conn_table_get(t, c->below) : NULL;
+		if (carrier && carrier->above == c->sock)
+			carrier->above = 0;
 		t->counts.closed++;
 		drop(t, c, 0, false, ended_ns);
 	}

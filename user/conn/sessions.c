@@ -202,9 +202,10 @@ static struct connection *find_before(struct sessions *s, const struct plumb_rec
 			found = c;
 	}
 	const struct io *io = latest(t, PLUMB_INGRESS);
-	if (!found && d->h.time_ns - io->time_ns <= AROUND_NS && may_carry(&io->records, d->len))
-		found = candidate(s, io->sock, d->sock, false);
-	return found;
+	struct connection *last = d->h.time_ns - io->time_ns <= AROUND_NS && may_carry(&io->records, d->len) ? candidate(s, io->sock, d->sock, false) : NULL;
+	if (found && last && last != found && io->records.n == 0)
+		return NULL; /* of the latest no lengths are known */
+	return found ? found : last;
 }
 
 static void place(struct sessions *s, struct connection *session, struct connection *socket, bool within)
@@ -273,26 +274,33 @@ static void pass(struct connection *socket, const struct plumb_rec_data *io)
 }
 
 /*
- * What is read begins with what came since the last bytes were read; if nothing did, it is the rest of that. What is written does, too, if it left within the call; where the program carries it, it leaves next, behind
- * what has left since the last bytes were written; if nothing did, it leaves with those.
+ * What left or came within the call alone is what the call was of. Else what is read begins with what came since the last bytes were read; if nothing did, it is the rest of that. What is written leaves next,
+ * behind what has left since the last bytes were written; if nothing did, it leaves with those. Not so where calls before this one may have been missed, or it has begun to leave in one that told nothing.
  */
 static void cross(struct sessions *s, struct connection *session, const struct plumb_rec_data *d)
 {
 	struct connection *socket = session->below ? conn_table_get(s->conns, session->below) : NULL;
 	struct crossing *at = &session->crossing[d->direction];
 	struct carried *moved = socket ? &socket->carried[d->direction] : NULL;
+	uint64_t begin_ns = d->took_ns < d->h.time_ns ? d->h.time_ns - d->took_ns : 0;
 
+	if (d->flags & PLUMB_DATA_RESUMED)
+		session->crossing[0].met = session->crossing[1].met = false;
+	bool met = at->met;
+	at->met = true;
 	if (!moved || !moved->any)
 		return;
-	*at = (struct crossing){ .plain = d->offset };
 	moved->any = false;
-	if (d->direction == PLUMB_INGRESS || moved->from_ns >= d->h.time_ns - d->took_ns)
+	at->plain = d->offset;
+	at->known = true;
+	if (moved->from_ns >= begin_ns)
 		at->carried = moved->from;
-	else if (moved->end_ns <= d->h.time_ns)
+	else if (met && d->direction == PLUMB_INGRESS)
+		at->carried = moved->from;
+	else if (met && (moved->end_ns < begin_ns || (!d->took_ns && moved->end_ns == begin_ns)))
 		at->carried = moved->end;
 	else
-		return; /* it has waited here, and something before it left meanwhile */
-	at->known = true;
+		at->known = false;
 }
 
 static void hand_on(struct sessions *s, const struct record *rec, struct slice payload)

@@ -358,7 +358,7 @@ static void socket_join(struct correlate *c, struct trace_node *n)
 		return;
 	struct trace_node *server = n->role == PLUMB_ROLE_SERVER ? n : other, *client = n->role == PLUMB_ROLE_SERVER ? other : n;
 	/* Which socket a session uses was found out, so it may be wrong. */
-	if ((p.family == AF_UNIX && !client->x) || ((p.family == AF_UNIX || p.session) && client->x && !same_message(client->x, server->x)))
+	if (((p.family == AF_UNIX || p.session == 2) && !client->x) || ((p.family == AF_UNIX || p.session) && client->x && !same_message(client->x, server->x)))
 		c->counts.contradicted++;
 	else
 		socket_link(c, server, client);

@@ -55,6 +55,7 @@ struct carried {
 struct crossing {
 	uint64_t plain, carried;
 	bool known;
+	bool met; /* it was told of before, and of all since */
 };
 
 /* When the byte at `offset` of the bytes on offer arrived. */
