@@ -164,6 +164,28 @@ static void memory(void **state)
 	metrics_free(m);
 }
 
+/* It executes another program: what the old one has left counts for that, and the new one begins with what it has. */
+static void memory_of_another_program(void **state)
+{
+	struct metrics *m = make();
+	const struct process before = shop;
+
+	(void)state;
+	process(m, 0, (struct plumb_gpu_process){ .allocated = { 1009, 0 }, .peak = { 2003, 0 } });
+	shop.service = slice_str("bakery");
+	process(m, PLUMB_GPU_ENDED, (struct plumb_gpu_process){ .allocated = { 1009, 0 }, .peak = { 2003, 0 } });
+	assert_says(m, "plumb_gpu_memory_unfreed_bytes_total" OF ",memory=\"device\"} 1009\n");
+	assert_silent(m, "plumb_gpu_memory_allocated_bytes{");
+	process(m, 0, (struct plumb_gpu_process){ .allocated = { 29, 0 }, .peak = { 31, 0 } });
+	assert_says(m, "plumb_gpu_memory_allocated_bytes{service_name=\"bakery\",process_pid=\"101\",memory=\"device\"} 29\n");
+	/* And its name changes while it goes on. */
+	shop = before;
+	process(m, 0, (struct plumb_gpu_process){ .allocated = { 37, 0 }, .peak = { 41, 0 } });
+	assert_says(m, "plumb_gpu_memory_allocated_bytes" OF ",memory=\"device\"} 37\n");
+	assert_silent(m, "plumb_gpu_memory_allocated_bytes{service_name=\"bakery\"");
+	metrics_free(m);
+}
+
 /* Of 37 names those launched most, in this order, and the rest; what is no name is unknown. */
 static void kernels(void **state)
 {
@@ -304,7 +326,7 @@ static void names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(counts), cmocka_unit_test(begins_anew), cmocka_unit_test(memory), cmocka_unit_test(kernels), cmocka_unit_test(full), cmocka_unit_test(redacted), cmocka_unit_test(hostile), cmocka_unit_test(names),
+		cmocka_unit_test(counts), cmocka_unit_test(begins_anew), cmocka_unit_test(memory), cmocka_unit_test(memory_of_another_program), cmocka_unit_test(kernels), cmocka_unit_test(full), cmocka_unit_test(redacted), cmocka_unit_test(hostile), cmocka_unit_test(names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -213,7 +213,7 @@ static void take_samples(struct doctor *d, char *text)
 			d->trap_s = strtod(value, NULL);
 		else if (is_sample_of(line, "plumb_library_traps_total"))
 			d->traps = strtod(value, NULL);
-		else if (is_sample_of(line, "plumb_process_library_trap_seconds_total"))
+		else if (is_sample_of(line, "plumb_process_library_trap_seconds_total") && strchr(line, '{'))
 			take_cost(d, line + strcspn(line, "{") + 1, strtod(value, NULL));
 	}
 }

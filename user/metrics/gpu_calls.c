@@ -13,6 +13,7 @@ struct followed {
 		struct plumb_gpu_totals totals;   /* of one function */
 		struct plumb_gpu_process process; /* of function 0 */
 	};
+	struct series *series; /* of function 0: which has the gauges; pinned, NULL none */
 };
 
 struct gpu_calls {
@@ -63,12 +64,29 @@ static struct followed *follow(struct gpu_calls *g, uint32_t pid, uint32_t call)
 	return NULL;
 }
 
+/* Its gauges end where they are, be it that they go on elsewhere: the program has another name now, or there is room for a series of its own. */
+static void leave_series(struct gpu_calls *g, struct followed *f)
+{
+	if (!f->series)
+		return;
+	for (uint32_t i = 0; i < PLUMB_GPU_MEMORIES; i++) {
+		series_slot(g->series, f->series, FAMILY_GPU_ALLOCATED)[i] -= f->process.allocated[i];
+		series_slot(g->series, f->series, FAMILY_GPU_PEAK)[i] -= f->process.peak[i];
+		f->process.allocated[i] = f->process.peak[i] = 0;
+	}
+	series_unpin(f->series);
+	f->series->ended = !f->series->overflow;
+	f->series = NULL;
+}
+
 static void follow_no_more(struct gpu_calls *g, uint32_t pid)
 {
 	for (uint32_t call = 0; call < PLUMB_GPU_CALLS; call++) {
 		struct followed *f = map_remove(&g->map, key_of(pid, call));
-		if (f)
-			slab_put(&g->slab, f);
+		if (!f)
+			continue;
+		leave_series(g, f);
+		slab_put(&g->slab, f);
 	}
 }
 
@@ -121,31 +139,48 @@ void gpu_calls_record(struct gpu_calls *g, const struct process *process, const 
 	count_errors(g, f, r, values, now_ns);
 }
 
+/* What a process had when it ended counts where it has been told of. */
+static struct series *series_of(struct gpu_calls *g, struct followed *f, const struct process *process, uint32_t pid, bool ended, uint64_t now_ns)
+{
+	char text[16];
+
+	if (ended && f->series)
+		return f->series;
+	snprintf(text, sizeof(text), "%u", pid);
+	const struct slice values[] = { process_service(process), slice_str(text) };
+	struct series *s = series_get(g->series, GROUP_GPU_PROCESS, values, now_ns);
+	if (s == f->series)
+		return s;
+	series_pin(s);
+	leave_series(g, f);
+	s->ended = false;
+	f->series = s;
+	return s;
+}
+
 void gpu_calls_process(struct gpu_calls *g, const struct process *process, const struct plumb_rec_gpu_process *r, uint64_t now_ns)
 {
 	struct followed *f = follow(g, r->pid, PLUMB_GPU_NONE);
 	bool ended = r->flags & PLUMB_GPU_ENDED;
-	char pid[16];
 
-	if (!f)
+	if (!f) {
+		if (ended)
+			follow_no_more(g, r->pid);
 		return;
-	snprintf(pid, sizeof(pid), "%u", r->pid);
-	const struct slice values[] = { process_service(process), slice_str(pid) };
-	struct series *s = series_get(g->series, GROUP_GPU_PROCESS, values, now_ns);
+	}
+	struct series *s = series_of(g, f, process, r->pid, ended, now_ns);
 	uint64_t *allocated = series_slot(g->series, s, FAMILY_GPU_ALLOCATED), *peak = series_slot(g->series, s, FAMILY_GPU_PEAK), *unfreed = series_slot(g->series, s, FAMILY_GPU_UNFREED);
 	for (uint32_t i = 0; i < PLUMB_GPU_MEMORIES; i++) {
 		/* Differences, as processes may share an overflow series. */
-		uint64_t now = ended ? 0 : r->p.allocated[i], most = ended ? 0 : r->p.peak[i];
-		allocated[i] += now - f->process.allocated[i];
-		peak[i] += most - f->process.peak[i];
-		f->process.allocated[i] = now;
-		f->process.peak[i] = most;
+		allocated[i] += r->p.allocated[i] - f->process.allocated[i];
+		peak[i] += r->p.peak[i] - f->process.peak[i];
+		f->process.allocated[i] = r->p.allocated[i];
+		f->process.peak[i] = r->p.peak[i];
 		if (ended)
 			unfreed[i] += r->p.allocated[i];
 	}
 	*series_slot(g->series, s, FAMILY_GPU_STRANGE_FREES) += grown(r->p.strange_frees, &f->process.strange_frees);
 	*series_slot(g->series, s, FAMILY_GPU_SUPPRESSED) += grown(r->p.suppressed, &f->process.suppressed);
-	s->ended = ended && !s->overflow;
 	if (ended)
 		follow_no_more(g, r->pid);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/hash.h"
 #include "lib/map.h"
@@ -221,11 +222,14 @@ static void shown_add(struct shown *s, const struct kernel *n)
 	s->n++;
 }
 
+/* A kernel may be called so, too. */
+static bool is_sums(const char *name) { return strcmp(name, "_OTHER") == 0 || strcmp(name, "_UNKNOWN") == 0; }
+
 static void owner_shown(const struct owner *o, struct shown *ret)
 {
 	*ret = (struct shown){ .other = o->other, .unnamed = o->unnamed };
 	for (const struct kernel *n = o->first; n; n = n->next)
-		if (symbol_is_plausible(slice_str(n->name)))
+		if (symbol_is_plausible(slice_str(n->name)) && !is_sums(n->name))
 			shown_add(ret, n);
 		else
 			launches_add(&ret->unnamed, n->all);

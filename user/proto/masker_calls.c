@@ -44,9 +44,12 @@ void mask_call(const struct plumb_rec_call *r, uint8_t *p, size_t n)
 	static const char memory[] = ":memory:"; /* a database without a file */
 	size_t kept = 0;
 
-	/* A kernel's name, as the compiler made it. */
-	if (r->function > PLUMB_FN_GPU && gpu_call_name(r->function - PLUMB_FN_GPU) && symbol_is_plausible(slice_make(p, n)))
+	/* A kernel's name, as the compiler made it; what is none must not look like one. */
+	if (r->function > PLUMB_FN_GPU && gpu_call_name(r->function - PLUMB_FN_GPU)) {
+		if (!symbol_is_plausible(slice_make(p, n)))
+			memset(p, '?', n);
 		return;
+	}
 	switch ((enum plumb_function)r->function) {
 	case PLUMB_FN_SQLITE_OPEN:
 	case PLUMB_FN_DUCKDB_OPEN:

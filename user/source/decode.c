@@ -154,6 +154,8 @@ int record_decode(struct slice in, struct record *ret_rec, struct slice *ret_pay
 	bool is_data = h.type == PLUMB_REC_DATA || h.type == PLUMB_REC_DGRAM;
 	if (is_data && !data_is_sound(&rec.u.data))
 		return -EBADMSG;
+	if (h.type == PLUMB_REC_CALL && rec.u.call.function > PLUMB_FN_GPU && rec.u.call.count > INT64_MAX)
+		rec.u.call.count = INT64_MAX; /* what a program asks of a GPU's driver may be anything */
 	if (h.type == PLUMB_REC_CALL && !call_is_sound(&rec.u.call))
 		return -EBADMSG;
 	size_t len = record_payload_bytes(&rec);
