@@ -39,7 +39,7 @@ static int code_scan(const struct elf_file *f, code_fn *fn, void *ctx)
 			err = -ENOEXEC;
 			break;
 		}
-		if (!fn(ctx, p, have - LEA_BYTES + 1, text.address + at))
+		if (!fn(ctx, p, have - LEA_BYTES + 1, text.address + at) || elf_is_late(f))
 			err = -EFBIG;
 		at += have - LEA_BYTES + 1;
 	}
@@ -193,12 +193,10 @@ static bool calls_take(void *ctx, const uint8_t *code, size_t count, uint64_t ad
 /*
  * Where nothing says where functions end: between them there are bytes that nobody runs. Without them before its beginning it is none that was called; with them between its beginning and the address that one lies in another.
  */
-static void function_check(const struct elf_file *f, uint64_t address, struct code_function *fn)
+static void function_check(const struct elf_file *f, const struct elf_section *text, uint64_t address, struct code_function *fn)
 {
 	uint8_t code[CODE_FUNCTION_MAX_BYTES];
-	struct elf_section text = { 0 };
-	(void)elf_section(f, ".text", &text);
-	struct code_function from = { .begin = fn->begin - 1, .end = text.address + text.size };
+	struct code_function from = { .begin = fn->begin - 1, .end = text->address + text->size };
 	size_t len = fn->begin ? code_read(f, &from, code) : 0, inside = (size_t)(address - from.begin), at = 1 + ALIGNMENT;
 
 	if (!len || code[0] != FILLER || inside >= len) {
@@ -240,8 +238,10 @@ int code_functions(const struct elf_file *f, const uint64_t *addresses, size_t n
 	}
 	if (!err)
 		err = code_scan(f, calls_take, &c);
-	for (size_t i = 0; i < n && !err && c.by_calls; i++)
-		function_check(f, addresses[i], &ret_functions[i]);
+	struct elf_section text;
+	if (!err && c.by_calls && elf_section(f, ".text", &text))
+		for (size_t i = 0; i < n; i++)
+			function_check(f, &text, addresses[i], &ret_functions[i]);
 	return err;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/hash.h"
 #include "lib/map.h"
 
@@ -19,6 +20,8 @@ enum {
 	SYMBOLS_MAX_BYTES = 64 * 1024 * 1024, /* of the table, if a sign is in its names */
 	SYMBOLS_READ = 2048,                  /* at a time */
 	SIGNS_MAX = 16,
+	NAME_MAX_BYTES = 512,
+	TIME_MAX_S = 2,
 };
 
 #if defined(__x86_64__)
@@ -36,6 +39,7 @@ struct elf_file {
 	Elf64_Shdr *sections;
 	Elf64_Phdr segments[SEGMENTS_MAX];
 	unsigned nsegments;
+	uint64_t late_ns; /* of this thread's CPU time */
 };
 
 bool elf_read(const struct elf_file *f, void *to, uint64_t len, uint64_t at)
@@ -52,6 +56,8 @@ bool elf_read(const struct elf_file *f, void *to, uint64_t len, uint64_t at)
 	}
 	return true;
 }
+
+bool elf_is_late(const struct elf_file *f) { return clock_ns(CLOCK_THREAD_CPUTIME_ID) > f->late_ns; }
 
 static int elf_read_head(struct elf_file *f)
 {
@@ -114,6 +120,8 @@ static void elf_take(const struct elf_file *f, const Elf64_Sym *symbols, size_t 
 		if (ELF64_ST_TYPE(s->st_info) != STT_FUNC || s->st_shndx == SHN_UNDEF || s->st_name >= len)
 			continue;
 		const char *name = names + s->st_name;
+		if (strnlen(name, NAME_MAX_BYTES) == NAME_MAX_BYTES) /* no function that is sought has so long a one */
+			continue;
 		struct elf_function *w = map_get(wanted, name_key(name));
 		if (w && !w->offset && strncmp(name, w->name, stem_bytes(name)) == 0 && !w->name[stem_bytes(name)])
 			w->offset = elf_offset(f, s->st_value);
@@ -145,6 +153,7 @@ static int elf_scan(const struct elf_file *f, const Elf64_Shdr *table, const cha
 				break;
 			elf_take(f, symbols, count, names, strings->sh_size, wanted);
 			i += count;
+			err = elf_is_late(f) ? -EFBIG : err;
 		}
 	}
 	free(symbols);
@@ -197,7 +206,7 @@ int elf_open(int fd, struct elf_file **ret_file)
 
 	if (!f)
 		return -ENOMEM;
-	*f = (struct elf_file){ .fd = fd };
+	*f = (struct elf_file){ .fd = fd, .late_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) + TIME_MAX_S * 1000000000ull };
 	int err = elf_read_head(f);
 	size_t bytes = (size_t)f->head.e_shnum * sizeof(*f->sections);
 	if (!err && bytes) { /* without sections nobody knows where the symbols are */

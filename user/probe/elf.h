@@ -17,6 +17,8 @@ void elf_close(struct elf_file *f); /* NULL: nothing */
 
 /* False: the file has no such bytes. */
 bool elf_read(const struct elf_file *f, void *to, uint64_t len, uint64_t at);
+/* Two seconds of CPU time have been spent since it was opened: files are anybody's, and it is enough for any that is none to waste it. Whatever takes long asks, and gives up with -EFBIG. */
+bool elf_is_late(const struct elf_file *f);
 /* Where in the file the instruction of an address lies; 0 = in no executable segment. */
 uint64_t elf_offset(const struct elf_file *f, uint64_t address);
 

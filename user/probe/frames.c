@@ -150,7 +150,7 @@ static int frames_walk(struct frames *fr)
 			if (range_read(fr, p + 8, head - 4, at + 8, frames_encoding(fr, at + 4 - back), &r) && r.begin && r.end > r.begin)
 				frames_take(fr, &r);
 		}
-		if (fr->taken > TAKEN_MAX)
+		if (fr->taken > TAKEN_MAX || (at % 4096 == 0 && elf_is_late(fr->window.elf)))
 			return -EFBIG;
 		at += 4 + (uint64_t)len; /* of length 0 is the end of what one of the linked files has */
 	}

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENDED_MAX = 256 };
+enum { ENDED_MAX = 256, ENDED_A_TICK = 8 }; /* each is looked for in all that is counted */
 static const uint64_t period_ns = 1000000000ull;
 
 struct gpu {
@@ -141,7 +141,7 @@ static void gpu_ended(struct gpu *g, uint64_t now_ns)
 	size_t left = 0;
 
 	for (size_t i = 0; i < g->nended; i++)
-		if (tell_end(g, g->ended[i], now_ns))
+		if (i >= ENDED_A_TICK || tell_end(g, g->ended[i], now_ns))
 			g->ended[left++] = g->ended[i];
 	g->nended = left;
 }
@@ -206,4 +206,8 @@ void gpu_tick(struct gpu *g, uint64_t now_ns)
 		gpu_tell(g, g->told_ns > period_ns ? g->told_ns - period_ns : 0, now_ns); /* a call may be counted long after its end was taken */
 }
 
-void gpu_report(struct gpu *g, uint64_t now_ns) { gpu_tell(g, 0, now_ns); }
+void gpu_report(struct gpu *g, uint64_t now_ns)
+{
+	g->told_ns = 0; /* what does not fit now is told at the next tick */
+	gpu_tell(g, 0, now_ns);
+}

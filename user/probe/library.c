@@ -115,8 +115,10 @@ static int file_attach(struct libraries *ls, struct library_file *f)
 {
 	int err = library_file_attach(f, ls->loaded, file_number(ls, f), ls->shed_files[file_number(ls, f)].level);
 
-	if (err)
+	if (err) {
 		file_detach(ls, f);
+		loaded_detached(ls->loaded, file_number(ls, f), true); /* what had probes until now has none, either */
+	}
 	return err;
 }
 
@@ -235,6 +237,14 @@ static void libraries_gone(struct libraries *ls, uint32_t pid)
 		(void)map_put(&ls->gone, pid, ls);
 }
 
+/* By what it has taken, and so many more. */
+static void libraries_pay(struct libraries *ls, uint64_t begin_ns, uint64_t more)
+{
+	uint64_t tokens = (clock_ns(CLOCK_MONOTONIC) - begin_ns) / TOKEN_NS + more;
+
+	ls->tokens = tokens < ls->tokens ? ls->tokens - (uint32_t)tokens : 0;
+}
+
 /* A file that was not looked at yet: NULL if there is nothing in it, or nothing to be done. */
 static struct library_file *file_new(struct libraries *ls, const struct mapping *m, uint64_t key)
 {
@@ -256,9 +266,8 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 	int lease = lease_take(found.fd); /* before it is read */
 	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
 	int err = library_file_read(&found, ls->gpu);
-	uint64_t tokens = (clock_ns(CLOCK_MONOTONIC) - begin_ns) / TOKEN_NS + (library_file_is_used(&found) || found.size > LONG_BYTES);
 	found.leased = lease == 0;
-	ls->tokens = tokens < ls->tokens ? ls->tokens - (uint32_t)tokens : 0;
+	libraries_pay(ls, begin_ns, library_file_is_used(&found) || found.size > LONG_BYTES);
 	if (err || !library_file_is_used(&found)) {
 		if (err == -EFBIG || err == -ENOMEM)
 			file_fail(ls, m, "libraries", strerror(-err));
@@ -279,7 +288,9 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 		return NULL;
 	}
 	*f = found;
+	begin_ns = clock_ns(CLOCK_MONOTONIC);
 	err = file_begin(ls, f, key);
+	libraries_pay(ls, begin_ns, 0);
 	if (err == -ESTALE) {
 		file_free(ls, f);
 		ls->again = true;

@@ -200,7 +200,7 @@ static int references_read(struct search *s)
 
 static bool fits(const struct search *s, const struct signature *g, const struct rule *r, const struct function *fn, const struct function *const *earlier, uint8_t *code)
 {
-	if (!(fn->texts & 1u << r->text))
+	if (!(fn->texts & 1u << r->text) || elf_is_late(s->elf))
 		return false;
 	size_t len = code_read(s->elf, &fn->code, code);
 	if (!code_has_number(code, len, 1, g->number))
@@ -254,10 +254,11 @@ static int signatures_match(const struct search *s, struct signature_match *ret)
 			*ret = m;
 			found++;
 		}
-	if (found != 1)
+	bool late = elf_is_late(s->elf);
+	if (found != 1 || late)
 		*ret = (struct signature_match){ 0 };
 	free(code);
-	return 0;
+	return late ? -EFBIG : 0;
 }
 
 /* Is there a signature all of whose texts the file has? */

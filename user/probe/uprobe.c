@@ -142,7 +142,7 @@ void uprobe_detach(struct uprobe *const *probes, size_t n, const int *held, size
 
 	for (size_t i = 0; i < n; i++)
 		any += probes[i]->n;
-	bool piped = any && pipe2(end, O_CLOEXEC) == 0;
+	bool piped = any && pipe2(end, O_CLOEXEC | O_NONBLOCK) == 0;
 	for (size_t mine = 0; piped && mine < UNDERTAKERS && mine < n; mine++)
 		if (fork() == 0)
 			undertake(end[1], probes, n, mine, held, nheld);
