@@ -56,7 +56,7 @@ int library_enter(struct pt_regs *ctx)
 	if (site >= PLUMB_SITE_GPU_PLAIN)
 		gpu_enter(ctx, pid_tgid, file, site);
 	else if (site >= PLUMB_SITE_RUST_TLS_READ)
-		rust_enter(ctx, pid_tgid, file, site);
+		rust_enter(ctx, pid_tgid, file, site, inner);
 	else if (site >= PLUMB_SITE_TLS_NEW)
 		tls_enter(ctx, pid_tgid, file, site, inner);
 	else if (site >= PLUMB_SITE_DUCKDB_OPEN)

@@ -62,7 +62,7 @@ struct plumb_gpu_process {
 	__u64 window_ns;      /* since when `told` counts */
 	__u32 told;
 	__u32 kernels;        /* names that are counted */
-	__u32 missed;         /* plumb_call_epoch.missed as it was when `allocated` began to count */
+	__u32 since;          /* the driver and since when its calls were seen: when `allocated` began to count (gpu_since()) */
 	__u32 pad;
 };
 

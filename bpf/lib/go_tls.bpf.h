@@ -112,7 +112,7 @@ static __always_inline void go_begin(struct pt_regs *ctx, __u64 pid_tgid, __u32 
 	if (outer && outer->depth < f.depth && outer->goid == f.goid && outer->detached == f.detached)
 		return;
 	/* A function begins anew once its stack has grown, or its goroutine had to let others run. */
-	bool again = outer && outer->told && outer->site == site && outer->depth == f.depth && outer->goid == f.goid && outer->connection == f.connection && outer->buffer == f.buffer;
+	bool again = outer && outer->told && outer->site == site && outer->depth == f.depth && outer->goid == f.goid && outer->detached == f.detached && outer->connection == f.connection && outer->buffer == f.buffer;
 	f.told = again || (site == PLUMB_SITE_GO_TLS_WRITE && go_shook_hands(&f, pid_tgid));
 	if (bpf_map_update_elem(&go_calls, &key, &f, BPF_ANY))
 		call_lost();

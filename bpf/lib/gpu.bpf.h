@@ -41,7 +41,7 @@ struct {
 struct gpu_allocation {
 	__u64 bytes;
 	__u32 memory; /* enum plumb_gpu_memory */
-	__u32 missed; /* plumb_call_epoch.missed as it was */
+	__u32 since; /* gpu_since(), as it was */
 };
 
 struct {
@@ -93,27 +93,39 @@ static __always_inline void gpu_raise(__u64 *peak, __u64 to)
 	}
 }
 
-/* Where probes were away for a while, what was taken and given back meanwhile is not known: what a process has counts from then on. */
-static __always_inline void gpu_memory_begins(struct plumb_gpu_process *p, __u32 missed)
-{
-	__u32 before = __sync_lock_test_and_set(&p->missed, missed);
+/* The driver's file, and since when all of its calls have been seen; not 0. */
+static __always_inline __u32 gpu_since(const struct call_frame *f) { return (f->file + 1) << 24 | (f->missed & 0xffffff); }
 
-	if (before == missed || !before) /* 0: nothing was counted yet; another thread may just have begun */
+/* Where probes were away for a while, what was taken and given back meanwhile is not known: what a process has counts from then on. It may have two drivers. */
+static __always_inline void gpu_memory_begins(struct plumb_gpu_process *p, __u32 since)
+{
+	__u32 before = __sync_lock_test_and_set(&p->since, since);
+
+	if (before == since || before >> 24 != since >> 24) /* 0: nothing was counted yet; another thread may just have begun */
 		return;
 	p->allocated[PLUMB_GPU_DEVICE] = p->allocated[PLUMB_GPU_HOST] = 0;
+}
+
+/* What was counted before a new beginning may be given back behind it. */
+static __always_inline void gpu_lower(__u64 *allocated, __u64 bytes)
+{
+	__u64 before = __sync_fetch_and_add(allocated, -bytes);
+
+	if (before < bytes)
+		__sync_fetch_and_add(allocated, bytes - before);
 }
 
 static __always_inline void gpu_allocated(const struct call_frame *f, struct plumb_gpu_process *p, __u64 address, __u64 bytes, __u32 memory)
 {
 	struct plumb_gpu_allocation_key key = gpu_allocation_key(f, address);
-	struct gpu_allocation a = { .bytes = bytes, .memory = memory, .missed = f->missed };
+	struct gpu_allocation a = { .bytes = bytes, .memory = memory, .since = gpu_since(f) };
 
 	if (!address)
 		return;
 	/* What lay there was given back in a way that nobody saw, as with its context. */
 	struct gpu_allocation *old = bpf_map_lookup_elem(&gpu_allocations, &key);
-	if (old && old->missed == f->missed)
-		__sync_fetch_and_add(&p->allocated[old->memory & 1], -old->bytes);
+	if (old && old->since == gpu_since(f))
+		gpu_lower(&p->allocated[old->memory & 1], old->bytes);
 	bool is_new = !old;
 	if (bpf_map_update_elem(&gpu_allocations, &key, &a, BPF_ANY)) {
 		gpu_lost(PLUMB_LOSS_GPU_ALLOCATIONS);
@@ -126,20 +138,27 @@ static __always_inline void gpu_allocated(const struct call_frame *f, struct plu
 	gpu_raise(&p->peak[memory], now);
 }
 
-/* At its entry: once the driver has it back, its address may be another one's before the call returns. */
+/* At its entry: once the driver has it back, its address may be another one's before the call returns. A second probe on the function (call.bpf.h) finds what the first has kept. */
 static __always_inline void gpu_free_begins(struct call_frame *f, __u64 address)
 {
 	struct plumb_gpu_allocation_key key = gpu_allocation_key(f, address);
 	struct gpu_allocation *a = address ? bpf_map_lookup_elem(&gpu_allocations, &key) : NULL;
+	struct call_frame *first = bpf_map_lookup_elem(&calls, &f->pid_tgid);
 
 	f->args[0] = address;
 	f->args[1] = f->args[2] = f->args[3] = 0;
+	if (!a && first && first->site == f->site && first->frame == f->frame && first->task == f->task && first->args[0] == address && first->args[3]) {
+		f->args[1] = first->args[1];
+		f->args[2] = first->args[2];
+		f->args[3] = 1;
+		f->args[4] = gpu_since(f);
+	}
 	if (!a)
 		return;
 	f->args[1] = a->bytes;
 	f->args[2] = a->memory;
 	f->args[3] = 1; /* it was known */
-	f->args[4] = a->missed;
+	f->args[4] = a->since;
 	if (bpf_map_delete_elem(&gpu_allocations, &key) == -ENOENT) /* another thread gives it back, too */
 		f->args[3] = 0;
 }
@@ -147,7 +166,7 @@ static __always_inline void gpu_free_begins(struct call_frame *f, __u64 address)
 static __always_inline void gpu_freed(const struct call_frame *f, struct plumb_gpu_process *p, bool succeeded)
 {
 	struct plumb_gpu_allocation_key key = gpu_allocation_key(f, f->args[0]);
-	struct gpu_allocation a = { .bytes = f->args[1], .memory = (__u32)f->args[2], .missed = (__u32)f->args[4] };
+	struct gpu_allocation a = { .bytes = f->args[1], .memory = (__u32)f->args[2], .since = (__u32)f->args[4] };
 
 	if (!f->args[0])
 		return;
@@ -162,8 +181,8 @@ static __always_inline void gpu_freed(const struct call_frame *f, struct plumb_g
 		return;
 	}
 	__sync_fetch_and_add(&p->allocations, -1ull);
-	if (a.missed == f->missed)
-		__sync_fetch_and_add(&p->allocated[a.memory & 1], -a.bytes);
+	if (a.since == gpu_since(f))
+		gpu_lower(&p->allocated[a.memory & 1], a.bytes);
 }
 
 /* --- kernels --- */
@@ -396,8 +415,8 @@ static __always_inline void gpu_memory(const struct call_frame *f, struct plumb_
 {
 	if (f->site < PLUMB_SITE_GPU_ALLOC)
 		return;
-	if (p->missed != f->missed)
-		gpu_memory_begins(p, f->missed);
+	if (p->since != gpu_since(f))
+		gpu_memory_begins(p, gpu_since(f));
 	if (f->site == PLUMB_SITE_GPU_FREE)
 		gpu_freed(f, p, succeeded);
 	else if (succeeded)
@@ -449,7 +468,7 @@ static __always_inline void gpu_return(struct call_frame *f, __u32 call, __s32 r
 	if (f->site == PLUMB_SITE_GPU_LAUNCH_EX)
 		gpu_launch_ex_ends(f);
 	__u64 bytes = gpu_bytes_of(f);
-	if (f->site == PLUMB_SITE_GPU_ALLOC_PITCH)
+	if (f->site == PLUMB_SITE_GPU_ALLOC_PITCH && !result) /* else nobody has written there */
 		bytes = call_read_pointer(f->args[1]) * f->args[3];
 	gpu_memory(f, p, result == 0, bytes);
 	if (f->site == PLUMB_SITE_GPU_FREE)

@@ -23,15 +23,20 @@ static __always_inline bool trial_readable(__u64 address)
 	return bpf_probe_read_user(&byte, 1, (const void *)address) == 0;
 }
 
-/* (session, buffer, number of bytes, …): a session is there, so are the bytes that were moved, and they are no more than was asked for. */
-static __always_inline bool trial_fits(const struct call_frame *f, __u64 bytes)
+/* (session, buffer, number of bytes, …): no more bytes were moved than was asked for. */
+static __always_inline bool trial_counts(const struct call_frame *f, __u64 bytes)
 {
 	bool counted = f->site == PLUMB_SITE_TLS_READ || f->site == PLUMB_SITE_TLS_WRITE; /* it takes an int */
-	__u64 asked = counted ? (__u32)f->args[2] : f->args[2];
 
+	return bytes <= (counted ? (__u32)f->args[2] : f->args[2]);
+}
+
+/* A session is there, and so are the bytes that were moved. */
+static __always_inline bool trial_is_there(const struct call_frame *f, __u64 bytes)
+{
 	__u64 last = f->site == PLUMB_SITE_RUST_TLS_WRITE && f->args[3] ? sizeof(struct iovec) : bytes; /* what lies there are chunks */
 
-	return bytes <= asked && trial_readable(f->args[0]) && trial_readable(f->args[1]) && trial_readable(f->args[1] + last - 1);
+	return trial_readable(f->args[0]) && trial_readable(f->args[1]) && trial_readable(f->args[1] + last - 1);
 }
 
 /* Is the call to be told of? One that moved nothing says nothing. */
@@ -42,8 +47,13 @@ static __always_inline bool trial_passes(const struct call_frame *f, __u64 bytes
 
 	if (!t || t->fails)
 		return false;
-	if (!trial_fits(f, bytes)) {
+	bool counts = trial_counts(f, bytes), there = counts && trial_is_there(f, bytes);
+	if (!counts || (!there && !t->fits)) {
 		__sync_fetch_and_add(&t->fails, 1);
+		return false;
+	}
+	if (!there) { /* it was, in calls before: its page is not, just now */
+		call_lost();
 		return false;
 	}
 	__sync_fetch_and_add(&t->fits, 1);
