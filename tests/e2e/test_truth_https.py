@@ -168,6 +168,18 @@ def test_other_ports_are_not_looked_at(start, plumb, localhost_certificate):
     assert len(spans) == 46 and {s["server.port"] for s in spans} == {wanted.port}, describe(spans, 60)
 
 
+OLDER = """
+import http.client, ssl, sys
+c = http.client.HTTPSConnection("localhost", int(sys.argv[1]), context=ssl.create_default_context(cafile=sys.argv[2] + "/cert.pem"))
+for i in range(12):
+    c.request("GET", f"/items/{i}")
+    assert c.getresponse().read()
+    if i == 0:
+        print("ready", flush=True)
+        sys.stdin.readline()
+"""
+
+
 def test_an_engine_that_was_killed(start, plumb, localhost_certificate):
     """The next one finds the socket of a session that was there before; nothing is taken for lost that passed before it came."""
     app = start(SERVERS["nginx"], localhost_certificate)
