@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENDED_MAX = 256, ENDED_A_TICK = 8 }; /* each is looked for in all that is counted */
+enum { ENDED_MAX = 256, ENDED_A_TICK = 8, WALK_MAX = 65536 }; /* each is looked for in all that is counted */
 static const uint64_t period_ns = 1000000000ull;
 
 struct gpu {
@@ -93,13 +93,16 @@ static int tell_process(struct gpu *g, uint32_t pid, uint32_t flags, uint64_t no
 	return g->emit(g->ctx, &r, sizeof(r));
 }
 
-/* Takes the keys of a process out of a map, in which its number stands at pid_at. The next one is asked for first: behind one that is no more the kernel would begin anew. */
+/*
+ * Takes the keys of a process out of a map, in which its number stands at pid_at. The next one is asked for first: behind one that is no more the kernel would begin anew. So it does where others take out what
+ * stands next, which must not go on for ever: what is left then stays.
+ */
 static void drop_of(int map, size_t pid_at, uint32_t pid)
 {
 	uint8_t key[sizeof(struct plumb_gpu_kernel_key)] = { 0 }, next[sizeof(key)] = { 0 }; /* the longest of them */
 	bool more = bpf_map_get_next_key(map, NULL, key) == 0;
 
-	while (more) {
+	for (uint32_t steps = 0; more && steps < WALK_MAX; steps++) {
 		more = bpf_map_get_next_key(map, key, next) == 0;
 		if (memcmp(key + pid_at, &pid, sizeof(pid)) == 0)
 			bpf_map_delete_elem(map, key);
