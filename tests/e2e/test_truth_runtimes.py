@@ -16,7 +16,7 @@ from harness.runtimes import CLIENTS, SERVERS, start_haproxy
 from harness.spans import CLIENT, SERVER, describe
 from harness.truth import check_http, check_order
 from test_truth_http2 import grpc_plan, grpc_statement, grpc_truth
-from test_truth_https import SERVERS as COMMON, check_measured, check_one_trace, requests_of
+from test_truth_https import SERVERS as COMMON, check_pair, requests_of
 
 pytestmark = pytest.mark.live
 
@@ -56,19 +56,6 @@ def wait_for_libraries(p, names):
     p.wait_watching("openssl", len({"node" if name in ("node", "fetch") else "shared" for name in names if name != "go"}))
     if "go" in names:
         p.wait_watching("crypto/tls")
-
-
-def check_pair(spans, plan, app, http, results):
-    assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"
-    mine = [s for s in spans if s.path in results]
-    assert len(mine) == 46, describe(mine, 60)
-    check_order(mine)
-    for kind in (SERVER, CLIENT):
-        for s in check_http(mine, plan, kind).values():
-            assert (s["url.scheme"], s["server.port"]) == ("https", app.port) and s["server.address"] in ("localhost", "127.0.0.1"), describe([s])
-            assert s["network.protocol.version"] == http and s["network.peer.address"] in ("127.0.0.1", "::1") and s["plumb.incomplete"] is None, describe([s])
-    check_one_trace(mine)
-    check_measured(mine, results)
 
 
 @pytest.mark.parametrize("age", ["older", "younger"])

@@ -62,7 +62,9 @@ struct libraries {
 	int inotify_fd, lease_fd;
 	struct shed shed;
 	struct shed_file shed_files[FILES_MAX];
-	struct function_hits hits;     /* of all, at the latest measurement */
+	struct function_hits counted[FILES_MAX]; /* by place, at the latest measurement: a file's probes are met until they are gone, be the place free by then or another one's */
+	struct function_hits hits;     /* of all */
+	uint32_t places;               /* that have ever been taken are below it */
 	uint64_t failed;
 	bool gpu;                      /* drivers of GPUs are looked at, too */
 	DIR *looking;                  /* at /proc, for those that run already */
@@ -145,20 +147,10 @@ static void watch_end(struct libraries *ls, int watch)
 		inotify_rm_watch(ls->inotify_fd, watch);
 }
 
-static void file_count(struct libraries *ls, struct library_file *f)
-{
-	struct function_hits hits = loaded_function_hits(ls->loaded, file_number(ls, f));
-
-	ls->hits.count += hits.count - f->hits.count;
-	ls->hits.took_ns += hits.took_ns - f->hits.took_ns;
-	f->hits = hits;
-}
-
 static void file_free(struct libraries *ls, struct library_file *f)
 {
 	int watch = f->watch;
 
-	file_count(ls, f);
 	file_detach(ls, f);
 	for (int kind = 0; kind < LIBRARY_KINDS; kind++)
 		if (f->leaving[kind] >= 0)
@@ -214,6 +206,15 @@ static int file_watch(struct libraries *ls, struct library_file *f)
 	return f->watch < 0 ? -errno : 0;
 }
 
+static void place_count(struct libraries *ls, uint32_t place)
+{
+	struct function_hits hits = loaded_function_hits(ls->loaded, place), *counted = &ls->counted[place];
+
+	ls->hits.count += hits.count - counted->count;
+	ls->hits.took_ns += hits.took_ns - counted->took_ns;
+	*counted = hits;
+}
+
 /* Its functions are known: they get probes, unless nobody would tell that they lie elsewhere now. */
 static int file_begin(struct libraries *ls, struct library_file *f, uint64_t key)
 {
@@ -221,8 +222,10 @@ static int file_begin(struct libraries *ls, struct library_file *f, uint64_t key
 	f->key = key;
 	/* The place may have been another file's. */
 	loaded_detached(ls->loaded, file_number(ls, f), true);
-	f->hits = loaded_function_hits(ls->loaded, file_number(ls, f));
-	ls->shed_files[file_number(ls, f)] = (struct shed_file){ .took_ns = f->hits.took_ns };
+	if (ls->places <= file_number(ls, f))
+		ls->places = file_number(ls, f) + 1;
+	place_count(ls, file_number(ls, f));
+	ls->shed_files[file_number(ls, f)] = (struct shed_file){ .took_ns = ls->counted[file_number(ls, f)].took_ns };
 	loaded_trial_begin(ls->loaded, file_number(ls, f));
 	int err = f->leased ? 0 : file_watch(ls, f);
 	if (!err)
@@ -493,9 +496,10 @@ static void libraries_measure(struct libraries *ls, uint64_t now_ns)
 	size_t changed[FILES_MAX];
 
 	for (size_t i = 0; i < FILES_MAX; i++) {
-		if (library_file_is_used(&ls->files[i]))
-			file_count(ls, &ls->files[i]);
-		took_ns[i] = library_file_is_used(&ls->files[i]) ? ls->files[i].hits.took_ns : 0;
+		bool used = library_file_is_used(&ls->files[i]);
+		if (i < ls->places)
+			place_count(ls, (uint32_t)i);
+		took_ns[i] = used ? ls->counted[i].took_ns : 0;
 	}
 	ls->shed.cpus = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
 	size_t n = shed_feed(&ls->shed, ls->shed_files, took_ns, FILES_MAX, now_ns, changed);

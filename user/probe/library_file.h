@@ -36,7 +36,6 @@ struct library_file {
 	uint64_t unused_ns;            /* since when it has no user; 0 = it has */
 	struct library_probes attached[LIBRARY_KINDS];
 	int leaving[LIBRARY_KINDS];            /* tells when those that were let go are gone; -1 none */
-	struct function_hits hits;     /* of its place in the table, at the latest measurement */
 };
 
 static inline bool library_file_is_used(const struct library_file *f) { return f->functions.n != 0; }
