@@ -36,9 +36,9 @@ int pipeline_new(const struct pipeline_options *o, struct pipeline **ret_pipelin
 void pipeline_free(struct pipeline *p);
 /* A source_record_fn; ctx is the pipeline. */
 int pipeline_record(void *ctx, const struct record *rec, struct slice payload);
-/* End of input: open exchanges of files end as they are, held spans go out. */
 /* By enum plumb_loss, as the probe has told so far. */
 const uint64_t *pipeline_losses(const struct pipeline *p);
+/* End of input: open exchanges of files end as they are, held spans go out. */
 void pipeline_finish(struct pipeline *p);
 bool pipeline_done(const struct pipeline *p);
 /* Fills in what the stages have counted. */

@@ -251,6 +251,16 @@ static int engine_loop(struct engine *e)
 	return 0;
 }
 
+/* Who sees handshakes only may not know that there is more to see. */
+static void engine_hint_libraries(const struct engine *e)
+{
+	struct metrics_self counts = { 0 };
+
+	pipeline_counts(e->pipeline, &counts);
+	if (!e->o->probe.load.libraries && counts.proto.exchanges[PLUMB_PROTO_TLS])
+		log_info("of what passes under TLS the handshakes are seen only; with --libraries auto it is read in the programs, which then pay for it (docs/tls.md)");
+}
+
 static int engine_finish(struct engine *e, int status)
 {
 	int64_t deadline_ms;
@@ -265,8 +275,10 @@ static int engine_finish(struct engine *e, int status)
 		uint64_t undelivered = s->ops->flush ? s->ops->flush(s, left > 0 ? (int)left : 0) : 0;
 		delivery_report(&e->deliveries[i], s, undelivered);
 	}
-	if (e->o->announce)
+	if (e->o->announce) {
+		engine_hint_libraries(e);
 		losses_tell(&e->losses, pipeline_losses(e->pipeline), clock_ms(CLOCK_MONOTONIC), true);
+	}
 	pipeline_free(e->pipeline);
 	for (uint32_t i = 0; i < e->o->nsinks; i++)
 		e->sinks[i]->ops->close(e->sinks[i]);

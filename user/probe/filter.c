@@ -11,6 +11,10 @@
 bool filter_names_programs(const struct filter *f) { return f->comms || f->exes; }
 bool filter_names_places(const struct filter *f) { return f->containers || f->cgroups; }
 
+static bool names_processes(const struct filter *f) { return f->pids[0] || filter_names_programs(f) || filter_names_places(f); }
+
+bool filters_take_all(const struct filters *f) { return !names_processes(&f->include) && !names_processes(&f->exclude); }
+
 static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');

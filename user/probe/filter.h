@@ -34,6 +34,9 @@ struct filters {
 bool filter_names_programs(const struct filter *f); /* by command name or executable */
 bool filter_names_places(const struct filter *f);   /* by container or cgroup */
 
+/* Is every process watched, whatever it is? */
+bool filters_take_all(const struct filters *f);
+
 /* PLUMB_IN … bits of a process. */
 uint8_t filters_of_pid(const struct filters *f, uint32_t pid);
 uint8_t filters_of_program(const struct filters *f, const char *comm, const char *exe);

@@ -29,6 +29,7 @@ enum { CALL_SHIFT = 16 };
 struct library {
 	const char *name;
 	const char *sign; /* a function without which it is another library */
+	const char *file; /* how its shared form is named, where it is looked for before anybody runs it; NULL: nowhere */
 	struct site sites[SITES_MAX];
 };
 
@@ -45,7 +46,7 @@ struct library {
 #define HIP_OF_HIP(...) GPU_SITE(__VA_ARGS__)
 
 static const struct library known[] = {
-	{ "sqlite", "sqlite3_step", {
+	{ "sqlite", "sqlite3_step", "libsqlite3.so.*", {
 		{ PLUMB_SITE_SQLITE_OPEN, BOTH, SELDOM, { "sqlite3_open", "sqlite3_open_v2" } },
 		{ PLUMB_SITE_SQLITE_PREPARE, BOTH, SELDOM, { "sqlite3_prepare", "sqlite3_prepare_v2" } },
 		{ PLUMB_SITE_SQLITE_PREPARE_V3, BOTH, SELDOM, { "sqlite3_prepare_v3" } },
@@ -54,7 +55,7 @@ static const struct library known[] = {
 		{ PLUMB_SITE_SQLITE_FINALIZE, ENTRY, SELDOM, { "sqlite3_finalize" } },
 		{ PLUMB_SITE_SQLITE_CLOSE, BOTH, SELDOM, { "sqlite3_close", "sqlite3_close_v2" } },
 	} },
-	{ "duckdb", "duckdb_query", {
+	{ "duckdb", "duckdb_query", "libduckdb.so*", {
 		{ PLUMB_SITE_DUCKDB_OPEN, BOTH, SELDOM, { "duckdb_open", "duckdb_open_ext" } },
 		{ PLUMB_SITE_DUCKDB_CONNECT, BOTH, SELDOM, { "duckdb_connect" } },
 		{ PLUMB_SITE_DUCKDB_QUERY, BOTH, OFTEN, { "duckdb_query" } },
@@ -68,7 +69,7 @@ static const struct library known[] = {
 		{ PLUMB_SITE_DUCKDB_DROP, ENTRY, SELDOM, { "duckdb_destroy_extracted", "duckdb_destroy_pending" } },
 	} },
 	/* And LibreSSL, BoringSSL, AWS-LC: https://docs.openssl.org/master/man3/SSL_read/ */
-	{ "openssl", "SSL_write", {
+	{ "openssl", "SSL_write", "libssl.so.*", {
 		{ PLUMB_SITE_TLS_NEW, RETURN, SELDOM, { "SSL_new" } },
 		{ PLUMB_SITE_TLS_BEGIN, ENTRY, SELDOM, { "SSL_clear" } }, /* called by the library itself, too, as a handshake begins */
 		{ PLUMB_SITE_TLS_READ, BOTH, OFTEN, { "SSL_read" } },
@@ -79,21 +80,21 @@ static const struct library known[] = {
 		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "SSL_free" } },
 	} },
 	/* https://www.gnutls.org/manual/html_node/Core-TLS-API.html */
-	{ "gnutls", "gnutls_record_send", {
+	{ "gnutls", "gnutls_record_send", "libgnutls.so.*", {
 		{ PLUMB_SITE_TLS_INIT, BOTH, SELDOM, { "gnutls_init" } },
 		{ PLUMB_SITE_TLS_READ, BOTH, OFTEN, { "gnutls_record_recv", "gnutls_record_recv_seq" } },
 		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "gnutls_record_send", "gnutls_record_send2" } },
 		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "gnutls_deinit" } },
 	} },
 	/* https://mbed-tls.readthedocs.io/projects/api/en/development/api/file/ssl_8h/ */
-	{ "mbedtls", "mbedtls_ssl_write", {
+	{ "mbedtls", "mbedtls_ssl_write", "libmbedtls.so.*", {
 		{ PLUMB_SITE_TLS_BEGIN, ENTRY, SELDOM, { "mbedtls_ssl_init", "mbedtls_ssl_session_reset" } },
 		{ PLUMB_SITE_TLS_READ, BOTH, OFTEN, { "mbedtls_ssl_read" } },
 		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "mbedtls_ssl_write" } },
 		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "mbedtls_ssl_free" } },
 	} },
 	/* https://www.wolfssl.com/documentation/manuals/wolfssl/group__IO.html */
-	{ "wolfssl", "wolfSSL_write", {
+	{ "wolfssl", "wolfSSL_write", "libwolfssl.so.*", {
 		{ PLUMB_SITE_TLS_NEW, RETURN, SELDOM, { "wolfSSL_new" } },
 		{ PLUMB_SITE_TLS_BEGIN, ENTRY, SELDOM, { "wolfSSL_clear" } },
 		{ PLUMB_SITE_TLS_READ, BOTH, OFTEN, { "wolfSSL_read", "wolfSSL_recv" } },
@@ -101,25 +102,25 @@ static const struct library known[] = {
 		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "wolfSSL_free" } },
 	} },
 	/* https://docs.rs/rustls/: of its own, as nothing else has both directions of a connection. It is new when it begins to carry what it is for. */
-	{ "rustls", "_ZN6rustls12common_state11CommonState16buffer_plaintext", {
+	{ "rustls", "_ZN6rustls12common_state11CommonState16buffer_plaintext", NULL, {
 		{ PLUMB_SITE_TLS_BEGIN, ENTRY, SELDOM, { "_ZN6rustls12common_state11CommonState22start_outgoing_traffic" } },
 		{ PLUMB_SITE_RUST_TLS_READ, ENTRY, OFTEN, { "_ZN6rustls12common_state11CommonState23take_received_plaintext" } },
 		{ PLUMB_SITE_RUST_TLS_WRITE, BOTH, OFTEN, { "_ZN6rustls12common_state11CommonState16buffer_plaintext" } },
 	} },
 	/* https://aws.github.io/s2n-tls/doxygen/s2n_8h.html */
-	{ "s2n", "s2n_send", {
+	{ "s2n", "s2n_send", "libs2n.so*", {
 		{ PLUMB_SITE_TLS_NEW, RETURN, SELDOM, { "s2n_connection_new" } },
 		{ PLUMB_SITE_TLS_BEGIN, ENTRY, SELDOM, { "s2n_connection_wipe" } },
 		{ PLUMB_SITE_TLS_READ, BOTH, OFTEN, { "s2n_recv" } },
 		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "s2n_send" } },
 		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "s2n_connection_free" } },
 	} },
-	{ "cuda", "cuLaunchKernel", {
+	{ "cuda", "cuLaunchKernel", NULL, {
 #define GPU_CALL(id, name, api, ...) CUDA_OF_##api(id, name, api, __VA_ARGS__)
 #include "../../bpf/abi/gpu.def"
 #undef GPU_CALL
 	} },
-	{ "hip", "hipModuleLaunchKernel", {
+	{ "hip", "hipModuleLaunchKernel", NULL, {
 #define GPU_CALL(id, name, api, ...) HIP_OF_##api(id, name, api, __VA_ARGS__)
 #include "../../bpf/abi/gpu.def"
 #undef GPU_CALL
@@ -328,4 +329,10 @@ int known_find(int fd, bool gpu, struct known_functions *ret)
 	if (err)
 		ret->n = 0;
 	return err;
+}
+
+bool known_file(size_t i, const char **ret_name)
+{
+	*ret_name = i < KNOWN ? known[i].file : NULL;
+	return i < KNOWN;
 }

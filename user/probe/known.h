@@ -34,4 +34,7 @@ struct known_functions {
 /* gpu: drivers of GPUs are wanted, too. 0, also where the file has none of them; else as elf_open(), elf_find(), go_find() and signatures_find(), and then there is none of interest. */
 int known_find(int fd, bool gpu, struct known_functions *ret);
 
+/* How the shared form of library number i is named, a pattern of glob(3); NULL if it is not to be looked for before it is run. False: there are no more. */
+bool known_file(size_t i, const char **ret_name);
+
 #endif

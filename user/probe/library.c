@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
@@ -37,7 +38,8 @@ enum {
 	READS_A_TICK = 64,         /* wake-ups by mappings between two ticks: in a storm of processes the rest waits */
 };
 static const uint64_t second_ns = 1000000000ull;
-static const uint64_t linger_ns = 2 * second_ns;  /* a file keeps its probes so long after its last user */
+static const uint64_t linger_ns = 2 * second_ns;        /* a file keeps its probes so long after its last user; */
+static const uint64_t linger_all_ns = 900 * second_ns;  /* where nobody else could meet them, for who runs it now and then */
 static const uint64_t sweep_ns = 2 * second_ns;
 static const uint64_t forget_ns = 10 * second_ns; /* the number of a file may be another one's by then */
 static const uint64_t look_again_ns = 5 * second_ns;
@@ -67,6 +69,7 @@ struct libraries {
 	uint32_t places;               /* that have ever been taken are below it */
 	uint64_t failed;
 	bool gpu;                      /* drivers of GPUs are looked at, too */
+	uint64_t linger_ns;
 	DIR *looking;                  /* at /proc, for those that run already */
 };
 
@@ -248,24 +251,12 @@ static void libraries_pay(struct libraries *ls, uint64_t begin_ns, uint64_t more
 	ls->tokens = tokens < ls->tokens ? ls->tokens - (uint32_t)tokens : 0;
 }
 
-/* A file that was not looked at yet: NULL if there is nothing in it, or nothing to be done. */
-static struct library_file *file_new(struct libraries *ls, const struct mapping *m, uint64_t key)
+/* A file that was opened, which is its from here on. NULL if there is nothing in it, or nothing to be done. */
+static struct library_file *file_add(struct libraries *ls, const struct mapping *m, uint64_t key, int fd)
 {
-	struct library_file found = { .watch = -1, .leaving = { -1, -1 } };
+	struct library_file found = { .fd = fd, .watch = -1, .leaving = { -1, -1 } };
 	char path[256];
 
-	if (!ls->tokens) {
-		ls->again = true;
-		return NULL;
-	}
-	found.fd = mapped_open(m);
-	if (found.fd < 0) {
-		if (found.fd == -ENOEXEC)
-			libraries_remember(ls, m);
-		else
-			libraries_gone(ls, m->pid);
-		return NULL;
-	}
 	int lease = lease_take(found.fd); /* before it is read */
 	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
 	int err = library_file_read(&found, ls->gpu);
@@ -305,11 +296,28 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 		libraries_remember(ls, m);
 		return NULL;
 	}
-	char late[32] = "was mapped before";
+	char late[32] = "mapped before, or expected";
 	if (m->time_ns)
 		snprintf(late, sizeof(late), "%.1f ms", (double)(clock_ns(CLOCK_MONOTONIC) - m->time_ns) / 1e6);
 	log_debug("watching %s%s in %s (%s)", f->functions.names, f->functions.by_code ? ", found by its code," : "", library_printable(m->path, path, sizeof(path)), late);
 	return f;
+}
+
+/* A file that was not looked at yet: NULL as file_add(). */
+static struct library_file *file_new(struct libraries *ls, const struct mapping *m, uint64_t key)
+{
+	if (!ls->tokens) {
+		ls->again = true;
+		return NULL;
+	}
+	int fd = mapped_open(m);
+	if (fd >= 0)
+		return file_add(ls, m, key, fd);
+	if (fd == -ENOEXEC)
+		libraries_remember(ls, m);
+	else
+		libraries_gone(ls, m->pid);
+	return NULL;
 }
 
 static void file_use(struct library_file *f, uint32_t pid)
@@ -519,7 +527,7 @@ static int libraries_add(struct libraries *ls, int fd)
 	return epoll_ctl(mappings_fd(ls->mappings), EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-int libraries_new(struct loaded *l, uint64_t most_ppm, uint64_t pause_ns, bool gpu, struct libraries **ret_libraries)
+int libraries_new(struct loaded *l, const struct libraries_options *o, struct libraries **ret_libraries)
 {
 	if (!loaded_has_functions(l))
 		return -ENOTSUP;
@@ -527,8 +535,9 @@ int libraries_new(struct loaded *l, uint64_t most_ppm, uint64_t pause_ns, bool g
 	if (!ls)
 		return -ENOMEM;
 	ls->loaded = l;
-	ls->shed = (struct shed){ .most_ppm = most_ppm, .first_ns = pause_ns };
-	ls->gpu = gpu;
+	ls->shed = (struct shed){ .most_ppm = o->most_ppm, .first_ns = o->pause_ns };
+	ls->gpu = o->gpu;
+	ls->linger_ns = o->all ? linger_all_ns : linger_ns;
 	ls->lease_fd = -1;
 	ls->now_ns = clock_ns(CLOCK_BOOTTIME);
 	map_init(&ls->by_key, FILES_MAX);
@@ -598,6 +607,25 @@ static void libraries_look_on(struct libraries *ls)
 	}
 }
 
+void libraries_expect(struct libraries *ls, const char *path)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		struct mapping m = { .pid = (uint32_t)getpid(), .major = major(st.st_dev), .minor = minor(st.st_dev), .inode = st.st_ino, .path = path };
+		uint64_t key = file_key(&m);
+		if (!map_get(&ls->by_key, key)) {
+			struct library_file *f = file_add(ls, &m, key, fd);
+			if (f)
+				f->unused_ns = clock_ns(CLOCK_BOOTTIME);
+			return;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
 int libraries_fd(const struct libraries *ls) { return ls->reads < READS_A_TICK ? mappings_fd(ls->mappings) : -1; }
 
 void libraries_read(struct libraries *ls)
@@ -663,7 +691,7 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 		struct library_file *f = &ls->files[i];
 		if (!library_file_is_used(f) || file_is_leaving(ls, f) || ls->shed_files[i].level != SHED_NONE) /* else it would cost anew as soon as somebody runs it again */
 			continue;
-		if (f->unused_ns && now_ns - f->unused_ns > linger_ns)
+		if (f->unused_ns && now_ns - f->unused_ns > ls->linger_ns)
 			file_free(ls, f);
 	}
 	if (now_ns >= ls->sweep_at_ns) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Libraries whose calls are watched in the programs themselves, because nothing of them leaves the program: which files have them, who runs these files, probes on their
- * functions. A file is read once; its probes are attached when the first process maps it and go soon after the last one has ended, or before it is written to.
+ * functions. A file is read once; its probes are attached when the first process maps it, or is about to, and go some time after the last one has ended, or before it is written to.
  *
  * Each probe is a trap in the program that calls. What all of them cost is measured, and the functions that are called most are let go where that is more than is allowed.
  */
@@ -12,15 +12,21 @@
 
 struct libraries;
 
-/*
- * -ENOTSUP where this kernel has no way for it: nothing else is lost. most_ppm: of the time of one CPU that traps may take; 0 = without limit. pause_ns: how long what takes more is let go, the first
- * time. gpu: drivers of GPUs are among them.
- */
-int libraries_new(struct loaded *l, uint64_t most_ppm, uint64_t pause_ns, bool gpu, struct libraries **ret_libraries);
+struct libraries_options {
+	uint64_t most_ppm; /* of the time of one CPU that traps may take; 0 = without limit */
+	uint64_t pause_ns; /* how long what takes more is let go, the first time */
+	bool gpu;          /* drivers of GPUs are among them */
+	bool all;          /* every process is watched: nobody meets a probe for nothing, so that they may stay when nobody runs the file for a while */
+};
+
+/* -ENOTSUP where this kernel has no way for it: nothing else is lost. */
+int libraries_new(struct loaded *l, const struct libraries_options *o, struct libraries **ret_libraries);
 void libraries_free(struct libraries *ls);
 
 /* Looks at the processes that run already. */
 void libraries_look(struct libraries *ls);
+/* A file that is likely to be mapped soon: it has probes as if its last user had just ended. */
+void libraries_expect(struct libraries *ls, const char *path);
 /* Readable when files were mapped: libraries_read(). */
 int libraries_fd(const struct libraries *ls);
 void libraries_read(struct libraries *ls);

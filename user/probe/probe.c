@@ -27,6 +27,7 @@
 #include "lib/descriptors.h"
 #include "lib/log.h"
 #include "probe/describe.h"
+#include "probe/expected.h"
 #include "probe/governor.h"
 #include "probe/gpu.h"
 #include "probe/library.h"
@@ -659,6 +660,8 @@ static int probe_targets(struct probe *p, char *ret_error, size_t error_len)
 	return err;
 }
 
+static bool probe_watches_all(const struct probe *p) { return !p->o->command && filters_take_all(&p->o->load.filters); }
+
 /* What does not work here is not needed anywhere else. */
 static void probe_start_libraries(struct probe *p, struct caps *caps)
 {
@@ -669,7 +672,8 @@ static void probe_start_libraries(struct probe *p, struct caps *caps)
 		return;
 	/* A third of the budget, of all CPUs, in millionths of one. */
 	uint64_t most_ppm = (uint64_t)(o->max_overhead * 1e6 * (double)sysconf(_SC_NPROCESSORS_ONLN) / 3);
-	int err = libraries_new(p->loaded, o->max_overhead < 1 ? most_ppm : 0, o->load.library_pause_ns, o->load.gpu, &p->libraries);
+	const struct libraries_options options = { .most_ppm = o->max_overhead < 1 ? most_ppm : 0, .pause_ns = o->load.library_pause_ns, .gpu = o->load.gpu, .all = probe_watches_all(p) };
+	int err = libraries_new(p->loaded, &options, &p->libraries);
 	if (!err && o->load.gpu)
 		err = gpu_new(p->loaded, probe_emit, p, &p->gpu);
 	if (err)
@@ -677,6 +681,8 @@ static void probe_start_libraries(struct probe *p, struct caps *caps)
 	else
 		libraries_look(p->libraries);
 }
+
+static void probe_expect(void *ctx, const char *path) { libraries_expect(ctx, path); }
 
 /* Each file with probes takes some. Behind the fork of the command, which has what its operator has. */
 static void probe_raise_files(void)
@@ -770,6 +776,8 @@ int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_er
 	}
 	if (o->duration_ns)
 		p.duration_at_ns = boot_ns() + o->duration_ns;
+	if (p.libraries && (o->command || probe_watches_all(&p)))
+		expected_files(o->command ? o->command[0] : NULL, probe_expect, p.libraries);
 	if (o->command) {
 		err = probe_start_command(&p);
 		if (err)
