@@ -207,7 +207,7 @@ $(B)/tests/fuzz/seeds: tests/fuzz/seeds.c tests/proto/fixture.c $(B)/libplumb.a
 
 # Tests of what is not in the library name its objects.
 $(B)/tests/unit/test_describe: $(B)/obj/user/probe/describe.o
-$(B)/tests/unit/test_elf $(B)/tests/unit/test_go: $(B)/obj/user/probe/elf.o $(B)/obj/user/probe/go.o
+$(B)/tests/unit/test_elf $(B)/tests/unit/test_go: $(B)/obj/user/probe/elf.o $(B)/obj/user/probe/go.o $(B)/obj/user/probe/window.o
 BY_CODE := $(patsubst %,$(B)/obj/user/probe/%.o,elf signatures code frames window)
 $(B)/tests/unit/test_signatures: $(BY_CODE)
 $(B)/tests/fuzz/fuzz_elf: $(BY_CODE) $(B)/obj/user/probe/go.o

@@ -215,6 +215,35 @@ static void holes_are_not_read_for_ever(void **state)
 	close(fd);
 }
 
+/* Exported functions are there, however many local names a file has. */
+static void what_one_table_gives_stays_when_the_other_is_too_large(void **state)
+{
+	struct {
+		struct made made;
+		Elf64_Shdr sections[5];
+		char names[16];
+	} m = { .made = sound(SHT_DYNSYM), .names = "\0nowhere" };
+	struct elf_function f[] = { { "first", 0 }, { "nowhere", 0 } };
+
+	(void)state;
+	memcpy(m.sections, m.made.sections, sizeof(m.made.sections));
+	m.made.head.e_shoff = (uint64_t)((uint8_t *)m.sections - (uint8_t *)&m);
+	m.made.head.e_shnum = 5;
+	m.sections[3] = m.sections[1];
+	m.sections[3].sh_type = SHT_SYMTAB;
+	m.sections[3].sh_link = 4;
+	m.sections[4] = (Elf64_Shdr){ .sh_type = SHT_STRTAB, .sh_offset = (uint64_t)((uint8_t *)m.names - (uint8_t *)&m), .sh_size = 40 << 20 };
+	int fd = file_of(&m, sizeof(m), 64 << 20);
+	assert_int_equal(open_and_find(fd, signs, f, 2), 1);
+	assert_int_equal(f[0].offset, CODE_AT + 0x10);
+	/* Where it is not known whether there is anything, that is said. */
+	memcpy(m.made.names + 1, "First", 5);
+	assert_int_equal(pwrite(fd, &m, sizeof(m), 0), sizeof(m));
+	f[0].offset = 0;
+	assert_int_equal(open_and_find(fd, signs, f, 2), -EFBIG);
+	close(fd);
+}
+
 static void cut_off_files_are_refused(void **state)
 {
 	struct made m = sound(SHT_DYNSYM);
@@ -238,6 +267,7 @@ int main(void)
 		cmocka_unit_test(what_leads_nowhere_is_refused),
 		cmocka_unit_test(what_is_no_program_of_this_machine_is_refused),
 		cmocka_unit_test(holes_are_not_read_for_ever),
+		cmocka_unit_test(what_one_table_gives_stays_when_the_other_is_too_large),
 		cmocka_unit_test(cut_off_files_are_refused),
 	};
 

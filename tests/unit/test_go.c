@@ -7,8 +7,10 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "probe/go.h"
@@ -179,6 +181,39 @@ static void hostile_tables(void **state)
 		}
 }
 
+/* A table in a file of holes, as large as it likes to be: each description lies elsewhere, and each look at one is a long read. */
+static void time_is_bounded(void **state)
+{
+	enum { MANY = 1 << 17, TABLE_AT = 1 << 20, LIST_AT = 1 << 20 };
+	struct program p = sound(0xfffffff1);
+	uint32_t *list = calloc(MANY, 2 * sizeof(*list));
+	int fd = memfd_create("holes", MFD_CLOEXEC);
+	struct timespec begin, end;
+	struct elf_file *f;
+	struct go_function sought = { .name = "main.(*T).Read" };
+
+	(void)state;
+	assert_true(fd >= 0 && list);
+	p.sections[2].sh_offset = TABLE_AT;
+	p.sections[2].sh_size = 1ull << 40;
+	p.table.nfunctions = MANY;
+	p.table.functions_at = LIST_AT;
+	for (size_t i = 0; i < MANY; i++)
+		list[2 * i + 1] = i & 1 ? UINT32_MAX : 1 << 21;
+	assert_int_equal(ftruncate(fd, 1ll << 41), 0);
+	assert_int_equal(pwrite(fd, &p, offsetof(struct program, text), 0), offsetof(struct program, text));
+	assert_int_equal(pwrite(fd, &p.table, sizeof(p.table), TABLE_AT), sizeof(p.table));
+	assert_int_equal(pwrite(fd, list, MANY * 2 * sizeof(*list), TABLE_AT + LIST_AT), MANY * 2 * sizeof(*list));
+	assert_int_equal(elf_open(fd, &f), 0);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+	assert_int_equal(go_find(f, &sought, 1), -EFBIG);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+	assert_in_range(end.tv_sec - begin.tv_sec, 0, 3);
+	elf_close(f);
+	close(fd);
+	free(list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +221,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_there),
 		cmocka_unit_test(what_is_not_so),
 		cmocka_unit_test(hostile_tables),
+		cmocka_unit_test(time_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,8 @@
 enum {
 	SECTIONS_MAX = 4096,
 	SEGMENTS_MAX = 256,
-	NAMES_MAX_BYTES = 32 * 1024 * 1024,   /* of a table of symbols; programs with all their debug symbols have some MiB */
+	NAMES_MAX_BYTES = 32 * 1024 * 1024,   /* of a table of symbols that is read; programs with all their debug symbols have some MiB */
+	NAMES_READ = 256 * 1024,              /* at a time, while it is looked for a sign among them */
 	SYMBOLS_MAX_BYTES = 64 * 1024 * 1024, /* of the table, if a sign is in its names */
 	SYMBOLS_READ = 2048,                  /* at a time */
 	SIGNS_MAX = 16,
@@ -103,12 +104,30 @@ static size_t stem_bytes(const char *name)
 	return ends > HASH_BYTES && name[ends - 1] == 'E' && memcmp(name + ends - HASH_BYTES, "17h", 3) == 0 ? ends - HASH_BYTES : len;
 }
 
-static bool has_sign(const char *names, uint64_t len, const char *const *signs)
+static bool has_any(const char *names, uint64_t len, const char *const *signs)
 {
 	for (; *signs; signs++)
 		if (memmem(names, len, *signs, strlen(*signs) + (strncmp(*signs, "_ZN", 3) != 0)))
 			return true;
 	return false;
+}
+
+/* Most files have none, and are not worth the memory for all their names. 1: it is there; 0: it is not; -EFBIG: nobody knows, it would take too long. */
+static int has_sign(const struct elf_file *f, const Elf64_Shdr *strings, const char *const *signs)
+{
+	char *part = malloc(NAMES_READ);
+	int found = part ? 0 : -ENOMEM;
+
+	for (uint64_t at = 0; found == 0 && at < strings->sh_size; at += NAMES_READ - NAME_MAX_BYTES) {
+		uint64_t left = strings->sh_size - at, len = left < NAMES_READ ? left : NAMES_READ;
+		if (strings->sh_offset > f->size || !elf_read(f, part, len, strings->sh_offset + at))
+			break;
+		found = has_any(part, len, signs);
+		if (!found && elf_is_late(f))
+			found = -EFBIG;
+	}
+	free(part);
+	return found;
 }
 
 static uint64_t name_key(const char *name) { return hash_bytes(name, stem_bytes(name), 0); }
@@ -128,35 +147,44 @@ static void elf_take(const struct elf_file *f, const Elf64_Sym *symbols, size_t 
 	}
 }
 
+static int elf_take_all(const struct elf_file *f, const Elf64_Shdr *table, const char *names, uint64_t len, const struct map *wanted)
+{
+	uint64_t all = table->sh_size / sizeof(Elf64_Sym);
+	Elf64_Sym *symbols = malloc(SYMBOLS_READ * sizeof(*symbols));
+	int err = symbols ? 0 : -ENOMEM;
+
+	for (uint64_t i = 0; i < all && !err;) {
+		uint64_t count = all - i < SYMBOLS_READ ? all - i : SYMBOLS_READ;
+		if (table->sh_offset > f->size || !elf_read(f, symbols, count * sizeof(*symbols), table->sh_offset + i * sizeof(*symbols)))
+			break;
+		elf_take(f, symbols, count, names, len, wanted);
+		i += count;
+		err = elf_is_late(f) ? -EFBIG : 0;
+	}
+	free(symbols);
+	return err;
+}
+
 static int elf_scan(const struct elf_file *f, const Elf64_Shdr *table, const char *const *signs, const struct map *wanted)
 {
-	int err = 0;
-
 	if (table->sh_link >= f->head.e_shnum || table->sh_entsize != sizeof(Elf64_Sym))
 		return 0;
 	const Elf64_Shdr *strings = &f->sections[table->sh_link];
 	if (strings->sh_type != SHT_STRTAB || strings->sh_size == 0 || strings->sh_size > f->size)
 		return 0;
-	if (strings->sh_size > NAMES_MAX_BYTES)
+	int err = has_sign(f, strings, signs);
+	if (err <= 0)
+		return err;
+	if (strings->sh_size > NAMES_MAX_BYTES || table->sh_size > SYMBOLS_MAX_BYTES)
 		return -EFBIG;
 	char *names = malloc(strings->sh_size + 1);
-	Elf64_Sym *symbols = malloc(SYMBOLS_READ * sizeof(*symbols));
-	if (!names || !symbols) {
-		err = -ENOMEM;
-	} else if (elf_read(f, names, strings->sh_size, strings->sh_offset) && has_sign(names, strings->sh_size, signs)) {
-		uint64_t all = table->sh_size / sizeof(*symbols);
+	if (!names)
+		return -ENOMEM;
+	err = 0;
+	if (elf_read(f, names, strings->sh_size, strings->sh_offset)) {
 		names[strings->sh_size] = 0;
-		err = table->sh_size > SYMBOLS_MAX_BYTES ? -EFBIG : 0;
-		for (uint64_t i = 0; i < all && !err;) {
-			uint64_t count = all - i < SYMBOLS_READ ? all - i : SYMBOLS_READ;
-			if (table->sh_offset > f->size || !elf_read(f, symbols, count * sizeof(*symbols), table->sh_offset + i * sizeof(*symbols)))
-				break;
-			elf_take(f, symbols, count, names, strings->sh_size, wanted);
-			i += count;
-			err = elf_is_late(f) ? -EFBIG : err;
-		}
+		err = elf_take_all(f, table, names, strings->sh_size, wanted);
 	}
-	free(symbols);
 	free(names);
 	return err;
 }
@@ -190,12 +218,12 @@ static int elf_search(const struct elf_file *f, const char *const *signs, const 
 	const char *left[SIGNS_MAX + 1];
 	int err = 0;
 
-	for (size_t t = 0; t < 2 && !err && signs_left(signs, wanted, left); t++) {
+	for (size_t t = 0; t < 2 && err != -ENOMEM && signs_left(signs, wanted, left); t++) {
 		unsigned i = 0;
 		while (i < f->head.e_shnum && f->sections[i].sh_type != tables[t])
 			i++;
-		if (i < f->head.e_shnum) /* there is one of each */
-			err = elf_scan(f, &f->sections[i], left, wanted);
+		int bad = i < f->head.e_shnum ? elf_scan(f, &f->sections[i], left, wanted) : 0; /* there is one of each */
+		err = bad ? bad : err;
 	}
 	return err;
 }
@@ -260,5 +288,6 @@ int elf_find(const struct elf_file *f, const char *const *signs, struct elf_func
 	if (!err)
 		err = elf_search(f, signs, &wanted);
 	map_done(&wanted);
-	return err ? err : (int)found_of(functions, n);
+	int found = (int)found_of(functions, n);
+	return err == -EFBIG && found ? found : err ? err : found; /* what one table has given does not go by the other being too large */
 }

@@ -40,8 +40,8 @@ struct elf_function {
 
 /*
  * Fills in the offsets of those that the file has, as exported symbols or local ones. Of `signs` (NULL-terminated, at most 16) one must be among the names of a table of symbols for it to be read: local ones
- * are, if it is one that was not exported. No two functions have one name. Returns how many were found. At most some 100 MiB are read, whatever the file says of itself.
- * -EFBIG: its symbols are more than is read; -ENOMEM.
+ * are, if it is one that was not exported. No two functions have one name. Returns how many were found. At most some 100 MiB of memory are taken, whatever the file says of itself.
+ * -EFBIG: none was found, and a sign is in a table of more symbols than is read, or may be; -ENOMEM.
  */
 int elf_find(const struct elf_file *f, const char *const *signs, struct elf_function *functions, size_t n);
 

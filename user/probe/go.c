@@ -8,14 +8,14 @@
 #include <string.h>
 
 #include "lib/slice.h"
+#include "probe/window.h"
 
 enum {
 	MAGIC_1_18 = (int)0xfffffff0, MAGIC_1_20 = (int)0xfffffff1,
 	HEAD_BYTES = 72,
-	NAMES_MAX_BYTES = 64 * 1024 * 1024,
+	NAMES_READ = 1024 * 1024, /* at a time */
+	SOUGHT_MAX = 128,
 	FUNCTIONS_MAX = 4 * 1024 * 1024,
-	WINDOW_BYTES = 256 * 1024,
-	WINDOWS_SPARE = 64,  /* read beyond those that a table in order needs */
 	FUNCTION_BYTES = 20, /* of one's description: as much as is read */
 	STEPS_MAX_BYTES = 64 * 1024, /* of what is said of its stack */
 };
@@ -26,9 +26,7 @@ struct table {
 	uint64_t nfunctions, text;     /* the address that functions are counted from */
 	uint64_t names, names_end, steps, functions; /* where they lie in the table */
 	uint8_t quantum;
-	/* Descriptions lie in the order of the functions, nearly: the part that was read last. */
-	uint8_t *window;
-	uint64_t window_at, window_bytes, windows;
+	struct window descriptions; /* they lie in the order of the functions, nearly */
 };
 
 static bool table_read(const struct table *t, void *to, uint64_t len, uint64_t at)
@@ -88,44 +86,37 @@ static int table_head(struct table *t)
 	t->functions = load_le64(head + 64);
 	if (t->nfunctions == 0 || t->names > t->names_end || t->names_end > t->section.size || t->steps > t->section.size || t->functions > t->section.size)
 		return -ENOEXEC;
-	if (t->nfunctions > FUNCTIONS_MAX || t->names_end - t->names > NAMES_MAX_BYTES)
+	if (t->nfunctions > FUNCTIONS_MAX)
 		return -EFBIG;
 	return t->text ? 0 : table_text(t);
-}
-
-/* 8 bytes of the list of functions, or a description. */
-static const uint8_t *table_window(struct table *t, uint64_t at, uint64_t len)
-{
-	if (at < t->window_at || at + len > t->window_at + t->window_bytes) {
-		uint64_t left = at < t->section.size ? t->section.size - at : 0;
-		if (t->windows++ > t->section.size / WINDOW_BYTES + WINDOWS_SPARE)
-			return NULL;
-		t->window_at = at;
-		t->window_bytes = left < WINDOW_BYTES ? left : WINDOW_BYTES;
-		if (!table_read(t, t->window, t->window_bytes, at))
-			t->window_bytes = 0;
-	}
-	return at + len <= t->window_at + t->window_bytes ? t->window + (at - t->window_at) : NULL;
 }
 
 /* Where each name lies among the names; UINT64_MAX: nowhere. */
 static int table_names(const struct table *t, const struct go_function *functions, size_t n, uint64_t *ret_at)
 {
-	uint64_t len = t->names_end - t->names;
-	uint8_t *names = malloc(len + 1);
-	int err = names ? 0 : -ENOMEM;
+	uint64_t all = t->names_end - t->names;
+	uint8_t *part = malloc(NAMES_READ);
+	int err = part ? 0 : -ENOMEM;
 
-	if (!err && !table_read(t, names, len, t->names))
-		err = -ENOEXEC;
-	for (size_t i = 0; i < n && !err; i++) {
-		/* With the NUL before it: else it may be the end of another. */
-		size_t bytes = strlen(functions[i].name) + 2;
-		char sought[128] = "";
-		memcpy(sought + 1, functions[i].name, bytes - 1);
-		const uint8_t *at = memmem(names, len, sought, bytes);
-		ret_at[i] = at ? (uint64_t)(at + 1 - names) : UINT64_MAX;
+	for (size_t i = 0; i < n; i++)
+		ret_at[i] = UINT64_MAX;
+	for (uint64_t at = 0; at < all && !err; at += NAMES_READ - SOUGHT_MAX) {
+		uint64_t len = all - at < NAMES_READ ? all - at : NAMES_READ;
+		if (!table_read(t, part, len, t->names + at))
+			err = -ENOEXEC;
+		else if (elf_is_late(t->elf))
+			err = -EFBIG;
+		for (size_t i = 0; i < n && !err; i++) {
+			/* With the NUL before it: else it may be the end of another. */
+			size_t bytes = strlen(functions[i].name) + 2;
+			char sought[SOUGHT_MAX] = "";
+			memcpy(sought + 1, functions[i].name, bytes - 1);
+			const uint8_t *there = ret_at[i] == UINT64_MAX ? memmem(part, len, sought, bytes) : NULL;
+			if (there)
+				ret_at[i] = at + (uint64_t)(there + 1 - part);
+		}
 	}
-	free(names);
+	free(part);
 	return err;
 }
 
@@ -197,6 +188,7 @@ static int table_search(struct table *t, struct go_function *functions, const ui
 {
 	enum { PART = 1024 };
 	uint8_t list[PART * 8];
+	uint64_t len;
 	int found = 0;
 
 	for (uint64_t i = 0; i < t->nfunctions && found < (int)n; i += PART) {
@@ -204,9 +196,9 @@ static int table_search(struct table *t, struct go_function *functions, const ui
 		if (!table_read(t, list, count * 8, t->functions + i * 8))
 			return -ENOEXEC;
 		for (uint64_t k = 0; k < count; k++) {
-			const uint8_t *d = table_window(t, t->functions + load_le32(list + k * 8 + 4), FUNCTION_BYTES);
+			const uint8_t *d = window_at(&t->descriptions, t->functions + load_le32(list + k * 8 + 4), FUNCTION_BYTES, &len);
 			if (!d)
-				return -ENOEXEC;
+				return elf_is_late(t->elf) ? -EFBIG : -ENOEXEC;
 			for (size_t j = 0; j < n; j++) {
 				if (load_le32(d + 4) != names[j] || functions[j].offset)
 					continue;
@@ -234,10 +226,11 @@ int go_find(const struct elf_file *f, struct go_function *functions, size_t n)
 		err = table_names(&t, functions, n, names);
 	if (err || names[0] == UINT64_MAX)
 		goto out;
-	t.window = malloc(WINDOW_BYTES);
-	err = t.window ? table_search(&t, functions, names, n) : -ENOMEM;
+	err = window_open(&t.descriptions, f, &t.section);
+	if (!err)
+		err = table_search(&t, functions, names, n);
 out:
-	free(t.window);
+	window_close(&t.descriptions);
 	free(names);
 	return err;
 }

@@ -314,15 +314,14 @@ int known_find(int fd, bool gpu, struct known_functions *ret)
 	memset(ret, 0, sizeof(*ret));
 	if (err)
 		return err;
-	err = known_libraries(f, gpu, ret);
-	if (!err)
-		err = known_in_go(f, ret);
-	if (err == -ENOEXEC) /* a table that makes no sense: the libraries are there all the same */
-		err = 0;
-	if (!err && !has_tls(ret))
-		err = known_by_code(f, ret);
-	if (err == -ENOEXEC || (err == -EFBIG && ret->n))
-		err = 0;
+	int bad[3];
+	bad[0] = known_libraries(f, gpu, ret);
+	bad[1] = known_in_go(f, ret);
+	bad[2] = has_tls(ret) ? 0 : known_by_code(f, ret);
+	/* A table that makes no sense, or is too large, does not hide what another way has found. */
+	for (size_t i = 0; i < 3; i++)
+		if (bad[i] && bad[i] != -ENOEXEC && (bad[i] != -EFBIG || !ret->n))
+			err = bad[i];
 	elf_close(f);
 	if (!err && ret->n > KNOWN_PLACES_MAX)
 		err = -EFBIG;

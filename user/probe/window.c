@@ -20,7 +20,7 @@ const uint8_t *window_at(struct window *w, uint64_t at, uint64_t least, uint64_t
 		return NULL;
 	if (at < w->at || at - w->at > w->len || least > w->len - (at - w->at)) {
 		uint64_t left = w->section.size - at;
-		if (w->reads++ > 2 * (w->section.size / WINDOW_BYTES) + READS_SPARE)
+		if (w->reads++ > 2 * (w->section.size / WINDOW_BYTES) + READS_SPARE || elf_is_late(w->elf))
 			return NULL;
 		w->at = at;
 		w->len = left < WINDOW_BYTES ? left : WINDOW_BYTES;

@@ -20,7 +20,8 @@ int window_open(struct window *w, const struct elf_file *f, const struct elf_sec
 void window_close(struct window *w);
 
 /*
- * The bytes from there on: at least `least`, and to the end of the part; valid until the next call. NULL: the section has none there, or has been read over and over, as one that leads back and forth would be.
+ * The bytes from there on: at least `least`, and to the end of the part; valid until the next call. NULL: the section has none there, or has been read over and over, as one that leads back and forth would be, or
+ * the file has taken too long (elf_is_late()).
  */
 const uint8_t *window_at(struct window *w, uint64_t at, uint64_t least, uint64_t *ret_len);
 
