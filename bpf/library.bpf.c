@@ -8,7 +8,6 @@
 #include "lib/sqlite.bpf.h"
 #include "lib/tls.bpf.h"
 
-const volatile bool no_calls = false; /* sockets are watched by their ports: what has none is not */
 const volatile __u64 trap_ns[PLUMB_TRAPS] = {}; /* what one takes here */
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -47,8 +46,6 @@ int library_enter(struct pt_regs *ctx)
 		go_enter(ctx, pid_tgid, file, site);
 		return 0;
 	}
-	if (no_calls && (site < PLUMB_SITE_TLS_NEW || site >= PLUMB_SITE_GPU_PLAIN))
-		return 0;
 	struct call_outer outer = {};
 	bool inner = call_is_inner(ctx, pid_tgid, &outer);
 	if (inner && !site_ends(site) && !tls_is_of_callback(site, PT_REGS_PARM1(ctx), &outer))

@@ -103,9 +103,10 @@ struct plumb_call_price {
 #define PLUMB_SITE_CALL_SHIFT 32
 #define PLUMB_SITE_CALL_OF(cookie) ((__u32)((cookie) >> PLUMB_SITE_CALL_SHIFT))
 
+#define PLUMB_CALL_AWAY 1
 /* What the probe tells the programs, of each file; both only grow. */
 struct plumb_call_epoch {
-	__u32 detached; /* probes went, so returns may have been missed */
+	__u32 detached; /* probes went, so returns may have been missed. Odd (PLUMB_CALL_AWAY) as long as not all are there: what is counted from its beginning cannot be counted now */
 	__u32 missed;   /* so may what tells of handles */
 };
 

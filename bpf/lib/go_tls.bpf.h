@@ -49,7 +49,7 @@ struct go_frame {
 struct go_moved {
 	struct call_frame f;
 	__u64 goid;
-	__u32 len;
+	__u64 bytes;
 	int dir;
 };
 
@@ -80,11 +80,11 @@ static __always_inline struct go_key go_key_of(struct pt_regs *ctx, __u64 pid_tg
 
 static __always_inline void go_moved_of(const struct go_frame *g, __u64 pid_tgid, __s64 bytes, int dir, struct go_moved *ret)
 {
-	if (bytes <= 0 || bytes > 0x7fffffff)
+	if (bytes <= 0 || bytes > (__s64)TLS_MOVED_MAX)
 		return;
 	ret->f = (struct call_frame){ .pid_tgid = pid_tgid, .begin_ns = g->begin_ns, .file = g->file, .detached = g->detached, .missed = g->missed, .args = { g->connection, g->buffer } };
 	ret->goid = g->goid;
-	ret->len = (__u32)bytes;
+	ret->bytes = (__u64)bytes;
 	ret->dir = dir;
 }
 
@@ -147,7 +147,7 @@ static __always_inline void go_connection(struct pt_regs *ctx, __u64 pid_tgid, _
 
 static __always_inline void go_enter(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site)
 {
-	struct go_moved m = { .len = 0 };
+	struct go_moved m = { .bytes = 0 };
 
 	switch (site) {
 	case PLUMB_SITE_GO_TLS_READ:
@@ -156,8 +156,8 @@ static __always_inline void go_enter(struct pt_regs *ctx, __u64 pid_tgid, __u32 
 	case PLUMB_SITE_GO_TLS_WRITTEN: go_returns(ctx, pid_tgid, file, PLUMB_SITE_GO_TLS_WRITE, PLUMB_EGRESS, &m); break;
 	default: go_connection(ctx, pid_tgid, file, site == PLUMB_SITE_GO_TLS_BEGIN); break;
 	}
-	if (m.len)
-		tls_moved(&m.f, m.goid, m.dir, m.len);
+	if (m.bytes)
+		tls_moved(&m.f, m.goid, m.dir, m.bytes);
 }
 
 #endif

@@ -217,17 +217,21 @@ static __always_inline bool tls_session_of(const struct call_frame *f, const str
 	return true;
 }
 
-static __always_inline void tls_moved(const struct call_frame *f, __u64 flow, int dir, __u32 len)
+#define TLS_MOVED_MAX (1ull << 48) /* more is no count of bytes */
+
+/* Of more than a record can tell of, its end is a hole in the stream. */
+static __always_inline void tls_moved(const struct call_frame *f, __u64 flow, int dir, __u64 bytes)
 {
 	struct call_handle_key key = call_handle_key(f, f->args[0]);
 	struct plumb_percpu *pc = plumb_percpu_get();
+	__u32 level, flags, len = bytes > 0xffffffff ? 0xffffffff : (__u32)bytes;
 	struct tls_session s;
-	__u32 level, flags;
 	__u64 offset;
 
-	if (!pc || !tls_session_of(f, &key, dir, &s, &offset, &flags))
+	/* While only some functions have probes, bytes pass unseen: the session goes on where all have. One that begins meanwhile was used unseen, too. */
+	if (!pc || f->detached & PLUMB_CALL_AWAY || !tls_session_of(f, &key, dir, &s, &offset, &flags))
 		return;
-	if (tls_set_offset(&key, s.number, dir, offset + len))
+	if (tls_set_offset(&key, s.number, dir, offset + bytes))
 		call_lost();
 	__u32 want = f->args[1] ? policy_capture(s.number, ~0u, dir, offset, len) : 0;
 	if (!plumb_enter(pc, &level))
@@ -293,8 +297,8 @@ static __always_inline void tls_return(const struct call_frame *f, __s32 result,
 		bytes = call_read_pointer(f->args[4]);
 	if (bytes && guessed && !trial_passes(f, bytes))
 		return;
-	if (bytes && bytes <= 0x7fffffff)
-		tls_moved(f, 0, tls_site_writes(f->site) ? PLUMB_EGRESS : PLUMB_INGRESS, (__u32)bytes);
+	if (bytes && bytes <= TLS_MOVED_MAX)
+		tls_moved(f, 0, tls_site_writes(f->site) ? PLUMB_EGRESS : PLUMB_INGRESS, bytes);
 }
 
 #endif

@@ -70,6 +70,26 @@ def test_programs_that_start_later(start, plumb):
         assert not any(s["plumb.incomplete"] for s in of(spans, driver.pid))
 
 
+def test_another_file_where_a_library_was_mapped(start, plumb):
+    """Who maps a library, and puts another file there before it can be looked at, hides it from nobody."""
+    own = start.folder()
+    subprocess.run(["cc", "-O2", "-o", own / "swap", APPS / "swap.c"], check=True)
+    maps = subprocess.run(["/usr/bin/python3", "-c", "import sqlite3; print(open('/proc/self/maps').read())"], capture_output=True, text=True, check=True).stdout
+    shutil.copy(next(line.split()[-1] for line in maps.splitlines() if "/libsqlite3.so" in line), own / "libsqlite3.so.0")
+    shutil.copy("/bin/true", own / "other")
+    p = plumb(args=[*watched(), "--comm", "swap", "--comm", "python3"])
+    swapper = start.process("swap", [own / "swap", own / "libsqlite3.so.0", own / "other"])
+    wait_until(lambda: "100\n" in swapper.out.read_text(), "files to be swapped", alive=swapper)
+    driver = Driver(start.folder(), "asks", ["/usr/bin/python3", "-c", ASK.format(count=101, before="")], env={**os.environ, "LD_LIBRARY_PATH": str(own)})
+    wait_until(lambda: "ready" in driver.out.read_text(), "it to be ready")
+    is_watched = lambda: f"watching sqlite in {own}/" in p.err.read_text()
+    wait_until(lambda: is_watched() or "\n1500\n" in swapper.out.read_text(), "probes, or so many more files to be swapped", alive=swapper)
+    assert is_watched(), p.tail()
+    go(driver)
+    p.wait_spans(101)
+    assert len(of(p.finish(), driver.pid)) == 101
+
+
 @pytest.mark.parametrize("comes", ["before plumb", "behind it"])
 def test_a_file_in_a_mount_namespace_of_its_own(start, plumb, sqlite_app, comes):
     """Nobody else has a name for it."""

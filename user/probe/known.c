@@ -188,7 +188,12 @@ static bool has_function(const char *name, const struct elf_function *functions,
 	return false;
 }
 
-static bool is_gpu(const struct library *l) { return l->sites[0].site >> CALL_SHIFT; }
+static enum known_kinds kind_of(const struct library *l)
+{
+	uint32_t site = l->sites[0].site & ((1u << CALL_SHIFT) - 1);
+
+	return site >= PLUMB_SITE_GPU_PLAIN ? KNOWN_GPU : site >= PLUMB_SITE_TLS_NEW ? KNOWN_TLS : KNOWN_DATABASES;
+}
 
 /* Without its sign it is something else that has a function of such a name. */
 static bool is_there(const struct library *l, const struct elf_function *functions, size_t n)
@@ -199,7 +204,7 @@ static bool is_there(const struct library *l, const struct elf_function *functio
 	return has_function(l->sign, functions, n);
 }
 
-static int known_libraries(const struct elf_file *f, bool gpu, struct known_functions *ret)
+static int known_libraries(const struct elf_file *f, unsigned kinds, struct known_functions *ret)
 {
 	struct elf_function functions[FUNCTIONS_MAX + EXCLUSIONS];
 	const char *signs[KNOWN + 1] = { NULL }, *name;
@@ -220,7 +225,7 @@ static int known_libraries(const struct elf_file *f, bool gpu, struct known_func
 	at = 0;
 	for (size_t i = 0; function_next(&at, &library, &site); i++) {
 		if (library != latest) {
-			is = (gpu || !is_gpu(library)) && is_there(library, functions, n);
+			is = kinds & kind_of(library) && is_there(library, functions, n);
 			if (is)
 				add_name(ret, library->name);
 			latest = library;
@@ -306,7 +311,7 @@ static bool has_tls(const struct known_functions *k)
 	return false;
 }
 
-int known_find(int fd, bool gpu, struct known_functions *ret)
+int known_find(int fd, unsigned kinds, struct known_functions *ret)
 {
 	struct elf_file *f;
 	int err = elf_open(fd, &f);
@@ -315,7 +320,7 @@ int known_find(int fd, bool gpu, struct known_functions *ret)
 	if (err)
 		return err;
 	int bad[3];
-	bad[0] = known_libraries(f, gpu, ret);
+	bad[0] = known_libraries(f, kinds, ret);
 	bad[1] = known_in_go(f, ret);
 	bad[2] = has_tls(ret) ? 0 : known_by_code(f, ret);
 	/* A table that makes no sense, or is too large, does not hide what another way has found. */

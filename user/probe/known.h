@@ -31,8 +31,11 @@ struct known_functions {
 	struct known_place places[KNOWN_PLACES_MAX];
 };
 
-/* gpu: drivers of GPUs are wanted, too. 0, also where the file has none of them; else as elf_open(), elf_find(), go_find() and signatures_find(), and then there is none of interest. */
-int known_find(int fd, bool gpu, struct known_functions *ret);
+/* What libraries are for: bits. */
+enum known_kinds { KNOWN_TLS = 1, KNOWN_DATABASES = 2, KNOWN_GPU = 4 };
+
+/* Those of these kinds. 0, also where the file has none of them; else as elf_open(), elf_find(), go_find() and signatures_find(), and then there is none of interest. */
+int known_find(int fd, unsigned kinds, struct known_functions *ret);
 
 /* How the shared form of library number i is named, a pattern of glob(3); NULL if it is not to be looked for before it is run. False: there are no more. */
 bool known_file(size_t i, const char **ret_name);

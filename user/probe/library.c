@@ -58,6 +58,7 @@ struct libraries {
 	uint64_t now_ns;
 	uint32_t reads;                /* since the last tick */
 	uint32_t tokens;               /* files that may be looked at now */
+	uint64_t spent_ns;             /* on such that took less time than a token stands for, until it is one */
 	bool again;                    /* some were not: all processes are looked at again */
 	uint64_t lost;                 /* mappings, when processes were looked at last */
 	uint64_t look_at_ns;
@@ -68,7 +69,7 @@ struct libraries {
 	struct function_hits hits;     /* of all */
 	uint32_t places;               /* that have ever been taken are below it */
 	uint64_t failed;
-	bool gpu;                      /* drivers of GPUs are looked at, too */
+	unsigned kinds;                /* of libraries that are looked at */
 	uint64_t linger_ns;
 	DIR *looking;                  /* at /proc, for those that run already */
 };
@@ -80,10 +81,10 @@ static uint64_t file_key(const struct mapping *m)
 	return hash_bytes(words, sizeof(words), 0);
 }
 
-/* A number of a file that is gone may be that of another one, of another name mostly. */
+/* A number of a file that is gone may be that of another one: of another generation, or if nobody knows that, of another name mostly. */
 static uint64_t seen_key(const struct mapping *m)
 {
-	uint64_t words[4] = { (uint64_t)m->major << 32 | m->minor, m->inode, m->generation, hash_bytes(m->path, strlen(m->path), 0) };
+	uint64_t words[4] = { (uint64_t)m->major << 32 | m->minor, m->inode, m->generation, m->generation ? 0 : hash_bytes(m->path, strlen(m->path), 0) };
 
 	return hash_bytes(words, sizeof(words), 0);
 }
@@ -118,11 +119,14 @@ static void file_detach(struct libraries *ls, struct library_file *f)
 
 static int file_attach(struct libraries *ls, struct library_file *f)
 {
-	int err = library_file_attach(f, ls->loaded, file_number(ls, f), ls->shed_files[file_number(ls, f)].level);
+	enum shed_level level = ls->shed_files[file_number(ls, f)].level;
+	int err = library_file_attach(f, ls->loaded, file_number(ls, f), level);
 
 	if (err) {
 		file_detach(ls, f);
 		loaded_detached(ls->loaded, file_number(ls, f), true); /* what had probes until now has none, either */
+	} else if (level == SHED_NONE) {
+		loaded_attached(ls->loaded, file_number(ls, f));
 	}
 	return err;
 }
@@ -246,8 +250,9 @@ static void libraries_gone(struct libraries *ls, uint32_t pid)
 /* By what it has taken, and so many more. */
 static void libraries_pay(struct libraries *ls, uint64_t begin_ns, uint64_t more)
 {
-	uint64_t tokens = (clock_ns(CLOCK_MONOTONIC) - begin_ns) / TOKEN_NS + more;
-
+	ls->spent_ns += clock_ns(CLOCK_MONOTONIC) - begin_ns;
+	uint64_t tokens = ls->spent_ns / TOKEN_NS + more;
+	ls->spent_ns %= TOKEN_NS;
 	ls->tokens = tokens < ls->tokens ? ls->tokens - (uint32_t)tokens : 0;
 }
 
@@ -259,7 +264,7 @@ static struct library_file *file_add(struct libraries *ls, const struct mapping 
 
 	int lease = lease_take(found.fd); /* before it is read */
 	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
-	int err = library_file_read(&found, ls->gpu);
+	int err = library_file_read(&found, ls->kinds);
 	found.leased = lease == 0;
 	libraries_pay(ls, begin_ns, library_file_is_used(&found) || found.size > LONG_BYTES);
 	if (err || !library_file_is_used(&found)) {
@@ -303,21 +308,42 @@ static struct library_file *file_add(struct libraries *ls, const struct mapping 
 	return f;
 }
 
-/* A file that was not looked at yet: NULL as file_add(). */
-static struct library_file *file_new(struct libraries *ls, const struct mapping *m, uint64_t key)
+/*
+ * A file that was not looked at yet: NULL as file_add(). It goes by the numbers of what was opened: where the mapping was, its process may have put another file meanwhile, and file systems in layers have two
+ * numbers for one.
+ */
+static struct library_file *file_new(struct libraries *ls, const struct mapping *m)
 {
+	struct mapping is = *m;
+	struct stat st;
+
 	if (!ls->tokens) {
 		ls->again = true;
 		return NULL;
 	}
+	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
 	int fd = mapped_open(m);
-	if (fd >= 0)
-		return file_add(ls, m, key, fd);
 	if (fd == -ENOEXEC)
-		libraries_remember(ls, m);
-	else
+		return NULL;
+	if (fd < 0) {
 		libraries_gone(ls, m->pid);
-	return NULL;
+		if (fd != -ENOENT)
+			file_fail(ls, m, "libraries", strerror(-fd));
+		return NULL;
+	}
+	if (fstat(fd, &st) == 0 && (st.st_ino != m->inode || major(st.st_dev) != m->major || minor(st.st_dev) != m->minor)) {
+		is.major = major(st.st_dev);
+		is.minor = minor(st.st_dev);
+		is.inode = st.st_ino;
+		is.generation = 0;
+		struct library_file *f = map_get(&ls->by_key, file_key(&is));
+		if (f || map_get(&ls->seen, seen_key(&is))) {
+			close(fd);
+			libraries_pay(ls, begin_ns, 0);
+			return f;
+		}
+	}
+	return file_add(ls, &is, file_key(&is), fd);
 }
 
 static void file_use(struct library_file *f, uint32_t pid)
@@ -367,10 +393,9 @@ static void on_mapping(void *ctx, const struct mapping *m)
 			libraries_gone(ls, m->pid);
 		return;
 	}
-	uint64_t key = file_key(m);
-	struct library_file *f = map_get(&ls->by_key, key);
+	struct library_file *f = map_get(&ls->by_key, file_key(m));
 	if (!f)
-		f = file_new(ls, m, key);
+		f = file_new(ls, m);
 	if (f)
 		file_use(f, m->pid);
 }
@@ -436,12 +461,13 @@ static void libraries_attach_waiting(struct libraries *ls)
 			continue;
 		n++;
 		int err = file_attach(ls, f);
+		bool first = f->wait_ns == 0;
 		f->waits = err != 0;
 		f->wait_ns = ls->now_ns + attach_again_ns;
 		if (err == -ESTALE)
 			file_let_go(ls, f, "has changed");
 		else
-			ls->failed += f->waits;
+			ls->failed += f->waits && first;
 	}
 }
 
@@ -536,7 +562,7 @@ int libraries_new(struct loaded *l, const struct libraries_options *o, struct li
 		return -ENOMEM;
 	ls->loaded = l;
 	ls->shed = (struct shed){ .most_ppm = o->most_ppm, .first_ns = o->pause_ns };
-	ls->gpu = o->gpu;
+	ls->kinds = o->kinds;
 	ls->linger_ns = o->all ? linger_all_ns : linger_ns;
 	ls->lease_fd = -1;
 	ls->now_ns = clock_ns(CLOCK_BOOTTIME);
@@ -725,7 +751,7 @@ void libraries_record(const struct libraries *ls, struct plumb_rec_libraries *re
 		if (!library_file_is_used(&ls->files[i]))
 			continue;
 		ret->shed += ls->shed_files[i].level != SHED_NONE;
-		if (!ls->files[i].waits && !ls->files[i].distrusted) {
+		if (!ls->files[i].waits && !ls->files[i].distrusted && ls->shed_files[i].level != SHED_ALL) {
 			ret->files++;
 			ret->processes += (uint32_t)ls->files[i].users.len;
 		}

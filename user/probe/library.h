@@ -8,6 +8,7 @@
 #ifndef PLUMB_PROBE_LIBRARY_H
 #define PLUMB_PROBE_LIBRARY_H
 
+#include "probe/known.h"
 #include "probe/load.h"
 
 struct libraries;
@@ -15,7 +16,7 @@ struct libraries;
 struct libraries_options {
 	uint64_t most_ppm; /* of the time of one CPU that traps may take; 0 = without limit */
 	uint64_t pause_ns; /* how long what takes more is let go, the first time */
-	bool gpu;          /* drivers of GPUs are among them */
+	unsigned kinds;    /* which ones: enum known_kinds */
 	bool all;          /* every process is watched: nobody meets a probe for nothing, so that they may stay when nobody runs the file for a while */
 };
 

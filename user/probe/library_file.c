@@ -11,7 +11,7 @@
 
 #include "../../bpf/abi/sites.h"
 
-int library_file_read(struct library_file *f, bool gpu)
+int library_file_read(struct library_file *f, unsigned kinds)
 {
 	struct stat st;
 
@@ -19,7 +19,7 @@ int library_file_read(struct library_file *f, bool gpu)
 		return -errno;
 	f->size = st.st_size;
 	f->changed = st.st_ctim;
-	return known_find(f->fd, gpu, &f->functions);
+	return known_find(f->fd, kinds, &f->functions);
 }
 
 /* The time of its status changes when a name of it goes as well. */

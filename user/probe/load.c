@@ -137,6 +137,24 @@ struct bpf_object *loaded_object(const struct loaded *l, int i)
 		(skel)->rodata->wake_bytes = (l)->ring_bytes / 8;                                                 \
 	} while (0)
 
+/*
+ * Each CPU sets 128 entries of such a map aside, on kernels before 6.16 even if there are not so many for all: the last ones then throw out what they have just put in (kernel commit d4adf1c9ee77). Those that are
+ * made with one entry are not used unless they are given more.
+ */
+static int load_widen_lru(const struct loaded *l, struct bpf_object *object)
+{
+	enum { OF_A_CPU = 256 };
+	struct bpf_map *map;
+	int err = 0;
+
+	bpf_object__for_each_map(map, object) {
+		uint32_t n = bpf_map__max_entries(map);
+		if (!err && bpf_map__type(map) == BPF_MAP_TYPE_LRU_HASH && n > 1 && n < l->ncpus * OF_A_CPU)
+			err = bpf_map__set_max_entries(map, l->ncpus * OF_A_CPU);
+	}
+	return err;
+}
+
 int load_size_maps(struct loaded *l, struct bpf_object *object)
 {
 	static const char *const by_level[] = { "ring_ends", "scratches" };
@@ -147,6 +165,8 @@ int load_size_maps(struct loaded *l, struct bpf_object *object)
 		err = bpf_map__set_max_entries(bpf_object__find_map_by_name(object, by_level[i]), l->ncpus * PLUMB_RING_LEVELS);
 	if (!err)
 		err = bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "doorbell"), (uint32_t)sysconf(_SC_PAGESIZE));
+	if (!err)
+		err = load_widen_lru(l, object);
 	if (!err && l->by_place)
 		err = bpf_map__set_max_entries(places, bpf_map__max_entries(targets));
 	return err;

@@ -88,6 +88,8 @@ int loaded_attach_functions(struct loaded *l, const struct uprobe_place *place, 
  * nothing is kept of calls then, again when they are certainly gone, and before they are attached anew.
  */
 void loaded_detached(struct loaded *l, uint32_t file, bool missed);
+/* All of its functions have probes, since now. */
+void loaded_attached(struct loaded *l, uint32_t file);
 /* The descriptor of a map that only these programs have; -ENOENT: there is none. */
 int loaded_function_map(const struct loaded *l, const char *name);
 /* Of a file with functions that were found by their code: how many calls did what such functions do not do. It begins with none. */

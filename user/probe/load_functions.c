@@ -37,7 +37,6 @@ static int functions_load(struct loaded *l, const struct load_options *o, enum u
 		return -errno;
 	skel->rodata->only_targets = o->only_targets;
 	skel->rodata->filters_by_place = l->by_place;
-	skel->rodata->no_calls = o->filters.include.ports[0] != 0;
 	skel->rodata->trap_ns[PLUMB_TRAP_SHORT] = l->trap.short_ns;
 	skel->rodata->trap_ns[PLUMB_TRAP_LONG] = l->trap.long_ns;
 	skel->rodata->ring_bytes = l->ring_bytes;
@@ -110,15 +109,27 @@ int loaded_attach_functions(struct loaded *l, const struct uprobe_place *place, 
 	return uprobe_attach(l->uprobe_way, bpf_program__fd(returns ? l->library->progs.library_return : l->library->progs.library_enter), place, returns, ret_uprobe);
 }
 
+static void functions_tell_epoch(const struct loaded *l, uint32_t file)
+{
+	if (l->library)
+		bpf_map_update_elem(bpf_map__fd(l->library->maps.call_epoch), &file, &l->epochs[file], BPF_ANY); /* it is there, always */
+}
+
 void loaded_detached(struct loaded *l, uint32_t file, bool missed)
 {
-	struct plumb_call_epoch *e = &l->epochs[file % PLUMB_SITE_FILES];
-
-	e->detached++;
-	e->missed += missed;
 	file %= PLUMB_SITE_FILES;
-	if (l->library)
-		bpf_map_update_elem(bpf_map__fd(l->library->maps.call_epoch), &file, e, BPF_ANY); /* it is there, always */
+	struct plumb_call_epoch *e = &l->epochs[file];
+
+	e->detached = (e->detached + 2) | PLUMB_CALL_AWAY;
+	e->missed += missed;
+	functions_tell_epoch(l, file);
+}
+
+void loaded_attached(struct loaded *l, uint32_t file)
+{
+	file %= PLUMB_SITE_FILES;
+	l->epochs[file].detached += l->epochs[file].detached & PLUMB_CALL_AWAY;
+	functions_tell_epoch(l, file);
 }
 
 uint32_t loaded_trial_fails(const struct loaded *l, uint32_t file)

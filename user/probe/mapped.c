@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,17 +76,17 @@ int mapped_open(const struct mapping *m)
 	struct stat st;
 
 	snprintf(path, sizeof(path), "/proc/%u/map_files/%llx-%llx", m->pid, (unsigned long long)m->from, (unsigned long long)m->to);
-	int place = open(path, O_PATH | O_CLOEXEC);
+	int place = open(path, O_PATH | O_CLOEXEC), err = errno;
 	if (place < 0)
 		place = path_open(m);
 	if (place < 0)
-		return -ENOENT;
+		return kill((pid_t)m->pid, 0) && errno == ESRCH ? -ENOENT : -err;
 	int fd = -ENOEXEC;
 	if (fstat(place, &st) == 0 && S_ISREG(st.st_mode)) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
 		fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC); /* a lease of its owner's would hold us up */
 		if (fd < 0)
-			fd = -ENOENT;
+			fd = -errno;
 	}
 	close(place);
 	return fd;

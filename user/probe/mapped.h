@@ -7,7 +7,7 @@
 
 /*
  * For reading. The mapping itself leads to the file whatever has become of its name; where that is not allowed, its name does. What is no regular file is not opened, as that may do anything: -ENOEXEC.
- * -ENOENT: the process is gone, or may not be looked at.
+ * It may be another file than the one that was mapped when m was made: what it is, fstat(2) says. -ENOENT: process or mapping are gone; else -errno, why it cannot be opened.
  */
 int mapped_open(const struct mapping *m);
 

@@ -672,7 +672,9 @@ static void probe_start_libraries(struct probe *p, struct caps *caps)
 		return;
 	/* A third of the budget, of all CPUs, in millionths of one. */
 	uint64_t most_ppm = (uint64_t)(o->max_overhead * 1e6 * (double)sysconf(_SC_NPROCESSORS_ONLN) / 3);
-	const struct libraries_options options = { .most_ppm = o->max_overhead < 1 ? most_ppm : 0, .pause_ns = o->load.library_pause_ns, .gpu = o->load.gpu, .all = probe_watches_all(p) };
+	/* By their ports sockets are watched: what has none is not. */
+	unsigned kinds = o->load.filters.include.ports[0] ? KNOWN_TLS : KNOWN_TLS | KNOWN_DATABASES | (o->load.gpu ? KNOWN_GPU : 0);
+	const struct libraries_options options = { .most_ppm = o->max_overhead < 1 ? most_ppm : 0, .pause_ns = o->load.library_pause_ns, .kinds = kinds, .all = probe_watches_all(p) };
 	int err = libraries_new(p->loaded, &options, &p->libraries);
 	if (!err && o->load.gpu)
 		err = gpu_new(p->loaded, probe_emit, p, &p->gpu);
