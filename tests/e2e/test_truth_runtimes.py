@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from harness import servers
+from harness import php, servers
 from harness.driver import Driver, http_driver, plan_23
 from harness.libraries import watched
 from harness.process import APPS, BUILD, Process, free_port
@@ -16,7 +16,7 @@ from harness.runtimes import CLIENTS, SERVERS, start_haproxy
 from harness.spans import CLIENT, SERVER, describe
 from harness.truth import check_http, check_order
 from test_truth_http2 import grpc_plan, grpc_statement, grpc_truth
-from test_truth_https import SERVERS as COMMON, check_pair, requests_of
+from test_truth_https import SERVERS as COMMON, check_measured, check_pair, requests_of
 
 pytestmark = pytest.mark.live
 
@@ -134,6 +134,44 @@ def test_haproxy(start, plumb, localhost_certificate, ends, age):
     for r in plan:
         steps = chain(spans, r.path)
         assert [(s.kind, s.service) for s in steps[1:]] == [(SERVER, "haproxy"), (CLIENT, "haproxy"), (SERVER, "nginx")] and steps[0].kind == CLIENT, describe(steps)
+
+
+@pytest.mark.parametrize("way,version,age", [("blocking", "1.2", "older"), ("blocking", "1.3", "younger"), ("curl2", "1.3", "older")])
+def test_php_fpm(start, plumb, localhost_certificate, way, version, age):
+    """nginx ends TLS and asks PHP-FPM, whose script asks another server over TLS: one trace from the first client to the last server."""
+    plan = plan_23()
+
+    def begin():
+        back = start(servers.start_nginx, tls=localhost_certificate)
+        fpm = start(php.start_php_fpm, extensions=("curl",))
+        front = start(php.start_nginx_of_php, fpm.listen, True, "fpm_https.php", localhost_certificate, {"BACKEND": back.port, "CERTIFICATE": localhost_certificate})
+        return back, fpm, front, driver_of(start, way, front.port, localhost_certificate, version, 1, plan)
+
+    if age == "older":
+        back, fpm, front, driver = begin()
+        p = plumb(pids=[back.pid, *fpm.pids, *front.pids, driver.pid], args=watched())
+    else:
+        p = plumb(args=[*watched(), *by_name("nginx", "php-fpm8.2", "python", "php")])
+        back, fpm, front, driver = begin()
+    p.wait_watching("openssl")
+    results = {r["path"]: r for r in driver.go()}
+    assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"
+    p.wait_spans(6 * len(plan), match=lambda s: s.path in results)
+    spans = [s for s in requests_of(p.finish()) if s.path in results]
+    assert len(spans) == 6 * len(plan), describe(spans, 60)
+    check_order(spans)
+    for r in plan:
+        steps = chain(spans, r.path)
+        assert [s.kind for s in steps] == [CLIENT, SERVER] * 3, describe(steps)
+        assert [s["network.protocol.name"] for s in steps] == ["http", "http", "fastcgi", "fastcgi", "http", "http"], describe(steps)
+        assert {s["url.scheme"] for s in steps} == {"https"}, describe(steps)
+        assert [s["server.port"] for s in (*steps[:2], *steps[4:])] == [front.port] * 2 + [back.port] * 2, describe(steps)
+        assert steps[1].pid in front.pids and steps[2].pid == steps[1].pid and steps[3].pid in fpm.pids and steps[4].pid == steps[3].pid, describe(steps)
+        assert all(s["http.response.status_code"] == r.status and s["http.request.method"] == r.method and s["plumb.incomplete"] is None for s in steps), describe(steps)
+        assert all(s.duration_ns >= 50_000_000 for s in steps) or r.kind != "slow", describe(steps)
+        sizes = {s["http.response.body.size"] for s in steps}
+        assert r.kind not in ("big", "slow") or sizes == {200_003 if r.kind == "big" else 30_011}, describe(steps)
+    check_measured(spans, results)
 
 
 def grpc_server(folder, language, tls):

@@ -99,6 +99,7 @@ def python(tls, version):
 
 # (folder of the certificate, version of TLS): the words before PORT FOLDER VERSION CONNECTIONS WAY, and the environment.
 CLIENTS = {
+    "blocking": python,
     "aiohttp": python,
     "httpx": python,
     "fetch": node_fetch,

@@ -73,6 +73,11 @@ def need(name, package):
     return path
 
 
+def listen_tls(tls):
+    """What follows nginx' listen, of a server with the certificate of this folder."""
+    return f" ssl http2;\nssl_certificate {tls}/cert.pem;\nssl_certificate_key {tls}/key.pem;\nssl_protocols TLSv1.2 TLSv1.3" if tls else ""
+
+
 def start_nginx(folder, workers=2, tls=None):
     """tls: a folder with a certificate; HTTP/2, too, where a client asks for it."""
     program, port = need("nginx", "nginx-light"), free_port()
@@ -83,7 +88,7 @@ def start_nginx(folder, workers=2, tls=None):
         (folder / name).chmod(0o644)
     config = folder / "nginx.conf"
     user = "user nobody nogroup;\n" if os.geteuid() == 0 else ""
-    config.write_text(user + NGINX_CONFIG.format(workers=workers, folder=folder, port=port, tls=f" ssl http2;\nssl_certificate {tls}/cert.pem;\nssl_certificate_key {tls}/key.pem;\nssl_protocols TLSv1.2 TLSv1.3" if tls else ""))
+    config.write_text(user + NGINX_CONFIG.format(workers=workers, folder=folder, port=port, tls=listen_tls(tls)))
     return listening(Process("nginx", [program, "-p", folder, "-c", config], folder), port)
 
 
