@@ -165,7 +165,7 @@ brpc_link() {
 	rm -f $link/spu-*.whl
 }
 
-# node_modules NAME WHAT: packages of npm: DuckDB's own library for Node, and Bun, the program.
+# node_modules NAME WHAT: packages of npm: DuckDB's own library for Node; Bun, and other Nodes than Debian's, the programs.
 node_modules() {
 	local from=$here/apps/$1/package.json to=build/e2e/$1
 	cmp -s "$from" "$to/package.json" && [ -d "$to/node_modules" ] && return 0
@@ -203,4 +203,5 @@ python_environment
 [ -n "$python_only" ] || rust_programs rust "Rust's rustls"
 [ -n "$python_only" ] || node_modules node "DuckDB and gRPC for Node"
 [ -n "$python_only" ] || node_modules bun Bun
+[ -n "$python_only" ] || node_modules nodes "older and newer Node"
 [ -n "$python_only" ] || backends
