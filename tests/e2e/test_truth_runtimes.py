@@ -29,6 +29,7 @@ GROUPS = {
     "Ruby": [("webrick", "ruby", "1.1", BOTH), ("puma", "ruby", "1.1", BOTH)],
     "PHP": [("nginx", "curl", "1.1", BOTH), ("nginx", "curl2", "2", BOTH), ("nginx", "streams", "1.1", BOTH)],
     "Perl": [("nginx", "perl", "1.1", BOTH)],
+    "s2n": [("nginx", "awscrt", "1.1", ("1.3",)), ("go", "awscrt", "1.1", ("1.2",))],
     "Rust": [("native-tls", "native-tls", "1.1", ("1.2",)), ("nginx", "native-tls", "1.1", ("1.3",))],
 }
 
@@ -52,8 +53,10 @@ def driver_of(start, way, port, certificate, version, connections, plan):
 
 
 def wait_for_libraries(p, names):
-    """Node has a library of its own, and so has Go; all others share one file."""
-    p.wait_watching("openssl", len({"node" if name in ("node", "fetch") else "shared" for name in names if name != "go"}))
+    """Node has a library of its own, and so has Go, and awscrt two; all others share one file."""
+    p.wait_watching("openssl", len({"node" if name in ("node", "fetch") else "shared" for name in names if name not in ("go", "awscrt")}))
+    if "awscrt" in names:
+        p.wait_watching("s2n", file="awscrt")
     if "go" in names:
         p.wait_watching("crypto/tls")
 

@@ -140,6 +140,13 @@ def python(tls, version):
     return [BUILD / "venv/bin/python", "-u", APPS / "https_driver.py"], {}
 
 
+def awscrt(tls, version):
+    packages = BUILD / "e2e/awscrt"
+    if not (packages / "awscrt").exists():
+        pytest.skip("no AWS common runtime (the Python package awscrt; build/e2e/awscrt.log)")
+    return [BUILD / "venv/bin/python", "-u", APPS / "awscrt_driver.py"], {"PYTHONPATH": str(packages)}
+
+
 # (folder of the certificate, version of TLS): the words before PORT FOLDER VERSION CONNECTIONS WAY, and the environment.
 CLIENTS = {
     "blocking": python,
@@ -151,5 +158,6 @@ CLIENTS = {
     "curl2": php,
     "streams": php,
     "perl": perl,
+    "awscrt": awscrt,
     "native-tls": lambda tls, version: ([native_tls_program("driver")], {}),
 }
