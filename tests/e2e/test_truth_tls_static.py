@@ -2,6 +2,7 @@
 """TLS that is linked into programs without its symbols: it is found by its code, and spans equal the truth as they do where it has them."""
 import json
 import os
+import shutil
 import struct
 import subprocess
 from collections import Counter
@@ -144,6 +145,33 @@ def test_grpc_of_python(start, plumb, localhost_certificate):
             assert s["plumb.incomplete"] is None, describe([s])
     parents = Counter((s.trace_id, s.parent_id) for s in spans if s.kind == SERVER)
     assert parents == Counter((s.trace_id, s.span_id) for s in spans if s.kind == CLIENT), "not one trace for each call"
+
+
+# (pyOpenSSL, its OpenSSL)
+PYOPENSSL = [("21", "1.1.1"), ("26", "4.0.")]
+
+
+@pytest.mark.parametrize("symbols", ["with symbols", "stripped"])
+@pytest.mark.parametrize("version,openssl", PYOPENSSL)
+def test_pyopenssl(start, plumb, localhost_certificate, version, openssl, symbols):
+    """requests over pyOpenSSL, whose OpenSSL is linked into a package and keeps its symbols; or does not."""
+    packages, own = BUILD / f"e2e/pyopenssl-{version}", start.folder()
+    if not (packages / "OpenSSL").exists():
+        pytest.skip(f"no pyOpenSSL {version} (build/e2e/pyopenssl-{version}.log)")
+    if symbols == "stripped":
+        packages = shutil.copytree(packages, own / "packages")
+        subprocess.run(["strip", *packages.glob("cryptography/hazmat/bindings/*.so")], check=True)
+    env = {**os.environ, "PYTHONPATH": str(packages), "PYTHONWARNINGS": "ignore"}
+    said = subprocess.run([BUILD / "venv/bin/python", "-c", "from OpenSSL import SSL; print(SSL.SSLeay_version(0).decode())"], env=env, capture_output=True, text=True, check=True).stdout
+    assert said.startswith(f"OpenSSL {openssl}"), said
+    app = start(SERVERS["nginx"], localhost_certificate)
+    plan = plan_23()
+    driver = Driver(own, "pyopenssl", [BUILD / "venv/bin/python", "-u", APPS / "https_driver.py", app.port, localhost_certificate, "1.3", 3, "pyopenssl"], env=env)
+    driver.write("".join(json.dumps({"method": r.method, "path": r.path, "body": r.body}) + "\n" for r in plan))
+    p = plumb(pids=[app.pid, driver.pid], args=watched())
+    p.wait_watching(found("openssl") if symbols == "stripped" else "openssl", file="cryptography")
+    p.wait_watching("openssl", file="libssl")
+    check_http_run(p, plan, {r["path"]: r for r in driver.go()}, app)
 
 
 def test_what_only_looks_like_it_is_let_go(start, plumb):
