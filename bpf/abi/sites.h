@@ -39,6 +39,12 @@ enum plumb_site {
 	PLUMB_SITE_TLS_WRITE_EX,      /* the same */
 	PLUMB_SITE_TLS_WRITE_EX2,     /* (session, buffer, bytes, flags, &number of bytes): the same */
 	PLUMB_SITE_TLS_FREE,          /* (session) */
+	/* Mozilla's NSS, whose sessions are descriptors of NSPR: lib/nss_tls.bpf.h */
+	PLUMB_SITE_NSS_IMPORT,        /* it returns a descriptor that is a session */
+	PLUMB_SITE_NSS_READ,          /* (descriptor, buffer, …): the number of bytes, or not above 0 */
+	PLUMB_SITE_NSS_RECV,          /* (descriptor, buffer, bytes, flags, …): the same */
+	PLUMB_SITE_NSS_WRITE,         /* as the first */
+	PLUMB_SITE_NSS_WRITEV,        /* (descriptor, pieces, …): the same */
 	/* Rust's rustls: lib/rust_tls.bpf.h */
 	PLUMB_SITE_RUST_TLS_READ,     /* (connection, &payload): it was received */
 	PLUMB_SITE_RUST_TLS_WRITE,    /* (connection, &chunks, …): the number of bytes that were taken */

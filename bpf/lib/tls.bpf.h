@@ -229,7 +229,8 @@ static __always_inline void tls_moved(const struct call_frame *f, __u64 flow, in
 		return;
 	if (tls_set_offset(&key, s.number, dir, offset + len))
 		call_lost();
-	__u32 want = f->args[1] ? policy_capture(s.number, ~0u, dir, offset, len) : 0;
+	bool readable = f->args[1] && f->site != PLUMB_SITE_NSS_WRITEV; /* the pieces are not laid out as struct iovec */
+	__u32 want = readable ? policy_capture(s.number, ~0u, dir, offset, len) : 0;
 	if (!plumb_enter(pc, &level))
 		return;
 	if (tls_prepare(level, f, flow, s.number, flags, dir, f->args[1], len))
@@ -237,18 +238,27 @@ static __always_inline void tls_moved(const struct call_frame *f, __u64 flow, in
 	plumb_leave(pc, level);
 }
 
-static __always_inline bool tls_site_reads(__u32 site) { return site == PLUMB_SITE_TLS_READ || site == PLUMB_SITE_TLS_READ_EX || site == PLUMB_SITE_RUST_TLS_READ; }
-static __always_inline bool tls_site_writes(__u32 site) { return site == PLUMB_SITE_TLS_WRITE || site == PLUMB_SITE_TLS_WRITE_EX || site == PLUMB_SITE_TLS_WRITE_EX2 || site == PLUMB_SITE_RUST_TLS_WRITE; }
+static __always_inline bool tls_site_is_nss(__u32 site) { return site >= PLUMB_SITE_NSS_IMPORT && site <= PLUMB_SITE_NSS_WRITEV; }
+
+static __always_inline bool tls_site_reads(__u32 site)
+{
+	return site == PLUMB_SITE_TLS_READ || site == PLUMB_SITE_TLS_READ_EX || site == PLUMB_SITE_RUST_TLS_READ || site == PLUMB_SITE_NSS_READ || site == PLUMB_SITE_NSS_RECV;
+}
+
+static __always_inline bool tls_site_writes(__u32 site)
+{
+	return site == PLUMB_SITE_TLS_WRITE || site == PLUMB_SITE_TLS_WRITE_EX || site == PLUMB_SITE_TLS_WRITE_EX2 || site == PLUMB_SITE_RUST_TLS_WRITE || site == PLUMB_SITE_NSS_WRITE || site == PLUMB_SITE_NSS_WRITEV;
+}
 
 /*
  * Was it made by a function of the program's that the library calls? In Node the end of a handshake, which is found out in reading, runs what waited for it, and that writes. The library's own
- * (gnutls_record_send() by gnutls_record_send2()) are of the same session and direction.
+ * (gnutls_record_send() by gnutls_record_send2()) are of the same session and direction; a descriptor of NSPR is read by reading those that lie under it.
  */
 static __always_inline bool tls_is_of_callback(__u32 site, __u64 session, const struct call_outer *outer)
 {
 	if (site < PLUMB_SITE_TLS_NEW || site >= PLUMB_SITE_GPU_PLAIN)
 		return false;
-	return session != outer->object || (tls_site_reads(site) && tls_site_writes(outer->site)) || (tls_site_writes(site) && tls_site_reads(outer->site));
+	return (session != outer->object && !(tls_site_is_nss(site) && tls_site_is_nss(outer->site))) || (tls_site_reads(site) && tls_site_writes(outer->site)) || (tls_site_writes(site) && tls_site_reads(outer->site));
 }
 
 static __always_inline void tls_enter(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site, bool inner)

@@ -71,6 +71,7 @@ servers() {
 	compgen -G '/usr/include/openssl/ssl.h' >/dev/null || missing+=(libssl-dev)
 	compgen -G '/usr/include/gnutls/gnutls.h' >/dev/null || missing+=(libgnutls28-dev)
 	compgen -G '/usr/include/wolfssl/ssl.h' >/dev/null || missing+=(libwolfssl-dev)
+	compgen -G '/usr/include/nss/ssl.h' >/dev/null || missing+=(libnss3-dev)
 	compgen -G '/usr/include/mbedtls/ssl.h' >/dev/null || missing+=(libmbedtls-dev)
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 }
@@ -224,4 +225,5 @@ python_environment
 [ -n "$python_only" ] || python_package awscrt awscrt==0.38.1 -- "s2n in the AWS common runtime"
 [ -n "$python_only" ] || python_package pyopenssl-21 pyOpenSSL==21.0.0 cryptography==3.4.8 cffi==2.1.1 pycparser==3.12 six==1.17.0 -- "pyOpenSSL with OpenSSL 1.1.1"
 [ -n "$python_only" ] || python_package pyopenssl-26 pyOpenSSL==26.4.0 cryptography==50.0.2 cffi==2.1.1 pycparser==3.12 -- "pyOpenSSL with OpenSSL 4"
+[ -n "$python_only" ] || python_package curl_cffi curl_cffi==0.17.0 cffi==2.1.1 pycparser==3.12 -- "curl with BoringSSL"
 [ -n "$python_only" ] || backends

@@ -15,6 +15,7 @@ from harness.process import APPS, BUILD, Process, free_port
 from harness.runtimes import CLIENTS, SERVERS, start_envoy, start_haproxy
 from harness.spans import CLIENT, SERVER, describe
 from harness.truth import check_http, check_order
+from test_restart import metric
 from test_truth_http2 import grpc_plan, grpc_statement, grpc_truth
 from test_truth_https import SERVERS as COMMON, check_measured, check_pair, requests_of
 
@@ -238,7 +239,8 @@ def test_grpc(start, plumb, localhost_certificate, server, client, age):
     assert server_parents == Counter((s.trace_id, s.span_id) for s in spans if s.kind == CLIENT), "not one trace for each call"
 
 
-LIBRARIES = {"openssl": ("-lssl", "-lcrypto"), "wolfssl": ("-lwolfssl",), "mbedtls": ("-lmbedtls", "-lmbedx509", "-lmbedcrypto"), "gnutls": ("-lgnutls",)}
+LIBRARIES = {"openssl": ("-lssl", "-lcrypto"), "wolfssl": ("-lwolfssl",), "mbedtls": ("-lmbedtls", "-lmbedx509", "-lmbedcrypto"), "gnutls": ("-lgnutls",),
+             "nss": ("-I/usr/include/nss", "-I/usr/include/nspr", "-lssl3", "-lnss3", "-lnssutil3", "-lnspr4")}
 # With its symbols in the program itself.
 LINKED_IN = {"wolfssl": ("-l:libwolfssl.a", "-lm"), "mbedtls": ("-l:libmbedtls.a", "-l:libmbedx509.a", "-l:libmbedcrypto.a")}
 
@@ -246,16 +248,17 @@ LINKED_IN = {"wolfssl": ("-l:libwolfssl.a", "-lm"), "mbedtls": ("-l:libmbedtls.a
 @pytest.mark.parametrize("library,linked,versions,age", [
     ("openssl", "shared", BOTH, "older"), ("openssl", "shared", BOTH, "younger"), ("wolfssl", "shared", BOTH, "older"), ("wolfssl", "static", BOTH, "younger"),
     ("mbedtls", "shared", ("1.2",), "older"), ("mbedtls", "static", ("1.2",), "younger"), ("gnutls", "shared", BOTH, "older"), ("gnutls", "shared", BOTH, "younger"),
+    ("nss", "shared", BOTH, "older"), ("nss", "shared", BOTH, "younger"),
 ])
 def test_programs_in_c(start, plumb, localhost_certificate, library, linked, versions, age):
     """Server and client of each library; their sessions are used again for other connections, without being freed where the library can (SSL_clear)."""
     program = start.folder() / f"{library}-http"
     sources = [APPS / "tls/http.c", APPS / f"tls/{library}.c"]
     done = subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", program, *sources, *(LINKED_IN if linked == "static" else LIBRARIES)[library], "-lpthread"], capture_output=True, text=True)
-    if done.returncode and f"{library}/" in done.stderr and "No such file" in done.stderr:
+    if done.returncode and f"{library}.c" in done.stderr and "No such file" in done.stderr:
         pytest.skip(f"the headers of {library} are not installed")
     assert done.returncode == 0, done.stderr
-    port = free_port()
+    port, metrics = free_port(), ["--metrics", f"127.0.0.1:{free_port()}"]
 
     def begin():
         app = start(lambda folder: servers.listening(Process("serves", [program, "serve", port, localhost_certificate], folder), port))
@@ -267,13 +270,16 @@ def test_programs_in_c(start, plumb, localhost_certificate, library, linked, ver
 
     if age == "older":
         app, drivers = begin()
-        p = plumb(pids=[app.pid, *(d.pid for d in drivers)], args=watched())
+        p = plumb(pids=[app.pid, *(d.pid for d in drivers)], args=[*watched(), *metrics])
     else:
-        p = plumb(args=[*watched(), *by_name(program.name)])
+        p = plumb(args=[*watched(), *metrics, *by_name(program.name)])
         app, drivers = begin()
     p.wait_watching(library)
+    if library == "nss":
+        p.wait_watching("nspr")
     results = [{r["path"]: r for r in driver.go()} for driver in drivers]
     p.wait_spans(46 * len(versions), match=lambda s: s.name != "TLS handshake" and s["server.port"] == port)
+    assert metric(metrics[1].rpartition(":")[2], 'plumb_tls_sessions_total{evidence="none"}') == 0, "what is no session was taken for one"
     spans = [s for s in requests_of(p.finish()) if s["server.port"] == port]
     for i, mine in enumerate(results):
         check_pair(spans, plan_of(i), app, "1.1", mine)

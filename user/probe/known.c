@@ -114,6 +114,17 @@ static const struct library known[] = {
 		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "s2n_send" } },
 		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "s2n_connection_free" } },
 	} },
+	/* https://firefox-source-docs.mozilla.org/security/nss/legacy/reference/, NSPR's prio.h: what NSS makes is used by NSPR's functions. */
+	{ "nss", "SSL_ImportFD", {
+		{ PLUMB_SITE_NSS_IMPORT, RETURN, SELDOM, { "SSL_ImportFD" } },
+	} },
+	{ "nspr", "PR_Write", {
+		{ PLUMB_SITE_NSS_READ, BOTH, OFTEN, { "PR_Read" } },
+		{ PLUMB_SITE_NSS_RECV, BOTH, OFTEN, { "PR_Recv" } },
+		{ PLUMB_SITE_NSS_WRITE, BOTH, OFTEN, { "PR_Write", "PR_Send" } },
+		{ PLUMB_SITE_NSS_WRITEV, BOTH, OFTEN, { "PR_Writev" } },
+		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "PR_Close" } },
+	} },
 	{ "cuda", "cuLaunchKernel", {
 #define GPU_CALL(id, name, api, ...) CUDA_OF_##api(id, name, api, __VA_ARGS__)
 #include "../../bpf/abi/gpu.def"
