@@ -72,8 +72,8 @@ def test_openssl_that_is_linked_in(start, plumb, localhost_certificate, linked, 
 
 def check_http_run(p, plan, results, app):
     assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"
-    p.wait_spans(2 * len(plan), match=lambda s: s.name != "TLS handshake", timeout_s=60)
-    spans = requests_of(p.finish())
+    p.wait_spans(2 * len(plan), match=lambda s: s.name != "TLS handshake" and s["server.port"] == app.port, timeout_s=60)
+    spans = [s for s in requests_of(p.finish()) if s["server.port"] == app.port]
     assert len(spans) == 2 * len(plan), describe(spans, 60)
     check_order(spans)
     for kind in (SERVER, CLIENT):
@@ -147,29 +147,34 @@ def test_grpc_of_python(start, plumb, localhost_certificate):
     assert parents == Counter((s.trace_id, s.span_id) for s in spans if s.kind == CLIENT), "not one trace for each call"
 
 
-# (pyOpenSSL, its OpenSSL)
-PYOPENSSL = [("21", "1.1.1"), ("26", "4.0.")]
+# What of it Python is asked, and answers; where its TLS is; what that is where it has no symbols.
+PACKAGES = {
+    "pyopenssl-21": ("from OpenSSL import SSL; print(SSL.SSLeay_version(0).decode())", "OpenSSL 1.1.1", "cryptography/hazmat/bindings/*.so", "openssl"),
+    "pyopenssl-26": ("from OpenSSL import SSL; print(SSL.SSLeay_version(0).decode())", "OpenSSL 4.0", "cryptography/hazmat/bindings/*.so", "openssl"),
+    "curl_cffi": ("import curl_cffi; print(curl_cffi.__curl_version__)", "libcurl/8", "curl_cffi/*.so", "boringssl"),
+}
 
 
 @pytest.mark.parametrize("symbols", ["with symbols", "stripped"])
-@pytest.mark.parametrize("version,openssl", PYOPENSSL)
-def test_pyopenssl(start, plumb, localhost_certificate, version, openssl, symbols):
-    """requests over pyOpenSSL, whose OpenSSL is linked into a package and keeps its symbols; or does not."""
-    packages, own = BUILD / f"e2e/pyopenssl-{version}", start.folder()
-    if not (packages / "OpenSSL").exists():
-        pytest.skip(f"no pyOpenSSL {version} (build/e2e/pyopenssl-{version}.log)")
+@pytest.mark.parametrize("name", PACKAGES)
+def test_packages_of_python(start, plumb, localhost_certificate, name, symbols):
+    """requests over pyOpenSSL, and curl: each has its TLS linked into a package that keeps its symbols; or does not."""
+    packages, own = BUILD / "e2e" / name, start.folder()
+    asks, says, files, library = PACKAGES[name]
+    if not packages.exists():
+        pytest.skip(f"no {name} (build/e2e/{name}.log)")
     if symbols == "stripped":
         packages = shutil.copytree(packages, own / "packages")
-        subprocess.run(["strip", *packages.glob("cryptography/hazmat/bindings/*.so")], check=True)
+        subprocess.run(["strip", *packages.glob(files)], check=True)
     env = {**os.environ, "PYTHONPATH": str(packages), "PYTHONWARNINGS": "ignore"}
-    said = subprocess.run([BUILD / "venv/bin/python", "-c", "from OpenSSL import SSL; print(SSL.SSLeay_version(0).decode())"], env=env, capture_output=True, text=True, check=True).stdout
-    assert said.startswith(f"OpenSSL {openssl}"), said
+    said = subprocess.run([BUILD / "venv/bin/python", "-c", asks], env=env, capture_output=True, text=True, check=True).stdout
+    assert said.startswith(says), said
     app = start(SERVERS["nginx"], localhost_certificate)
     plan = plan_23()
-    driver = Driver(own, "pyopenssl", [BUILD / "venv/bin/python", "-u", APPS / "https_driver.py", app.port, localhost_certificate, "1.3", 3, "pyopenssl"], env=env)
+    driver = Driver(own, name, [BUILD / "venv/bin/python", "-u", APPS / "https_driver.py", app.port, localhost_certificate, "1.3", 3, name.partition("-")[0]], env=env)
     driver.write("".join(json.dumps({"method": r.method, "path": r.path, "body": r.body}) + "\n" for r in plan))
     p = plumb(pids=[app.pid, driver.pid], args=watched())
-    p.wait_watching(found("openssl") if symbols == "stripped" else "openssl", file="cryptography")
+    p.wait_watching(found(library) if symbols == "stripped" else "openssl", file=files.partition("/")[0])
     p.wait_watching("openssl", file="libssl")
     check_http_run(p, plan, {r["path"]: r for r in driver.go()}, app)
 
