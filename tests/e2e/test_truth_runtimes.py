@@ -30,7 +30,7 @@ GROUPS = {
     "Ruby": [("webrick", "ruby", "1.1", BOTH), ("puma", "ruby", "1.1", BOTH)],
     "PHP": [("nginx", "curl", "1.1", BOTH), ("nginx", "curl2", "2", BOTH), ("nginx", "streams", "1.1", BOTH)],
     "Perl": [("nginx", "perl", "1.1", BOTH)],
-    "s2n": [("nginx", "awscrt", "1.1", ("1.3",)), ("go", "awscrt", "1.1", ("1.2",))],
+    "s2n": [("nginx", "awscrt", "1.1", ("1.3",)), ("go", "awscrt", "1.1", ("1.3",))],
     "Rust": [("native-tls", "native-tls", "1.1", ("1.2",)), ("nginx", "native-tls", "1.1", ("1.3",))],
 }
 
