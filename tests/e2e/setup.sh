@@ -44,6 +44,7 @@ servers() {
 		mvn maven
 		nats-server nats-server
 		mosquitto mosquitto
+		etcd etcd-server
 		dnsmasq dnsmasq-base
 		tcpdump tcpdump
 		tshark tshark

@@ -10,11 +10,11 @@ from collections import Counter
 import pytest
 
 from harness import recording, servers
-from harness.driver import Driver, plan_23, plan_10007
+from harness.driver import Driver, plan_23, plan_10007, python_driver
 from harness.libraries import watched
 from harness.process import APPS, BUILD, Process, free_port, wait_until
 from harness.spans import CLIENT, SERVER, describe
-from harness.truth import check_http, check_order
+from harness.truth import TOLERANCE_NS, TOLERANCE_PART, check_http, check_order
 from test_truth_http2 import grpc_plan, grpc_statement, grpc_truth
 from test_truth_https import SERVERS, check_measured, check_one_trace, driver_of, requests_of
 
@@ -145,6 +145,29 @@ def test_grpc_of_python(start, plumb, localhost_certificate):
             assert s["plumb.incomplete"] is None, describe([s])
     parents = Counter((s.trace_id, s.parent_id) for s in spans if s.kind == SERVER)
     assert parents == Counter((s.trace_id, s.span_id) for s in spans if s.kind == CLIENT), "not one trace for each call"
+
+
+def test_etcd(start, plumb, localhost_certificate):
+    """101 calls of grpcio, 7 of which fail: its BoringSSL speaks with Go's crypto/tls."""
+    server = start(servers.start_etcd, localhost_certificate)
+    driver = python_driver(start.folder(), "etcd_driver.py", server.port, localhost_certificate)
+    p = plumb(pids=[server.pid, driver.pid], args=watched())
+    p.wait_watching(found("boringssl"))
+    p.wait_watching("crypto/tls", file="etcd")
+    results = driver.go()
+    truth = {("etcdserverpb.KV/Put", "OK"): 53, ("etcdserverpb.KV/Range", "OK"): 41, ("etcdserverpb.KV/Put", "INVALID_ARGUMENT"): 7}
+    assert Counter((f"etcdserverpb.KV/{r['method']}", "INVALID_ARGUMENT" if r["code"] == 3 else "OK") for r in results if r["code"] in (0, 3)) == truth, "the client itself saw something else"
+    p.wait_spans(202, match=lambda s: s["rpc.system.name"] == "grpc" and s["server.port"] == server.port)
+    spans = sorted((s for s in requests_of(p.finish()) if s["server.port"] == server.port), key=lambda s: s.start_ns)
+    check_order(spans)
+    for kind in (SERVER, CLIENT):
+        mine = [s for s in spans if s.kind == kind]
+        assert Counter((s["rpc.method"], s["rpc.response.status_code"]) for s in mine) == truth, describe(mine, 120)
+        assert all(s["plumb.incomplete"] is None and s["network.peer.address"] == "127.0.0.1" and "secret" not in str(s.raw) for s in mine), describe(mine, 120)
+    client = [s for s in spans if s.kind == CLIENT]
+    for s, r in zip(client, results):
+        assert s.duration_ns <= r["ns"] + max(TOLERANCE_NS, r["ns"] * TOLERANCE_PART), describe([s])
+    assert Counter((s.trace_id, s.parent_id) for s in spans if s.kind == SERVER) == Counter((s.trace_id, s.span_id) for s in client), "not one trace for each call"
 
 
 # What of it Python is asked, and answers; where its TLS is; what that is where it has no symbols.

@@ -510,6 +510,14 @@ def start_nats(folder, tls=None):
     return listening(Process("nats", [program, "-c", config], folder), port)
 
 
+def start_etcd(folder, tls):
+    """Speaks gRPC over TLS, with the certificate of this folder."""
+    program, port, peers = need("etcd", "etcd-server"), free_port(), f"http://127.0.0.1:{free_port()}"
+    argv = [program, "--data-dir", folder / "data", "--listen-client-urls", f"https://127.0.0.1:{port}", "--advertise-client-urls", f"https://localhost:{port}", "--cert-file", tls / "cert.pem",
+            "--key-file", tls / "key.pem", "--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers, "--initial-cluster", f"default={peers}", "--enable-grpc-gateway=false", "--log-level", "error"]
+    return listening(Process("etcd", argv, folder), port)
+
+
 MOSQUITTO_CONFIG = """
 listener {port} 127.0.0.1
 allow_anonymous false
