@@ -109,10 +109,11 @@ struct plumb_call_price {
 #define PLUMB_SITE_CALL_SHIFT 32
 #define PLUMB_SITE_CALL_OF(cookie) ((__u32)((cookie) >> PLUMB_SITE_CALL_SHIFT))
 
-/* What the probe tells the programs, of each file; both only grow. */
+/* What the probe tells the programs, of each file; all only grow. */
 struct plumb_call_epoch {
 	__u32 detached; /* probes went, so returns may have been missed */
 	__u32 missed;   /* so may what tells of handles */
+	__u64 since_ns; /* since boot: when all probes were there last that had not been */
 };
 
 #endif

@@ -53,7 +53,7 @@ static __always_inline bool nss_is_session(__u32 tgid, __u64 descriptor)
 	return false;
 }
 
-/* It was made in NSS' file and is used in NSPR's: from now on it is the latter's. */
+/* It was made in NSS' file and is used in NSPR's: from now on it is the latter's. If the probes there are younger it may have been used before. */
 static __always_inline void nss_adopt(__u32 tgid, __u64 descriptor, __u32 file)
 {
 	struct call_handle_key key = { .address = descriptor, .tgid = tgid };
@@ -64,7 +64,7 @@ static __always_inline void nss_adopt(__u32 tgid, __u64 descriptor, __u32 file)
 	struct plumb_call_epoch now = call_epoch_of(file);
 	s.file = file;
 	s.missed = now.missed;
-	s.detached = now.detached;
+	s.detached = now.detached - (s.made_ns < now.since_ns);
 	bpf_map_update_elem(&tls_sessions, &key, &s, BPF_EXIST);
 }
 

@@ -19,6 +19,7 @@ struct tls_session {
 	__u32 missed;   /* as they were when it was last used: see plumb_call_epoch */
 	__u32 detached;
 	__u32 midway;   /* it is older than what is known of it, or was used unseen */
+	__u64 made_ns;
 };
 
 /* By the address of the session in its process. What is not given back stays until others take its place. */
@@ -93,7 +94,7 @@ static __always_inline int tls_set_offset(const struct call_handle_key *session,
 
 static __always_inline bool tls_make(const struct call_frame *f, const struct call_handle_key *key, bool midway, struct tls_session *ret)
 {
-	struct tls_session s = { .number = tls_number(), .file = f->file, .missed = f->missed, .detached = f->detached, .midway = midway };
+	struct tls_session s = { .number = tls_number(), .file = f->file, .missed = f->missed, .detached = f->detached, .midway = midway, .made_ns = f->begin_ns };
 
 	if (!s.number || tls_set_offset(key, s.number, 0, 0) || tls_set_offset(key, s.number, 1, 0) || bpf_map_update_elem(&tls_sessions, key, &s, BPF_ANY)) {
 		call_lost();

@@ -120,6 +120,8 @@ static int file_attach(struct libraries *ls, struct library_file *f)
 	if (err) {
 		file_detach(ls, f);
 		loaded_detached(ls->loaded, file_number(ls, f), true); /* what had probes until now has none, either */
+	} else {
+		loaded_attached(ls->loaded, file_number(ls, f));
 	}
 	return err;
 }

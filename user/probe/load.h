@@ -83,6 +83,8 @@ uint64_t loaded_map_bytes(struct loaded *l);
 bool loaded_has_functions(const struct loaded *l);
 /* Attaches the program for entries, or for returns, to functions of a file; see uprobe_attach(). Cookies: bpf/abi/sites.h. */
 int loaded_attach_functions(struct loaded *l, const struct uprobe_place *place, bool returns, struct uprobe *ret_uprobe);
+/* All of the probes of this file are there, of which some were not. */
+void loaded_attached(struct loaded *l, uint32_t file);
 /*
  * Of the probes of this file (its place in the cookies) returns may have been missed. missed: what tells of handles may be too, so none that was made before is known any more. To be called when they are taken away, as
  * nothing is kept of calls then, again when they are certainly gone, and before they are attached anew.

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
+
 #include "../../bpf/abi/sites.h"
 
 #pragma GCC diagnostic push
@@ -110,15 +112,26 @@ int loaded_attach_functions(struct loaded *l, const struct uprobe_place *place, 
 	return uprobe_attach(l->uprobe_way, bpf_program__fd(returns ? l->library->progs.library_return : l->library->progs.library_enter), place, returns, ret_uprobe);
 }
 
+static void tell_epoch(const struct loaded *l, uint32_t file)
+{
+	file %= PLUMB_SITE_FILES;
+	if (l->library)
+		bpf_map_update_elem(bpf_map__fd(l->library->maps.call_epoch), &file, &l->epochs[file], BPF_ANY); /* it is there, always */
+}
+
+void loaded_attached(struct loaded *l, uint32_t file)
+{
+	l->epochs[file % PLUMB_SITE_FILES].since_ns = clock_ns(CLOCK_BOOTTIME);
+	tell_epoch(l, file);
+}
+
 void loaded_detached(struct loaded *l, uint32_t file, bool missed)
 {
 	struct plumb_call_epoch *e = &l->epochs[file % PLUMB_SITE_FILES];
 
 	e->detached++;
 	e->missed += missed;
-	file %= PLUMB_SITE_FILES;
-	if (l->library)
-		bpf_map_update_elem(bpf_map__fd(l->library->maps.call_epoch), &file, e, BPF_ANY); /* it is there, always */
+	tell_epoch(l, file);
 }
 
 uint32_t loaded_trial_fails(const struct loaded *l, uint32_t file)
