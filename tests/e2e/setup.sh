@@ -189,6 +189,7 @@ python_package() {
 	[ "$(cat "$to/.specification" 2>/dev/null)" != "${specification[*]}" ] || return 0
 	echo "e2e setup: $2 in $to"
 	rm -rf "$to"
+	mkdir -p "$to"
 	if build/venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --only-binary :all: --target "$to" "${specification[@]}" >"$to.log" 2>&1; then
 		echo "${specification[*]}" >"$to/.specification"
 	else
