@@ -216,6 +216,7 @@ $(B)/tests/unit/test_governor: $(B)/obj/user/probe/governor.o
 $(B)/tests/unit/test_rights: $(B)/obj/user/probe/rights.o $(B)/obj/user/probe/caps.o
 $(B)/tests/unit/test_shed: $(B)/obj/user/probe/shed.o
 $(B)/tests/unit/test_sandbox: $(B)/obj/user/probe/sandbox.o
+$(B)/tests/unit/test_uprobe: $(B)/obj/user/probe/uprobe.o
 $(B)/tests/unit/test_nomem: $(filter-out %/main.o,$(BIN_OBJ)) $(B)/obj/tests/proto/fixture.o
 
 $(B)/tests/bench/forks: ALL_LDLIBS := -static # starts faster

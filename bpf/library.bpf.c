@@ -3,6 +3,7 @@
 #include "lib/duckdb.bpf.h"
 #include "lib/go_tls.bpf.h"
 #include "lib/gpu.bpf.h"
+#include "lib/nss_tls.bpf.h"
 #include "lib/price.bpf.h"
 #include "lib/rust_tls.bpf.h"
 #include "lib/sqlite.bpf.h"
@@ -46,14 +47,17 @@ int library_enter(struct pt_regs *ctx)
 		go_enter(ctx, pid_tgid, file, site);
 		return 0;
 	}
+	__u64 object = PT_REGS_PARM1(ctx);
 	struct call_outer outer = {};
 	bool inner = call_is_inner(ctx, pid_tgid, &outer);
-	if (inner && !site_ends(site) && !tls_is_of_callback(site, PT_REGS_PARM1(ctx), &outer))
+	if (inner && !site_ends(site) && !tls_is_of_callback(site, object, &outer))
 		return 0;
 	if (site >= PLUMB_SITE_GPU_PLAIN)
 		gpu_enter(ctx, pid_tgid, file, site);
 	else if (site >= PLUMB_SITE_RUST_TLS_READ)
 		rust_enter(ctx, pid_tgid, file, site, inner);
+	else if (site >= PLUMB_SITE_NSS_IMPORT)
+		nss_enter(ctx, object, pid_tgid, file, site, inner);
 	else if (site >= PLUMB_SITE_TLS_NEW)
 		tls_enter(ctx, pid_tgid, file, site, inner);
 	else if (site >= PLUMB_SITE_DUCKDB_OPEN)
@@ -72,6 +76,10 @@ int library_return(struct pt_regs *ctx)
 	library_hit(cookie, (__u32)(bpf_get_current_pid_tgid() >> 32), PLUMB_TRAP_SHORT);
 	if (PLUMB_SITE_OF(cookie) == PLUMB_SITE_TLS_NEW) {
 		tls_new(ctx, PLUMB_SITE_FILE_OF(cookie));
+		return 0;
+	}
+	if (PLUMB_SITE_OF(cookie) == PLUMB_SITE_NSS_IMPORT) {
+		nss_import(ctx, PLUMB_SITE_FILE_OF(cookie));
 		return 0;
 	}
 	if (!call_end(PLUMB_SITE_FILE_OF(cookie), PLUMB_SITE_OF(cookie), ctx, &f))

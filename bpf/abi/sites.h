@@ -39,6 +39,12 @@ enum plumb_site {
 	PLUMB_SITE_TLS_WRITE_EX,      /* the same */
 	PLUMB_SITE_TLS_WRITE_EX2,     /* (session, buffer, bytes, flags, &number of bytes): the same */
 	PLUMB_SITE_TLS_FREE,          /* (session) */
+	/* Mozilla's NSS, whose sessions are descriptors of NSPR: lib/nss_tls.bpf.h */
+	PLUMB_SITE_NSS_IMPORT,        /* it returns a descriptor that is a session */
+	PLUMB_SITE_NSS_READ,          /* (descriptor, buffer, …): the number of bytes, or not above 0 */
+	PLUMB_SITE_NSS_RECV,          /* (descriptor, buffer, bytes, flags, …): the same */
+	PLUMB_SITE_NSS_WRITE,         /* as the first */
+	PLUMB_SITE_NSS_WRITEV,        /* (descriptor, pieces, …): the same */
 	/* Rust's rustls: lib/rust_tls.bpf.h */
 	PLUMB_SITE_RUST_TLS_READ,     /* (connection, &payload): it was received */
 	PLUMB_SITE_RUST_TLS_WRITE,    /* (connection, &chunks, …): the number of bytes that were taken */
@@ -104,10 +110,11 @@ struct plumb_call_price {
 #define PLUMB_SITE_CALL_OF(cookie) ((__u32)((cookie) >> PLUMB_SITE_CALL_SHIFT))
 
 #define PLUMB_CALL_AWAY 1
-/* What the probe tells the programs, of each file; both only grow. */
+/* What the probe tells the programs, of each file; all only grow. */
 struct plumb_call_epoch {
 	__u32 detached; /* probes went, so returns may have been missed. Odd (PLUMB_CALL_AWAY) as long as not all are there: what is counted from its beginning cannot be counted now */
 	__u32 missed;   /* so may what tells of handles */
+	__u64 since_ns; /* since boot: when all probes were there last that had not been */
 };
 
 #endif

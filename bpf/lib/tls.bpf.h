@@ -19,6 +19,7 @@ struct tls_session {
 	__u32 missed;   /* as they were when it was last used: see plumb_call_epoch */
 	__u32 detached;
 	__u32 midway;   /* it is older than what is known of it, or was used unseen */
+	__u64 made_ns;
 };
 
 /* By the address of the session in its process. What is not given back stays until others take its place. */
@@ -93,7 +94,7 @@ static __always_inline int tls_set_offset(const struct call_handle_key *session,
 
 static __always_inline bool tls_make(const struct call_frame *f, const struct call_handle_key *key, bool midway, struct tls_session *ret)
 {
-	struct tls_session s = { .number = tls_number(), .file = f->file, .missed = f->missed, .detached = f->detached, .midway = midway };
+	struct tls_session s = { .number = tls_number(), .file = f->file, .missed = f->missed, .detached = f->detached, .midway = midway, .made_ns = f->begin_ns };
 
 	if (!s.number || tls_set_offset(key, s.number, 0, 0) || tls_set_offset(key, s.number, 1, 0) || bpf_map_update_elem(&tls_sessions, key, &s, BPF_ANY)) {
 		call_lost();
@@ -233,7 +234,8 @@ static __always_inline void tls_moved(const struct call_frame *f, __u64 flow, in
 		return;
 	if (tls_set_offset(&key, s.number, dir, offset + bytes))
 		call_lost();
-	__u32 want = f->args[1] ? policy_capture(s.number, ~0u, dir, offset, len) : 0;
+	bool readable = f->args[1] && f->site != PLUMB_SITE_NSS_WRITEV; /* the pieces are not laid out as struct iovec */
+	__u32 want = readable ? policy_capture(s.number, ~0u, dir, offset, len) : 0;
 	if (!plumb_enter(pc, &level))
 		return;
 	if (tls_prepare(level, f, flow, s.number, flags, dir, f->args[1], len))
@@ -241,18 +243,27 @@ static __always_inline void tls_moved(const struct call_frame *f, __u64 flow, in
 	plumb_leave(pc, level);
 }
 
-static __always_inline bool tls_site_reads(__u32 site) { return site == PLUMB_SITE_TLS_READ || site == PLUMB_SITE_TLS_READ_EX || site == PLUMB_SITE_RUST_TLS_READ; }
-static __always_inline bool tls_site_writes(__u32 site) { return site == PLUMB_SITE_TLS_WRITE || site == PLUMB_SITE_TLS_WRITE_EX || site == PLUMB_SITE_TLS_WRITE_EX2 || site == PLUMB_SITE_RUST_TLS_WRITE; }
+static __always_inline bool tls_site_is_nss(__u32 site) { return site >= PLUMB_SITE_NSS_IMPORT && site <= PLUMB_SITE_NSS_WRITEV; }
+
+static __always_inline bool tls_site_reads(__u32 site)
+{
+	return site == PLUMB_SITE_TLS_READ || site == PLUMB_SITE_TLS_READ_EX || site == PLUMB_SITE_RUST_TLS_READ || site == PLUMB_SITE_NSS_READ || site == PLUMB_SITE_NSS_RECV;
+}
+
+static __always_inline bool tls_site_writes(__u32 site)
+{
+	return site == PLUMB_SITE_TLS_WRITE || site == PLUMB_SITE_TLS_WRITE_EX || site == PLUMB_SITE_TLS_WRITE_EX2 || site == PLUMB_SITE_RUST_TLS_WRITE || site == PLUMB_SITE_NSS_WRITE || site == PLUMB_SITE_NSS_WRITEV;
+}
 
 /*
  * Was it made by a function of the program's that the library calls? In Node the end of a handshake, which is found out in reading, runs what waited for it, and that writes. The library's own
- * (gnutls_record_send() by gnutls_record_send2()) are of the same session and direction.
+ * (gnutls_record_send() by gnutls_record_send2()) are of the same session and direction; a descriptor of NSPR is read by reading those that lie under it.
  */
 static __always_inline bool tls_is_of_callback(__u32 site, __u64 session, const struct call_outer *outer)
 {
 	if (site < PLUMB_SITE_TLS_NEW || site >= PLUMB_SITE_GPU_PLAIN)
 		return false;
-	return session != outer->object || (tls_site_reads(site) && tls_site_writes(outer->site)) || (tls_site_writes(site) && tls_site_reads(outer->site));
+	return (session != outer->object && !(tls_site_is_nss(site) && tls_site_is_nss(outer->site))) || (tls_site_reads(site) && tls_site_writes(outer->site)) || (tls_site_writes(site) && tls_site_reads(outer->site));
 }
 
 static __always_inline void tls_enter(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site, bool inner)

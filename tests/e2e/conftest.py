@@ -74,11 +74,11 @@ def start(folder):
 
 @pytest.fixture(scope="session")
 def localhost_certificate():
-    """A folder with cert.pem and key.pem, of localhost; it guards nothing."""
+    """A folder with cert.pem and key.pem, of localhost and 127.0.0.1; it guards nothing."""
     folder = Path(tempfile.mkdtemp(prefix="plumb-e2e-"))
     folder.chmod(0o755)
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "key.pem", "-out", folder / "cert.pem", "-subj", "/CN=localhost",
-                    "-addext", "subjectAltName=DNS:localhost", "-days", "73"], check=True, stderr=subprocess.DEVNULL)
+                    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-days", "73"], check=True, stderr=subprocess.DEVNULL)
     (folder / "key.pem").chmod(0o644)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

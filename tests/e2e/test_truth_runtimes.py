@@ -8,15 +8,16 @@ from collections import Counter
 
 import pytest
 
-from harness import servers
+from harness import php, servers
 from harness.driver import Driver, http_driver, plan_23
 from harness.libraries import watched
 from harness.process import APPS, BUILD, Process, free_port
-from harness.runtimes import CLIENTS, SERVERS, start_haproxy
+from harness.runtimes import CLIENTS, SERVERS, start_envoy, start_haproxy
 from harness.spans import CLIENT, SERVER, describe
 from harness.truth import check_http, check_order
+from test_restart import metric
 from test_truth_http2 import grpc_plan, grpc_statement, grpc_truth
-from test_truth_https import SERVERS as COMMON, check_pair, requests_of
+from test_truth_https import SERVERS as COMMON, check_measured, check_pair, requests_of
 
 pytestmark = pytest.mark.live
 
@@ -29,6 +30,7 @@ GROUPS = {
     "Ruby": [("webrick", "ruby", "1.1", BOTH), ("puma", "ruby", "1.1", BOTH)],
     "PHP": [("nginx", "curl", "1.1", BOTH), ("nginx", "curl2", "2", BOTH), ("nginx", "streams", "1.1", BOTH)],
     "Perl": [("nginx", "perl", "1.1", BOTH)],
+    "s2n": [("nginx", "awscrt", "1.1", ("1.3",)), ("go", "awscrt", "1.1", ("1.3",))],
     "Rust": [("native-tls", "native-tls", "1.1", ("1.2",)), ("nginx", "native-tls", "1.1", ("1.3",))],
 }
 
@@ -52,8 +54,10 @@ def driver_of(start, way, port, certificate, version, connections, plan):
 
 
 def wait_for_libraries(p, names):
-    """Node has a library of its own, and so has Go; all others share one file."""
-    p.wait_watching("openssl", len({"node" if name in ("node", "fetch") else "shared" for name in names if name != "go"}))
+    """Node has a library of its own, and so has Go, and awscrt two; all others share one file."""
+    p.wait_watching("openssl", len({"node" if name in ("node", "fetch") else "shared" for name in names if name not in ("go", "awscrt")}))
+    if "awscrt" in names:
+        p.wait_watching("s2n", file="awscrt")
     if "go" in names:
         p.wait_watching("crypto/tls")
 
@@ -98,9 +102,15 @@ def chain(spans, path):
     return steps
 
 
+# How it is started, and what its TLS is.
+PROXIES = {"haproxy": (start_haproxy, "openssl"), "envoy": (start_envoy, "boringssl, found by its code,")}
+
+
 @pytest.mark.parametrize("ends,age", [("TLS in front", "younger"), ("TLS behind", "older"), ("TLS at both ends", "older"), ("TLS at both ends", "younger")])
-def test_haproxy(start, plumb, localhost_certificate, ends, age):
-    """HTTP/1.1 and HTTP/2, TLS 1.2 and 1.3 in front: a client, HAProxy's two sides and nginx behind it are one trace, as long as one request is open at a time."""
+@pytest.mark.parametrize("name", PROXIES)
+def test_proxies(start, plumb, localhost_certificate, name, ends, age):
+    """HTTP/1.1 and HTTP/2, TLS 1.2 and 1.3 in front: a client, the proxy's two sides and nginx behind it are one trace, as long as one request is open at a time."""
+    start_proxy, library = PROXIES[name]
     front, back = (localhost_certificate if ends in which else None for which in (("TLS in front", "TLS at both ends"), ("TLS behind", "TLS at both ends")))
     ways = [("curl", "1.2"), ("curl2", "1.3")] if front else [("plain", "")]
     plans = [[r for r in plan_of(i) if r.kind != "slow"] for i in range(len(ways))]
@@ -108,7 +118,7 @@ def test_haproxy(start, plumb, localhost_certificate, ends, age):
 
     def begin():
         nginx = start(servers.start_nginx, tls=back)
-        proxy = start(start_haproxy, nginx.port, front, back)
+        proxy = start(start_proxy, nginx.port, front, back)
         if front:
             return nginx, proxy, [driver_of(start, way, proxy.port, localhost_certificate, version, 1, part) for (way, version), part in zip(ways, plans)]
         return nginx, proxy, [http_driver(start.folder(), proxy, 1, plan)]
@@ -117,23 +127,62 @@ def test_haproxy(start, plumb, localhost_certificate, ends, age):
         nginx, proxy, drivers = begin()
         p = plumb(pids=[nginx.pid, proxy.pid, *(d.pid for d in drivers)], args=watched())
     else:
-        p = plumb(args=[*watched(), *by_name("nginx", "haproxy", "php", "driver")])
+        p = plumb(args=[*watched(), *by_name("nginx", name, "php", "driver")])
         nginx, proxy, drivers = begin()
-    p.wait_watching("openssl")
+    for library in {"openssl", library}:
+        p.wait_watching(library)
     results = {r["path"]: r for driver in drivers for r in driver.go()}
     assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"
-    p.wait_spans(4 * len(plan), match=lambda s: s.name != "TLS handshake" and s["server.port"] == proxy.port)  # of all, as HAProxy does not change the Host
+    p.wait_spans(4 * len(plan), match=lambda s: s.name != "TLS handshake" and s["server.port"] == proxy.port)  # of all, as proxies do not change the Host
     spans = [s for s in requests_of(p.finish()) if s["server.port"] == proxy.port]
     assert len(spans) == 4 * len(plan), describe(spans)
     check_order(spans)
-    behind = [s for s in spans if (s.service, s.kind) in (("haproxy", CLIENT), ("nginx", SERVER))]
+    behind = [s for s in spans if (s.service, s.kind) in ((name, CLIENT), ("nginx", SERVER))]
     for mine, over in (([s for s in spans if s not in behind], front), (behind, back)):
         for kind in (SERVER, CLIENT):
             for s in check_http(mine, plan, kind).values():
                 assert s["url.scheme"] == ("https" if over else "http") and s["plumb.incomplete"] is None, describe([s])
     for r in plan:
         steps = chain(spans, r.path)
-        assert [(s.kind, s.service) for s in steps[1:]] == [(SERVER, "haproxy"), (CLIENT, "haproxy"), (SERVER, "nginx")] and steps[0].kind == CLIENT, describe(steps)
+        assert [(s.kind, s.service) for s in steps[1:]] == [(SERVER, name), (CLIENT, name), (SERVER, "nginx")] and steps[0].kind == CLIENT, describe(steps)
+
+
+@pytest.mark.parametrize("way,version,age", [("blocking", "1.2", "older"), ("blocking", "1.3", "younger"), ("curl2", "1.3", "older")])
+def test_php_fpm(start, plumb, localhost_certificate, way, version, age):
+    """nginx ends TLS and asks PHP-FPM, whose script asks another server over TLS: one trace from the first client to the last server."""
+    plan = plan_23()
+
+    def begin():
+        back = start(servers.start_nginx, tls=localhost_certificate)
+        fpm = start(php.start_php_fpm, extensions=("curl",))
+        front = start(php.start_nginx_of_php, fpm.listen, True, "fpm_https.php", localhost_certificate, {"BACKEND": back.port, "CERTIFICATE": localhost_certificate})
+        return back, fpm, front, driver_of(start, way, front.port, localhost_certificate, version, 1, plan)
+
+    if age == "older":
+        back, fpm, front, driver = begin()
+        p = plumb(pids=[back.pid, *fpm.pids, *front.pids, driver.pid], args=watched())
+    else:
+        p = plumb(args=[*watched(), *by_name("nginx", "php-fpm8.2", "python", "php")])
+        back, fpm, front, driver = begin()
+    p.wait_watching("openssl")
+    results = {r["path"]: r for r in driver.go()}
+    assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"
+    p.wait_spans(6 * len(plan), match=lambda s: s.path in results)
+    spans = [s for s in requests_of(p.finish()) if s.path in results]
+    assert len(spans) == 6 * len(plan), describe(spans, 60)
+    check_order(spans)
+    for r in plan:
+        steps = chain(spans, r.path)
+        assert [s.kind for s in steps] == [CLIENT, SERVER] * 3, describe(steps)
+        assert [s["network.protocol.name"] for s in steps] == ["http", "http", "fastcgi", "fastcgi", "http", "http"], describe(steps)
+        assert {s["url.scheme"] for s in steps} == {"https"}, describe(steps)
+        assert [s["server.port"] for s in (*steps[:2], *steps[4:])] == [front.port] * 2 + [back.port] * 2, describe(steps)
+        assert steps[1].pid in front.pids and steps[2].pid == steps[1].pid and steps[3].pid in fpm.pids and steps[4].pid == steps[3].pid, describe(steps)
+        assert all(s["http.response.status_code"] == r.status and s["http.request.method"] == r.method and s["plumb.incomplete"] is None for s in steps), describe(steps)
+        assert all(s.duration_ns >= 50_000_000 for s in steps) or r.kind != "slow", describe(steps)
+        sizes = {s["http.response.body.size"] for s in steps}
+        assert r.kind not in ("big", "slow") or sizes == {200_003 if r.kind == "big" else 30_011}, describe(steps)
+    check_measured(spans, results)
 
 
 def grpc_server(folder, language, tls):
@@ -190,7 +239,8 @@ def test_grpc(start, plumb, localhost_certificate, server, client, age):
     assert server_parents == Counter((s.trace_id, s.span_id) for s in spans if s.kind == CLIENT), "not one trace for each call"
 
 
-LIBRARIES = {"openssl": ("-lssl", "-lcrypto"), "wolfssl": ("-lwolfssl",), "mbedtls": ("-lmbedtls", "-lmbedx509", "-lmbedcrypto"), "gnutls": ("-lgnutls",)}
+LIBRARIES = {"openssl": ("-lssl", "-lcrypto"), "wolfssl": ("-lwolfssl",), "mbedtls": ("-lmbedtls", "-lmbedx509", "-lmbedcrypto"), "gnutls": ("-lgnutls",),
+             "nss": ("-I/usr/include/nss", "-I/usr/include/nspr", "-lssl3", "-lnss3", "-lnssutil3", "-lnspr4")}
 # With its symbols in the program itself.
 LINKED_IN = {"wolfssl": ("-l:libwolfssl.a", "-lm"), "mbedtls": ("-l:libmbedtls.a", "-l:libmbedx509.a", "-l:libmbedcrypto.a")}
 
@@ -198,16 +248,17 @@ LINKED_IN = {"wolfssl": ("-l:libwolfssl.a", "-lm"), "mbedtls": ("-l:libmbedtls.a
 @pytest.mark.parametrize("library,linked,versions,age", [
     ("openssl", "shared", BOTH, "older"), ("openssl", "shared", BOTH, "younger"), ("wolfssl", "shared", BOTH, "older"), ("wolfssl", "static", BOTH, "younger"),
     ("mbedtls", "shared", ("1.2",), "older"), ("mbedtls", "static", ("1.2",), "younger"), ("gnutls", "shared", BOTH, "older"), ("gnutls", "shared", BOTH, "younger"),
+    ("nss", "shared", BOTH, "older"), ("nss", "shared", BOTH, "younger"),
 ])
 def test_programs_in_c(start, plumb, localhost_certificate, library, linked, versions, age):
     """Server and client of each library; their sessions are used again for other connections, without being freed where the library can (SSL_clear)."""
     program = start.folder() / f"{library}-http"
     sources = [APPS / "tls/http.c", APPS / f"tls/{library}.c"]
     done = subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", program, *sources, *(LINKED_IN if linked == "static" else LIBRARIES)[library], "-lpthread"], capture_output=True, text=True)
-    if done.returncode and f"{library}/" in done.stderr and "No such file" in done.stderr:
+    if done.returncode and f"{library}.c" in done.stderr and "No such file" in done.stderr:
         pytest.skip(f"the headers of {library} are not installed")
     assert done.returncode == 0, done.stderr
-    port = free_port()
+    port, metrics = free_port(), ["--metrics", f"127.0.0.1:{free_port()}"]
 
     def begin():
         app = start(lambda folder: servers.listening(Process("serves", [program, "serve", port, localhost_certificate], folder), port))
@@ -219,13 +270,16 @@ def test_programs_in_c(start, plumb, localhost_certificate, library, linked, ver
 
     if age == "older":
         app, drivers = begin()
-        p = plumb(pids=[app.pid, *(d.pid for d in drivers)], args=watched())
+        p = plumb(pids=[app.pid, *(d.pid for d in drivers)], args=[*watched(), *metrics])
     else:
-        p = plumb(args=[*watched(), *by_name(program.name)])
+        p = plumb(args=[*watched(), *metrics, *by_name(program.name)])
         app, drivers = begin()
     p.wait_watching(library)
+    if library == "nss":
+        p.wait_watching("nspr")
     results = [{r["path"]: r for r in driver.go()} for driver in drivers]
     p.wait_spans(46 * len(versions), match=lambda s: s.name != "TLS handshake" and s["server.port"] == port)
+    assert metric(metrics[1].rpartition(":")[2], 'plumb_tls_sessions_total{evidence="none"}') == 0, "what is no session was taken for one"
     spans = [s for s in requests_of(p.finish()) if s["server.port"] == port]
     for i, mine in enumerate(results):
         check_pair(spans, plan_of(i), app, "1.1", mine)

@@ -2,6 +2,7 @@
 """TLS that is linked into programs without its symbols: it is found by its code, and spans equal the truth as they do where it has them."""
 import json
 import os
+import shutil
 import struct
 import subprocess
 from collections import Counter
@@ -9,11 +10,11 @@ from collections import Counter
 import pytest
 
 from harness import recording, servers
-from harness.driver import Driver, plan_23, plan_10007
+from harness.driver import Driver, plan_23, plan_10007, python_driver
 from harness.libraries import watched
 from harness.process import APPS, BUILD, Process, free_port, wait_until
 from harness.spans import CLIENT, SERVER, describe
-from harness.truth import check_http, check_order
+from harness.truth import TOLERANCE_NS, TOLERANCE_PART, check_http, check_order
 from test_truth_http2 import grpc_plan, grpc_statement, grpc_truth
 from test_truth_https import SERVERS, check_measured, check_one_trace, driver_of, requests_of
 
@@ -71,8 +72,8 @@ def test_openssl_that_is_linked_in(start, plumb, localhost_certificate, linked, 
 
 def check_http_run(p, plan, results, app):
     assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"
-    p.wait_spans(2 * len(plan), match=lambda s: s.name != "TLS handshake", timeout_s=60)
-    spans = requests_of(p.finish())
+    p.wait_spans(2 * len(plan), match=lambda s: s.name != "TLS handshake" and s["server.port"] == app.port, timeout_s=60)
+    spans = [s for s in requests_of(p.finish()) if s["server.port"] == app.port]
     assert len(spans) == 2 * len(plan), describe(spans, 60)
     check_order(spans)
     for kind in (SERVER, CLIENT):
@@ -144,6 +145,61 @@ def test_grpc_of_python(start, plumb, localhost_certificate):
             assert s["plumb.incomplete"] is None, describe([s])
     parents = Counter((s.trace_id, s.parent_id) for s in spans if s.kind == SERVER)
     assert parents == Counter((s.trace_id, s.span_id) for s in spans if s.kind == CLIENT), "not one trace for each call"
+
+
+def test_etcd(start, plumb, localhost_certificate):
+    """101 calls of grpcio, 7 of which fail: its BoringSSL speaks with Go's crypto/tls."""
+    server = start(servers.start_etcd, localhost_certificate)
+    driver = python_driver(start.folder(), "etcd_driver.py", server.port, localhost_certificate)
+    p = plumb(pids=[server.pid, driver.pid], args=watched())
+    p.wait_watching(found("boringssl"))
+    p.wait_watching("crypto/tls", file="etcd")
+    results = driver.go()
+    truth = {("etcdserverpb.KV/Put", "OK"): 53, ("etcdserverpb.KV/Range", "OK"): 41, ("etcdserverpb.KV/Put", "INVALID_ARGUMENT"): 7}
+    assert Counter((f"etcdserverpb.KV/{r['method']}", "INVALID_ARGUMENT" if r["code"] == 3 else "OK") for r in results if r["code"] in (0, 3)) == truth, "the client itself saw something else"
+    p.wait_spans(202, match=lambda s: s["rpc.system.name"] == "grpc" and s["server.port"] == server.port)
+    spans = sorted((s for s in requests_of(p.finish()) if s["server.port"] == server.port), key=lambda s: s.start_ns)
+    check_order(spans)
+    for kind in (SERVER, CLIENT):
+        mine = [s for s in spans if s.kind == kind]
+        assert Counter((s["rpc.method"], s["rpc.response.status_code"]) for s in mine) == truth, describe(mine, 120)
+        assert all(s["plumb.incomplete"] is None and s["network.peer.address"] == "127.0.0.1" and "secret" not in str(s.raw) for s in mine), describe(mine, 120)
+    client = [s for s in spans if s.kind == CLIENT]
+    for s, r in zip(client, results):
+        assert s.duration_ns <= r["ns"] + max(TOLERANCE_NS, r["ns"] * TOLERANCE_PART), describe([s])
+    assert Counter((s.trace_id, s.parent_id) for s in spans if s.kind == SERVER) == Counter((s.trace_id, s.span_id) for s in client), "not one trace for each call"
+
+
+# What of it Python is asked, and answers; where its TLS is; what that is where it has no symbols.
+PACKAGES = {
+    "pyopenssl-21": ("from OpenSSL import SSL; print(SSL.SSLeay_version(0).decode())", "OpenSSL 1.1.1", "cryptography/hazmat/bindings/*.so", "openssl"),
+    "pyopenssl-26": ("from OpenSSL import SSL; print(SSL.SSLeay_version(0).decode())", "OpenSSL 4.0", "cryptography/hazmat/bindings/*.so", "openssl"),
+    "curl_cffi": ("import curl_cffi; print(curl_cffi.__curl_version__)", "libcurl/8", "curl_cffi/*.so", "boringssl"),
+}
+
+
+@pytest.mark.parametrize("symbols", ["with symbols", "stripped"])
+@pytest.mark.parametrize("name", PACKAGES)
+def test_packages_of_python(start, plumb, localhost_certificate, name, symbols):
+    """requests over pyOpenSSL, and curl: each has its TLS linked into a package that keeps its symbols; or does not."""
+    packages, own = BUILD / "e2e" / name, start.folder()
+    asks, says, files, library = PACKAGES[name]
+    if not packages.exists():
+        pytest.skip(f"no {name} (build/e2e/{name}.log)")
+    if symbols == "stripped":
+        packages = shutil.copytree(packages, own / "packages")
+        subprocess.run(["strip", *packages.glob(files)], check=True)
+    env = {**os.environ, "PYTHONPATH": str(packages), "PYTHONWARNINGS": "ignore"}
+    said = subprocess.run([BUILD / "venv/bin/python", "-c", asks], env=env, capture_output=True, text=True, check=True).stdout
+    assert said.startswith(says), said
+    app = start(SERVERS["nginx"], localhost_certificate)
+    plan = plan_23()
+    driver = Driver(own, name, [BUILD / "venv/bin/python", "-u", APPS / "https_driver.py", app.port, localhost_certificate, "1.3", 3, name.partition("-")[0]], env=env)
+    driver.write("".join(json.dumps({"method": r.method, "path": r.path, "body": r.body}) + "\n" for r in plan))
+    p = plumb(pids=[app.pid, driver.pid], args=watched())
+    p.wait_watching(found(library) if symbols == "stripped" else "openssl", file=files.partition("/")[0])
+    p.wait_watching("openssl", file="libssl")
+    check_http_run(p, plan, {r["path"]: r for r in driver.go()}, app)
 
 
 def test_what_only_looks_like_it_is_let_go(start, plumb):

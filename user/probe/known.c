@@ -14,6 +14,7 @@
 #include "../../bpf/abi/sites.h"
 
 enum { SITES_MAX = 48, SAME_MAX = 6 }; /* of one library */
+enum { BEGIN_BYTES = 16 };                 /* of a function, that are looked at */
 enum { ENTRY = 1, RETURN = 2, BOTH = ENTRY | RETURN };
 enum { SELDOM = 0, OFTEN = 1 };
 
@@ -107,13 +108,23 @@ static const struct library known[] = {
 		{ PLUMB_SITE_RUST_TLS_READ, ENTRY, OFTEN, { "_ZN6rustls12common_state11CommonState23take_received_plaintext" } },
 		{ PLUMB_SITE_RUST_TLS_WRITE, BOTH, OFTEN, { "_ZN6rustls12common_state11CommonState16buffer_plaintext" } },
 	} },
-	/* https://aws.github.io/s2n-tls/doxygen/s2n_8h.html */
+	/* https://aws.github.io/s2n-tls/doxygen/s2n_8h.html: s2n_connection_new() wipes what it returns. */
 	{ "s2n", "s2n_send", "libs2n.so*", {
-		{ PLUMB_SITE_TLS_NEW, RETURN, SELDOM, { "s2n_connection_new" } },
 		{ PLUMB_SITE_TLS_BEGIN, ENTRY, SELDOM, { "s2n_connection_wipe" } },
 		{ PLUMB_SITE_TLS_READ, BOTH, OFTEN, { "s2n_recv" } },
 		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "s2n_send" } },
 		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "s2n_connection_free" } },
+	} },
+	/* https://firefox-source-docs.mozilla.org/security/nss/legacy/reference/, NSPR's prio.h: what NSS makes is used by NSPR's functions. */
+	{ "nss", "SSL_ImportFD", "libssl3.so", {
+		{ PLUMB_SITE_NSS_IMPORT, RETURN, SELDOM, { "SSL_ImportFD" } },
+	} },
+	{ "nspr", "PR_Write", "libnspr4.so", {
+		{ PLUMB_SITE_NSS_READ, BOTH, OFTEN, { "PR_Read" } },
+		{ PLUMB_SITE_NSS_RECV, BOTH, OFTEN, { "PR_Recv" } },
+		{ PLUMB_SITE_NSS_WRITE, BOTH, OFTEN, { "PR_Write", "PR_Send" } },
+		{ PLUMB_SITE_NSS_WRITEV, BOTH, OFTEN, { "PR_Writev" } },
+		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "PR_Close" } },
 	} },
 	{ "cuda", "cuLaunchKernel", NULL, {
 #define GPU_CALL(id, name, api, ...) CUDA_OF_##api(id, name, api, __VA_ARGS__)
@@ -133,6 +144,13 @@ static const struct exclusion {
 } exclusions[] = {
 	/* It moves a connection once its handshake is done, which may have brought the first request: that would never be answered. */
 	{ "rustls", "_ZN94_$LT$tokio_rustls..server..TlsStream$LT$IO$GT$$u20$as$u20$tokio..io..async_read..AsyncRead$GT$9poll_read" },
+};
+
+/* What a function calls with the same arguments and returns the result of: it has the probes where the kernel sets none on that. */
+static const struct deeper {
+	const char *function, *calls;
+} deeper[] = {
+	{ "s2n_recv", "s2n_recv_impl" },
 };
 
 enum { KNOWN = sizeof(known) / sizeof(known[0]), EXCLUSIONS = sizeof(exclusions) / sizeof(exclusions[0]), FUNCTIONS_MAX = KNOWN * SITES_MAX * SAME_MAX };
@@ -180,6 +198,30 @@ static void add_place(const struct elf_file *f, struct known_functions *k, struc
 	k->n++;
 }
 
+static uint64_t deeper_of(const struct elf_file *f, const char *name)
+{
+	for (size_t i = 0; i < sizeof(deeper) / sizeof(deeper[0]); i++) {
+		struct elf_function calls = { deeper[i].calls, 0 };
+		if (strcmp(deeper[i].function, name) == 0 && elf_find(f, (const char *[]){ deeper[i].calls, NULL }, &calls, 1) > 0)
+			return calls.offset;
+	}
+	return 0;
+}
+
+/* Where its probes go: on its first instruction, if that can be. */
+static uint64_t place_of(const struct elf_file *f, const struct site *s, const char *name, uint64_t offset)
+{
+	uint8_t code[BEGIN_BYTES];
+
+	if (!elf_read(f, code, sizeof(code), offset) || uprobe_can_be(code))
+		return offset;
+	size_t pushed = s->at == ENTRY ? uprobe_push_bytes(code, sizeof(code) - UPROBE_CODE_BYTES) : 0;
+	if (pushed && uprobe_can_be(code + pushed))
+		return offset + pushed;
+	uint64_t calls = deeper_of(f, name);
+	return calls ? calls : offset; /* the kernel will say so */
+}
+
 static bool has_function(const char *name, const struct elf_function *functions, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -223,7 +265,7 @@ static int known_libraries(const struct elf_file *f, unsigned kinds, struct know
 	if (found <= 0)
 		return found;
 	at = 0;
-	for (size_t i = 0; function_next(&at, &library, &site); i++) {
+	for (size_t i = 0; (name = function_next(&at, &library, &site)); i++) {
 		if (library != latest) {
 			is = kinds & kind_of(library) && is_there(library, functions, n);
 			if (is)
@@ -231,7 +273,7 @@ static int known_libraries(const struct elf_file *f, unsigned kinds, struct know
 			latest = library;
 		}
 		if (is && functions[i].offset)
-			add_place(f, ret, (struct known_place){ .offset = functions[i].offset, .site = (uint16_t)site->site, .call = (uint16_t)(site->site >> CALL_SHIFT), .entry = site->at & ENTRY, .returns = site->at & RETURN, .often = site->often });
+			add_place(f, ret, (struct known_place){ .offset = place_of(f, site, name, functions[i].offset), .site = (uint16_t)site->site, .call = (uint16_t)(site->site >> CALL_SHIFT), .entry = site->at & ENTRY, .returns = site->at & RETURN, .often = site->often });
 	}
 	return 0;
 }

@@ -203,6 +203,13 @@ static void libraries_remember(struct libraries *ls, const struct mapping *m)
 	(void)map_put(&ls->seen, seen_key(m), ls); /* without memory it is read again */
 }
 
+static const char *begin_error(const struct library_file *f, int err)
+{
+	if (!f->leased && f->watch < 0 && err == -ENOSPC)
+		return "inotify has no watch left for it (fs.inotify.max_user_watches)";
+	return err == -UPROBE_REFUSED ? "the kernel sets no probes on what one of its functions begins with" : strerror(-err);
+}
+
 /* Before it is looked at whether it has changed. */
 static int file_watch(struct libraries *ls, struct library_file *f)
 {
@@ -296,7 +303,7 @@ static struct library_file *file_add(struct libraries *ls, const struct mapping 
 		return NULL;
 	}
 	if (err) {
-		file_fail(ls, m, f->functions.names, !f->leased && f->watch < 0 && err == -ENOSPC ? "inotify has no watch left for it (fs.inotify.max_user_watches)" : strerror(-err));
+		file_fail(ls, m, f->functions.names, begin_error(f, err));
 		file_free(ls, f);
 		libraries_remember(ls, m);
 		return NULL;

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
+
 #include "../../bpf/abi/sites.h"
 
 #pragma GCC diagnostic push
@@ -129,6 +131,7 @@ void loaded_attached(struct loaded *l, uint32_t file)
 {
 	file %= PLUMB_SITE_FILES;
 	l->epochs[file].detached += l->epochs[file].detached & PLUMB_CALL_AWAY;
+	l->epochs[file].since_ns = clock_ns(CLOCK_BOOTTIME);
 	functions_tell_epoch(l, file);
 }
 

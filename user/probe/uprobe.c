@@ -171,6 +171,36 @@ bool uprobe_trap_is_long(const uint8_t code[UPROBE_CODE_BYTES])
 #endif
 }
 
+#if defined(__x86_64__)
+/* arch/x86/kernel/uprobes.c, is_prefix_bad(), but for LOCK, with which no function begins. */
+static bool is_segment_prefix(uint8_t byte) { return byte == 0x26 || byte == 0x2e || byte == 0x36 || byte == 0x3e; }
+
+bool uprobe_can_be(const uint8_t code[UPROBE_CODE_BYTES]) { return !is_segment_prefix(code[0]); }
+
+size_t uprobe_push_bytes(const uint8_t *code, size_t len)
+{
+	size_t at = 0;
+
+	while (at < len && is_segment_prefix(code[at]))
+		at++;
+	if (at < len && code[at] == 0x41) /* REX.B */
+		at++;
+	return at < len && code[at] >= 0x50 && code[at] <= 0x57 ? at + 1 : 0;
+}
+#else
+bool uprobe_can_be(const uint8_t code[UPROBE_CODE_BYTES])
+{
+	(void)code;
+	return true;
+}
+
+size_t uprobe_push_bytes(const uint8_t *code, size_t len)
+{
+	(void)code, (void)len;
+	return 0;
+}
+#endif
+
 /* Called as a library's functions would be, and beginning as most of them do: one by each kind of instruction, where there are two. */
 int trial_short(int x);
 int trial_long(int x);

@@ -35,7 +35,9 @@ struct uprobe {
 	size_t n;
 };
 
-/* prog: descriptor of a BPF_PROG_TYPE_KPROBE. Negative errno, and then nothing is attached. */
+enum { UPROBE_REFUSED = 524 }; /* the kernel's ENOTSUPP, which is not in errno.h: it sets no probe on such an instruction */
+
+/* prog: descriptor of a BPF_PROG_TYPE_KPROBE. Negative errno, or -UPROBE_REFUSED, and then nothing is attached. */
 int uprobe_attach(enum uprobe_way way, int prog, const struct uprobe_place *place, bool returns, struct uprobe *ret_uprobe);
 /*
  * Takes probes away. The kernel takes tens of milliseconds for each, so children do it that live as long; without them it is done here. Whoever waits for children meets some that he does not
@@ -50,6 +52,12 @@ void uprobe_detach(struct uprobe *const *probes, size_t n, const int *held, size
  */
 enum { UPROBE_CODE_BYTES = 2 };
 bool uprobe_trap_is_long(const uint8_t code[UPROBE_CODE_BYTES]);
+
+/* The kernel sets a probe on an instruction. On x86-64 it sets none on one with the prefix of a segment, by which assemblers fill code up (-mbranches-within-32B-boundaries). */
+bool uprobe_can_be(const uint8_t code[UPROBE_CODE_BYTES]);
+
+/* How long the first instruction is if all it does is to push a register: behind it arguments are where they were before, but not the return address. 0: it is another, or not known. */
+size_t uprobe_push_bytes(const uint8_t *code, size_t len);
 
 /*
  * Tries a way on functions of this program, and measures what a probe with a program that does nothing costs who calls it: on an entry, of either kind, and on a return, which is short (never 0). Negative errno if

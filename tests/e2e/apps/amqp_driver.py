@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a fixed series of AMQP requests through pika: amqp_driver.py PORT < "go". Prints {"what","ns","error"} for each step."""
+"""Runs a fixed series of AMQP requests through pika: amqp_driver.py PORT < "go". Prints {"what","ns","error"} for each step.
+DRIVER_TLS=FOLDER: over TLS, with the certificate there."""
 import json
+import os
+import ssl
 import sys
 import time
 
@@ -23,7 +26,9 @@ def timed(what, run):
     print(json.dumps({"what": what, "ns": time.perf_counter_ns() - start, "error": error}))
 
 
-conn = pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", int(sys.argv[1])))
+TLS = os.environ.get("DRIVER_TLS")
+tls = pika.SSLOptions(ssl.create_default_context(cafile=TLS + "/cert.pem"), "127.0.0.1") if TLS else None
+conn = pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", int(sys.argv[1]), ssl_options=tls))
 ch = conn.channel()
 ch.exchange_declare("plumb.topic", "topic")
 ch.queue_declare("plumb.orders")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """https_driver.py PORT FOLDER VERSION CONNECTIONS WAY: requests over TLS VERSION (1.2 or 1.3) with the certificate of FOLDER, when "go" is read behind a plan of JSON lines.
-WAY: blocking, a thread for each connection, TLS on the socket; asyncio, a task for each, TLS in memory; requests, its sessions instead; aiohttp, and httpx on one connection of HTTP/2, a task for each."""
+WAY: blocking, a thread for each connection, TLS on the socket; asyncio, a task for each, TLS in memory; requests, its sessions instead, pyopenssl, over this, curl_cffi, those of the same name; aiohttp, and httpx on one connection of HTTP/2, a task for each."""
 import asyncio
 import http.client
 import json
@@ -15,6 +15,14 @@ if WAY == "aiohttp":
     import aiohttp
 elif WAY == "httpx":
     import httpx
+elif WAY == "curl_cffi":
+    import curl_cffi.requests
+elif WAY in ("requests", "pyopenssl"):
+    import requests
+if WAY == "pyopenssl":
+    from urllib3.contrib.pyopenssl import inject_into_urllib3
+
+    inject_into_urllib3()
 
 context = ssl.create_default_context(cafile=FOLDER + "/cert.pem")
 context.minimum_version = context.maximum_version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[VERSION]
@@ -43,9 +51,11 @@ def blocking(mine):
 
 
 def with_requests(mine):
-    import requests
-
-    with requests.Session() as session:
+    if WAY == "curl_cffi":
+        session = curl_cffi.requests.Session(http_version="v1")
+    else:
+        session = requests.Session()
+    with session:
         session.trust_env, session.verify = False, FOLDER + "/cert.pem"
         for r in mine:
             begin_ns = time.monotonic_ns()

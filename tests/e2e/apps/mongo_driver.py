@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a fixed series of commands through PyMongo: mongo_driver.py PORT < "go". Prints {"what","ns","error"} for each step."""
+"""Runs a fixed series of commands through PyMongo: mongo_driver.py PORT < "go". Prints {"what","ns","error"} for each step.
+DRIVER_TLS=FOLDER: over TLS, with the certificate there."""
 import json
+import os
 import sys
 import time
 
 import pymongo
 from pymongo.errors import BulkWriteError, OperationFailure
 
+TLS = os.environ.get("DRIVER_TLS")
 assert sys.stdin.readline() == "go\n"
 # One connection for the commands; that of the monitor asks once.
-client = pymongo.MongoClient("127.0.0.1", int(sys.argv[1]), directConnection=True, maxPoolSize=1, heartbeatFrequencyMS=600_000)
+client = pymongo.MongoClient("127.0.0.1", int(sys.argv[1]), directConnection=True, maxPoolSize=1, heartbeatFrequencyMS=600_000,
+                             **({"tls": True, "tlsCAFile": TLS + "/cert.pem"} if TLS else {}))
 shop = client.shop
 notes = shop.notes
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a fixed series of steps through paho-mqtt, in version 5 (shop) and 3.1.1 (worker): mqtt_driver.py PORT < "go". Prints {"what","ns","error"} for each step that is timed."""
+"""Runs a fixed series of steps through paho-mqtt, in version 5 (shop) and 3.1.1 (worker): mqtt_driver.py PORT < "go". Prints {"what","ns","error"} for each step that is timed.
+DRIVER_TLS=FOLDER: over TLS, with the certificate there."""
 import json
+import os
 import queue
 import socket
 import sys
@@ -13,6 +15,7 @@ from paho.mqtt.properties import Properties
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 port = int(sys.argv[1])
+TLS = os.environ.get("DRIVER_TLS")
 
 
 class Client:
@@ -29,6 +32,8 @@ class Client:
         c.on_publish = self.acked
         c.on_socket_open = lambda c, user, s: s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         c.on_disconnect = lambda c, user, flags, reason, properties: self.gone.put(reason)
+        if TLS:
+            c.tls_set(TLS + "/cert.pem")
         c.connect("127.0.0.1", port)
         c.loop_start()
         self.reason = self.connected.get(timeout=10)

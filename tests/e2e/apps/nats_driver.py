@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a fixed series of steps through nats-py: nats_driver.py PORT < "go". Prints {"what","ns","error"} for each step that is timed."""
+"""Runs a fixed series of steps through nats-py: nats_driver.py PORT < "go". Prints {"what","ns","error"} for each step that is timed.
+DRIVER_TLS=FOLDER: over TLS, with the certificate there."""
 import asyncio
 import json
+import os
+import ssl
 import sys
 import time
 
@@ -11,6 +14,8 @@ from nats.js.errors import APIError
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 port = int(sys.argv[1])
+TLS = os.environ.get("DRIVER_TLS")
+tls = {"tls": ssl.create_default_context(cafile=TLS + "/cert.pem")} if TLS else {}
 got = asyncio.Queue()
 errors = asyncio.Queue()
 
@@ -32,7 +37,7 @@ async def failed(e):
 
 
 async def connect(name, password="sesame", **more):
-    return await nats.connect(f"nats://127.0.0.1:{port}", user="plumb", password=password, name=name, error_cb=failed, allow_reconnect=False, **more)
+    return await nats.connect(f"nats://127.0.0.1:{port}", user="plumb", password=password, name=name, error_cb=failed, allow_reconnect=False, **tls, **more)
 
 
 async def core(shop, worker):

@@ -50,8 +50,8 @@ class Plumb(Process):
         wait_until(lambda: "attached" in self.err.read_text(errors="replace"), "line 'attached' on standard error", alive=self)
 
     def wait_watching(self, library, times=1, file=""):
-        """Until probes lie on the functions of so many files of this library, that have this in their path. Needs harness.libraries.watched()."""
-        watched = re.compile(f"watching {re.escape(library)} in .*{re.escape(file)}")
+        """Until probes lie on the functions of so many files of this library, and others before it, that have this in their path. Needs harness.libraries.watched()."""
+        watched = re.compile(f"watching (?:[a-z0-9, ]+, )?{re.escape(library)} in .*{re.escape(file)}")
         wait_until(lambda: len(watched.findall(self.err.read_text(errors="replace"))) >= times, f"probes on {library} {file}", alive=self)
 
     @contextlib.contextmanager

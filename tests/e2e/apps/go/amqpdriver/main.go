@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // amqpdriver runs a fixed series of AMQP requests through amqp091-go, several channels of one connection at a time: amqpdriver PORT < "go". Prints
-// {"what","ns","error"} for each step.
+// {"what","ns","error"} for each step. DRIVER_TLS=FOLDER: over TLS (package overtls).
 package main
 
 import (
@@ -15,6 +15,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"plumb.test/apps/overtls"
 )
 
 type step struct {
@@ -97,7 +99,7 @@ func main() {
 	if !input.Scan() || input.Text() != "go" {
 		check(errors.New("no line \"go\""))
 	}
-	c, err := amqp.DialConfig("amqp://guest:guest@127.0.0.1:"+os.Args[1]+"/", amqp.Config{FrameSize: 8192})
+	c, err := amqp.DialConfig(overtls.Scheme("amqp", "amqps")+"://guest:guest@127.0.0.1:"+os.Args[1]+"/", amqp.Config{FrameSize: 8192, TLSClientConfig: overtls.Config()})
 	check(err)
 	ch := open(c)
 	queues := []string{"plumb.go1", "plumb.go2", "plumb.go3"}

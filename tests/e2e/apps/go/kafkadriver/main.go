@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // kafkadriver makes a fixed series of Kafka requests through franz-go: kafkadriver PORT < "go". Prints {"what","ns","error"} for each step.
+// DRIVER_TLS=FOLDER: over TLS (package overtls).
 package main
 
 import (
@@ -15,6 +16,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"plumb.test/apps/overtls"
 )
 
 type step struct {
@@ -102,8 +105,12 @@ func main() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	cl, err := kgo.NewClient(kgo.SeedBrokers("127.0.0.1:"+os.Args[1]), kgo.ClientID("parcel-service"), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(50*time.Millisecond),
-		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.DisableIdempotentWrite(), kgo.RequiredAcks(kgo.LeaderAck()), kgo.RequestRetries(0), kgo.MetadataMinAge(100*time.Millisecond))
+	options := []kgo.Opt{kgo.SeedBrokers("127.0.0.1:" + os.Args[1]), kgo.ClientID("parcel-service"), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(50 * time.Millisecond),
+		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.DisableIdempotentWrite(), kgo.RequiredAcks(kgo.LeaderAck()), kgo.RequestRetries(0), kgo.MetadataMinAge(100 * time.Millisecond)}
+	if config := overtls.Config(); config != nil {
+		options = append(options, kgo.DialTLSConfig(config))
+	}
+	cl, err := kgo.NewClient(options...)
 	check(err)
 	defer cl.Close()
 

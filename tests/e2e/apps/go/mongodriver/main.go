@@ -2,6 +2,7 @@
 
 // mongodriver runs a fixed series of commands through MongoDB's Go driver, then more of them on several connections at once:
 // mongodriver PORT < "go". Prints {"what","ns","error"} for each step.
+// DRIVER_TLS=FOLDER: over TLS (package overtls).
 package main
 
 import (
@@ -18,6 +19,8 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"plumb.test/apps/overtls"
 )
 
 const workers, rounds = 7, 31
@@ -61,7 +64,7 @@ func timed(what string, run func() error) {
 }
 
 func connect(port string, connections uint64) *mongo.Client {
-	o := options.Client().ApplyURI("mongodb://127.0.0.1:" + port + "/?directConnection=true&retryWrites=false").SetMaxPoolSize(connections).SetHeartbeatInterval(10 * time.Minute)
+	o := options.Client().ApplyURI("mongodb://127.0.0.1:" + port + "/?directConnection=true&retryWrites=false").SetMaxPoolSize(connections).SetHeartbeatInterval(10 * time.Minute).SetTLSConfig(overtls.Config())
 	c, err := mongo.Connect(ctx, o)
 	check(err)
 	return c

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // mqttdriver runs a fixed series of steps through paho.mqtt.golang (3.1.1): mqttdriver PORT < "go". Prints {"what","ns","error"} for each step that is timed.
+// DRIVER_TLS=FOLDER: over TLS (package overtls).
 package main
 
 import (
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"plumb.test/apps/overtls"
 )
 
 type step struct {
@@ -49,7 +52,7 @@ func timed(what string, run func() mqtt.Token) {
 }
 
 func client(name, password string) (mqtt.Client, error) {
-	o := mqtt.NewClientOptions().AddBroker("tcp://127.0.0.1:" + os.Args[1]).SetClientID(name).SetUsername("plumb").SetPassword(password).
+	o := mqtt.NewClientOptions().AddBroker(overtls.Scheme("tcp", "ssl") + "://127.0.0.1:" + os.Args[1]).SetTLSConfig(overtls.Config()).SetClientID(name).SetUsername("plumb").SetPassword(password).
 		SetProtocolVersion(4).SetAutoReconnect(false).SetConnectRetry(false).SetOrderMatters(false)
 	c := mqtt.NewClient(o)
 	return c, done(c.Connect())

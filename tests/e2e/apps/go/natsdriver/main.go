@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // natsdriver runs a fixed series of steps through nats.go: natsdriver PORT < "go". Prints {"what","ns","error"} for each step that is timed.
+// DRIVER_TLS=FOLDER: over TLS (package overtls).
 package main
 
 import (
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"plumb.test/apps/overtls"
 )
 
 type step struct {
@@ -47,7 +50,12 @@ func timed(what string, run func() error) {
 }
 
 func connect(name string, failed chan error) *nats.Conn {
-	c, err := nats.Connect("nats://127.0.0.1:"+os.Args[1], nats.UserInfo("plumb", "sesame"), nats.Name(name), nats.NoReconnect(),
+	secure := func(o *nats.Options) error {
+		o.TLSConfig = overtls.Config()
+		o.Secure = o.TLSConfig != nil
+		return nil
+	}
+	c, err := nats.Connect("nats://127.0.0.1:"+os.Args[1], nats.UserInfo("plumb", "sesame"), nats.Name(name), nats.NoReconnect(), secure,
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { failed <- err }))
 	check(err)
 	return c
