@@ -411,7 +411,7 @@ struct plumb_rec_overhead {
 enum plumb_ctl_type {
 	/* 1 was a capture policy: the engine writes the table itself */
 	PLUMB_CTL_DESCRIBE = 2, /* a = pid: answer with a PROCESS record */
-	PLUMB_CTL_TLS = 3,      /* a = pid: attach TLS probes (later stage; ignored and counted now) */
+	/* 3 was to have TLS probes attached to a process: the probe finds libraries itself */
 	PLUMB_CTL_READY = 4,    /* engine has dropped its privileges and reads */
 };
 struct plumb_ctl {
