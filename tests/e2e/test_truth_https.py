@@ -205,7 +205,8 @@ def test_an_engine_that_was_killed(start, plumb, localhost_certificate):
     for side in ("server", "client"):
         wait_until(lambda: metric(port, f"http_{side}_request_duration_seconds_count") == 11, f"11 requests at the {side}", alive=p)
     assert metric(port, 'plumb_stream_unseen_bytes_total{reason="hole"}') == 0
-    assert metric(port, 'plumb_tls_sessions_total{evidence="none"}') == 0
+    wait_until(lambda: metric(port, 'plumb_tls_sessions_total{evidence="within"}') == 2, "both ends' sessions, once the probe has told of its probes", alive=p)
+    assert metric(port, 'plumb_tls_sessions_total{evidence="around"}') + metric(port, 'plumb_tls_sessions_total{evidence="none"}') == 0
     assert p.stop() == 0, p.tail()
     lines = [line for line in p.out.read_text().splitlines() if "GET" in line]
     assert len(lines) == 24 and all("127.0.0.1:" in line and line.rstrip().endswith("200") for line in lines), lines
