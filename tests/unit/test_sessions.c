@@ -370,6 +370,39 @@ static void written_with_a_handshake(void **state)
 	done(&f);
 }
 
+/* Does one record of so many bytes, of which the head was captured, carry what was written? */
+static bool carries(uint16_t record, uint32_t written)
+{
+	const uint8_t head[] = { 23, 3, 3, (uint8_t)(record >> 8), (uint8_t)record };
+	struct record r = { .u.data = { .sock = SOCKET, .tid = TID, .direction = PLUMB_EGRESS, .offset = 1ull << 32, .len = sizeof(head) + record, .captured = sizeof(head) } };
+	struct fixture f;
+
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	writes(&f, SESSION(1), TID, 0, written, 500);
+	r.u.h = (struct plumb_rec_header){ .type = PLUMB_REC_DATA, .time_ns = f.now += 1000 };
+	sessions_data(f.sessions, &r, slice_make(head, sizeof(head)));
+	bool placed = below(&f, SESSION(1)) == SOCKET;
+	assert_counted(&f, 0, placed, 0);
+	assert_int_equal(f.n, placed);
+	done(&f);
+	return placed;
+}
+
+/* A tag of 16 bytes at least, a block, a digest and padding, 80, at most; of what takes several records, the first is full. */
+static void what_a_record_carries(void **state)
+{
+	(void)state;
+	assert_false(carries(115, 100));
+	assert_true(carries(116, 100));
+	assert_true(carries(180, 100));
+	assert_false(carries(181, 100));
+	assert_false(carries(16399, 16384));
+	assert_true(carries(16400, 16384));
+	assert_true(carries(16400, 40009));
+	assert_false(carries(16465, 40009));
+}
+
 /* What its thread does before or behind the call is another goroutine's; what it did within the next one is not. */
 static void a_goroutine(void **state)
 {
@@ -666,6 +699,7 @@ int main(void)
 		cmocka_unit_test(too_long_before),
 		cmocka_unit_test(written_behind_the_call),
 		cmocka_unit_test(written_with_a_handshake),
+		cmocka_unit_test(what_a_record_carries),
 		cmocka_unit_test(a_goroutine),
 		cmocka_unit_test(a_goroutine_writes),
 		cmocka_unit_test(what_waits_goes_on_without),
