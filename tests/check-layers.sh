@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Data flows down: a folder of user/ includes only folders above it in this list, model/ and lib/ (docs/architecture.md).
+# Data flows down: a folder of user/ includes only folders above it in this list, model/ and lib/ (docs/architecture.md). And no file is too long, nor calls what is banned.
 set -eu
 cd "$(dirname "$0")/.."
 layers="lib model source conn proto span correlate sink metrics profile store web config"
@@ -30,6 +30,11 @@ done
 # What parsers allocate comes out of their budget (proto/memory.h).
 for f in $(grep -lE '\b(malloc|calloc|realloc|strdup|strndup)[[:space:]]*\(' -r user/proto --include='*.[ch]' | grep -vE '/(memory|engine|calls|masker)\.c$' || true); do
 	echo "check-layers: $f allocates outside of the parsers' budget"; fail=1
+done
+# One file, one noun: what is longer has two.
+for f in $(find user bpf tests -name '*.[ch]' -o -name '*.def' -o -name '*.py' -o -name '*.sh' -o -name '*.proto'); do
+	lines=$(wc -l <"$f")
+	if [ "$lines" -gt 800 ]; then echo "check-layers: $f has $lines lines, and may have 800"; fail=1; fi
 done
 [ $fail = 0 ] && echo "check-layers: ok"
 exit $fail

@@ -350,7 +350,7 @@ struct plumb_rec_libraries {
 	__u64 traps;      /* entries and returns, cumulative; whoever called, watched or not */
 	__u64 trap_ns;    /* what they took, by what one took at the start; cumulative */
 	__u64 refused;    /* files with such functions to which nothing could be attached, cumulative */
-	__u64 unknown;    /* files that were mapped and that the kernel could not tell of, cumulative */
+	__u64 unknown;    /* mappings that the kernel could not tell of, and times that some may have been missed, cumulative */
 	__u32 files;      /* that have probes now */
 	__u32 processes;  /* that run them, each counted for each file */
 	__u32 flags;      /* PLUMB_LIBRARIES_* */
@@ -411,7 +411,7 @@ struct plumb_rec_overhead {
 enum plumb_ctl_type {
 	/* 1 was a capture policy: the engine writes the table itself */
 	PLUMB_CTL_DESCRIBE = 2, /* a = pid: answer with a PROCESS record */
-	PLUMB_CTL_TLS = 3,      /* a = pid: attach TLS probes (later stage; ignored and counted now) */
+	/* 3 was to have TLS probes attached to a process: the probe finds libraries itself */
 	PLUMB_CTL_READY = 4,    /* engine has dropped its privileges and reads */
 };
 struct plumb_ctl {

@@ -94,14 +94,16 @@ static __always_inline void gpu_raise(__u64 *peak, __u64 to)
 }
 
 /* The driver's file, and since when all of its calls have been seen; not 0. */
-static __always_inline __u32 gpu_since(const struct call_frame *f) { return (f->file + 1) << 24 | (f->missed & 0xffffff); }
+#define GPU_SINCE_FILE 23
+_Static_assert(PLUMB_SITE_FILES < 1 << (32 - GPU_SINCE_FILE), "the last file, and one more, has room above");
+static __always_inline __u32 gpu_since(const struct call_frame *f) { return (f->file + 1) << GPU_SINCE_FILE | (f->missed & ((1u << GPU_SINCE_FILE) - 1)); }
 
 /* Where probes were away for a while, what was taken and given back meanwhile is not known: what a process has counts from then on. It may have two drivers. */
 static __always_inline void gpu_memory_begins(struct plumb_gpu_process *p, __u32 since)
 {
 	__u32 before = __sync_lock_test_and_set(&p->since, since);
 
-	if (before == since || before >> 24 != since >> 24) /* 0: nothing was counted yet; another thread may just have begun */
+	if (before == since || before >> GPU_SINCE_FILE != since >> GPU_SINCE_FILE) /* 0: nothing was counted yet; another thread may just have begun */
 		return;
 	p->allocated[PLUMB_GPU_DEVICE] = p->allocated[PLUMB_GPU_HOST] = 0;
 }
@@ -316,15 +318,13 @@ static __always_inline bool gpu_may_tell(struct plumb_gpu_process *p, __u64 now)
 /* What a launch is kept with: kernel, grid, block, bytes of shared memory. */
 enum { GPU_KERNEL, GPU_GRID_AT, GPU_BLOCK_AT, GPU_SHARED };
 
+#if defined(__TARGET_ARCH_x86)
 /* Arguments that registers have no room for. They lie on the stack, where the function may change them: read when it begins. */
 static __always_inline void gpu_read_stack(const struct call_frame *f, __u64 *to, __u32 bytes)
 {
-#if defined(__TARGET_ARCH_x86)
 	bpf_probe_read_user(to, bytes, (const void *)(f->frame + sizeof(__u64))); /* above the return address */
-#else
-	bpf_probe_read_user(to, bytes, (const void *)f->frame);
-#endif
 }
+#endif
 
 static __always_inline void gpu_launch_begins(struct pt_regs *ctx, struct call_frame *f)
 {

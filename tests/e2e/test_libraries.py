@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose calls of libraries are seen: programs older than plumb and younger, whose file is in a mount namespace of its own or is not there any more, children; when probes go; what they may cost."""
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -438,3 +440,21 @@ def test_a_file_that_may_not_be_held(start, plumb, sqlite_app):
     app.go()
     overwrite(own / "app", sqlite_app.read_bytes())
     wait_until(lambda: "was written to: its probes go" in p.err.read_text(), "an end of the probes", alive=p)
+
+
+def test_memory_of_maps_is_counted_once(plumb):
+    """Three objects share maps, each two of them others: the kernel says which map a descriptor is of."""
+    port = free_port()
+    p = plumb(command="run", output=None, args=[*watched(), "--metrics", f"127.0.0.1:{port}", "--spool", ""])
+
+    def held():
+        maps = {}
+        for fd in folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # others come and go
+                fields = dict(line.split(":\t", 1) for line in fd.read_text().splitlines() if ":\t" in line)
+                if "map_id" in fields:
+                    maps[fields["map_id"]] = int(fields["memlock"])
+        return sum(maps.values())
+
+    folder = Path(f"/proc/{p.pid}/fdinfo")
+    wait_until(lambda: held() == metric(port, "plumb_map_memory_bytes") > 0, "the same sum", alive=p)

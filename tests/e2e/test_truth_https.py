@@ -205,10 +205,26 @@ def test_an_engine_that_was_killed(start, plumb, localhost_certificate):
     for side in ("server", "client"):
         wait_until(lambda: metric(port, f"http_{side}_request_duration_seconds_count") == 11, f"11 requests at the {side}", alive=p)
     assert metric(port, 'plumb_stream_unseen_bytes_total{reason="hole"}') == 0
-    assert metric(port, 'plumb_tls_sessions_total{evidence="none"}') == 0
+    wait_until(lambda: metric(port, 'plumb_tls_sessions_total{evidence="within"}') == 2, "both ends' sessions, once the probe has told of its probes", alive=p)
+    assert metric(port, 'plumb_tls_sessions_total{evidence="around"}') + metric(port, 'plumb_tls_sessions_total{evidence="none"}') == 0
     assert p.stop() == 0, p.tail()
     lines = [line for line in p.out.read_text().splitlines() if "GET" in line]
     assert len(lines) == 24 and all("127.0.0.1:" in line and line.rstrip().endswith("200") for line in lines), lines
+
+
+@pytest.mark.parametrize("server,client", [("nginx", "blocking"), ("node", "asyncio"), ("go", "go")])
+def test_each_session_counts_once(start, plumb, localhost_certificate, server, client):
+    """Three connections have one at either end; by what its socket is found is the program's business."""
+    app = start(SERVERS[server], localhost_certificate)
+    driver = driver_of(start, client, app, localhost_certificate, "1.3", 3, plan_23())
+    port = free_port()
+    p = plumb(command="run", output=None, pids=[app.pid, driver.pid], args=[*watched(), "--max-overhead", "100%", "--metrics", f"127.0.0.1:{port}", "--spool", ""])
+    wait_for_libraries(p, server, client)
+    driver.go()
+    for side in ("server", "client"):
+        wait_until(lambda: metric(port, f"http_{side}_request_duration_seconds_count") == 23, f"23 requests at the {side}", alive=p)
+    wait_until(lambda: metric(port, "plumb_library_traps_total") > 0, "metrics of libraries", alive=p)
+    assert metric(port, "plumb_tls_sessions_total") == 6 and metric(port, 'plumb_tls_sessions_total{evidence="none"}') == 0
 
 
 @pytest.mark.parametrize("redacted", [False, True])

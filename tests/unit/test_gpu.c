@@ -239,14 +239,14 @@ static void full(void **state)
 	for (uint32_t i = 0; i < 17; i++) {
 		r.pid = 1 + i / 15; /* of the second one there is room for one */
 		snprintf(r.name, sizeof(r.name), "kernel_%u", i);
-		gpu_kernels_record(k, NULL, &r, SECOND);
+		gpu_kernels_record(k, NULL, &r);
 		assert_int_equal(gpu_kernels_refused(k), i == 16);
 	}
 	gpu_kernels_process(k, NULL, &end, SECOND);
-	gpu_kernels_record(k, NULL, &r, SECOND);
+	gpu_kernels_record(k, NULL, &r);
 	assert_int_equal(gpu_kernels_refused(k), 1);
 	for (r.pid = 3; r.pid < 6; r.pid++) /* and of three processes at once */
-		gpu_kernels_record(k, NULL, &r, SECOND);
+		gpu_kernels_record(k, NULL, &r);
 	assert_int_equal(gpu_kernels_refused(k), 2);
 	gpu_kernels_free(k);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whose socket a TLS library's session uses: by what its thread did within the call, before it, behind it; and what is no evidence. */
+/* Whose socket a TLS library's session uses: by what its thread did within the call, before it, behind it; what is no evidence; and how many there were. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,7 +72,7 @@ static void on_data(void *ctx, const struct record *rec, struct slice payload)
 
 static void on_encrypted(void *ctx, struct connection *c) { ((struct fixture *)ctx)->encrypted = c; }
 
-static void begin(struct fixture *f)
+static void begin_with(struct fixture *f, uint32_t max_connections)
 {
 	const struct conn_handler h = { on_bytes, on_hole, on_nothing, on_resumed, on_nothing, on_datagram, on_close, f };
 	const struct sessions_handler data = { .data = on_data, .encrypted = on_encrypted, .ctx = f };
@@ -80,9 +80,11 @@ static void begin(struct fixture *f)
 	memset(f, 0, sizeof(*f));
 	f->now = 1000ull * MS;
 	assert_int_equal(process_table_new(0, &f->processes), 0);
-	assert_int_equal(conn_table_new(&(struct conn_options){ 0 }, &h, f->processes, &f->conns), 0);
+	assert_int_equal(conn_table_new(&(struct conn_options){ .max_connections = max_connections }, &h, f->processes, &f->conns), 0);
 	assert_int_equal(sessions_new(&data, f->conns, &f->sessions), 0);
 }
+
+static void begin(struct fixture *f) { begin_with(f, 0); }
 
 static void done(struct fixture *f)
 {
@@ -148,6 +150,16 @@ static void moves_records(struct fixture *f, uint64_t sock, enum plumb_direction
 	sessions_data(f->sessions, &r, slice_make(bytes, len));
 }
 
+static void assert_counted(const struct fixture *f, uint64_t within, uint64_t around, uint64_t none)
+{
+	struct sessions_counts n;
+
+	sessions_counts(f->sessions, &n);
+	assert_int_equal(n.found[0], within);
+	assert_int_equal(n.found[1], around);
+	assert_int_equal(n.unknown, none);
+}
+
 static uint64_t below(struct fixture *f, uint64_t session)
 {
 	const struct connection *c = conn_table_get(f->conns, session);
@@ -159,7 +171,6 @@ static uint64_t below(struct fixture *f, uint64_t session)
 static void within_the_call(void **state)
 {
 	struct fixture f;
-	struct sessions_counts n;
 
 	(void)state;
 	begin(&f);
@@ -173,14 +184,21 @@ static void within_the_call(void **state)
 	assert_int_equal(c->role, PLUMB_ROLE_CLIENT);
 	assert_ptr_equal(f.encrypted, conn_table_get(f.conns, SOCKET));
 	assert_int_equal(f.n, 1);
-	sessions_counts(f.sessions, &n);
-	assert_int_equal(n.found[0], 1);
-	assert_int_equal(n.found[1] + n.waited + n.unknown, 0);
+	assert_counted(&f, 1, 0, 0);
 	/* Another session on the same socket, by the same evidence: the library says so. */
 	reads(&f, SOCKET, TID, 1ull << 32, 99, 0);
 	reads(&f, SESSION(2), TID, 0, 10, 5000);
 	assert_int_equal(below(&f, SESSION(2)), SOCKET);
 	assert_int_equal(below(&f, SESSION(1)), 0);
+	assert_counted(&f, 2, 0, 0);
+	/* And the first once more: it was counted. */
+	reads(&f, SOCKET, TID, (1ull << 32) + 99, 99, 0);
+	reads(&f, SESSION(1), TID, 0, 10, 5000);
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	assert_int_equal(below(&f, SESSION(2)), 0);
+	closes(&f, SESSION(2), 0);
+	closes(&f, SESSION(1), 0);
+	assert_counted(&f, 2, 0, 0);
 	done(&f);
 }
 
@@ -227,7 +245,6 @@ static void not_what_is_understood(void **state)
 static void read_before_the_call(void **state)
 {
 	struct fixture f;
-	struct sessions_counts n;
 
 	(void)state;
 	begin(&f);
@@ -239,8 +256,7 @@ static void read_before_the_call(void **state)
 	reads(&f, SESSION(1), TID, 0, 100, 500);
 	assert_int_equal(below(&f, SESSION(1)), SOCKET);
 	assert_int_equal(f.n, 1);
-	sessions_counts(f.sessions, &n);
-	assert_int_equal(n.found[1], 1);
+	assert_counted(&f, 0, 1, 0);
 	/* That socket is taken: what another session reads has come another way. */
 	reads(&f, SESSION(2), TID, 0, 100, 500);
 	assert_int_equal(below(&f, SESSION(2)), 0);
@@ -309,7 +325,6 @@ static void too_long_before(void **state)
 static void written_behind_the_call(void **state)
 {
 	struct fixture f;
-	struct sessions_counts n;
 
 	(void)state;
 	begin(&f);
@@ -330,9 +345,7 @@ static void written_behind_the_call(void **state)
 	assert_int_equal(f.order[1], 100);
 	writes(&f, SESSION(1), TID, 107, 11, 500); /* nothing waits any more */
 	assert_int_equal(f.n, 3);
-	sessions_counts(f.sessions, &n);
-	assert_int_equal(n.waited, 3);
-	assert_int_equal(n.found[1], 1);
+	assert_counted(&f, 0, 1, 0);
 	done(&f);
 }
 
@@ -355,6 +368,39 @@ static void written_with_a_handshake(void **state)
 	moves_records(&f, SOCKET, PLUMB_EGRESS, 3, (struct tls_record[]){ { 23, 69 }, { 23, 77 }, { 23, 57 } }); /* in parts */
 	assert_int_equal(below(&f, SESSION(1)), SOCKET);
 	done(&f);
+}
+
+/* Does one record of so many bytes, of which the head was captured, carry what was written? */
+static bool carries(uint16_t record, uint32_t written)
+{
+	const uint8_t head[] = { 23, 3, 3, (uint8_t)(record >> 8), (uint8_t)record };
+	struct record r = { .u.data = { .sock = SOCKET, .tid = TID, .direction = PLUMB_EGRESS, .offset = 1ull << 32, .len = sizeof(head) + record, .captured = sizeof(head) } };
+	struct fixture f;
+
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	writes(&f, SESSION(1), TID, 0, written, 500);
+	r.u.h = (struct plumb_rec_header){ .type = PLUMB_REC_DATA, .time_ns = f.now += 1000 };
+	sessions_data(f.sessions, &r, slice_make(head, sizeof(head)));
+	bool placed = below(&f, SESSION(1)) == SOCKET;
+	assert_counted(&f, 0, placed, 0);
+	assert_int_equal(f.n, placed);
+	done(&f);
+	return placed;
+}
+
+/* A tag of 16 bytes at least, a block, a digest and padding, 80, at most; of what takes several records, the first is full. */
+static void what_a_record_carries(void **state)
+{
+	(void)state;
+	assert_false(carries(115, 100));
+	assert_true(carries(116, 100));
+	assert_true(carries(180, 100));
+	assert_false(carries(181, 100));
+	assert_false(carries(16399, 16384));
+	assert_true(carries(16400, 16384));
+	assert_true(carries(16400, 40009));
+	assert_false(carries(16465, 40009));
 }
 
 /* What its thread does before or behind the call is another goroutine's; what it did within the next one is not. */
@@ -405,7 +451,6 @@ static void a_goroutine_writes(void **state)
 static void what_waits_goes_on_without(void **state)
 {
 	struct fixture f;
-	struct sessions_counts n;
 
 	(void)state;
 	begin(&f);
@@ -417,13 +462,45 @@ static void what_waits_goes_on_without(void **state)
 	assert_int_equal(f.n, 2);
 	writes(&f, SESSION(1), TID, 200, 100, 500); /* it has waited once */
 	assert_int_equal(f.n, 3);
-	sessions_counts(f.sessions, &n);
-	assert_int_equal(n.unknown, 1);
+	assert_counted(&f, 0, 0, 0);
 	/* Its socket is found later all the same. */
 	socket_opens(&f, SOCKET, 443);
 	writes(&f, SOCKET, TID, 1ull << 32, 122, 0);
 	writes(&f, SESSION(1), TID, 300, 100, 5000);
 	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	closes(&f, SESSION(1), 0);
+	assert_counted(&f, 1, 0, 0);
+	/* Of another it is not, until its end, which is the end of what waits, too. */
+	writes(&f, SESSION(2), OTHER_TID, 0, 7, 500);
+	assert_int_equal(f.n, 4);
+	sessions_close(f.sessions, SESSION(2));
+	assert_int_equal(f.n, 5);
+	assert_counted(&f, 1, 0, 0);
+	closes(&f, SESSION(2), 0);
+	assert_counted(&f, 1, 0, 1);
+	done(&f);
+}
+
+/* One that gives way to others has ended, as far as is known; if its socket was, it is the same when it comes back. */
+static void those_that_give_way(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin_with(&f, 3);
+	socket_opens(&f, SOCKET, 443);
+	writes(&f, SOCKET, TID, 1ull << 32, 122, 0);
+	writes(&f, SESSION(1), TID, 0, 100, 5000);
+	writes(&f, SESSION(2), OTHER_TID, 0, 100, 500);
+	for (uint64_t i = 0; i < 3; i++)
+		socket_opens(&f, 100 + i, 443);
+	assert_null(conn_table_get(f.conns, SESSION(1)));
+	assert_null(conn_table_get(f.conns, SESSION(2)));
+	assert_counted(&f, 1, 0, 1);
+	writes(&f, SOCKET, TID, (1ull << 32) + 122, 122, 0);
+	writes(&f, SESSION(1), TID, 100, 100, 5000);
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	assert_counted(&f, 1, 0, 1);
 	done(&f);
 }
 
@@ -447,7 +524,34 @@ static void no_more_wait_than_may(void **state)
 	assert_int_equal(f.order[2], 100);
 	sessions_counts(f.sessions, &n);
 	assert_int_equal(n.refused, 2);
-	assert_int_equal(n.waited, 512);
+	done(&f);
+}
+
+/* Nor more bytes: 4 MiB, to the last one. */
+static void no_more_bytes_wait_than_may(void **state)
+{
+	enum { EACH = 16384, MOST = 4 << 20 };
+	static uint8_t bytes[EACH];
+	struct fixture f;
+	struct sessions_counts n;
+	struct record r = { .u.data = { .tid = TID, .direction = PLUMB_EGRESS, .len = EACH, .captured = EACH } };
+
+	(void)state;
+	begin(&f);
+	for (uint64_t i = 0; i < MOST / EACH + 2; i++) {
+		r.u.data.sock = SESSION(100 + i);
+		r.u.h = (struct plumb_rec_header){ .type = PLUMB_REC_DATA, .time_ns = f.now += 1000 };
+		sessions_data(f.sessions, &r, slice_make(bytes, EACH));
+	}
+	assert_int_equal(f.n, 2);
+	sessions_counts(f.sessions, &n);
+	assert_int_equal(n.refused, 2);
+	/* When they have gone on there is room again. */
+	sessions_close(f.sessions, SESSION(100));
+	assert_int_equal(f.n, 3);
+	r.u.data.sock = SESSION(99);
+	sessions_data(f.sessions, &r, slice_make(bytes, EACH));
+	assert_int_equal(f.n, 3);
 	done(&f);
 }
 
@@ -498,6 +602,7 @@ static void one_without_a_socket_ends_with_its_process(void **state)
 	tick.u.h.time_ns = f.now += MS;
 	conn_table_record(f.conns, &tick, SLICE_NONE);
 	assert_int_equal(f.closed, 1);
+	assert_counted(&f, 0, 0, 1);
 	assert_null(conn_table_get(f.conns, SESSION(1)));
 	assert_non_null(conn_table_get(f.conns, SESSION(2)));
 	done(&f);
@@ -594,10 +699,13 @@ int main(void)
 		cmocka_unit_test(too_long_before),
 		cmocka_unit_test(written_behind_the_call),
 		cmocka_unit_test(written_with_a_handshake),
+		cmocka_unit_test(what_a_record_carries),
 		cmocka_unit_test(a_goroutine),
 		cmocka_unit_test(a_goroutine_writes),
 		cmocka_unit_test(what_waits_goes_on_without),
+		cmocka_unit_test(those_that_give_way),
 		cmocka_unit_test(no_more_wait_than_may),
+		cmocka_unit_test(no_more_bytes_wait_than_may),
 		cmocka_unit_test(a_session_ends_with_its_socket),
 		cmocka_unit_test(one_without_a_socket_ends_with_its_process),
 		cmocka_unit_test(where_its_bytes_are),

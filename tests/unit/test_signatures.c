@@ -14,6 +14,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
+#include "probe/frames.h"
 #include "probe/signatures.h"
 
 #include "../../bpf/abi/sites.h"
@@ -244,6 +246,41 @@ static void what_takes_too_long_is_given_up(void **state)
 	close(fd);
 }
 
+/* What is said of functions is looked at until time is up, wherever it lies: here at odd places, of which none is a multiple of anything. */
+static void frames_that_take_too_long_are_given_up(void **state)
+{
+	enum { RECORDS = 3 * 1024 * 1024, RECORD_BYTES = 0x14, HEAD_BYTES = 0x19 };
+	static uint8_t frames[HEAD_BYTES + RECORDS * RECORD_BYTES];
+	struct made m = sound(true);
+	const uint64_t address = CODE_ADDRESS, nearly_ns = UINT64_C(1980000000);
+	struct frame_range range;
+	struct elf_file *f;
+
+	(void)state;
+	memcpy(frames, m.frames, 0x18);
+	put32(frames, HEAD_BYTES - 4);
+	for (uint32_t at = HEAD_BYTES; at < sizeof(frames); at += RECORD_BYTES) {
+		put32(frames + at, RECORD_BYTES - 4);
+		put32(frames + at + 4, at + 4);
+		put32(frames + at + 8, 0x1000);
+		put32(frames + at + 12, 0x20);
+	}
+	m.sections[4].sh_offset = sizeof(m);
+	m.sections[4].sh_size = sizeof(frames);
+	int fd = memfd_create("made", MFD_CLOEXEC);
+	assert_int_equal(write(fd, &m, sizeof(m)), (ssize_t)sizeof(m));
+	assert_int_equal(write(fd, frames, sizeof(frames)), (ssize_t)sizeof(frames));
+	const uint64_t begin_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	assert_int_equal(elf_open(fd, &f), 0);
+	assert_int_equal(frames_find(f, &address, 1, &range), 0);
+	while (clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin_ns < nearly_ns)
+		;
+	assert_false(elf_is_late(f));
+	assert_int_equal(frames_find(f, &address, 1, &range), -EFBIG);
+	elf_close(f);
+	close(fd);
+}
+
 static size_t look_at(const char *folder, size_t most)
 {
 	DIR *d = opendir(folder);
@@ -288,6 +325,7 @@ int main(void)
 		cmocka_unit_test(a_function_that_nobody_calls_is_not_taken_for_the_one_before),
 		cmocka_unit_test(what_leads_nowhere_is_refused),
 		cmocka_unit_test(what_takes_too_long_is_given_up),
+		cmocka_unit_test(frames_that_take_too_long_are_given_up),
 		cmocka_unit_test(ordinary_programs_have_none),
 	};
 

@@ -9,6 +9,7 @@
 
 #include "cmd/cmd.h"
 #include "lib/json.h"
+#include "lib/printable.h"
 #include "probe/gpu_drivers.h"
 #include "probe/load.h"
 #include "probe/sandbox.h"
@@ -152,15 +153,7 @@ static size_t take_body(char *data, size_t size, size_t n, void *ctx)
 	return buffer_append(ctx, data, size * n) ? 0 : size * n;
 }
 
-/* Whoever listens at the agent's address may have sent it, and it goes to root's terminal: nothing but printable ASCII. */
-static void make_printable(char *text)
-{
-	for (; *text; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
-/* Samples that tell of loss, and are not 0. */
+/* Samples that tell of loss, and are not 0. Whoever listens at the agent's address may have sent them, and they go to root's terminal. */
 static void take_loss(struct doctor *d, const char *line)
 {
 	static const char *const words[] = { "plumb_lost_total", "_dropped", "_skipped", "_late", "_refused", "_overflow", "_unseen", "_restarts", "_errors", "_cuts" };
@@ -168,9 +161,7 @@ static void take_loss(struct doctor *d, const char *line)
 
 	for (size_t i = 0; strncmp(line, "plumb_", 6) == 0 && d->nlosses < LOSSES_MAX && i < sizeof(words) / sizeof(words[0]); i++)
 		if (memmem(line, name_len, words[i], strlen(words[i]))) {
-			char *loss = d->losses[d->nlosses++];
-			snprintf(loss, sizeof(d->losses[0]), "%s", line);
-			make_printable(loss);
+			(void)printable_copy(d->losses[d->nlosses++], sizeof(d->losses[0]), line);
 			break;
 		}
 }
@@ -196,7 +187,7 @@ static void take_cost(struct doctor *d, const char *labels, double s)
 	memmove(&d->costliest[at + 1], &d->costliest[at], (d->ncostliest - 1 - at) * sizeof(d->costliest[0]));
 	d->costliest[at].s = s;
 	snprintf(d->costliest[at].labels, SAMPLE_MAX, "%.*s", (int)strcspn(labels, "}"), labels);
-	make_printable(d->costliest[at].labels);
+	(void)printable_copy(d->costliest[at].labels, SAMPLE_MAX, d->costliest[at].labels);
 }
 
 static void take_samples(struct doctor *d, char *text)

@@ -171,6 +171,7 @@ static void drop(struct conn_table *t, struct connection *c, int error, bool evi
 	reassembly_flush(&t->streams, c, time_ns);
 	t->streams.handler.close(t->streams.handler.ctx, c, error, evicted, time_ns);
 	reassembly_release(&t->streams, c);
+	t->counts.unplaced += PLUMB_IS_SESSION(c->sock) && !c->placed;
 	lru_remove(t, c);
 	map_remove(&t->by_sock, c->sock);
 	process_table_unref(t->processes, c->process);
@@ -282,6 +283,7 @@ static void recall(struct conn_table *t, struct connection *c)
 	};
 	identify(t, c, &id);
 	c->pair = m->pair;
+	c->placed = PLUMB_IS_SESSION(c->sock);
 	memcpy(c->path, m->path, sizeof(c->path));
 	m->sock = 0;
 }
@@ -328,6 +330,7 @@ void conn_table_stack(struct conn_table *t, struct connection *above, struct con
 	above->pair = below->pair;
 	memcpy(above->path, below->path, sizeof(above->path));
 	above->below = below->sock;
+	above->placed = true;
 	below->above = above->sock;
 }
 

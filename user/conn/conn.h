@@ -58,6 +58,7 @@ struct conn_counts {
 	uint64_t late;       /* records of a socket that had just been closed */
 	uint64_t refused;    /* records without a connection: no memory */
 	uint64_t forgotten;  /* sockets dropped before their end that gave way to others: if used again they have no address */
+	uint64_t unplaced;   /* sessions that have ended, or were evicted, and no socket of them was ever known */
 };
 
 struct conn_table;

@@ -210,8 +210,8 @@ static struct connection *find_before(struct sessions *s, const struct plumb_rec
 
 static void place(struct sessions *s, struct connection *session, struct connection *socket, bool within)
 {
+	s->counts.found[within ? 0 : 1] += !session->placed;
 	conn_table_stack(s->conns, session, socket);
-	s->counts.found[within ? 0 : 1]++;
 	s->handler.encrypted(s->handler.ctx, socket);
 }
 
@@ -253,7 +253,6 @@ static bool hold(struct sessions *s, const struct record *rec, struct slice payl
 	s->last = h;
 	s->held++;
 	s->held_bytes += payload.len;
-	s->counts.waited++;
 	return true;
 }
 
@@ -373,12 +372,6 @@ static void find_behind(struct sessions *s, const struct plumb_rec_data *io, str
 	let_go(s, session->sock);
 }
 
-static void give_up(struct sessions *s, uint64_t session)
-{
-	s->counts.unknown++;
-	let_go(s, session);
-}
-
 /* --- records --- */
 
 static void note(struct sessions *s, const struct plumb_rec_data *io, struct slice payload)
@@ -408,8 +401,8 @@ static void session_data(struct sessions *s, const struct record *rec, struct sl
 		if (socket) {
 			place(s, c, socket, within);
 			let_go(s, d->sock);
-		} else if ((!c->unplaced || waits(s, d->sock)) && hold(s, rec, payload)) {
-			c->unplaced = true; /* of one that was given up once the rest does not wait */
+		} else if ((!c->waited || waits(s, d->sock)) && hold(s, rec, payload)) {
+			c->waited = true; /* of one that was given up once the rest does not wait */
 			return;
 		} else {
 			let_go(s, d->sock);
@@ -440,20 +433,27 @@ void sessions_data(struct sessions *s, const struct record *rec, struct slice pa
 
 void sessions_close(struct sessions *s, uint64_t session)
 {
-	if (waits(s, session))
-		give_up(s, session);
+	if (s->first)
+		let_go(s, session);
 }
 
 void sessions_tick(struct sessions *s, uint64_t time_ns)
 {
 	while (s->first && time_ns > s->first->rec.u.h.time_ns + HOLD_NS)
-		give_up(s, s->first->rec.u.data.sock);
+		let_go(s, s->first->rec.u.data.sock);
 }
 
 void sessions_flush(struct sessions *s)
 {
 	while (s->first)
-		give_up(s, s->first->rec.u.data.sock);
+		let_go(s, s->first->rec.u.data.sock);
 }
 
-void sessions_counts(const struct sessions *s, struct sessions_counts *ret) { *ret = s->counts; }
+void sessions_counts(const struct sessions *s, struct sessions_counts *ret)
+{
+	struct conn_counts n;
+
+	conn_table_counts(s->conns, &n);
+	*ret = s->counts;
+	ret->unknown = n.unplaced;
+}

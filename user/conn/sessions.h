@@ -23,10 +23,10 @@ struct sessions_handler {
 };
 
 struct sessions_counts {
-	uint64_t found[2];  /* sockets, by evidence: within a call; around one */
-	uint64_t unknown;   /* sessions that went on without */
-	uint64_t waited;    /* records that did */
-	uint64_t refused;   /* of these, ones that could not, as too many did */
+	/* Sessions, each once: */
+	uint64_t found[2];  /* whose socket was found, by the first evidence: within a call; around one */
+	uint64_t unknown;   /* that have ended without */
+	uint64_t refused;   /* records that could not wait for their session's socket, as too many did */
 	uint64_t unwatched; /* records of sessions without a socket, where sockets are watched by their ports: not looked at */
 };
 

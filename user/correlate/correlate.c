@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "correlate/activity.h"
+#include "correlate/bytes_place.h"
 #include "lib/hash.h"
 #include "lib/prefetch.h"
 
@@ -257,80 +258,6 @@ static void wire_find(struct correlate *c, struct trace_node *n)
 
 /* --- evidence 2: the other end of the same bytes --- */
 
-/* The same for both ends of the request's first byte; `role` tells the ends apart. */
-struct bytes_place {
-	uint8_t client[16], server[16];
-	uint32_t offset;
-	uint16_t client_port, server_port;
-	uint32_t family;
-	uint32_t role;
-	uint32_t session; /* 1: a TLS library's on it, with offsets of its own; 2: the offset is the socket's, where the bytes that `behind` counts from begin */
-	uint32_t behind;
-};
-
-/* One form for IPv4: a dual-stack socket has its peer's address mapped into IPv6 while the peer itself has it plain. */
-static void place_address(uint8_t out[16], uint16_t family, const uint8_t addr[16])
-{
-	if (family == AF_INET6) {
-		memcpy(out, addr, 16);
-		return;
-	}
-	memset(out, 0, 10);
-	out[10] = out[11] = 0xff;
-	memcpy(out + 12, addr, 4);
-}
-
-static bool place_of(const struct exchange *x, uint8_t role, struct bytes_place *ret)
-{
-	const struct connection *conn = x->conn;
-	bool client = x->role == PLUMB_ROLE_CLIENT, session = PLUMB_IS_SESSION(conn->sock);
-	struct bytes_place p = { .offset = (uint32_t)x->request.offset, .role = role, .session = session };
-
-	if (conn->type == SOCK_DGRAM || (x->flags & EXCHANGE_NO_REQUEST))
-		return false; /* datagrams have no offset that both ends agree on */
-	if (session && conn->flags & PLUMB_SOCK_PREEXISTING) {
-		/* What its other end counts is not known, but where in the socket's stream the bytes are, which are whole records to both. */
-		const struct crossing *at = &conn->crossing[client ? PLUMB_EGRESS : PLUMB_INGRESS];
-		if (!at->known || conn->family == AF_UNIX || x->request.offset < at->plain || x->request.offset - at->plain > UINT32_MAX)
-			return false;
-		p.session = 2;
-		p.offset = (uint32_t)at->carried;
-		p.behind = (uint32_t)(x->request.offset - at->plain);
-	}
-	if (conn->family == AF_UNIX) {
-		/*
-		 * Each end counts from where it was first seen. They agree if nothing was under way then: the client's end first saw a request leave, the server's one
-		 * arrive. The end that first saw an answer has missed its request.
-		 */
-		if (!conn->pair || (!session && client != !!(conn->flags & PLUMB_SOCK_SENT_FIRST)))
-			return false;
-		memcpy(p.client, &conn->pair, sizeof(conn->pair));
-		p.family = AF_UNIX;
-	} else {
-		/* Sockets whose open record was lost have no address yet: they are not all the same socket. */
-		if ((conn->family != AF_INET && conn->family != AF_INET6) || !conn->local.port || !conn->remote.port)
-			return false;
-		const struct endpoint *from = client ? &conn->local : &conn->remote, *to = client ? &conn->remote : &conn->local;
-		place_address(p.client, conn->family, from->addr);
-		place_address(p.server, conn->family, to->addr);
-		p.client_port = from->port;
-		p.server_port = to->port;
-		p.family = AF_INET6;
-	}
-	*ret = p;
-	return true;
-}
-
-/* Where the stream's own numbers do not prove it: could this be what arrived of that? */
-static bool same_message(const struct exchange *client, const struct exchange *server)
-{
-	const struct exchange_side *sent = &client->request, *got = &server->request;
-
-	if (sent->end_ns && got->end_ns && sent->bytes != got->bytes)
-		return false;
-	return !client->response.end_ns || got->start_ns <= client->response.end_ns;
-}
-
 static void socket_link(struct correlate *c, struct trace_node *server, struct trace_node *client)
 {
 	if (server->has_wire && !client->has_wire && !client->frozen)
@@ -348,7 +275,7 @@ static void socket_join(struct correlate *c, struct trace_node *n)
 {
 	struct bytes_place p;
 
-	if (n->indexed || (n->role != PLUMB_ROLE_CLIENT && n->role != PLUMB_ROLE_SERVER) || !place_of(n->x, n->role, &p))
+	if (n->indexed || (n->role != PLUMB_ROLE_CLIENT && n->role != PLUMB_ROLE_SERVER) || !bytes_place_of(n->x, n->role, &p))
 		return;
 	n->bytes_key = hash_bytes(&p, sizeof(p), 0);
 	n->indexed = map_add(&c->by_bytes, n->bytes_key, n) == 0;
@@ -358,7 +285,7 @@ static void socket_join(struct correlate *c, struct trace_node *n)
 		return;
 	struct trace_node *server = n->role == PLUMB_ROLE_SERVER ? n : other, *client = n->role == PLUMB_ROLE_SERVER ? other : n;
 	/* Which socket a session uses was found out, so it may be wrong. */
-	if (((p.family == AF_UNIX || p.session == 2) && !client->x) || ((p.family == AF_UNIX || p.session) && client->x && !same_message(client->x, server->x)))
+	if (((p.family == AF_UNIX || p.session == 2) && !client->x) || ((p.family == AF_UNIX || p.session) && client->x && !bytes_place_is_plausible(client->x, server->x)))
 		c->counts.contradicted++;
 	else
 		socket_link(c, server, client);

@@ -157,12 +157,11 @@ static struct kernel *kernel_of(struct gpu_kernels *k, struct owner *o, const ch
 	return n;
 }
 
-void gpu_kernels_record(struct gpu_kernels *k, const struct process *process, const struct plumb_rec_gpu_kernel *r, uint64_t now_ns)
+void gpu_kernels_record(struct gpu_kernels *k, const struct process *process, const struct plumb_rec_gpu_kernel *r)
 {
 	struct owner *o = owner_of(k, r->pid, process);
 	struct kernel *n = o ? kernel_of(k, o, r->name) : NULL;
 
-	(void)now_ns;
 	if (!n) {
 		k->refused += o != NULL;
 		return;

@@ -17,7 +17,7 @@ struct gpu_kernels;
 int gpu_kernels_new(uint32_t max, uint64_t expire_ns, struct gpu_kernels **ret_kernels);
 void gpu_kernels_free(struct gpu_kernels *k);
 /* process: NULL unknown. */
-void gpu_kernels_record(struct gpu_kernels *k, const struct process *process, const struct plumb_rec_gpu_kernel *r, uint64_t now_ns);
+void gpu_kernels_record(struct gpu_kernels *k, const struct process *process, const struct plumb_rec_gpu_kernel *r);
 void gpu_kernels_process(struct gpu_kernels *k, const struct process *process, const struct plumb_rec_gpu_process *r, uint64_t now_ns);
 void gpu_kernels_render(struct gpu_kernels *k, const struct prom *p, uint64_t now_ns);
 uint64_t gpu_kernels_refused(const struct gpu_kernels *k); /* records of names or processes that found no place */

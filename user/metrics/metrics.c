@@ -199,7 +199,7 @@ void metrics_gpu_record(struct metrics *m, const struct process *process, const 
 
 	switch (rec->u.h.type) {
 	case PLUMB_REC_GPU_CALLS: gpu_calls_record(m->gpu_calls, process, &rec->u.gpu_calls, now_ns); break;
-	case PLUMB_REC_GPU_KERNEL: gpu_kernels_record(m->gpu_kernels, process, &rec->u.gpu_kernel, now_ns); break;
+	case PLUMB_REC_GPU_KERNEL: gpu_kernels_record(m->gpu_kernels, process, &rec->u.gpu_kernel); break;
 	case PLUMB_REC_GPU_PROCESS:
 		gpu_calls_process(m->gpu_calls, process, &rec->u.gpu_process, now_ns);
 		gpu_kernels_process(m->gpu_kernels, process, &rec->u.gpu_process, now_ns);

@@ -115,6 +115,7 @@ static void render_libraries(const struct prom *p, const struct plumb_rec_librar
 	single(p, FAMILY_LIBRARY_SHED, r->shed);
 	SEVERAL(p, FAMILY_LIBRARY_UNSEEN, { "attach", r->refused }, { "mapping", r->unknown });
 	SEVERAL(p, FAMILY_TLS_SESSIONS, { "within", tls->found[0] }, { "around", tls->found[1] }, { "none", tls->unknown });
+	single(p, FAMILY_TLS_RECORDS_REFUSED, tls->refused);
 	single(p, FAMILY_TLS_RECORDS_UNWATCHED, tls->unwatched);
 }
 

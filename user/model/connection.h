@@ -111,7 +111,8 @@ struct connection {
 	uint32_t flags;          /* PLUMB_SOCK_* */
 	uint64_t below;          /* of a TLS library's session: the socket that carries it, 0 unknown */
 	uint64_t above;          /* of a socket: the session that it carries, 0 none known */
-	bool unplaced;           /* of a session: its first bytes waited for its socket to be known */
+	bool waited;             /* of a session: its first bytes waited for its socket to be known */
+	bool placed;             /* of a session: a socket of it was known, be it another's now */
 	struct carried carried[2];   /* of a socket, by enum plumb_direction; conn/ only */
 	struct crossing crossing[2]; /* of a session, of its latest bytes */
 	uint64_t pair;           /* Unix streams: the same at both ends; 0 unknown */

@@ -16,6 +16,7 @@ enum {
 	CIE_BYTES = 64,      /* of one: its augmentation is at its beginning */
 	NUMBER_MAX_BYTES = 30, /* of some, together */
 	HEAD_BYTES = 20,     /* of what is said of a function: as much as is read, behind its length */
+	RECORDS_A_LOOK = 256, /* at the clock */
 };
 /* How addresses are written. */
 enum { PE_ABSOLUTE = 0x00, PE_4_BYTES = 0x03, PE_8_BYTES = 0x04, PE_SIGNED_4 = 0x0b, PE_SIGNED_8 = 0x0c, PE_FORM = 0x0f, PE_RELATIVE = 0x10, PE_BASE = 0x70, PE_UNKNOWN = 0xff };
@@ -134,6 +135,7 @@ static void frames_take(struct frames *fr, const struct frame_range *r)
 static int frames_walk(struct frames *fr)
 {
 	uint64_t size = fr->window.section.size, have;
+	uint32_t records = 0;
 
 	for (uint64_t at = 0; at + 4 <= size;) {
 		const uint8_t *p = window_at(&fr->window, at, 4, &have);
@@ -150,7 +152,7 @@ static int frames_walk(struct frames *fr)
 			if (range_read(fr, p + 8, head - 4, at + 8, frames_encoding(fr, at + 4 - back), &r) && r.begin && r.end > r.begin)
 				frames_take(fr, &r);
 		}
-		if (fr->taken > TAKEN_MAX || (at % 4096 == 0 && elf_is_late(fr->window.elf)))
+		if (fr->taken > TAKEN_MAX || (records++ % RECORDS_A_LOOK == 0 && elf_is_late(fr->window.elf)))
 			return -EFBIG;
 		at += 4 + (uint64_t)len; /* of length 0 is the end of what one of the linked files has */
 	}

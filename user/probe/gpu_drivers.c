@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/printable.h"
 #include "probe/mappings.h"
 
 static const struct {
@@ -21,15 +22,6 @@ struct search {
 	bool counted[GPU_DRIVERS]; /* of the process that is looked at */
 };
 
-static void copy_printable(char *to, size_t len, const char *from)
-{
-	size_t i = 0;
-
-	for (; i < len - 1 && from[i]; i++)
-		to[i] = from[i] < ' ' || from[i] > '~' ? '?' : from[i];
-	to[i] = 0;
-}
-
 static void read_module(struct gpu_driver *d, const char *path)
 {
 	FILE *f = fopen(path, "re");
@@ -39,7 +31,7 @@ static void read_module(struct gpu_driver *d, const char *path)
 		return;
 	if (fgets(line, sizeof(line), f)) {
 		line[strcspn(line, "\n")] = 0;
-		copy_printable(d->module, sizeof(d->module), line);
+		printable_copy(d->module, sizeof(d->module), line);
 	}
 	fclose(f);
 }
@@ -55,7 +47,7 @@ static void on_mapping(void *ctx, const struct mapping *m)
 			continue;
 		s->counted[i] = true;
 		d->processes++;
-		copy_printable(d->path, sizeof(d->path), m->path);
+		printable_copy(d->path, sizeof(d->path), m->path);
 	}
 }
 

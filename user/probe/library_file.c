@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/printable.h"
 #include "probe/lease.h"
 #include "probe/uprobe.h"
 
@@ -88,15 +89,7 @@ size_t library_file_probes(struct library_file *f, int kind, struct uprobe **ret
 	return 2;
 }
 
-const char *library_printable(const char *path, char *to, size_t len)
-{
-	size_t i = 0;
-
-	for (; i < len - 1 && path[i]; i++)
-		to[i] = (uint8_t)path[i] < ' ' || path[i] == 127 ? '?' : path[i];
-	to[i] = 0;
-	return to;
-}
+const char *library_printable(const char *path, char *to, size_t len) { return printable_copy(to, len, path); }
 
 const char *library_file_path(const struct library_file *f, char *to, size_t len)
 {

@@ -141,6 +141,16 @@ static uint64_t account_map_memlock(int fd)
 	return bytes;
 }
 
+/* Is it one of an object that was loaded before? As load_share_maps() has it: by name. */
+static bool account_shares_map(const struct loaded *l, int object, const struct bpf_map *map)
+{
+	bool shares = false;
+
+	for (int i = 0; i < object && !bpf_map__is_internal(map); i++)
+		shares |= bpf_object__find_map_by_name(loaded_object(l, i), bpf_map__name(map)) != NULL;
+	return shares;
+}
+
 uint64_t loaded_map_bytes(struct loaded *l)
 {
 	uint64_t bytes = 0;
@@ -149,7 +159,7 @@ uint64_t loaded_map_bytes(struct loaded *l)
 		struct bpf_object *object = loaded_object(l, i);
 		struct bpf_map *map;
 		bpf_object__for_each_map(map, object)
-			if (i == 0 || bpf_map__is_internal(map) || !bpf_object__find_map_by_name(l->base, bpf_map__name(map)))
+			if (!account_shares_map(l, i, map))
 				bytes += account_map_memlock(bpf_map__fd(map));
 	}
 	return bytes;

@@ -32,7 +32,7 @@ int mappings_fd(const struct mappings *m);
 void mappings_read(struct mappings *m);
 /* Looks which CPUs are online, and is told by those as well from then on. To be called once in a while; -errno: of some it is not told. */
 int mappings_renew(struct mappings *m);
-/* Those that the kernel could not tell of, as too many came at once, or a CPU had come online. */
+/* Those that the kernel could not tell of, as too many came at once; and 1 for each time that some may have been missed, as a CPU had come online or a record made no sense. */
 uint64_t mappings_lost(const struct mappings *m);
 
 /* Calls fn for what a process has mapped now. -errno: it is gone, or may not be looked at. */

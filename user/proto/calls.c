@@ -408,7 +408,6 @@ static void exchange(struct calls *c, const struct execution *e)
 	set_sides(x, r);
 	pairing_keep_attrs(c->pairing, x, m);
 	pairing_complete(c->pairing, x);
-	c->conn.process = NULL;
 }
 
 /* --- records --- */
@@ -537,6 +536,7 @@ void calls_record(struct calls *c, const struct plumb_rec_call *r, struct slice 
 	e.process = p->processes && r->pid ? process_table_ref(p->processes, r->pid) : NULL;
 	(void)caller_of(c, r->pid, e.process);
 	dispatch(c, &e, text);
+	c->conn.process = NULL;
 	if (p->processes)
 		process_table_unref(p->processes, e.process);
 }

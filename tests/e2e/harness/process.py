@@ -8,6 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 REPO = Path(__file__).resolve().parents[3]
 BUILD = REPO / "build"
 APPS = REPO / "tests/e2e/apps"
@@ -54,6 +56,13 @@ def find_program(name, *more):
     return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", *more]))
 
 
+def need(name, package):
+    path = find_program(name)
+    if not path:
+        pytest.skip(f"{name} is not installed (package {package})")
+    return path
+
+
 def descendants(pid):
     """pid and its children, theirs too, as /proc has them now."""
     pids = [pid]
@@ -64,6 +73,14 @@ def descendants(pid):
         except OSError:
             pass  # ended meanwhile
     return pids
+
+
+def let_enter(folder):
+    """pytest's temporary folders belong to root alone; another user must get through to this one."""
+    for parent in [folder, *folder.parents]:
+        if parent == parent.parent or parent.stat().st_mode & 0o001:
+            continue
+        parent.chmod(parent.stat().st_mode | 0o711)
 
 
 class Process:
@@ -100,6 +117,12 @@ class Process:
             self.popen.kill()
             self.popen.wait()
             raise AssertionError(f"{self.name} did not end within {timeout_s} s of signal {how}:\n{self.tail()}") from None
+
+
+def listening(process, port):
+    process.port = port
+    wait_until(lambda: accepts(port), f"listening {process.name}", alive=process)
+    return process
 
 
 def _group(user):
