@@ -114,6 +114,12 @@ static const struct library known[] = {
 		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "s2n_send" } },
 		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "s2n_connection_free" } },
 	} },
+	/* Java's JSSE, of which an agent tells: user/java. */
+	{ "jsse", "plumb_tls_told_write", {
+		{ PLUMB_SITE_TLS_BEGIN, ENTRY, SELDOM, { "plumb_tls_begin" } },
+		{ PLUMB_SITE_TLS_TOLD_READ, ENTRY, OFTEN, { "plumb_tls_told_read" } },
+		{ PLUMB_SITE_TLS_TOLD_WRITE, ENTRY, OFTEN, { "plumb_tls_told_write" } },
+	} },
 	{ "cuda", "cuLaunchKernel", {
 #define GPU_CALL(id, name, api, ...) CUDA_OF_##api(id, name, api, __VA_ARGS__)
 #include "../../bpf/abi/gpu.def"
@@ -307,6 +313,7 @@ static bool has_tls(const struct known_functions *k)
 
 int known_find(int fd, bool gpu, struct known_functions *ret)
 {
+	struct elf_section listeners;
 	struct elf_file *f;
 	int err = elf_open(fd, &f);
 
@@ -320,6 +327,8 @@ int known_find(int fd, bool gpu, struct known_functions *ret)
 		err = 0;
 	if (!err && !has_tls(ret))
 		err = known_by_code(f, ret);
+	if (!err && elf_section(f, ".plumb.listeners", &listeners) && listeners.size >= sizeof(uint16_t))
+		ret->listeners = listeners.offset;
 	if (err == -ENOEXEC || (err == -EFBIG && ret->n))
 		err = 0;
 	elf_close(f);
