@@ -14,9 +14,9 @@ struct libraries;
 
 /*
  * -ENOTSUP where this kernel has no way for it: nothing else is lost. most_ppm: of the time of one CPU that traps may take; 0 = without limit. pause_ns: how long what takes more is let go, the first
- * time. gpu: drivers of GPUs are among them.
+ * time. gpu: drivers of GPUs are among them. java_agent: JVMs are had to load it (jvms.h); NULL: they are left alone.
  */
-int libraries_new(struct loaded *l, uint64_t most_ppm, uint64_t pause_ns, bool gpu, struct libraries **ret_libraries);
+int libraries_new(struct loaded *l, uint64_t most_ppm, uint64_t pause_ns, bool gpu, const char *java_agent, struct libraries **ret_libraries);
 void libraries_free(struct libraries *ls);
 
 /* Looks at the processes that run already. */

@@ -669,7 +669,7 @@ static void probe_start_libraries(struct probe *p, struct caps *caps)
 		return;
 	/* A third of the budget, of all CPUs, in millionths of one. */
 	uint64_t most_ppm = (uint64_t)(o->max_overhead * 1e6 * (double)sysconf(_SC_NPROCESSORS_ONLN) / 3);
-	int err = libraries_new(p->loaded, o->max_overhead < 1 ? most_ppm : 0, o->load.library_pause_ns, o->load.gpu, &p->libraries);
+	int err = libraries_new(p->loaded, o->max_overhead < 1 ? most_ppm : 0, o->load.library_pause_ns, o->load.gpu, o->load.java_agent, &p->libraries);
 	if (!err && o->load.gpu)
 		err = gpu_new(p->loaded, probe_emit, p, &p->gpu);
 	if (err)
@@ -778,7 +778,7 @@ int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_er
 	if (p.libraries)
 		probe_raise_files();
 	/* After the fork of the command, which keeps what its operator has. */
-	const struct rights_needs needs = { .restarts = o->restart, .writes = o->writes, .attaches = p.libraries != NULL };
+	const struct rights_needs needs = { .restarts = o->restart, .writes = o->writes, .attaches = p.libraries != NULL, .becomes = p.libraries && o->load.java_agent };
 	err = rights_settle(&needs);
 	if (err)
 		log_warn("the probe keeps more rights than it needs: %s", strerror(-err));
