@@ -123,7 +123,11 @@ JNIEXPORT jint JNICALL Agent_OnAttach(JavaVM *vm, char *options, void *reserved)
 	(void)options, (void)reserved;
 	if ((*vm)->GetEnv(vm, (void **)&jni, JNI_VERSION_1_6) != JNI_OK)
 		return JSSE_NO_JVMTI;
-	jvmtiEnv *jvmti = prepare(vm);
+	jvmtiEnv *jvmti = NULL;
+	jvmtiPhase phase = JVMTI_PHASE_LIVE;
+	if ((*vm)->GetEnv(vm, (void **)&jvmti, JVMTI_VERSION_1_2) == JNI_OK && jvmti && !(*jvmti)->GetPhase(jvmti, &phase) && phase != JVMTI_PHASE_LIVE)
+		return JSSE_NOT_YET;
+	jvmti = prepare(vm);
 	return jvmti ? (jint)start(jvmti, jni) : JSSE_NO_JVMTI;
 }
 

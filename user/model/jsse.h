@@ -8,6 +8,7 @@
 enum jsse_answer {
 	JSSE_READY = 0,
 	JSSE_ALREADY = 101,     /* this JVM has it */
+	JSSE_NOT_YET,           /* the JVM is starting */
 	JSSE_NO_JVMTI,          /* the JVM lacks what it needs */
 	JSSE_NO_HOOKS,          /* its functions cannot be made known */
 	JSSE_OTHER,             /* JSSE is not of a form that it knows */

@@ -205,21 +205,22 @@ static void copy_library(struct attempt *a, char *ret_path, size_t len)
 
 /* --- may it be asked? --- */
 
-/* Where the process has written what it counts of itself (jdk/internal/perf): does it take commands? '0' it does not, '1' it does, '?' it has not said so yet, 0: there is no such file. */
+/* What the process has written of itself where it counts what it does: does it take commands? '0' it does not, '1' it does, '?' it is starting. */
 static char said_capable(const uint8_t *perf, size_t len)
 {
 	static const char name[] = "sun.rt.jvmCapabilities";
-	enum { NAME_AT = 20, DATA_OFFSET_AT = 16 }; /* src/hotspot/share/runtime/perfMemory.hpp, PerfDataEntry */
+	enum { ACCESSIBLE_AT = 7, NAME_AT = 20, DATA_OFFSET_AT = 16 }; /* src/hotspot/share/runtime/perfMemory.hpp, PerfDataPrologue, PerfDataEntry */
 	const uint8_t *at = memmem(perf, len, name, sizeof(name));
 	uint32_t data;
 
-	if (!at || at - perf < NAME_AT)
+	if (!at || at - perf < NAME_AT || !perf[ACCESSIBLE_AT])
 		return '?';
 	memcpy(&data, at - NAME_AT + DATA_OFFSET_AT, sizeof(data));
 	size_t entry = (size_t)(at - perf) - NAME_AT;
 	return data < len - entry ? (char)perf[entry + data] : '?';
 }
 
+/* 0: it writes nothing of that kind. */
 static char capable(struct attempt *a)
 {
 	char name[64], answer = 0;
@@ -392,7 +393,9 @@ static _Noreturn void judge(struct attempt *a, const char *answer)
 	long result = strtol(code, &end, 10);
 
 	if (status != 0 || end == code)
-		tell(a, JVM_REFUSED, "the JVM said: %.120s", status != 0 && *text ? text : answer);
+		tell(a, JVM_REFUSED, "the JVM said: %.120s", *text ? text : answer);
+	if (result == JSSE_NOT_YET)
+		tell(a, JVM_NOT_YET, "it is starting");
 	if (result == JSSE_ALREADY)
 		tell(a, JVM_HAD_IT, "it has the agent");
 	if (result > JSSE_ALREADY && result < JSSE_ANSWERS)

@@ -30,6 +30,7 @@ struct one {
 	struct jvm_process p;
 	enum state state;
 	uint64_t found_ns, asked_ns;
+	bool again;        /* it was starting: it may have the agent's file, and nothing of it */
 	pid_t child;
 	int told;          /* by the child */
 };
@@ -212,6 +213,7 @@ static void one_ask(struct jvms *j, struct one *o, uint64_t now)
 	struct found f = { .agent = false };
 	int err = mappings_of(o->p.pid, on_mapping, &f);
 
+	f.agent &= !o->again;
 	if (f.agent)
 		j->counts.had_it++;
 	else if (f.other)
@@ -258,6 +260,7 @@ static void one_hear(struct jvms *j, struct one *o, uint64_t now)
 	case JVM_NOT_YET:
 		close(o->told);
 		o->told = -1;
+		o->again = true;
 		o->state = WAITS;
 		return;
 	default: refuse(j, o, told.why); break;

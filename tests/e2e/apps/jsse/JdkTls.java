@@ -189,7 +189,7 @@ public class JdkTls {
 				}
 			}
 		} catch (IOException | InterruptedException e) {
-			System.err.println("a connection ended: " + e);
+			return; // its client has gone
 		}
 	}
 
