@@ -211,10 +211,9 @@ node_modules() {
 backends() {
 	$here/backends/ferretdb.sh >/dev/null || echo "e2e setup: no FerretDB: tests of MongoDB's protocol will skip" >&2
 	jars cassandra
-	jars kafka
 	jars zookeeper
 	local name
-	for name in brpc dubbo netty rocketmq; do
+	for name in brpc dubbo kafka netty rocketmq; do
 		jars $name
 		java_programs $name
 	done

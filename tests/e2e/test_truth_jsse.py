@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import servers
-from harness.driver import Driver, plan_23
+from harness.driver import Driver, plan_23, python_driver
 from harness.libraries import watched
 from harness.plumb import PLUMB
 from harness.process import BUILD, Process, free_port, wait_until
@@ -18,6 +18,7 @@ from harness.servers import listening
 from harness.spans import describe
 from test_restart import metric
 from test_truth_https import check_pair, requests_of
+from test_truth_kafka import PYTHON, check_measured, ends, said
 from test_truth_java_tls import drive as drive_netty, serve as serve_netty
 
 pytestmark = pytest.mark.live
@@ -125,6 +126,47 @@ def test_http2(start, plumb, localhost_certificate, client_java, version):
     wait_loaded(p, driver)
     results = {r["path"]: r for r in driver.go()}
     finish(p, plan, app, "2", results)
+
+
+SENT = [("send", "orders", "0", 1, "MESSAGE_TOO_LARGE" if i % 3 == 1 and i < 21 else None) for i in range(23)]
+
+
+def test_kafka(start, plumb, localhost_certificate):
+    """Broker and client are Java."""
+    broker = start(servers.Kafka, tls=localhost_certificate)
+    jars = BUILD / "e2e/kafka"
+    if not (jars / "classes/KafkaTls.class").exists():
+        pytest.skip("Kafka's Java driver was not compiled (package openjdk-17-jdk-headless): run tests/e2e/setup.sh")
+    argv = [java("17"), "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/classes:{jars}/*", "KafkaTls", broker.port, localhost_certificate / "cert.pem"]
+    driver = Driver(start.folder(), "kafka-driver", argv)
+    wait_until(lambda: "ready" in driver.err.read_text(), "its start", alive=driver)
+    p = plumb(pids=[broker.pid, driver.pid], args=ALLOWED)
+    wait_loaded(p, broker, driver)
+    steps = driver.go()
+    assert [s["error"] for s in steps if s["what"] == "send"] == ["RecordTooLargeException" if error else "" for *_, error in SENT]
+    p.wait_spans(2, lambda s: s["messaging.operation.name"] == "poll" and s["messaging.batch.message_count"] == 0)
+    client, server = ends(requests_of(p.finish()), driver.pid, broker.port)
+    for side in (client, server):
+        assert [said(s) for s in side if s["messaging.operation.name"] == "send"] == SENT
+        polls = [s for s in side if s["messaging.operation.name"] == "poll"]
+        assert sum(s["messaging.batch.message_count"] for s in polls) == 16
+        waited = [s.duration_ns for s in polls if s["messaging.batch.message_count"] == 0]
+        assert waited and all(ns >= 503_000_000 for ns in waited[:1]), waited
+    check_measured([s for s in client if s["messaging.operation.name"] == "send"], [s for s in steps if s["what"] == "send"])
+
+
+def test_kafka_of_librdkafka(start, plumb, localhost_certificate):
+    """Its client has OpenSSL."""
+    broker = start(servers.Kafka, tls=localhost_certificate)
+    driver = python_driver(start.folder(), "kafka_driver.py", broker.port, localhost_certificate / "cert.pem")
+    p = plumb(pids=[broker.pid, driver.pid], args=ALLOWED)
+    wait_loaded(p, broker)
+    p.wait_watching("openssl")
+    driver.go()
+    p.wait_spans(2, lambda s: s["messaging.operation.name"] == "leave_group")
+    client, server = ends(requests_of(p.finish()), driver.pid, broker.port)
+    for side in (client, server):
+        assert [said(s) for s in side if s["messaging.operation.name"] in ("create_topics", "send", "commit")] == PYTHON
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.3"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fixed series of requests through librdkafka: kafka_driver.py PORT < "go". Prints {"what","ns","error"} for each step."""
+"""A fixed series of requests through librdkafka: kafka_driver.py PORT [CERTIFICATE] < "go". Prints {"what","ns","error"} for each step. With the certificate, over TLS."""
 import json
 import sys
 import time
@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 BROKER = f"127.0.0.1:{sys.argv[1]}"
+TLS = {"security.protocol": "ssl", "ssl.ca.location": sys.argv[2], "ssl.endpoint.identification.algorithm": "none"} if len(sys.argv) > 2 else {}
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b71692033{:02x}-01"
 
 
@@ -25,7 +26,7 @@ def create(admin, topic, partitions):
 
 
 def producer(**more):
-    return Producer({"bootstrap.servers": BROKER, "client.id": "shop", "linger.ms": 60000, "message.max.bytes": 5_000_000, "compression.type": "none", **more})
+    return Producer({"bootstrap.servers": BROKER, "client.id": "shop", "linger.ms": 60000, "message.max.bytes": 5_000_000, "compression.type": "none", **TLS, **more})
 
 
 def send(p, topic, count, partition, value, headers=None):
@@ -42,7 +43,7 @@ def send(p, topic, count, partition, value, headers=None):
 
 
 assert sys.stdin.readline() == "go\n"
-admin = AdminClient({"bootstrap.servers": BROKER, "client.id": "admin"})
+admin = AdminClient({"bootstrap.servers": BROKER, "client.id": "admin", **TLS})
 for topic in ("orders", "orders", "bulk"):
     timed("create", lambda: create(admin, topic, 2))
 
@@ -58,7 +59,7 @@ quiet = producer(acks=0, **{"client.id": "quiet"})
 for i in range(5):
     timed("quiet", lambda: send(quiet, "bulk", 1, 1, b"secret"))
 
-c = Consumer({"bootstrap.servers": BROKER, "client.id": "reader", "group.id": "billing", "auto.offset.reset": "earliest", "enable.auto.commit": False})
+c = Consumer({"bootstrap.servers": BROKER, "client.id": "reader", "group.id": "billing", "auto.offset.reset": "earliest", "enable.auto.commit": False, **TLS})
 c.subscribe(["orders"])
 got = 0
 deadline = time.monotonic() + 60

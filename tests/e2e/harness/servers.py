@@ -9,6 +9,7 @@ import pwd
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import urllib.request
 
@@ -396,7 +397,7 @@ KAFKA_CONFIG = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+listeners={listeners}CONTROLLER://127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
 log.dirs={folder}/data
 num.partitions=1
@@ -408,18 +409,27 @@ transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 """
+KAFKA_TLS = """
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL
+ssl.keystore.type=PEM
+ssl.keystore.location={folder}/keystore.pem
+"""
 
 
 class Kafka(Process):
-    """A broker that is its own controller. What it needs is fetched by setup.sh. Takes some seconds to start."""
+    """A broker that is its own controller. What it needs is fetched by setup.sh. Takes some seconds to start. tls: a folder with its certificate; its port is one for TLS then."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, tls=None):
         java, jars = need("java", "default-jre-headless"), BUILD / "e2e/kafka"
         if not (jars / ".pom").exists():
             pytest.skip("Kafka was not fetched: run tests/e2e/setup.sh")
         self.port = free_port()
+        self.tls = tls
         config = folder / "server.properties"
-        config.write_text(KAFKA_CONFIG.format(folder=folder, port=self.port, controller=free_port()))
+        listeners = f"SSL://127.0.0.1:{self.port},PLAINTEXT://127.0.0.1:{free_port()}," if tls else f"PLAINTEXT://127.0.0.1:{self.port},"
+        config.write_text(KAFKA_CONFIG.format(folder=folder, listeners=listeners, controller=free_port()) + (KAFKA_TLS.format(folder=folder) if tls else ""))
+        if tls:
+            (folder / "keystore.pem").write_text((tls / "key.pem").read_text() + (tls / "cert.pem").read_text())
         jvm = [java, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*"]
         subprocess.run([*jvm, "kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", config], check=True, cwd=folder, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
@@ -431,6 +441,8 @@ class Kafka(Process):
         ask = b"\0\x3c\0\0\0\0\0\7\0\5ready\0\0\0"
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=2) as s:
+                if self.tls:
+                    s = ssl.create_default_context(cafile=self.tls / "cert.pem").wrap_socket(s, server_hostname="localhost")
                 s.sendall(len(ask).to_bytes(4, "big") + ask)
                 return b"127.0.0.1" in s.recv(500)
         except OSError:
