@@ -57,7 +57,7 @@ LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o) $(PROTO_SRC:user/%.proto=$(B)/obj/gen/%.p
 BIN_OBJ := $(BIN_SRC:%.c=$(B)/obj/%.o)
 # The agent that tells of Java's TLS (docs/tls.md) is built where a JDK has its headers (JAVA_HOME, or what is installed); plumb works without.
 JAVA_INCLUDE := $(patsubst %/jvmti.h,%,$(firstword $(wildcard $(if $(JAVA_HOME),$(JAVA_HOME)/include/jvmti.h) /usr/lib/jvm/default-java/include/jvmti.h /usr/lib/jvm/*/include/jvmti.h)))
-AGENT := $(if $(JAVA_INCLUDE),$(B)/libplumb-jsse.so)
+AGENT := $(if $(filter 0,$(SAN)),$(if $(JAVA_INCLUDE),$(B)/libplumb-jsse.so))
 AGENT_SRC := $(wildcard user/java/*.c)
 SKEL := $(BPF_SRC:bpf/%.bpf.c=$(B)/gen/%.skel.h)
 PROTO_GEN := $(PROTO_SRC:user/%.proto=$(B)/gen/%.pb-c.h)
@@ -166,14 +166,15 @@ $(B)/plumb: $(BIN_OBJ) $(B)/libplumb.a
 	$(say) LD $@
 	$(Q)$(CC) -o $@ $(BIN_OBJ) $(B)/libplumb.a $(ALL_LDLIBS)
 
-# Other people's programs load it: no sanitizers, and only what it must tell them is seen of it.
+# Other people's programs load it: only what it must tell them is seen of it.
 $(B)/libplumb-jsse.so: $(AGENT_SRC:%.c=$(B)/obj/%.o)
 	$(say) LD $@
 	$(Q)$(CC) -shared -Wl,-z,defs,-z,relro,-z,now -o $@ $^ -lpthread
 
 $(B)/obj/user/java/%.o: user/java/%.c
 	$(say) CC $<
-	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -fPIC -fvisibility=hidden -fstack-protector-strong -O2 -g -Iuser -isystem $(JAVA_INCLUDE) -isystem $(JAVA_INCLUDE)/linux -MMD -MP -c -o $@ $<
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) $(SANFLAGS) -fPIC -fvisibility=hidden -fstack-protector-strong -O2 -g -Iuser \
+		$(if $(JAVA_INCLUDE),-isystem $(JAVA_INCLUDE) -isystem $(JAVA_INCLUDE)/linux) -MMD -MP -c -o $@ $<
 
 $(B)/libplumb.a: $(LIB_OBJ)
 	$(say) AR $@
@@ -225,6 +226,7 @@ $(B)/tests/unit/test_elf $(B)/tests/unit/test_go: $(B)/obj/user/probe/elf.o $(B)
 BY_CODE := $(patsubst %,$(B)/obj/user/probe/%.o,elf signatures code frames window)
 $(B)/tests/unit/test_signatures: $(BY_CODE)
 $(B)/tests/fuzz/fuzz_elf: $(BY_CODE) $(B)/obj/user/probe/go.o
+$(B)/tests/unit/test_classfile $(B)/tests/fuzz/fuzz_classfile: $(B)/obj/user/java/classfile.o $(B)/obj/user/java/code.o
 $(B)/tests/unit/test_filter: $(B)/obj/user/probe/filter.o $(B)/obj/user/probe/describe.o
 $(B)/tests/unit/test_governor: $(B)/obj/user/probe/governor.o
 $(B)/tests/unit/test_rights: $(B)/obj/user/probe/rights.o $(B)/obj/user/probe/caps.o

@@ -193,13 +193,14 @@ def test_younger_than_plumb(start, plumb, localhost_certificate):
     check_undisturbed(app, driver)
 
 
-def test_by_hand(start, plumb, localhost_certificate):
-    """The agent as an option of the JVM's, with no right of plumb's to have it loaded."""
+@pytest.mark.parametrize("way", ["uprobe_multi", "uprobe_perf"])
+def test_by_hand(start, plumb, localhost_certificate, way):
+    """The agent as an option of the JVM's, with no right of plumb's to have it loaded. It tells nothing unless the kernel says that somebody listens, which it does by either way."""
     options = [f"-agentpath:{PLUMB.parent / AGENT}", *VERIFIED]
     app = start(serve, "17", localhost_certificate, "socket", options)
     plan = plan_23()
     driver = start(drive, "17", app, localhost_certificate, "1.3", "urlconnection", plan, options)
-    p = plumb(pids=[app.pid, driver.pid], args=watched())
+    p = plumb(pids=[app.pid, driver.pid], args=watched(way))
     p.wait_watching("jsse")
     results = {r["path"]: r for r in driver.go()}
     finish(p, plan, app, "1.1", results)

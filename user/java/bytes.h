@@ -65,7 +65,7 @@ static inline uint8_t *write_room(struct writer *w, size_t n)
 			w->room = room;
 		}
 	}
-	if (w->bad)
+	if (w->bad || !n)
 		return NULL;
 	w->len += n;
 	return w->ptr + w->len - n;

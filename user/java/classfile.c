@@ -49,7 +49,9 @@ static size_t constant_len(uint8_t tag)
 
 static bool read_constants(struct reader *r, const uint8_t **constants, uint32_t n)
 {
-	for (uint32_t i = 1; i < n && !r->bad; i++) {
+	uint32_t i = 1;
+
+	for (; i < n && !r->bad; i++) {
 		const uint8_t *tag = read_bytes(r, 1);
 		if (!tag)
 			break;
@@ -60,7 +62,7 @@ static bool read_constants(struct reader *r, const uint8_t **constants, uint32_t
 		(void)read_bytes(r, len);
 		i += *tag == CONSTANT_LONG || *tag == CONSTANT_DOUBLE; /* they take two places */
 	}
-	return !r->bad;
+	return !r->bad && i == n;
 }
 
 static uint16_t number_at(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
@@ -268,7 +270,8 @@ static int copy_class(struct classfile *c, const struct classfile_edit *edits, s
 {
 	uint32_t found = 0;
 
-	write_bytes(to, read_bytes(from, 6), from->bad ? 0 : 6); /* access, this class, the one above */
+	const uint8_t *names = read_bytes(from, 6); /* access, this class, the one above */
+	write_bytes(to, names, names ? 6 : 0);
 	uint16_t interfaces = read_u2(from);
 	size_t interface_bytes = (size_t)2 * interfaces;
 	const uint8_t *p = read_bytes(from, interface_bytes);
