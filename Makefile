@@ -49,12 +49,16 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DPLUMB_VERSION='"$(VERSION)"' $(WARN) $(S
 ALL_LDLIBS = $(SANFLAGS) $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null) -lm -lpthread
 
 # The library holds everything but the privileged side, the commands and main; unit tests and fuzzers link it alone.
-LIB_SRC := $(filter-out user/probe/% user/cmd/%,$(wildcard user/*/*.c)) $(wildcard user/pipeline.c)
+LIB_SRC := $(filter-out user/probe/% user/cmd/% user/java/%,$(wildcard user/*/*.c)) $(wildcard user/pipeline.c)
 BIN_SRC := $(wildcard user/main.c user/probe/*.c user/cmd/*.c)
 PROTO_SRC := $(wildcard user/sink/*.proto)
 BPF_SRC := $(wildcard bpf/*.bpf.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o) $(PROTO_SRC:user/%.proto=$(B)/obj/gen/%.pb-c.o)
 BIN_OBJ := $(BIN_SRC:%.c=$(B)/obj/%.o)
+# The agent that tells of Java's TLS (docs/tls.md) is built where a JDK has its headers (JAVA_HOME, or what is installed); plumb works without.
+JAVA_INCLUDE := $(patsubst %/jvmti.h,%,$(firstword $(wildcard $(if $(JAVA_HOME),$(JAVA_HOME)/include/jvmti.h) /usr/lib/jvm/default-java/include/jvmti.h /usr/lib/jvm/*/include/jvmti.h)))
+AGENT := $(if $(filter 0,$(SAN)),$(if $(JAVA_INCLUDE),$(B)/libplumb-jsse.so))
+AGENT_SRC := $(wildcard user/java/*.c)
 SKEL := $(BPF_SRC:bpf/%.bpf.c=$(B)/gen/%.skel.h)
 PROTO_GEN := $(PROTO_SRC:user/%.proto=$(B)/gen/%.pb-c.h)
 
@@ -70,7 +74,7 @@ help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## ?/\1\t/' | expand -t 16
 
 build: setup ## build/plumb
-	$(Q)$(MAKE) --no-print-directory $(B)/plumb
+	$(Q)$(MAKE) --no-print-directory $(B)/plumb $(AGENT)
 
 setup: ## installs what is missing (skipped with SETUP=0)
 	$(Q)$(if $(filter 1,$(SETUP)),./deploy/setup.sh,true)
@@ -150,6 +154,7 @@ fmt: ## clang-format over our sources
 
 install: build ## into $(PREFIX)
 	install -D -m 0755 $(B)/plumb $(DESTDIR)$(PREFIX)/bin/plumb
+	$(Q)$(if $(AGENT),install -D -m 0644 $(AGENT) $(DESTDIR)$(PREFIX)/lib/plumb/libplumb-jsse.so)
 	$(Q)for f in docs/man/*.[1-9]; do [ -e "$$f" ] || continue; install -D -m 0644 "$$f" "$(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$(basename "$$f")"; done
 
 clean: ## removes build/
@@ -160,6 +165,16 @@ $(BIN_OBJ): | $(SKEL)
 $(B)/plumb: $(BIN_OBJ) $(B)/libplumb.a
 	$(say) LD $@
 	$(Q)$(CC) -o $@ $(BIN_OBJ) $(B)/libplumb.a $(ALL_LDLIBS)
+
+# Other people's programs load it: only what it must tell them is seen of it.
+$(B)/libplumb-jsse.so: $(AGENT_SRC:%.c=$(B)/obj/%.o)
+	$(say) LD $@
+	$(Q)$(CC) -shared -Wl,-z,defs,-z,relro,-z,now -o $@ $^ -lpthread
+
+$(B)/obj/user/java/%.o: user/java/%.c
+	$(say) CC $<
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) $(SANFLAGS) -fPIC -fvisibility=hidden -fstack-protector-strong -O2 -g -Iuser \
+		$(if $(JAVA_INCLUDE),-isystem $(JAVA_INCLUDE) -isystem $(JAVA_INCLUDE)/linux) -MMD -MP -c -o $@ $<
 
 $(B)/libplumb.a: $(LIB_OBJ)
 	$(say) AR $@
@@ -211,6 +226,7 @@ $(B)/tests/unit/test_elf $(B)/tests/unit/test_go: $(B)/obj/user/probe/elf.o $(B)
 BY_CODE := $(patsubst %,$(B)/obj/user/probe/%.o,elf signatures code frames window)
 $(B)/tests/unit/test_signatures: $(BY_CODE)
 $(B)/tests/fuzz/fuzz_elf: $(BY_CODE) $(B)/obj/user/probe/go.o
+$(B)/tests/unit/test_classfile $(B)/tests/fuzz/fuzz_classfile: $(B)/obj/user/java/classfile.o $(B)/obj/user/java/code.o
 $(B)/tests/unit/test_filter: $(B)/obj/user/probe/filter.o $(B)/obj/user/probe/describe.o
 $(B)/tests/unit/test_governor: $(B)/obj/user/probe/governor.o
 $(B)/tests/unit/test_rights: $(B)/obj/user/probe/rights.o $(B)/obj/user/probe/caps.o
@@ -229,4 +245,4 @@ $(B)/tests/%: tests/%.c $(B)/libplumb.a
 	$(say) TEST $<
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -MMD -MP -o $@ $< $(filter %.o,$^) $(B)/libplumb.a $(ALL_LDLIBS) -lcmocka
 
--include $(LIB_OBJ:.o=.d) $(BIN_OBJ:.o=.d) $(BPF_SRC:bpf/%.bpf.c=$(B)/bpf/%.bpf.d) $(UNIT:=.d) $(FUZZ:=.d) $(wildcard $(B)/obj/tests/*/*.d)
+-include $(LIB_OBJ:.o=.d) $(AGENT_SRC:%.c=$(B)/obj/%.d) $(BIN_OBJ:.o=.d) $(BPF_SRC:bpf/%.bpf.c=$(B)/bpf/%.bpf.d) $(UNIT:=.d) $(FUZZ:=.d) $(wildcard $(B)/obj/tests/*/*.d)

@@ -20,6 +20,13 @@ done
 for inc in $(grep -hoE '^#include "[a-z]+/' user/probe/*.[ch] 2>/dev/null | sed 's/.*"//; s,/,,' | sort -u); do
 	case "$inc" in lib | model | probe) ;; *) echo "check-layers: user/probe includes $inc/"; fail=1 ;; esac
 done
+# java/ is loaded by other programs: it stands alone.
+for inc in $(grep -hoE '^#include "[a-z]+/' user/java/*.[ch] 2>/dev/null | sed 's/.*"//; s,/,,' | sort -u); do
+	case "$inc" in model | java) ;; *) echo "check-layers: user/java includes $inc/"; fail=1 ;; esac
+done
+for f in $(grep -lE '^#include "java/' -r user --include='*.[ch]' | grep -v '^user/java/' || true); do
+	echo "check-layers: $f includes java/, which is loaded by other programs"; fail=1
+done
 for f in $(grep -lE '^#include <bpf/' -r user --include='*.[ch]' | grep -v '^user/probe/' || true); do
 	echo "check-layers: $f includes libbpf outside user/probe"; fail=1
 done

@@ -10,6 +10,15 @@ files=("$@")
 gen=build/gen
 [ -e $gen/socket.skel.h ] || gen=build/asan/gen
 export FLAGS="-std=gnu11 -D_GNU_SOURCE -DPLUMB_VERSION=\"0\" -Iuser -isystem $gen"
+# Of the agent (user/java) only what needs no headers of a JDK, where there are none.
+java=(/usr/lib/jvm/default-java/include /usr/lib/jvm/*/include)
+for include in ${JAVA_HOME:+"$JAVA_HOME/include"} "${java[@]}"; do
+	[ -e "$include/jvmti.h" ] && { FLAGS="$FLAGS -isystem $include -isystem $include/linux"; have_java=yes; break; }
+done
+if [ -z "${have_java:-}" ]; then
+	echo "SKIPPED user/java/agent.c, user/java/hooks.c: no headers of a JDK here"
+	mapfile -t files < <(printf '%s\n' "${files[@]}" | grep -vE '^user/java/(agent|hooks)\.c$')
+fi
 export WARN="-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror"
 export CLANG=${CLANG:-clang}
 CHECKS=$([ "${FAST:-0}" = 0 ] || echo "--checks=-clang-analyzer-*")

@@ -355,8 +355,11 @@ struct plumb_rec_libraries {
 	__u32 processes;  /* that run them, each counted for each file */
 	__u32 flags;      /* PLUMB_LIBRARIES_* */
 	__u32 shed;       /* files of whose functions some, or all, are not looked at, to save cost; of earlier versions 0 */
+	__u32 jvms_loaded, jvms_had_it, jvms_refused; /* JVMs that were to load the agent that tells of their TLS, by what became of it; cumulative */
+	__u32 pad;
 };
 #define PLUMB_LIBRARIES_SHED 1u /* there are some */
+#define PLUMB_LIBRARIES_JVMS 2u /* JVMs are had to load the agent */
 
 /* Calls of a GPU's driver by one process, all cumulative. */
 struct plumb_rec_gpu_calls {

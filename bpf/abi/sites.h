@@ -39,6 +39,8 @@ enum plumb_site {
 	PLUMB_SITE_TLS_WRITE_EX,      /* the same */
 	PLUMB_SITE_TLS_WRITE_EX2,     /* (session, buffer, bytes, flags, &number of bytes): the same */
 	PLUMB_SITE_TLS_FREE,          /* (session) */
+	PLUMB_SITE_TLS_TOLD_READ,     /* (session, bytes, number of bytes): they were read; the function does nothing else. No bytes: they were not kept */
+	PLUMB_SITE_TLS_TOLD_WRITE,    /* the same: they are about to leave */
 	/* Mozilla's NSS, whose sessions are descriptors of NSPR: lib/nss_tls.bpf.h */
 	PLUMB_SITE_NSS_IMPORT,        /* it returns a descriptor that is a session */
 	PLUMB_SITE_NSS_READ,          /* (descriptor, buffer, …): the number of bytes, or not above 0 */

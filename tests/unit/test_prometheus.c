@@ -62,7 +62,7 @@ static struct metrics *busy(void)
 	struct record failed = { .u.sock_stats = { .h = { .type = PLUMB_REC_SOCK_CLOSE, .time_ns = SECOND }, .sock = 2, .pid = 101, .error = ETIMEDOUT,
 		.flags = PLUMB_SOCK_CONNECT_FAILED, .family = AF_INET6, .type = SOCK_STREAM, .role = PLUMB_ROLE_CLIENT, .remote_addr = { [15] = 1 } } };
 	struct plumb_rec_overhead overhead = { .h = { .size = sizeof(overhead) }, .cost_ppm = 12500, .budget_ppm = 30000, .level = 2 };
-	struct plumb_rec_libraries libraries = { .h = { .size = sizeof(libraries) }, .traps = 1009, .trap_ns = 1500000000, .files = 2, .processes = 7, .unknown = 3, .flags = PLUMB_LIBRARIES_SHED, .shed = 2 };
+	struct plumb_rec_libraries libraries = { .h = { .size = sizeof(libraries) }, .traps = 1009, .trap_ns = 1500000000, .files = 2, .processes = 7, .unknown = 3, .flags = PLUMB_LIBRARIES_SHED | PLUMB_LIBRARIES_JVMS, .shed = 2, .jvms_loaded = 5, .jvms_refused = 1 };
 	struct plumb_rec_self program = { .name = "on_send", .run_ns = 1234567, .run_count = 31 };
 
 	assert_int_equal(metrics_new(&o, &m), 0);

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "model/jsse.h"
+#include "probe/jvms.h"
 #include "web/server.h"
 
 static uint32_t number32(const struct settings *s, enum setting_id id) { return (uint32_t)settings_number(s, id); }
@@ -159,6 +161,25 @@ static int set_filters(struct filters *f, const struct settings *s)
 	return status ? status : set_filter(&f->exclude, s, &out);
 }
 
+/* What the operator has allowed must be possible. */
+static int set_java(struct session *s, const struct settings *v)
+{
+	struct load_options *l = &s->live.probe.load;
+
+	if (strcmp(settings_str(v, SETTING_JAVA), "off") == 0)
+		return 0;
+	if (!l->libraries) {
+		log_error("capture.java: what the agent tells is read as calls of a library: set capture.libraries to auto, too");
+		return 2;
+	}
+	if (jvms_agent(s->java_agent, sizeof(s->java_agent))) {
+		log_error("capture.java: there is no " JSSE_AGENT " beside this program, nor in ../lib/plumb: build plumb where a JDK is installed (openjdk-17-jdk-headless, or JAVA_HOME), whose headers it needs");
+		return 2;
+	}
+	l->java_agent = s->java_agent;
+	return 0;
+}
+
 int session_probe(struct session *s, const struct options *o, bool adhoc)
 {
 	const struct settings *v = o->settings;
@@ -171,6 +192,8 @@ int session_probe(struct session *s, const struct options *o, bool adhoc)
 	p->load.library_rung = strcmp(settings_str(v, SETTING_LIBRARIES), "auto") == 0 ? NULL : settings_str(v, SETTING_LIBRARIES);
 	p->load.library_pause_ns = nanoseconds(v, SETTING_LIBRARY_PAUSE);
 	p->load.gpu = p->load.libraries && strcmp(settings_str(v, SETTING_GPU), "off") != 0;
+	if (set_java(s, v))
+		return 2;
 	p->load.gpu_slow_ns = nanoseconds(v, SETTING_GPU_SLOW);
 	p->max_overhead = adhoc && settings_origin(v, SETTING_MAX_OVERHEAD) != ORIGIN_OPTION ? 0 : settings_share(v, SETTING_MAX_OVERHEAD);
 	p->load.rung = strcmp(rung, "auto") == 0 ? NULL : rung;

@@ -10,6 +10,7 @@ struct session {
 	struct live_options live;
 	bool shown[PLUMB_PROTO_COUNT];   /* filter.protocols */
 	bool parsed[PLUMB_PROTO_COUNT];  /* capture.protocols */
+	char java_agent[512];            /* capture.java; "": off */
 };
 
 /* Freed with free(). NULL without memory, which was said. */

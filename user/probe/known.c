@@ -126,6 +126,12 @@ static const struct library known[] = {
 		{ PLUMB_SITE_NSS_WRITEV, BOTH, OFTEN, { "PR_Writev" } },
 		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "PR_Close" } },
 	} },
+	/* Java's JSSE, of which an agent tells: user/java. */
+	{ "jsse", "plumb_tls_told_write", NULL, {
+		{ PLUMB_SITE_TLS_BEGIN, ENTRY, SELDOM, { "plumb_tls_begin" } },
+		{ PLUMB_SITE_TLS_TOLD_READ, ENTRY, OFTEN, { "plumb_tls_told_read" } },
+		{ PLUMB_SITE_TLS_TOLD_WRITE, ENTRY, OFTEN, { "plumb_tls_told_write" } },
+	} },
 	{ "cuda", "cuLaunchKernel", NULL, {
 #define GPU_CALL(id, name, api, ...) CUDA_OF_##api(id, name, api, __VA_ARGS__)
 #include "../../bpf/abi/gpu.def"
@@ -355,6 +361,7 @@ static bool has_tls(const struct known_functions *k)
 
 int known_find(int fd, unsigned kinds, struct known_functions *ret)
 {
+	struct elf_section listeners;
 	struct elf_file *f;
 	int err = elf_open(fd, &f);
 
@@ -369,6 +376,8 @@ int known_find(int fd, unsigned kinds, struct known_functions *ret)
 	for (size_t i = 0; i < 3; i++)
 		if (bad[i] && bad[i] != -ENOEXEC && (bad[i] != -EFBIG || !ret->n))
 			err = bad[i];
+	if (elf_section(f, ".plumb.listeners", &listeners) && listeners.size >= sizeof(uint16_t))
+		ret->listeners = listeners.offset;
 	elf_close(f);
 	if (!err && ret->n > KNOWN_PLACES_MAX)
 		err = -EFBIG;

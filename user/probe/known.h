@@ -27,6 +27,7 @@ struct known_functions {
 	char names[64];   /* of the libraries, with commas */
 	bool by_code;     /* these have no symbols: see signatures.h */
 	bool guessed;     /* some places are */
+	uint64_t listeners; /* where in the file the kernel shall count, in each process, the probes on these functions: ref_ctr_offset; 0: nowhere */
 	size_t n;         /* 0: none of them is in the file */
 	struct known_place places[KNOWN_PLACES_MAX];
 };

@@ -18,6 +18,7 @@
 #include "lib/hash.h"
 #include "lib/log.h"
 #include "lib/map.h"
+#include "probe/jvms.h"
 #include "probe/lease.h"
 #include "probe/library_file.h"
 #include "probe/mapped.h"
@@ -71,6 +72,7 @@ struct libraries {
 	uint64_t failed;
 	unsigned kinds;                /* of libraries that are looked at */
 	uint64_t linger_ns;
+	struct jvms *jvms;             /* NULL: of Java's TLS nothing is told */
 	DIR *looking;                  /* at /proc, for those that run already */
 };
 
@@ -392,6 +394,8 @@ static void on_mapping(void *ctx, const struct mapping *m)
 	struct libraries *ls = ctx;
 	bool included;
 
+	if (ls->jvms && jvms_is_jvm(m) && loaded_wanted(ls->loaded, m->pid, &included))
+		jvms_add(ls->jvms, m->pid);
 	/* A probe is a trap for all who run the file: there is none for the sake of those who are not watched. */
 	if (m->path[0] != '/' || map_get(&ls->seen, seen_key(m)))
 		return;
@@ -585,6 +589,8 @@ int libraries_new(struct loaded *l, const struct libraries_options *o, struct li
 		ls->lease_fd = lease_signals();
 		err = ls->lease_fd < 0 ? ls->lease_fd : libraries_add(ls, ls->lease_fd);
 	}
+	if (!err && o->java_agent)
+		err = jvms_new(o->java_agent, &ls->jvms);
 	if (err) {
 		libraries_free(ls);
 		return err;
@@ -604,6 +610,7 @@ void libraries_free(struct libraries *ls)
 	if (ls->looking)
 		closedir(ls->looking);
 	mappings_free(ls->mappings);
+	jvms_free(ls->jvms);
 	if (ls->inotify_fd >= 0)
 		close(ls->inotify_fd);
 	if (ls->lease_fd >= 0)
@@ -671,6 +678,8 @@ void libraries_read(struct libraries *ls)
 
 static void libraries_leave(struct libraries *ls, uint32_t pid)
 {
+	if (ls->jvms)
+		jvms_leave(ls->jvms, pid);
 	for (size_t i = 0; i < FILES_MAX; i++)
 		if (library_file_is_used(&ls->files[i]))
 			file_leave(ls, &ls->files[i], pid);
@@ -719,6 +728,8 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 		libraries_look(ls);
 	}
 	libraries_look_on(ls);
+	if (ls->jvms)
+		jvms_tick(ls->jvms);
 	libraries_attach_waiting(ls);
 	for (size_t i = 0; i < FILES_MAX; i++) {
 		struct library_file *f = &ls->files[i];
@@ -764,6 +775,13 @@ void libraries_record(const struct libraries *ls, struct plumb_rec_libraries *re
 		}
 	}
 	ret->flags = ret->shed ? PLUMB_LIBRARIES_SHED : 0;
+	if (ls->jvms) {
+		const struct jvms_counts jvms = jvms_counts(ls->jvms);
+		ret->flags |= PLUMB_LIBRARIES_JVMS;
+		ret->jvms_loaded = jvms.loaded;
+		ret->jvms_had_it = jvms.had_it;
+		ret->jvms_refused = jvms.refused;
+	}
 }
 
 uint64_t libraries_ppm(const struct libraries *ls)

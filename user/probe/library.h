@@ -17,6 +17,7 @@ struct libraries_options {
 	uint64_t most_ppm; /* of the time of one CPU that traps may take; 0 = without limit */
 	uint64_t pause_ns; /* how long what takes more is let go, the first time */
 	unsigned kinds;    /* which ones: enum known_kinds */
+	const char *java_agent; /* JVMs are had to load it (jvms.h); NULL: they are left alone */
 	bool all;          /* every process is watched: nobody meets a probe for nothing, so that they may stay when nobody runs the file for a while */
 };
 

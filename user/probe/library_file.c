@@ -58,6 +58,7 @@ static int attach_kind(struct library_file *f, struct loaded *l, uint32_t number
 		return 0;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
 	place.path = path;
+	place.listeners = f->functions.listeners;
 	/* A return without its entry is nobody's; an entry without its return would be kept. */
 	place_of(f, number, kind, true, &place);
 	if (place.n)

@@ -27,6 +27,7 @@ struct load_options {
 	bool gpu;                /* drivers of GPUs are among these libraries; */
 	uint64_t gpu_slow_ns;    /* a call of one that takes so long is told of by itself */
 	const char *library_rung; /* for them use this way and no other; NULL = the best that works */
+	const char *java_agent;  /* JVMs are had to load this file (jvms.h); NULL: they are left alone */
 	const char *rung;        /* use this way for socket data and no other; NULL = the best that works */
 };
 

@@ -674,7 +674,7 @@ static void probe_start_libraries(struct probe *p, struct caps *caps)
 	uint64_t most_ppm = (uint64_t)(o->max_overhead * 1e6 * (double)sysconf(_SC_NPROCESSORS_ONLN) / 3);
 	/* By their ports sockets are watched: what has none is not. */
 	unsigned kinds = o->load.filters.include.ports[0] ? KNOWN_TLS : KNOWN_TLS | KNOWN_DATABASES | (o->load.gpu ? KNOWN_GPU : 0);
-	const struct libraries_options options = { .most_ppm = o->max_overhead < 1 ? most_ppm : 0, .pause_ns = o->load.library_pause_ns, .kinds = kinds, .all = probe_watches_all(p) };
+	const struct libraries_options options = { .most_ppm = o->max_overhead < 1 ? most_ppm : 0, .pause_ns = o->load.library_pause_ns, .kinds = kinds, .java_agent = o->load.java_agent, .all = probe_watches_all(p) };
 	int err = libraries_new(p->loaded, &options, &p->libraries);
 	if (!err && o->load.gpu)
 		err = gpu_new(p->loaded, probe_emit, p, &p->gpu);
@@ -788,7 +788,7 @@ int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_er
 	if (p.libraries)
 		probe_raise_files();
 	/* After the fork of the command, which keeps what its operator has. */
-	const struct rights_needs needs = { .restarts = o->restart, .writes = o->writes, .attaches = p.libraries != NULL };
+	const struct rights_needs needs = { .restarts = o->restart, .writes = o->writes, .attaches = p.libraries != NULL, .becomes = p.libraries && o->load.java_agent };
 	err = rights_settle(&needs);
 	if (err)
 		log_warn("the probe keeps more rights than it needs: %s", strerror(-err));

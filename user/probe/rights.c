@@ -101,6 +101,8 @@ static bool kept(int capability, const struct rights_needs *needs)
 {
 	if (capability == CAP_DAC_OVERRIDE)
 		return needs->restarts && needs->writes;
+	if ((capability == CAP_SETUID || capability == CAP_SETGID) && needs->becomes)
+		return true;
 	for (size_t i = 0; i < RIGHTS_COUNT; i++)
 		if (table[i].capability == capability)
 			return table[i].keep == KEEP_ALWAYS || (table[i].keep == KEEP_RESTARTS && needs->restarts) ||

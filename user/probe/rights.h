@@ -41,6 +41,7 @@ struct rights_needs {
 	bool restarts; /* it starts the engine again, which gives up rights of its own then */
 	bool writes;   /* … and opens a recording where only the operator may write */
 	bool attaches; /* it sits on functions of programs that start later */
+	bool becomes;  /* children of it take on the rights of processes that are watched */
 };
 
 /*

@@ -29,10 +29,15 @@ enum { MULTI_RETURN = 1 };
 
 static int attach_multi(int prog, const struct uprobe_place *place, bool returns)
 {
+	uint64_t listeners[UPROBE_FUNCTIONS_MAX];
 	struct multi_attr attr = {
 		.prog_fd = (uint32_t)prog, .attach_type = UPROBE_MULTI_ATTACH, .path = (uintptr_t)place->path, .offsets = (uintptr_t)place->offsets,
 		.cookies = (uintptr_t)place->cookies, .cnt = (uint32_t)place->n, .multi_flags = returns ? MULTI_RETURN : 0,
+		.ref_ctr_offsets = place->listeners ? (uintptr_t)listeners : 0,
 	};
+
+	for (size_t i = 0; i < place->n; i++)
+		listeners[i] = place->listeners;
 	int fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
 
 	return fd < 0 ? -errno : fd;
@@ -55,11 +60,11 @@ static int perf_type(void)
 }
 
 /* An event and the link that runs the program there (5.15, 7adfc6c9b315). */
-static int attach_perf(int prog, int type, const char *path, uint64_t offset, uint64_t cookie, bool returns, struct uprobe *u)
+static int attach_perf(int prog, int type, const struct uprobe_place *place, size_t i, bool returns, struct uprobe *u)
 {
-	/* Bit 0 of config asks for the return: /sys/bus/event_source/devices/uprobe/format/retprobe. */
-	struct perf_event_attr attr = { .type = (uint32_t)type, .size = sizeof(attr), .config = returns ? 1 : 0, .config1 = (uintptr_t)path, .config2 = offset };
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = cookie);
+	/* Bit 0 of config asks for the return, its upper half says where listeners are counted: /sys/bus/event_source/devices/uprobe/format/. */
+	struct perf_event_attr attr = { .type = (uint32_t)type, .size = sizeof(attr), .config = (returns ? 1 : 0) | place->listeners << 32, .config1 = (uintptr_t)place->path, .config2 = place->offsets[i] };
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = place->cookies[i]);
 	int fd = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC); /* every process, and for a uprobe on every CPU */
 
 	if (fd < 0)
@@ -97,7 +102,7 @@ int uprobe_attach(enum uprobe_way way, int prog, const struct uprobe_place *plac
 		type = perf_type();
 		err = type < 0 ? type : 0;
 		for (size_t i = 0; i < place->n && !err; i++)
-			err = attach_perf(prog, type, place->path, place->offsets[i], place->cookies[i], returns, &u);
+			err = attach_perf(prog, type, place, i, returns, &u);
 		break;
 	case UPROBE_NONE: err = -ENOTSUP; break;
 	}

@@ -27,6 +27,7 @@ struct uprobe_place {
 	size_t n;
 	uint64_t offsets[UPROBE_FUNCTIONS_MAX]; /* of first instructions */
 	uint64_t cookies[UPROBE_FUNCTIONS_MAX]; /* bpf_get_attach_cookie() */
+	uint64_t listeners;                     /* where in the file a process has a number of 16 bits that the kernel raises by one for each probe of a function; 0: nowhere */
 };
 
 /* A program on functions of one file. */

@@ -85,8 +85,8 @@ def http_driver(folder, server, connections, plan, rate=0):
     return d
 
 
-def python_driver(folder, app, port, *args):
-    return Driver(folder, app.replace(".", "-"), [BUILD / "venv/bin/python", "-u", APPS / app, port, *args])
+def python_driver(folder, app, port, *args, **more):
+    return Driver(folder, app.replace(".", "-"), [BUILD / "venv/bin/python", "-u", APPS / app, port, *args], **more)
 
 
 def go_driver(folder, app, port, *args):
