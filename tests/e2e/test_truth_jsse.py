@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from harness import servers
-from harness.driver import Driver, plan_23, python_driver
+from harness.driver import Driver, plan_23, plan_10007, python_driver
 from harness.libraries import watched
 from harness.plumb import PLUMB
 from harness.process import BUILD, Process, descendants, free_port, wait_until
 from harness.servers import listening
-from harness.spans import describe
+from harness.spans import CLIENT, SERVER, describe
+from harness.truth import check_http, check_order
 from test_restart import metric
-from test_truth_https import check_pair, requests_of
+from test_truth_https import check_one_trace, check_pair, driver_of, requests_of
 from test_truth_kafka import PYTHON, check_measured, ends, said
 from test_truth_java_tls import drive as drive_netty, serve as serve_netty
 
@@ -58,8 +59,8 @@ def serve(folder, version, tls, how, options=VERIFIED, prefix=(), **more):
     return listening(Process(f"java-{version}-{how}", [*prefix, *jdk_tls(version, "serve", port, tls, how, options=options)], folder, **more), port)
 
 
-def drive(folder, version, server, tls, tls_version, how, plan, options=VERIFIED):
-    d = Driver(folder, f"java-{version}-{how}", jdk_tls(version, "drive", server.port, tls, tls_version, 3, how, options=options))
+def drive(folder, version, server, tls, tls_version, how, plan, options=VERIFIED, connections=3):
+    d = Driver(folder, f"java-{version}-{how}", jdk_tls(version, "drive", server.port, tls, tls_version, connections, how, options=options))
     d.write("".join(json.dumps({"method": r.method, "path": r.path, "body": r.body}) + "\n" for r in plan))
     wait_until(lambda: "ready" in d.err.read_text(), "its plan to be read", alive=d)
     return d
@@ -223,6 +224,42 @@ def test_once(start, plumb, localhost_certificate):
     finish(p, plan, app, "1.1", results)
     assert f"process {app.pid}" not in log(p)
     assert app.err.read_text() == ""
+
+
+@pytest.mark.parametrize("server,client", [("engine", "http1"), ("virtual", "virtual")])
+def test_10007_requests(start, plumb, localhost_certificate, server, client):
+    app = start(serve, "21", localhost_certificate, server)
+    plan = [r for r in plan_10007() if r.kind != "slow"]
+    driver = start(drive, "21", app, localhost_certificate, "1.3", client, plan, connections=17)
+    p = plumb(pids=[app.pid, driver.pid], args=ALLOWED)
+    wait_loaded(p, app, driver)
+    results = {r["path"]: r for r in driver.go(300)}
+    assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"
+    p.wait_spans(2 * len(plan), match=lambda s: s.name != "TLS handshake", timeout_s=60)
+    spans = requests_of(p.finish())
+    check_order(spans)
+    for kind in (SERVER, CLIENT):
+        check_http(spans, plan, kind)
+    check_one_trace(spans)
+
+
+@pytest.mark.parametrize("how", ["engine", "socket"])
+def test_plumb_comes_and_goes(start, plumb, localhost_certificate, how):
+    """Under load: the program does what it does without. Classes change once, and probes come and go, in the middle of calls."""
+    app = start(serve, "17", localhost_certificate, how)
+    plan = [r for r in plan_10007() if r.kind != "slow"]
+    driver = driver_of(start, "go", app, localhost_certificate, "1.3", 17, plan)
+    driver.begin()
+    runs = 0
+    while driver.popen.poll() is None:
+        p = plumb(pids=[app.pid], args=ALLOWED)
+        p.wait_watching("jsse")
+        p.wait_spans(23, match=lambda s: s.kind == SERVER)
+        p.finish()
+        runs += 1
+    assert {r["path"]: r["status"] for r in driver.end()} == {r.path: r.status for r in plan}
+    assert runs and maps_agent(app.pid)
+    check_undisturbed(app)
 
 
 @pytest.mark.parametrize("numbered", [False, True], ids=["mounts", "mounts and numbers"])
