@@ -150,7 +150,7 @@ def test_proxies(start, plumb, localhost_certificate, name, ends, age):
 @pytest.mark.parametrize("way,version,age", [("blocking", "1.2", "older"), ("blocking", "1.3", "younger"), ("httpx", "1.3", "older")])
 def test_php_fpm(start, plumb, localhost_certificate, way, version, age):
     """nginx ends TLS and asks PHP-FPM, whose script asks another server over TLS: one trace from the first client to the last server."""
-    plan = plan_23()
+    plan = plan_of(31)
 
     def begin():
         back = start(servers.start_nginx, tls=localhost_certificate)
