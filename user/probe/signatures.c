@@ -55,7 +55,7 @@ struct signature {
  * BoringSSL: ERR_put_error(16, 0, reason, __FILE__, line), with the reasons of include/openssl/ssl.h: SSL_R_BAD_LENGTH 111, SSL_R_SSL_HANDSHAKE_FAILURE 215, SSL_R_UNINITIALIZED 226,
  * SSL_R_NULL_SSL_CTX 185; ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED 66. SSL_read and SSL_peek are alike, but for what the former does behind it, which is a call more.
  *
- * OpenSSL 3: ERR_set_debug(file, line, function) and ERR_set_error(20, reason, …), with the reasons of include/openssl/sslerr.h: SSL_R_UNINITIALIZED 276, SSL_R_UNSUPPORTED_WRITE_FLAG 412. SSL_read and SSL_read_ex
+ * OpenSSL 3 and 4: ERR_set_debug(file, line, function) and ERR_set_error(20, reason, …), with the reasons of include/openssl/sslerr.h: SSL_R_UNINITIALIZED 276, SSL_R_UNSUPPORTED_WRITE_FLAG 412. SSL_read and SSL_read_ex
  * come to ssl_read_internal, and so it is with writing: which takes flags since 3.3.
  *
  * OpenSSL 1.1.1: ERR_put_error(20, function, reason, file, line): SSL_F_SSL_NEW 186, SSL_F_SSL_READ_INTERNAL 523, SSL_F_SSL_WRITE_INTERNAL 524.
