@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions of TLS that are older than plumb: what they do from then on is seen, and both ends of a call are one trace, as their places in the socket's stream are the same."""
+import subprocess
+
 import pytest
 
+from harness import servers
 from harness.driver import Driver
 from harness.libraries import watched
 from harness.process import APPS, BUILD, free_port, wait_until
+from harness.servers import go_program
 from harness.spans import CLIENT, SERVER, describe
 from test_restart import metric
 from test_truth_https import SERVERS, check_one_trace, requests_of, wait_for_libraries
@@ -36,6 +40,35 @@ def test_both_ends_are_older(start, plumb, localhost_certificate, server, client
         assert sorted(s.path for s in spans if s.kind == kind) == [f"/items/{FIRST + i}" for i in range(COUNT)], describe(spans)
     assert {(s["server.port"], s["plumb.incomplete"]) for s in spans} == {(app.port, None)}, describe(spans)
     check_one_trace(spans)
+
+
+def reader(start, port, certificate, way):
+    if way == "go":
+        argv = [go_program("readerdriver"), port, certificate / "cert.pem"]
+    else:
+        path = start.folder() / "reader_thread"
+        subprocess.run(["cc", "-O2", "-o", path, APPS / "reader_thread.c", "-lssl", "-lcrypto", "-lpthread"], check=True)
+        argv = [path, port]
+    return Driver(start.folder(), way, [*argv, FIRST, COUNT])
+
+
+@pytest.mark.parametrize("way", ["go", "c"])
+def test_a_reader_that_waited_in_the_library(start, plumb, localhost_certificate, way):
+    """What it waited for was read unseen, as nobody saw it begin to wait: the next answer is not that one."""
+    app = start(servers.start_nginx, tls=localhost_certificate)
+    driver = reader(start, app.port, localhost_certificate, way)
+    wait_until(lambda: "ready" in driver.out.read_text(), "its first request", alive=driver)
+    p = plumb(pids=[driver.pid], args=watched())
+    p.wait_watching("crypto/tls" if way == "go" else "openssl")
+    driver.write("go\n")
+    driver.popen.stdin.close()
+    assert driver.wait(60) == 0, driver.tail()
+    told = lambda s: s.name != "TLS handshake" and not s["plumb.incomplete"]
+    p.wait_spans(COUNT - 3, match=told)
+    spans = [s for s in p.finish() if told(s)]
+    said = {(s.path, s["http.response.status_code"]) for s in spans}
+    truth = {(f"/missing/{n}", 404) if n % 2 else (f"/items/{n}", 200) for n in range(FIRST, FIRST + COUNT)}
+    assert len(spans) >= COUNT - 3 and said <= truth and len(said) == len(spans), describe([s for s in spans if (s.path, s["http.response.status_code"]) not in truth])
 
 
 def test_sessions_that_begin_while_probes_come_back(start, plumb, localhost_certificate):

@@ -275,20 +275,25 @@ static void pass(struct connection *socket, const struct plumb_rec_data *io)
 /*
  * What left or came within the call alone is what the call was of. Else what is read begins with what came since the last bytes were read; if nothing did, it is the rest of that. What is written leaves next,
  * behind what has left since the last bytes were written; if nothing did, it leaves with those. Not so where calls before this one may have been missed, or it has begun to leave in one that told nothing.
+ *
+ * True: what was read before, since the session was taken up, nobody told of. A thread that waited in the library when its probes came has it, and nobody saw it wait.
  */
-static void cross(struct sessions *s, struct connection *session, const struct plumb_rec_data *d)
+static bool cross(struct sessions *s, struct connection *session, const struct plumb_rec_data *d)
 {
 	struct connection *socket = session->below ? conn_table_get(s->conns, session->below) : NULL;
 	struct crossing *at = &session->crossing[d->direction];
 	struct carried *moved = socket ? &socket->carried[d->direction] : NULL;
 	uint64_t begin_ns = d->took_ns < d->h.time_ns ? d->h.time_ns - d->took_ns : 0;
 
-	if (d->flags & PLUMB_DATA_RESUMED)
+	if (d->flags & PLUMB_DATA_RESUMED) {
 		session->crossing[0].met = session->crossing[1].met = false;
+		if (socket)
+			socket->carried[!d->direction].any = false;
+	}
 	bool met = at->met;
 	at->met = true;
 	if (!moved || !moved->any)
-		return;
+		return false;
 	moved->any = false;
 	at->plain = d->offset;
 	at->known = true;
@@ -300,6 +305,8 @@ static void cross(struct sessions *s, struct connection *session, const struct p
 		at->carried = moved->end;
 	else
 		at->known = false;
+	/* Who carries the bytes himself reads none within calls. */
+	return !met && session->flags & PLUMB_SOCK_PREEXISTING && d->direction == PLUMB_INGRESS && moved->from_ns < begin_ns && moved->end_ns >= begin_ns;
 }
 
 static void hand_on(struct sessions *s, const struct record *rec, struct slice payload)
@@ -310,8 +317,13 @@ static void hand_on(struct sessions *s, const struct record *rec, struct slice p
 		s->counts.unwatched++;
 		return;
 	}
-	if (c)
-		cross(s, c, &rec->u.data);
+	if (c && cross(s, c, &rec->u.data)) {
+		/* Else the answer that was missed would be the next one's, and so on. */
+		struct record again = *rec;
+		again.u.data.flags |= PLUMB_DATA_RESUMED;
+		s->handler.data(s->handler.ctx, &again, payload);
+		return;
+	}
 	s->handler.data(s->handler.ctx, rec, payload);
 }
 

@@ -27,6 +27,7 @@ struct stream {
 	uint32_t cap;
 	uint64_t first_ns;   /* when the byte at `next` arrived */
 	uint64_t last_ns;    /* when the latest byte arrived */
+	uint64_t call_ns;    /* when the call that moved it began: of a library's earlier than that */
 	uint64_t bytes;      /* all that passed, holes included */
 	uint32_t tid;        /* thread and flow of the latest I/O */
 	uint64_t flow;
@@ -131,6 +132,7 @@ struct connection {
 	uint32_t early;          /* of these, responses whose request may still be on its way */
 	uint32_t ghosts;         /* unanswered requests younger than the list that got no exchange because of a limit */
 	bool synced;             /* no request can have been missed: a response without request is early, not alone */
+	uint64_t alone_ns;       /* when the latest response came that was taken for one without a request; 0: another request began since */
 	uint8_t response_loss;   /* enum response_loss; until the next one begins */
 	bool pipelines;          /* the client was seen sending a request before the previous one was answered */
 	bool may_overlap;        /* as overlaps, until the oldest of them is answered, or its answer turns out to be lost */

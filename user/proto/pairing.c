@@ -206,6 +206,18 @@ static void start_afresh(struct pairing *p, struct connection *c, uint64_t time_
 	c->synced = true;
 }
 
+/*
+ * A call of a library is told of when it returns, and until then another thread may have read the answer. Of a connection that is known from its middle that answer was taken for one without a request: it
+ * came while this request's call was under way.
+ */
+static bool is_answered(struct connection *c, enum plumb_direction dir, const struct extent *at)
+{
+	bool is = c->alone_ns && !c->synced && !c->first && c->streams[dir].call_ns < c->alone_ns && c->alone_ns <= at->start_ns;
+
+	c->alone_ns = 0;
+	return is;
+}
+
 static struct exchange *begin_request(struct pairing *p, struct connection *c, enum plumb_direction dir, const struct message *m,
 				      const struct extent *at)
 {
@@ -215,6 +227,11 @@ static struct exchange *begin_request(struct pairing *p, struct connection *c, e
 		pairing_end(p, c, dir, at->offset, at->start_ns);
 	if (m->flags & MESSAGE_FLUSH)
 		start_afresh(p, c, at->start_ns);
+	if (!m->keyed && is_answered(c, dir, at)) {
+		pr->refused = true;
+		c->synced = true;
+		return NULL;
+	}
 	/* Behind a request without exchange no response is early. */
 	struct exchange *x = c->ghosts && !m->keyed ? NULL : find_early(p, c, m, at);
 	if (x) {
@@ -267,6 +284,8 @@ static struct exchange *begin_unmatched(struct pairing *p, struct connection *c,
 	if (c->synced && c->early < EARLY_MAX) {
 		deadline_remove(&p->waiting, x);
 		pairing_early_add(p, x, at->start_ns + EARLY_NS);
+	} else if (!m->keyed) {
+		c->alone_ns = at->start_ns;
 	}
 	return x;
 }
