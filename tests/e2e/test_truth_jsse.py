@@ -222,7 +222,7 @@ def test_once(start, plumb, localhost_certificate):
     wait_until(lambda: metric(port, 'plumb_jvms_total{result="loaded"}') == 1 and metric(port, 'plumb_jvms_total{result="had_it"}') == 1, "the count of both", alive=p)
     results = {r["path"]: r for r in driver.go()}
     finish(p, plan, app, "1.1", results)
-    assert f"process {app.pid}" not in log(p)
+    assert f"JVM of process {app.pid}" not in log(p)
     assert app.err.read_text() == ""
 
 

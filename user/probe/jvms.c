@@ -161,8 +161,10 @@ void jvms_add(struct jvms *j, uint32_t pid)
 	snprintf(path, sizeof(path), "/proc/%u", pid);
 	int proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), pidfd = proc >= 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	*o = (struct one){ .p = { .pid = pid, .proc = proc, .pidfd = pidfd }, .state = WAITS, .found_ns = clock_ns(CLOCK_MONOTONIC), .told = -1 };
-	if (pidfd >= 0)
+	if (pidfd >= 0) {
+		log_debug("process %u is a JVM", pid);
 		return;
+	}
 	if (errno != ESRCH && errno != ENOENT)
 		refuse(j, o, strerror(errno));
 	one_close(o);
@@ -258,6 +260,7 @@ static void one_hear(struct jvms *j, struct one *o, uint64_t now)
 		break;
 	case JVM_HAD_IT: j->counts.had_it++; break;
 	case JVM_NOT_YET:
+		log_debug("the JVM of process %u is asked again: %s", o->p.pid, told.why);
 		close(o->told);
 		o->told = -1;
 		o->again = true;
