@@ -251,6 +251,18 @@ static int engine_loop(struct engine *e)
 	return 0;
 }
 
+/* Who asks for what is never seen so is told at once. */
+static void engine_hint_protocols(const struct engine *e)
+{
+	const bool *asked = e->o->pipeline.filter.protocols;
+
+	for (uint16_t i = 1; asked && !e->o->probe.load.libraries && i < PLUMB_PROTO_COUNT; i++)
+		if (asked[i] && !proto_get(i)) {
+			log_warn("calls of libraries do not leave the program: with --protocol they are shown only if --libraries auto is given, too (docs/libraries.md)");
+			return;
+		}
+}
+
 /* Who sees handshakes only may not know that there is more to see. */
 static void engine_hint_libraries(const struct engine *e)
 {
@@ -302,6 +314,7 @@ static void engine_announce(const struct engine *e, const struct sandbox_report 
 		e->o->explain(e->o->explain_ctx);
 	log_info("attached; the engine runs as %s with%s%s%s%s", s->user, s->own_root ? " a root of its own," : "", s->landlock ? " Landlock," : "",
 		 s->seccomp ? " seccomp," : "", s->no_capabilities ? " no capabilities" : " no capabilities but in its bounding set (CAP_SETPCAP is missing)");
+	engine_hint_protocols(e);
 	if (e->web)
 		engine_say_web(e);
 }

@@ -205,13 +205,6 @@ static void libraries_remember(struct libraries *ls, const struct mapping *m)
 	(void)map_put(&ls->seen, seen_key(m), ls); /* without memory it is read again */
 }
 
-static const char *begin_error(const struct library_file *f, int err)
-{
-	if (!f->leased && f->watch < 0 && err == -ENOSPC)
-		return "inotify has no watch left for it (fs.inotify.max_user_watches)";
-	return err == -UPROBE_REFUSED ? "the kernel sets no probes on what one of its functions begins with" : strerror(-err);
-}
-
 /* Before it is looked at whether it has changed. */
 static int file_watch(struct libraries *ls, struct library_file *f)
 {
@@ -269,7 +262,6 @@ static void libraries_pay(struct libraries *ls, uint64_t begin_ns, uint64_t more
 static struct library_file *file_add(struct libraries *ls, const struct mapping *m, uint64_t key, int fd)
 {
 	struct library_file found = { .fd = fd, .watch = -1, .leaving = { -1, -1 } };
-	char path[256];
 
 	int lease = lease_take(found.fd); /* before it is read */
 	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
@@ -305,15 +297,12 @@ static struct library_file *file_add(struct libraries *ls, const struct mapping 
 		return NULL;
 	}
 	if (err) {
-		file_fail(ls, m, f->functions.names, begin_error(f, err));
+		file_fail(ls, m, f->functions.names, library_file_error(f, err));
 		file_free(ls, f);
 		libraries_remember(ls, m);
 		return NULL;
 	}
-	char late[32] = "mapped before, or expected";
-	if (m->time_ns)
-		snprintf(late, sizeof(late), "%.1f ms", (double)(clock_ns(CLOCK_MONOTONIC) - m->time_ns) / 1e6);
-	log_debug("watching %s%s in %s (%s)", f->functions.names, f->functions.by_code ? ", found by its code," : "", library_printable(m->path, path, sizeof(path)), late);
+	library_file_tell(f, m);
 	return f;
 }
 
@@ -332,6 +321,8 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 	}
 	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
 	int fd = mapped_open(m);
+	if (fd < 0)
+		libraries_pay(ls, begin_ns, 0);
 	if (fd == -ENOEXEC)
 		return NULL;
 	if (fd < 0) {
@@ -647,8 +638,17 @@ static void libraries_look_on(struct libraries *ls)
 	}
 }
 
-void libraries_expect(struct libraries *ls, const char *path)
+void libraries_settle(struct libraries *ls)
 {
+	uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + 2 * second_ns;
+
+	while (ls->looking && clock_ns(CLOCK_MONOTONIC) < until_ns)
+		libraries_look_on(ls);
+}
+
+void libraries_expect(void *libraries, const char *path)
+{
+	struct libraries *ls = libraries;
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
@@ -689,7 +689,8 @@ static void libraries_fork(struct libraries *ls, const struct plumb_rec_fork *r)
 {
 	/* What the parent had mapped by then was told before. Where it had gone by then, the child has the same. */
 	mappings_read(ls->mappings);
-	if (map_get(&ls->gone, r->parent_pid) && mappings_of(r->pid, on_mapping, ls))
+	int err = map_get(&ls->gone, r->parent_pid) ? mappings_of(r->pid, on_mapping, ls) : 0;
+	if (err && err != -EFBIG)
 		libraries_gone(ls, r->pid);
 	for (size_t i = 0; i < FILES_MAX; i++)
 		if (library_file_is_used(&ls->files[i]) && map_get(&ls->files[i].users, r->parent_pid))

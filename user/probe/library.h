@@ -28,7 +28,9 @@ void libraries_free(struct libraries *ls);
 /* Looks at the processes that run already. */
 void libraries_look(struct libraries *ls);
 /* A file that is likely to be mapped soon: it has probes as if its last user had just ended. */
-void libraries_expect(struct libraries *ls, const char *path);
+void libraries_expect(void *libraries, const char *path);
+/* Goes on looking at what runs already until all was looked at: for two seconds at most. */
+void libraries_settle(struct libraries *ls);
 /* Readable when files were mapped: libraries_read(). */
 int libraries_fd(const struct libraries *ls);
 void libraries_read(struct libraries *ls);

@@ -3,14 +3,19 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
+#include "lib/log.h"
 #include "lib/printable.h"
 #include "probe/lease.h"
 #include "probe/uprobe.h"
 
 #include "../../bpf/abi/sites.h"
+
+enum { LATE_NS = 500000000 }; /* with which probes come without a word */
 
 int library_file_read(struct library_file *f, unsigned kinds)
 {
@@ -100,4 +105,27 @@ const char *library_file_path(const struct library_file *f, char *to, size_t len
 	ssize_t n = readlink(link, path, sizeof(path) - 1);
 	path[n > 0 ? n : 0] = 0;
 	return library_printable(path, to, len);
+}
+
+const char *library_file_error(const struct library_file *f, int err)
+{
+	if (!f->leased && f->watch < 0 && err == -ENOSPC)
+		return "inotify has no watch left for it (fs.inotify.max_user_watches)";
+	return err == -UPROBE_REFUSED ? "the kernel sets no probes on what one of its functions begins with" : strerror(-err);
+}
+
+/* What a program did meanwhile is not known. */
+void library_file_tell(const struct library_file *f, const struct mapping *m)
+{
+	const char *names = f->functions.names, *how = f->functions.by_code ? ", found by its code," : "";
+	uint64_t late_ns = m->time_ns ? clock_ns(CLOCK_MONOTONIC) - m->time_ns : 0;
+	char path[256];
+
+	library_printable(m->path, path, sizeof(path));
+	if (!m->time_ns)
+		log_debug("watching %s%s in %s (mapped before, or expected)", names, how, path);
+	else
+		log_debug("watching %s%s in %s (%.1f ms)", names, how, path, (double)late_ns / 1e6);
+	if (late_ns > LATE_NS)
+		log_warn("calls of %s in %s (process %u) were not seen for %.1f s: there was no getting to it", names, path, m->pid, (double)late_ns / 1e9);
 }

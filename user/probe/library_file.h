@@ -11,6 +11,7 @@
 #include "lib/map.h"
 #include "probe/known.h"
 #include "probe/load.h"
+#include "probe/mappings.h"
 #include "probe/shed.h"
 
 enum { LIBRARY_SELDOM, LIBRARY_OFTEN, LIBRARY_KINDS };
@@ -52,5 +53,10 @@ size_t library_file_probes(struct library_file *f, int kind, struct uprobe **ret
 const char *library_file_path(const struct library_file *f, char *to, size_t len);
 /* Names are anybody's, and may look like lines of a log. */
 const char *library_printable(const char *path, char *to, size_t len);
+
+/* Why it has no probes, of what library_file_attach() returned. */
+const char *library_file_error(const struct library_file *f, int err);
+/* It has probes, since it was mapped so: to the log. */
+void library_file_tell(const struct library_file *f, const struct mapping *m);
 
 #endif

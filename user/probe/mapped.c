@@ -79,8 +79,8 @@ int mapped_open(const struct mapping *m)
 	int place = open(path, O_PATH | O_CLOEXEC), err = errno;
 	if (place < 0)
 		place = path_open(m);
-	if (place < 0)
-		return kill((pid_t)m->pid, 0) && errno == ESRCH ? -ENOENT : -err;
+	if (place < 0) /* one that is ending is there, and has nothing any more */
+		return err == ESRCH || (kill((pid_t)m->pid, 0) && errno == ESRCH) ? -ENOENT : -err;
 	int fd = -ENOEXEC;
 	if (fstat(place, &st) == 0 && S_ISREG(st.st_mode)) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", place);

@@ -246,17 +246,18 @@ static void line_read(uint32_t pid, char *line, mapping_fn fn, void *ctx)
 
 int mappings_of(uint32_t pid, mapping_fn fn, void *ctx)
 {
+	enum { MAX_BYTES = 8 * 1024 * 1024 }; /* 65,530 mappings have some 5 MiB; with paths as long as can be they have hundreds */
 	char path[64];
 	char *line = NULL;
-	size_t cap = 0;
+	size_t cap = 0, all = 0;
 
 	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
 	FILE *f = fopen(path, "re");
 	if (!f)
 		return -errno;
-	while (getline(&line, &cap, f) > 0)
+	for (ssize_t n; all < MAX_BYTES && (n = getline(&line, &cap, f)) > 0; all += (size_t)n)
 		line_read(pid, line, fn, ctx);
 	free(line);
 	fclose(f);
-	return 0;
+	return all < MAX_BYTES ? 0 : -EFBIG;
 }

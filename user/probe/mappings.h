@@ -35,7 +35,7 @@ int mappings_renew(struct mappings *m);
 /* Those that the kernel could not tell of, as too many came at once; and 1 for each time that some may have been missed, as a CPU had come online or a record made no sense. */
 uint64_t mappings_lost(const struct mappings *m);
 
-/* Calls fn for what a process has mapped now. -errno: it is gone, or may not be looked at. */
+/* Calls fn for what a process has mapped now. -errno: it is gone, or may not be looked at; -EFBIG: it has more than is read. */
 int mappings_of(uint32_t pid, mapping_fn fn, void *ctx);
 
 #endif

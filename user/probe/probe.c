@@ -684,8 +684,6 @@ static void probe_start_libraries(struct probe *p, struct caps *caps)
 		libraries_look(p->libraries);
 }
 
-static void probe_expect(void *ctx, const char *path) { libraries_expect(ctx, path); }
-
 /* Each file with probes takes some. Behind the fork of the command, which has what its operator has. */
 static void probe_raise_files(void)
 {
@@ -779,8 +777,10 @@ int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_er
 	if (o->duration_ns)
 		p.duration_at_ns = boot_ns() + o->duration_ns;
 	if (p.libraries && (o->command || probe_watches_all(&p)))
-		expected_files(o->command ? o->command[0] : NULL, probe_expect, p.libraries);
+		expected_files(o->command ? o->command[0] : NULL, libraries_expect, p.libraries);
 	if (o->command) {
+		if (p.libraries)
+			libraries_settle(p.libraries); /* whom it will talk to */
 		err = probe_start_command(&p);
 		if (err)
 			log_error("cannot start the command: %s", strerror(-err));
