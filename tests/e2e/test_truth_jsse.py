@@ -231,7 +231,8 @@ def test_10007_requests(start, plumb, localhost_certificate, server, client):
     app = start(serve, "21", localhost_certificate, server)
     plan = [r for r in plan_10007() if r.kind != "slow"]
     driver = start(drive, "21", app, localhost_certificate, "1.3", client, plan, connections=17)
-    p = plumb(pids=[app.pid, driver.pid], args=ALLOWED)
+    # Bodies of 17 connections at once, at both ends, until the kernel side knows that nobody needs them.
+    p = plumb(pids=[app.pid, driver.pid], args=[*ALLOWED, "--set", "capture.ring_size=16MiB"])
     wait_loaded(p, app, driver)
     results = {r["path"]: r for r in driver.go(300)}
     assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"
@@ -272,7 +273,7 @@ def test_another_user_in_a_place_of_its_own(start, plumb, localhost_certificate,
         shutil.copy(localhost_certificate / name, its)
     (its / "tmp").mkdir()
     (its / "tmp").chmod(0o1777)
-    script = f"""mount --bind "$0" /mnt && mount --bind /mnt/tmp /tmp && mount -t tmpfs tmpfs "{PLUMB.parent.resolve()}" && exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@" """
+    script = f"""mount --bind "$0" /mnt && mount -t tmpfs tmpfs "{PLUMB.parent.resolve()}" && mount --bind /mnt/tmp /tmp && exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@" """
     port = free_port()
     prefix = ["unshare", *(["--pid", "--fork", "--kill-child"] if numbered else []), "--mount", "--propagation", "private", "sh", "-c", script, its]
     argv = [java("17"), "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", "/mnt/classes", "JdkTls", "serve", port, "/mnt", "engine"]
