@@ -52,7 +52,7 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	int fd = argc == 2 ? open(argv[1], O_RDONLY | O_CLOEXEC) : -1;
-	int err = fd < 0 ? -EBADF : known_find(fd, false, &k);
+	int err = fd < 0 ? -EBADF : known_find(fd, KNOWN_TLS, &k);
 	if (!err && !k.n)
 		err = -ENOENT;
 	if (!err && uprobe_try(way, &cost))
