@@ -52,13 +52,13 @@ def reader(start, port, certificate, way):
     return Driver(start.folder(), way, [*argv, FIRST, COUNT])
 
 
-@pytest.mark.parametrize("way", ["go", "c"])
-def test_a_reader_that_waited_in_the_library(start, plumb, localhost_certificate, way):
-    """What it waited for was read unseen, as nobody saw it begin to wait: the next answer is not that one."""
-    app = start(servers.start_nginx, tls=localhost_certificate)
+@pytest.mark.parametrize("side,way", [("client", "go"), ("client", "c"), ("server", "go")])
+def test_a_reader_that_waited_in_the_library(start, plumb, localhost_certificate, side, way):
+    """What it waited for was read unseen, as nobody saw it begin to wait: the next answer is not that one. A server in Go begins to read the next request before it has answered the one before."""
+    app = start(SERVERS["go"], localhost_certificate) if side == "server" else start(servers.start_nginx, tls=localhost_certificate)
     driver = reader(start, app.port, localhost_certificate, way)
     wait_until(lambda: "ready" in driver.out.read_text(), "its first request", alive=driver)
-    p = plumb(pids=[driver.pid], args=watched())
+    p = plumb(pids=[driver.pid if side == "client" else app.pid], args=watched())
     p.wait_watching("crypto/tls" if way == "go" else "openssl")
     driver.write("go\n")
     driver.popen.stdin.close()

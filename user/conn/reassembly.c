@@ -616,7 +616,7 @@ void reassembly_data(struct reassembly *r, struct connection *c, const struct pl
 		expire(r, c, d->h.time_ns);
 	if (d->flags & PLUMB_DATA_RESUMED)
 		resume(r, c, d->h.time_ns);
-	s->call_ns = d->h.time_ns - (d->took_ns < d->h.time_ns ? d->took_ns : 0);
+	s->call_ns = d->h.time_ns - (PLUMB_IS_SESSION(d->sock) && d->took_ns < d->h.time_ns ? d->took_ns : 0);
 	/* A call may have been under way when the beginning was looked up. */
 	if (s->begun && !s->bytes && d->offset < s->end && d->len)
 		begin(s, d->offset);

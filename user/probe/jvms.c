@@ -220,6 +220,8 @@ static void one_ask(struct jvms *j, struct one *o, uint64_t now)
 		j->counts.had_it++;
 	else if (f.other)
 		refuse(j, o, "it is not HotSpot");
+	else if (err == -EFBIG)
+		refuse(j, o, "it has more mappings than are looked at");
 	if (err || f.agent || f.other) {
 		done(o);
 		return;

@@ -321,13 +321,11 @@ static struct library_file *file_new(struct libraries *ls, const struct mapping 
 	}
 	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
 	int fd = mapped_open(m);
-	if (fd < 0)
-		libraries_pay(ls, begin_ns, 0);
-	if (fd == -ENOEXEC)
-		return NULL;
 	if (fd < 0) {
-		libraries_gone(ls, m->pid);
-		if (fd != -ENOENT)
+		libraries_pay(ls, begin_ns, 0);
+		if (fd != -ENOEXEC)
+			libraries_gone(ls, m->pid);
+		if (fd != -ENOEXEC && fd != -ENOENT)
 			file_fail(ls, m, "libraries", strerror(-fd));
 		return NULL;
 	}
@@ -618,6 +616,15 @@ void libraries_look(struct libraries *ls)
 		ls->looking = opendir("/proc");
 }
 
+/* What lies behind that much of a process' mappings is not watched, and counts. */
+static int libraries_look_at(struct libraries *ls, uint32_t pid)
+{
+	int err = mappings_of(pid, on_mapping, ls);
+	if (err == -EFBIG)
+		ls->failed++;
+	return err;
+}
+
 /* Some at a time: a machine may run thousands, and who starts now must not wait for them. */
 static void libraries_look_on(struct libraries *ls)
 {
@@ -634,7 +641,7 @@ static void libraries_look_on(struct libraries *ls)
 		char *end;
 		unsigned long pid = strtoul(e->d_name, &end, 10);
 		if (pid > 0 && pid <= INT32_MAX && !*end)
-			mappings_of((uint32_t)pid, on_mapping, ls);
+			(void)libraries_look_at(ls, (uint32_t)pid); /* it may have ended */
 	}
 }
 
@@ -689,7 +696,7 @@ static void libraries_fork(struct libraries *ls, const struct plumb_rec_fork *r)
 {
 	/* What the parent had mapped by then was told before. Where it had gone by then, the child has the same. */
 	mappings_read(ls->mappings);
-	int err = map_get(&ls->gone, r->parent_pid) ? mappings_of(r->pid, on_mapping, ls) : 0;
+	int err = map_get(&ls->gone, r->parent_pid) ? libraries_look_at(ls, r->pid) : 0;
 	if (err && err != -EFBIG)
 		libraries_gone(ls, r->pid);
 	for (size_t i = 0; i < FILES_MAX; i++)
@@ -708,7 +715,7 @@ void libraries_event(struct libraries *ls, const struct plumb_rec_header *h)
 		/* It runs another program, whose mappings may have been told before it was judged. */
 		pid = ((const struct plumb_rec_exec *)h)->pid;
 		libraries_leave(ls, pid);
-		(void)mappings_of(pid, on_mapping, ls); /* it may have ended */
+		(void)libraries_look_at(ls, pid); /* it may have ended */
 		break;
 	default: break;
 	}

@@ -246,7 +246,7 @@ static void line_read(uint32_t pid, char *line, mapping_fn fn, void *ctx)
 
 int mappings_of(uint32_t pid, mapping_fn fn, void *ctx)
 {
-	enum { MAX_BYTES = 8 * 1024 * 1024 }; /* 65,530 mappings have some 5 MiB; with paths as long as can be they have hundreds */
+	enum { MAX_BYTES = 16 * 1024 * 1024 }; /* 65,530 mappings have some 6 MiB; with paths as long as can be they have hundreds */
 	char path[64];
 	char *line = NULL;
 	size_t cap = 0, all = 0;

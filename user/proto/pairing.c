@@ -208,11 +208,11 @@ static void start_afresh(struct pairing *p, struct connection *c, uint64_t time_
 
 /*
  * A call of a library is told of when it returns, and until then another thread may have read the answer. Of a connection that is known from its middle that answer was taken for one without a request: it
- * came while this request's call was under way.
+ * came while this request's call was under way. Who reads requests may have waited in the call for long, and have answered others meanwhile.
  */
 static bool is_answered(struct connection *c, enum plumb_direction dir, const struct extent *at)
 {
-	bool is = c->alone_ns && !c->synced && !c->first && c->streams[dir].call_ns < c->alone_ns && c->alone_ns <= at->start_ns;
+	bool is = dir == PLUMB_EGRESS && c->alone_ns && !c->synced && !c->first && c->streams[dir].call_ns < c->alone_ns && c->alone_ns <= at->start_ns;
 
 	c->alone_ns = 0;
 	return is;

@@ -37,9 +37,9 @@ busy.close()
 kept = []
 while told() != "ask":
     kept.append(connect())
-    time.sleep(0.008)
+    time.sleep(0.008)  # a pace, so that some begin in the tenth of a second in which probes come back and not all of them before
 for k in (1, 2, 3):
     for n, c in enumerate(kept):
         ask(c, f"/items/{n:05}{k}")
-        time.sleep(0.004)
+        time.sleep(0.004)  # a pace that keeps their calls below the budget
 print(len(kept), flush=True)
