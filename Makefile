@@ -233,6 +233,7 @@ $(B)/tests/unit/test_rights: $(B)/obj/user/probe/rights.o $(B)/obj/user/probe/ca
 $(B)/tests/unit/test_shed: $(B)/obj/user/probe/shed.o
 $(B)/tests/unit/test_sandbox: $(B)/obj/user/probe/sandbox.o
 $(B)/tests/unit/test_uprobe: $(B)/obj/user/probe/uprobe.o
+$(B)/tests/unit/test_wanted: $(patsubst %,$(B)/obj/user/probe/%.o,wanted reading file_index lease mapped known sandbox uprobe go elf signatures code frames window)
 $(B)/tests/unit/test_nomem: $(filter-out %/main.o,$(BIN_OBJ)) $(B)/obj/tests/proto/fixture.o
 
 $(B)/tests/bench/forks: ALL_LDLIBS := -static # starts faster

@@ -61,8 +61,8 @@ static void enter(struct sandbox_report *ret_report)
 	}
 }
 
-/* In a child, sandboxed or not. 255: it did not end by itself. */
-static int outcome(attempt_fn *attempt, bool sandboxed)
+/* In a child of its own. 255: it did not end by itself. */
+static int outcome_of(attempt_fn *attempt, bool sandboxed, bool reads)
 {
 	int status;
 
@@ -73,23 +73,28 @@ static int outcome(attempt_fn *attempt, bool sandboxed)
 		struct sandbox_report report;
 		if (sandboxed)
 			enter(&report);
+		if (reads && sandbox_enter_reader())
+			_exit(254);
 		_exit(attempt());
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
 }
 
-/* Allowed to this test, refused to the engine with this errno. */
-static void expect_refusal(attempt_fn *attempt, const char *name, int err)
+static int outcome(attempt_fn *attempt, bool sandboxed) { return outcome_of(attempt, sandboxed, false); }
+
+/* Allowed to this test, refused to the engine, or to who reads a file, with this errno. */
+static void expect_refusal(attempt_fn *attempt, const char *name, bool reads, int err)
 {
-	int outside = outcome(attempt, false), inside = outcome(attempt, true);
+	int outside = outcome(attempt, false), inside = outcome_of(attempt, !reads, reads);
 
 	if (outside != 0)
 		fail_msg("%s fails outside of the sandbox too: %s", name, strerror(outside));
 	if (inside != err)
 		fail_msg("%s: %s, expected %s", name, strerror(inside), strerror(err));
 }
-#define refused(attempt, err) expect_refusal(attempt, #attempt, err)
+#define refused(attempt, err) expect_refusal(attempt, #attempt, false, err)
+#define refused_to_reader(attempt) expect_refusal(attempt, #attempt, true, EPERM)
 
 static int needs_root(void **state)
 {
@@ -315,6 +320,81 @@ static void test_reaches_no_other_process_and_no_kernel_interface(void **state)
 	assert_int_equal(outcome(tcp_socket, true), 0);
 }
 
+/* Who reads a file. */
+
+static int given_fd, given_socket[2];
+
+static int read_given(void)
+{
+	char byte;
+
+	return pread(given_fd, &byte, 1, 0) < 0 ? errno : 0;
+}
+
+static int answer_given(void)
+{
+	char byte = 0;
+	struct iovec part = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	return errno_of(sendmsg(given_socket[0], &m, MSG_DONTWAIT));
+}
+
+static int take_memory(void)
+{
+	void *p = malloc(64 * 1024 * 1024);
+
+	if (!p)
+		return ENOMEM;
+	memset(p, 1, 64 * 1024 * 1024);
+	free(p);
+	return 0;
+}
+
+static int map_given(void)
+{
+	void *p = mmap(NULL, 1, PROT_READ, MAP_PRIVATE, given_fd, 0);
+
+	return p == MAP_FAILED ? errno : 0;
+}
+
+static int write_given(void) { return errno_of(write(given_socket[0], "", 1)); }
+static int own_given(void) { return errno_of(fcntl(given_fd, F_SETOWN, getpid())); }
+
+static void test_who_reads_a_file_does_nothing_else(void **state)
+{
+	(void)state;
+	ROOT_ONLY();
+	given_fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	assert_true(given_fd >= 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, given_socket), 0);
+	assert_int_equal(outcome_of(read_given, false, true), 0);
+	assert_int_equal(outcome_of(answer_given, false, true), 0);
+	assert_int_equal(outcome_of(take_memory, false, true), 0);
+	refused_to_reader(map_given);
+	refused_to_reader(write_given);
+	refused_to_reader(own_given);
+	refused_to_reader(read_secret);
+	refused_to_reader(read_passwd);
+	refused_to_reader(read_proc);
+	refused_to_reader(write_tmp);
+	unlink("/tmp/plumb-test-sandbox");
+	refused_to_reader(exec_shell);
+	refused_to_reader(map_code);
+	refused_to_reader(make_code);
+	refused_to_reader(start_process);
+	refused_to_reader(trace_bystander);
+	refused_to_reader(read_bystander);
+	refused_to_reader(signal_bystander);
+	refused_to_reader(make_map);
+	refused_to_reader(read_map);
+	refused_to_reader(unshare_mounts);
+	refused_to_reader(tcp_socket);
+	close(given_fd);
+	close(given_socket[0]);
+	close(given_socket[1]);
+}
+
 /* Identity. */
 
 static int become_root(void) { return errno_of(setresuid(0, 0, 0)); }
@@ -454,6 +534,7 @@ int main(void)
 		cmocka_unit_test(test_needed_files_are_within_reach),
 		cmocka_unit_test(test_runs_nothing_but_itself),
 		cmocka_unit_test(test_reaches_no_other_process_and_no_kernel_interface),
+		cmocka_unit_test(test_who_reads_a_file_does_nothing_else),
 		cmocka_unit_test(test_regains_nothing),
 		cmocka_unit_test(test_status_shows_what_the_report_says),
 	};

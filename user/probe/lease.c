@@ -30,4 +30,6 @@ void lease_read(int signals)
 
 int lease_take(int fd) { return fcntl(fd, F_SETLEASE, F_RDLCK) ? -errno : 0; }
 
+void lease_give(int fd) { (void)fcntl(fd, F_SETLEASE, F_UNLCK); /* there is none else */ }
+
 bool lease_is_held(int fd) { return fcntl(fd, F_GETLEASE) == F_RDLCK; }

@@ -14,6 +14,8 @@ void lease_read(int signals);
 
 /* fd was opened for reading. -EAGAIN: somebody has the file open for writing; any other: there is no lease to be had, on this file system or by this process. */
 int lease_take(int fd);
+/* Whoever waits goes on. */
+void lease_give(int fd);
 /* false: somebody waits for it, or the kernel has taken it away. */
 bool lease_is_held(int fd);
 

@@ -3,7 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,27 +15,27 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "lib/hash.h"
 #include "lib/log.h"
 #include "lib/map.h"
+#include "probe/file_index.h"
 #include "probe/jvms.h"
 #include "probe/lease.h"
 #include "probe/library_file.h"
-#include "probe/mapped.h"
 #include "probe/mappings.h"
+#include "probe/wanted.h"
 
 #include "../../bpf/abi/sites.h"
 
 enum {
 	FILES_MAX = PLUMB_SITE_FILES, /* with probes at once */
-	NEW_BURST = 64, NEW_A_TICK = 2, /* files that are attached to, which holds up every fork of the machine for milliseconds, or that are long to read */
-	LONG_BYTES = 8 * 1024 * 1024,
+	NEW_BURST = 64, NEW_A_TICK = 2, /* files that are attached to, which holds up every fork of the machine for milliseconds */
 	TOKEN_NS = 5 * 1000 * 1000,
 	ATTACH_A_TICK = 8,         /* files that are attached to anew */
 	SWEPT_MAX = 256,           /* ended processes found at once */
 	USERS_MAX = 16384,         /* of one file; a file with more stays until plumb ends */
 	GONE_MAX = 1024,
-	SEEN_MAX = 8192,           /* files that were looked at and have nothing */
+	LOOKED_AT_MAX = 256,       /* files that are wanted, beyond which no further processes are looked at */
+	SETTLE_MS = 10,
 	READS_A_TICK = 64,         /* wake-ups by mappings between two ticks: in a storm of processes the rest waits */
 };
 static const uint64_t second_ns = 1000000000ull;
@@ -52,13 +52,14 @@ struct libraries {
 	struct loaded *loaded;
 	struct mappings *mappings;
 	struct library_file files[FILES_MAX];
-	struct map by_key;             /* struct library_file */
+	struct file_index index;       /* struct library_file, and files without anything */
+	struct wanted *wanted;         /* files that were not looked at yet */
+	int found_fd;                  /* tells of these */
 	struct map gone;               /* processes that had ended before their files were looked at: their children may live */
-	struct map seen;               /* files without anything, by seen_key() */
 	uint64_t forget_at_ns, measure_at_ns, sweep_at_ns;
 	uint64_t now_ns;
 	uint32_t reads;                /* since the last tick */
-	uint32_t tokens;               /* files that may be looked at now */
+	uint32_t tokens;               /* files that may be attached to now */
 	uint64_t spent_ns;             /* on such that took less time than a token stands for, until it is one */
 	bool again;                    /* some were not: all processes are looked at again */
 	uint64_t lost;                 /* mappings, when processes were looked at last */
@@ -70,26 +71,10 @@ struct libraries {
 	struct function_hits hits;     /* of all */
 	uint32_t places;               /* that have ever been taken are below it */
 	uint64_t failed;
-	unsigned kinds;                /* of libraries that are looked at */
 	uint64_t linger_ns;
 	struct jvms *jvms;             /* NULL: of Java's TLS nothing is told */
 	DIR *looking;                  /* at /proc, for those that run already */
 };
-
-static uint64_t file_key(const struct mapping *m)
-{
-	uint64_t words[2] = { (uint64_t)m->major << 32 | m->minor, m->inode };
-
-	return hash_bytes(words, sizeof(words), 0);
-}
-
-/* A number of a file that is gone may be that of another one: of another generation, or if nobody knows that, of another name mostly. */
-static uint64_t seen_key(const struct mapping *m)
-{
-	uint64_t words[4] = { (uint64_t)m->major << 32 | m->minor, m->inode, m->generation, m->generation ? 0 : hash_bytes(m->path, strlen(m->path), 0) };
-
-	return hash_bytes(words, sizeof(words), 0);
-}
 
 static uint32_t file_number(const struct libraries *ls, const struct library_file *f) { return (uint32_t)(f - ls->files); }
 
@@ -164,7 +149,7 @@ static void file_free(struct libraries *ls, struct library_file *f)
 	for (int kind = 0; kind < LIBRARY_KINDS; kind++)
 		if (f->leaving[kind] >= 0)
 			close(f->leaving[kind]);
-	map_remove(&ls->by_key, f->key);
+	file_index_remove(&ls->index, f->key);
 	map_done(&f->users);
 	close(f->fd);
 	memset(f, 0, sizeof(*f));
@@ -195,16 +180,6 @@ static void file_fail(struct libraries *ls, const struct mapping *m, const char 
 		log_warn("calls of %s in %s (process %u) are not seen: %s", what, library_printable(m->path, path, sizeof(path)), m->pid, why);
 }
 
-/* There is nothing in this file, or nothing to be had. */
-static void libraries_remember(struct libraries *ls, const struct mapping *m)
-{
-	if (ls->seen.len == ls->seen.max) {
-		map_done(&ls->seen);
-		map_init(&ls->seen, SEEN_MAX);
-	}
-	(void)map_put(&ls->seen, seen_key(m), ls); /* without memory it is read again */
-}
-
 /* Before it is looked at whether it has changed. */
 static int file_watch(struct libraries *ls, struct library_file *f)
 {
@@ -225,10 +200,9 @@ static void place_count(struct libraries *ls, uint32_t place)
 }
 
 /* Its functions are known: they get probes, unless nobody would tell that they lie elsewhere now. */
-static int file_begin(struct libraries *ls, struct library_file *f, uint64_t key)
+static int file_begin(struct libraries *ls, struct library_file *f, const struct mapping *is)
 {
 	map_init(&f->users, USERS_MAX);
-	f->key = key;
 	/* The place may have been another file's. */
 	loaded_detached(ls->loaded, file_number(ls, f), true);
 	if (ls->places <= file_number(ls, f))
@@ -238,7 +212,7 @@ static int file_begin(struct libraries *ls, struct library_file *f, uint64_t key
 	loaded_trial_begin(ls->loaded, file_number(ls, f));
 	int err = f->leased ? 0 : file_watch(ls, f);
 	if (!err)
-		err = map_put(&ls->by_key, key, f);
+		err = file_index_put(&ls->index, is, f, &f->key);
 	return err ? err : file_attach(ls, f);
 }
 
@@ -258,98 +232,96 @@ static void libraries_pay(struct libraries *ls, uint64_t begin_ns, uint64_t more
 	ls->tokens = tokens < ls->tokens ? ls->tokens - (uint32_t)tokens : 0;
 }
 
-/* A file that was opened, which is its from here on. NULL if there is nothing in it, or nothing to be done. */
-static struct library_file *file_add(struct libraries *ls, const struct mapping *m, uint64_t key, int fd)
-{
-	struct library_file found = { .fd = fd, .watch = -1, .leaving = { -1, -1 } };
-
-	int lease = lease_take(found.fd); /* before it is read */
-	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
-	int err = library_file_read(&found, ls->kinds);
-	found.leased = lease == 0;
-	libraries_pay(ls, begin_ns, library_file_is_used(&found) || found.size > LONG_BYTES);
-	if (err || !library_file_is_used(&found)) {
-		if (err == -EFBIG || err == -ENOMEM)
-			file_fail(ls, m, "libraries", strerror(-err));
-		close(found.fd);
-		libraries_remember(ls, m);
-		return NULL;
-	}
-	if (lease == -EAGAIN) { /* somebody is writing to it: later */
-		close(found.fd);
-		ls->again = true;
-		return NULL;
-	}
-	struct library_file *f = file_place(ls);
-	if (!f) {
-		file_fail(ls, m, found.functions.names, "too many files have probes");
-		close(found.fd);
-		libraries_remember(ls, m);
-		return NULL;
-	}
-	*f = found;
-	begin_ns = clock_ns(CLOCK_MONOTONIC);
-	err = file_begin(ls, f, key);
-	libraries_pay(ls, begin_ns, 0);
-	if (err == -ESTALE) {
-		file_free(ls, f);
-		ls->again = true;
-		return NULL;
-	}
-	if (err) {
-		file_fail(ls, m, f->functions.names, library_file_error(f, err));
-		file_free(ls, f);
-		libraries_remember(ls, m);
-		return NULL;
-	}
-	library_file_tell(f, m);
-	return f;
-}
-
-/*
- * A file that was not looked at yet: NULL as file_add(). It goes by the numbers of what was opened: where the mapping was, its process may have put another file meanwhile, and file systems in layers have two
- * numbers for one.
- */
-static struct library_file *file_new(struct libraries *ls, const struct mapping *m)
-{
-	struct mapping is = *m;
-	struct stat st;
-
-	if (!ls->tokens) {
-		ls->again = true;
-		return NULL;
-	}
-	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
-	int fd = mapped_open(m);
-	if (fd < 0) {
-		libraries_pay(ls, begin_ns, 0);
-		if (fd != -ENOEXEC)
-			libraries_gone(ls, m->pid);
-		if (fd != -ENOEXEC && fd != -ENOENT)
-			file_fail(ls, m, "libraries", strerror(-fd));
-		return NULL;
-	}
-	if (fstat(fd, &st) == 0 && (st.st_ino != m->inode || major(st.st_dev) != m->major || minor(st.st_dev) != m->minor)) {
-		is.major = major(st.st_dev);
-		is.minor = minor(st.st_dev);
-		is.inode = st.st_ino;
-		is.generation = 0;
-		struct library_file *f = map_get(&ls->by_key, file_key(&is));
-		if (f || map_get(&ls->seen, seen_key(&is))) {
-			close(fd);
-			libraries_pay(ls, begin_ns, 0);
-			return f;
-		}
-	}
-	return file_add(ls, &is, file_key(&is), fd);
-}
-
 static void file_use(struct library_file *f, uint32_t pid)
 {
 	if (map_put(&f->users, pid, f))
 		f->pinned = true;
 	f->unused_ns = 0;
 }
+
+/* Its functions are known. NULL: there was no room for it, or it could not be attached to. */
+static struct library_file *file_add(struct libraries *ls, struct wanted_file *w)
+{
+	struct library_file *f = file_place(ls);
+	const struct mapping *is = &w->numbers.is;
+
+	if (!f) {
+		file_fail(ls, is, w->functions->names, "too many files have probes");
+		file_index_put_nothing(&ls->index, &w->numbers);
+		return NULL;
+	}
+	*f = (struct library_file){ .functions = *w->functions, .fd = w->fd, .leased = w->leased, .size = w->size, .changed = w->changed, .watch = -1, .leaving = { -1, -1 } };
+	w->fd = -1;
+	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
+	int err = file_begin(ls, f, is);
+	libraries_pay(ls, begin_ns, 1);
+	if (err == -ESTALE) {
+		ls->again = true;
+	} else if (err) {
+		file_fail(ls, is, f->functions.names, library_file_error(f, err));
+		file_index_put_nothing(&ls->index, &w->numbers);
+	}
+	if (err) {
+		file_free(ls, f);
+		return NULL;
+	}
+	library_file_tell(f, is);
+	return f;
+}
+
+/* False: it is known. What it is was not when it was mapped. */
+static bool on_opened(void *libraries, const struct wanted_file *w)
+{
+	struct libraries *ls = libraries;
+
+	mappings_read(ls->mappings); /* and with them how it is told of when it is mapped */
+	return !file_index_get(&ls->index, &w->numbers.is) && !file_index_is_nothing(&ls->index, &w->numbers.is);
+}
+
+static void file_fail_wanted(struct libraries *ls, const struct wanted_file *w)
+{
+	file_fail(ls, w->mapped, "libraries", w->err == -ETIME ? "it takes too long to be looked at" : strerror(-w->err));
+}
+
+/* It was not opened. Whose mapping led to it may have ended; his children live, or those who came after him. */
+static void file_miss(struct libraries *ls, const struct wanted_file *w)
+{
+	if (w->err == -ENOENT) {
+		libraries_gone(ls, w->mapped->pid);
+		ls->again |= w->users->len > (map_get(w->users, w->mapped->pid) != NULL);
+	} else if (w->err != -ENOEXEC) {
+		file_fail_wanted(ls, w);
+	}
+}
+
+static void on_found(void *libraries, struct wanted_file *w)
+{
+	struct libraries *ls = libraries;
+	struct library_file *f = w->numbers.opened ? file_index_get(&ls->index, &w->numbers.is) : NULL;
+	uint64_t pid;
+
+	if (!w->numbers.opened) {
+		file_miss(ls, w);
+	} else if (!f && w->err == -ESTALE) {
+		ls->again = true;
+	} else if (!f && w->was_read && !w->err && w->functions->n) {
+		f = file_add(ls, w);
+	} else if (!f) {
+		if (w->err && w->err != -ENOEXEC)
+			file_fail_wanted(ls, w);
+		file_index_put_nothing(&ls->index, &w->numbers);
+	}
+	if (!f)
+		return;
+	file_index_alias(&ls->index, &w->numbers, f);
+	for (size_t at = 0; map_next(w->users, &at, &pid);)
+		file_use(f, (uint32_t)pid);
+	if (!f->users.len && !f->unused_ns)
+		f->unused_ns = ls->now_ns ? ls->now_ns : 1;
+}
+
+/* Files that are wanted are looked at as long as such as turn out to be of interest may be attached to. */
+static void libraries_find(struct libraries *ls) { wanted_hear(ls->wanted, ls->tokens > 0); }
 
 static void file_leave(struct libraries *ls, struct library_file *f, uint32_t pid)
 {
@@ -383,21 +355,23 @@ static void on_mapping(void *ctx, const struct mapping *m)
 	struct libraries *ls = ctx;
 	bool included;
 
+	if (wanted_is_own(ls->wanted, m))
+		return;
 	if (ls->jvms && jvms_is_jvm(m) && loaded_wanted(ls->loaded, m->pid, &included))
 		jvms_add(ls->jvms, m->pid);
 	/* A probe is a trap for all who run the file: there is none for the sake of those who are not watched. */
-	if (m->path[0] != '/' || map_get(&ls->seen, seen_key(m)))
+	if (m->path[0] != '/' || file_index_is_nothing(&ls->index, m))
 		return;
 	if (!loaded_wanted(ls->loaded, m->pid, &included)) {
 		if (kill((pid_t)m->pid, 0) && errno == ESRCH)
 			libraries_gone(ls, m->pid);
 		return;
 	}
-	struct library_file *f = map_get(&ls->by_key, file_key(m));
-	if (!f)
-		f = file_new(ls, m);
+	struct library_file *f = file_index_get(&ls->index, m);
 	if (f)
 		file_use(f, m->pid);
+	else if (!wanted_add(ls->wanted, m, file_index_key(m)))
+		ls->again = true;
 }
 
 /* --- what it costs --- */
@@ -522,6 +496,7 @@ static void libraries_awaited(struct libraries *ls)
 	for (size_t i = 0; i < FILES_MAX; i++)
 		if (library_file_is_used(&ls->files[i]) && ls->files[i].leased && !lease_is_held(ls->files[i].fd))
 			file_let_go(ls, &ls->files[i], "is to be written to");
+	wanted_awaited(ls->wanted);
 }
 
 static void libraries_measure(struct libraries *ls, uint64_t now_ns)
@@ -553,6 +528,8 @@ static int libraries_add(struct libraries *ls, int fd)
 	return epoll_ctl(mappings_fd(ls->mappings), EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
+static const struct wanted_calls wanted_calls = { .opened = on_opened, .done = on_found };
+
 int libraries_new(struct loaded *l, const struct libraries_options *o, struct libraries **ret_libraries)
 {
 	if (!loaded_has_functions(l))
@@ -562,12 +539,10 @@ int libraries_new(struct loaded *l, const struct libraries_options *o, struct li
 		return -ENOMEM;
 	ls->loaded = l;
 	ls->shed = (struct shed){ .most_ppm = o->most_ppm, .first_ns = o->pause_ns };
-	ls->kinds = o->kinds;
 	ls->linger_ns = o->all ? linger_all_ns : linger_ns;
-	ls->lease_fd = -1;
+	ls->lease_fd = ls->found_fd = -1;
 	ls->now_ns = clock_ns(CLOCK_BOOTTIME);
-	map_init(&ls->by_key, FILES_MAX);
-	map_init(&ls->seen, SEEN_MAX);
+	file_index_init(&ls->index, FILES_MAX);
 	map_init(&ls->gone, GONE_MAX);
 	ls->tokens = NEW_BURST;
 	ls->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -578,6 +553,12 @@ int libraries_new(struct loaded *l, const struct libraries_options *o, struct li
 		ls->lease_fd = lease_signals();
 		err = ls->lease_fd < 0 ? ls->lease_fd : libraries_add(ls, ls->lease_fd);
 	}
+	if (!err) {
+		ls->found_fd = epoll_create1(EPOLL_CLOEXEC);
+		err = ls->found_fd < 0 ? -errno : libraries_add(ls, ls->found_fd);
+	}
+	if (!err)
+		err = wanted_new(o->kinds, ls->found_fd, &wanted_calls, ls, &ls->wanted);
 	if (!err && o->java_agent)
 		err = jvms_new(o->java_agent, &ls->jvms);
 	if (err) {
@@ -599,13 +580,15 @@ void libraries_free(struct libraries *ls)
 	if (ls->looking)
 		closedir(ls->looking);
 	mappings_free(ls->mappings);
+	wanted_free(ls->wanted);
+	if (ls->found_fd >= 0)
+		close(ls->found_fd);
 	jvms_free(ls->jvms);
 	if (ls->inotify_fd >= 0)
 		close(ls->inotify_fd);
 	if (ls->lease_fd >= 0)
 		close(ls->lease_fd);
-	map_done(&ls->by_key);
-	map_done(&ls->seen);
+	file_index_done(&ls->index);
 	map_done(&ls->gone);
 	free(ls);
 }
@@ -631,7 +614,7 @@ static void libraries_look_on(struct libraries *ls)
 	uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + 20000000;
 	struct dirent *e;
 
-	while (ls->looking && clock_ns(CLOCK_MONOTONIC) < until_ns) {
+	while (ls->looking && clock_ns(CLOCK_MONOTONIC) < until_ns && wanted_busy(ls->wanted) < LOOKED_AT_MAX) {
 		e = readdir(ls->looking);
 		if (!e) {
 			closedir(ls->looking);
@@ -648,32 +631,25 @@ static void libraries_look_on(struct libraries *ls)
 void libraries_settle(struct libraries *ls)
 {
 	uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + 2 * second_ns;
+	struct pollfd found = { .fd = ls->found_fd, .events = POLLIN };
 
-	while (ls->looking && clock_ns(CLOCK_MONOTONIC) < until_ns)
+	do {
 		libraries_look_on(ls);
+		ls->tokens = NEW_BURST;
+		libraries_find(ls);
+		if (wanted_busy(ls->wanted))
+			(void)poll(&found, 1, SETTLE_MS);
+	} while ((ls->looking || wanted_busy(ls->wanted)) && clock_ns(CLOCK_MONOTONIC) < until_ns);
 }
 
 void libraries_expect(void *libraries, const char *path)
 {
 	struct libraries *ls = libraries;
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-		struct mapping m = { .pid = (uint32_t)getpid(), .major = major(st.st_dev), .minor = minor(st.st_dev), .inode = st.st_ino, .path = path };
-		uint64_t key = file_key(&m);
-		if (!map_get(&ls->by_key, key)) {
-			struct library_file *f = file_add(ls, &m, key, fd);
-			if (f)
-				f->unused_ns = clock_ns(CLOCK_BOOTTIME);
-			return;
-		}
-	}
-	if (fd >= 0)
-		close(fd);
+	(void)wanted_add_path(ls->wanted, path); /* else it is met when it is mapped */
 }
 
-int libraries_fd(const struct libraries *ls) { return ls->reads < READS_A_TICK ? mappings_fd(ls->mappings) : -1; }
+int libraries_fd(const struct libraries *ls) { return ls->reads < READS_A_TICK ? mappings_fd(ls->mappings) : ls->found_fd; }
 
 void libraries_read(struct libraries *ls)
 {
@@ -681,12 +657,14 @@ void libraries_read(struct libraries *ls)
 	libraries_awaited(ls);
 	libraries_written(ls);
 	mappings_read(ls->mappings);
+	libraries_find(ls);
 }
 
 static void libraries_leave(struct libraries *ls, uint32_t pid)
 {
 	if (ls->jvms)
 		jvms_leave(ls->jvms, pid);
+	wanted_leave(ls->wanted, pid);
 	for (size_t i = 0; i < FILES_MAX; i++)
 		if (library_file_is_used(&ls->files[i]))
 			file_leave(ls, &ls->files[i], pid);
@@ -699,6 +677,7 @@ static void libraries_fork(struct libraries *ls, const struct plumb_rec_fork *r)
 	int err = map_get(&ls->gone, r->parent_pid) ? libraries_look_at(ls, r->pid) : 0;
 	if (err && err != -EFBIG)
 		libraries_gone(ls, r->pid);
+	wanted_fork(ls->wanted, r->parent_pid, r->pid);
 	for (size_t i = 0; i < FILES_MAX; i++)
 		if (library_file_is_used(&ls->files[i]) && map_get(&ls->files[i].users, r->parent_pid))
 			file_use(&ls->files[i], r->pid);
@@ -736,6 +715,7 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 		libraries_look(ls);
 	}
 	libraries_look_on(ls);
+	libraries_find(ls);
 	if (ls->jvms)
 		jvms_tick(ls->jvms);
 	libraries_attach_waiting(ls);
@@ -753,8 +733,7 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 		ls->sweep_at_ns = now_ns + sweep_ns;
 	}
 	if (now_ns >= ls->forget_at_ns) {
-		map_done(&ls->seen);
-		map_init(&ls->seen, SEEN_MAX);
+		file_index_forget(&ls->index);
 		map_done(&ls->gone);
 		map_init(&ls->gone, GONE_MAX);
 		ls->forget_at_ns = now_ns + forget_ns;
@@ -791,6 +770,8 @@ void libraries_record(const struct libraries *ls, struct plumb_rec_libraries *re
 		ret->jvms_refused = jvms.refused;
 	}
 }
+
+uint64_t libraries_took_ns(const struct libraries *ls) { return wanted_took_ns(ls->wanted); }
 
 uint64_t libraries_ppm(const struct libraries *ls)
 {

@@ -29,9 +29,9 @@ void libraries_free(struct libraries *ls);
 void libraries_look(struct libraries *ls);
 /* A file that is likely to be mapped soon: it has probes as if its last user had just ended. */
 void libraries_expect(void *libraries, const char *path);
-/* Goes on looking at what runs already until all was looked at: for two seconds at most. */
+/* Goes on until all that runs already and all that is expected was looked at: for two seconds at most. */
 void libraries_settle(struct libraries *ls);
-/* Readable when files were mapped: libraries_read(). */
+/* Readable when files were mapped, or something is known of them: libraries_read(). It changes. */
 int libraries_fd(const struct libraries *ls);
 void libraries_read(struct libraries *ls);
 /* Forks, execs and exits, once it is judged who of them is watched. */
@@ -40,6 +40,8 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns);
 
 /* All but the header. */
 void libraries_record(const struct libraries *ls, struct plumb_rec_libraries *ret);
+/* CPU time of those who looked at files. */
+uint64_t libraries_took_ns(const struct libraries *ls);
 /* What their traps take of one CPU, by the latest measurement; of more than is allowed they get rid themselves. */
 uint64_t libraries_ppm(const struct libraries *ls);
 

@@ -17,17 +17,6 @@
 
 enum { LATE_NS = 500000000 }; /* with which probes come without a word */
 
-int library_file_read(struct library_file *f, unsigned kinds)
-{
-	struct stat st;
-
-	if (fstat(f->fd, &st))
-		return -errno;
-	f->size = st.st_size;
-	f->changed = st.st_ctim;
-	return known_find(f->fd, kinds, &f->functions);
-}
-
 /* The time of its status changes when a name of it goes as well. */
 bool library_file_is_as_it_was(const struct library_file *f)
 {

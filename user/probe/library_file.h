@@ -41,8 +41,6 @@ struct library_file {
 
 static inline bool library_file_is_used(const struct library_file *f) { return f->functions.n != 0; }
 
-/* Finds its functions. fd: opened for reading. As known_find(); -errno where it cannot be looked at. */
-int library_file_read(struct library_file *f, unsigned kinds);
 /* Else where its functions lie is not known any more. */
 bool library_file_is_as_it_was(const struct library_file *f);
 /* number: its place in the table. Those kinds of functions that the level leaves. -ESTALE: it is not as it was; negative errno: some may have probes, to be taken away by the caller. */

@@ -76,8 +76,8 @@ int mapped_open(const struct mapping *m)
 	struct stat st;
 
 	snprintf(path, sizeof(path), "/proc/%u/map_files/%llx-%llx", m->pid, (unsigned long long)m->from, (unsigned long long)m->to);
-	int place = open(path, O_PATH | O_CLOEXEC), err = errno;
-	if (place < 0)
+	int place = open(m->to ? path : m->path, O_PATH | O_CLOEXEC), err = errno;
+	if (place < 0 && m->to)
 		place = path_open(m);
 	if (place < 0) /* one that is ending is there, and has nothing any more */
 		return err == ESRCH || (kill((pid_t)m->pid, 0) && errno == ESRCH) ? -ENOENT : -err;

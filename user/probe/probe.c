@@ -148,7 +148,7 @@ static void probe_report_self(struct probe *p)
 	}
 	struct plumb_rec_self maps = { .h = probe_header(PLUMB_REC_SELF, sizeof(maps)), .name = "maps", .memory_bytes = loaded_map_bytes(p->loaded) };
 	probe_send_counted(p, &maps, sizeof(maps));
-	struct plumb_rec_self self = { .h = probe_header(PLUMB_REC_SELF, sizeof(self)), .run_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) };
+	struct plumb_rec_self self = { .h = probe_header(PLUMB_REC_SELF, sizeof(self)), .run_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) + (p->libraries ? libraries_took_ns(p->libraries) : 0) };
 	if (describe_stat((uint32_t)getpid(), &stat) == 0)
 		self.memory_bytes = stat.rss_bytes;
 	probe_send_counted(p, &self, sizeof(self));

@@ -2,6 +2,8 @@
 /*
  * What the engine gives up before it reads its first byte: user, groups, capabilities, new privileges, the file system but for a few files, and every system call that
  * it does not need. Each step that this kernel or these privileges do not allow is reported, not ignored.
+ *
+ * And what a child of the probe gives up that reads one file: more, as it needs less.
  */
 #ifndef PLUMB_PROBE_SANDBOX_H
 #define PLUMB_PROBE_SANDBOX_H
@@ -26,5 +28,7 @@ struct sandbox_report {
 int sandbox_enter(const struct sandbox_options *o, struct sandbox_report *ret_report, char *ret_error, size_t error_len);
 /* Gives directories of `writable` to the engine's user. Before the fork, with privileges. */
 int sandbox_prepare(const struct sandbox_options *o, char *ret_error, size_t error_len);
+/* Irreversible: no capabilities, and no system call but those that read what is open, answer and take memory. Negative errno: it has rights that it should not have. */
+int sandbox_enter_reader(void);
 
 #endif

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/reading.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/descriptors.h"
+#include "lib/log.h"
+#include "lib/printable.h"
+#include "probe/mapped.h"
+#include "probe/sandbox.h"
+
+#include "../../bpf/abi/gpu.h"
+#include "../../bpf/abi/sites.h"
+
+/* A network's file system may take its time. elf.h gives up by itself before it has had so much of a CPU. */
+static const uint64_t limit_ns = 10000000000ull;
+enum { CPU_MAX_S = 4 };
+
+/* What was found, by whoever may have been had to say anything. */
+struct answer {
+	int32_t err;
+	uint64_t took_ns;
+	struct known_functions functions;
+};
+
+/* --- the child --- */
+
+static void say(int link, const void *what, size_t len, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = "";
+	struct iovec part = { .iov_base = (void *)what, .iov_len = len };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		m.msg_control = control;
+		m.msg_controllen = sizeof(control);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	}
+	if (sendmsg(link, &m, MSG_NOSIGNAL) != (ssize_t)len)
+		_exit(1);
+}
+
+/* Layers of file systems have several numbers for one file: the kernel tells of this mapping what it would tell of anybody's. */
+static void show_mapping(int fd)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	void *p = mmap(NULL, (size_t)page, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+
+	if (p != MAP_FAILED)
+		munmap(p, (size_t)page);
+}
+
+static _Noreturn void child(int link, const struct mapping *m)
+{
+	struct reading_file file = { 0 };
+	const struct rlimit cpu = { CPU_MAX_S, CPU_MAX_S };
+	struct stat st;
+	unsigned kinds;
+
+	int fd = mapped_open(m);
+	if (fd >= 0 && fstat(fd, &st)) {
+		close(fd);
+		fd = -errno;
+	}
+	if (fd >= 0) {
+		file = (struct reading_file){ .major = major(st.st_dev), .minor = minor(st.st_dev), .inode = st.st_ino, .size = st.st_size, .changed = st.st_ctim };
+		show_mapping(fd);
+	} else {
+		file.err = fd;
+	}
+	setrlimit(RLIMIT_CPU, &cpu);
+	int err = sandbox_enter_reader();
+	if (err)
+		file.err = err;
+	say(link, &file, sizeof(file), file.err ? -1 : fd);
+	if (file.err || recv(link, &kinds, sizeof(kinds), 0) != sizeof(kinds))
+		_exit(0);
+	struct answer *a = calloc(1, sizeof(*a));
+	if (!a)
+		_exit(1);
+	a->err = known_find(fd, kinds, &a->functions);
+	a->took_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	say(link, a, sizeof(*a), -1);
+	_exit(0);
+}
+
+int reading_begin(struct reading *r, const struct mapping *m)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	pid_t pid = fork();
+	if (pid < 0) {
+		int err = -errno;
+		close(pair[0]);
+		close(pair[1]);
+		return err;
+	}
+	if (pid == 0) {
+		sigset_t none;
+		int keep[] = { pair[1] };
+		descriptors_close_others(0, keep, 1);
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		child(pair[1], m);
+	}
+	close(pair[1]);
+	*r = (struct reading){ .child = pid, .handle = (int)syscall(SYS_pidfd_open, pid, 0), .link = pair[0], .fd = -1, .late_ns = clock_ns(CLOCK_MONOTONIC) + limit_ns };
+	return 0;
+}
+
+/* --- the probe --- */
+
+void reading_go_on(struct reading *r, unsigned kinds)
+{
+	r->late_ns = clock_ns(CLOCK_MONOTONIC) + limit_ns;
+	(void)send(r->link, &kinds, sizeof(kinds), MSG_DONTWAIT | MSG_NOSIGNAL); /* to nobody if it has ended, which will be heard */
+}
+
+uint64_t reading_spent_ns(const struct reading *r)
+{
+	clockid_t clock;
+
+	return clock_getcpuclockid(r->child, &clock) ? 0 : clock_ns(clock);
+}
+
+void reading_end(struct reading *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
+	if (!r->ending && (r->handle < 0 ? kill(r->child, SIGKILL) : syscall(SYS_pidfd_send_signal, r->handle, SIGKILL, NULL, 0)) && errno != ESRCH)
+		log_warn("process %d, which has read a file, cannot be ended: %s", r->child, strerror(errno));
+	r->ending = true;
+}
+
+void reading_close(struct reading *r)
+{
+	close(r->link);
+	if (r->handle >= 0)
+		close(r->handle);
+}
+
+bool reading_is_of(struct reading *r, const struct mapping *m)
+{
+	if ((uint32_t)r->child != m->pid)
+		return false;
+	r->as_mapped = *m;
+	r->as_mapped.path = NULL;
+	return true;
+}
+
+/* A bool of somebody else's may be anything. */
+static void make_bool(bool *b)
+{
+	uint8_t byte;
+
+	memcpy(&byte, b, sizeof(byte));
+	*b = byte != 0;
+}
+
+/* It has read what is anybody's, and says what it was had to say. */
+static bool makes_sense(struct known_functions *k, int64_t size)
+{
+	char names[sizeof(k->names)];
+
+	k->names[sizeof(k->names) - 1] = 0;
+	memcpy(names, k->names, sizeof(names));
+	printable_copy(k->names, sizeof(k->names), names);
+	make_bool(&k->by_code);
+	make_bool(&k->guessed);
+	if (k->n > KNOWN_PLACES_MAX || k->listeners >= (uint64_t)size)
+		return false;
+	for (size_t i = 0; i < k->n; i++) {
+		struct known_place *p = &k->places[i];
+		make_bool(&p->entry);
+		make_bool(&p->returns);
+		make_bool(&p->long_trap);
+		make_bool(&p->often);
+		make_bool(&p->guessed);
+		if (p->site <= PLUMB_SITE_NONE || p->site >= PLUMB_SITES || p->call >= PLUMB_GPU_CALLS || p->offset >= (uint64_t)size)
+			return false;
+	}
+	return true;
+}
+
+/* The file that came with it, or -1. */
+static ssize_t hear(struct reading *r, void *to, size_t len, int *ret_fd)
+{
+	char control[CMSG_SPACE(sizeof(int))];
+	struct iovec part = { .iov_base = to, .iov_len = len };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(r->link, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	*ret_fd = -1;
+	for (struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL; c; c = CMSG_NXTHDR(&m, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+	return n < 0 ? -errno : n;
+}
+
+enum reading_step reading_hear(struct reading *r, uint64_t now_ns)
+{
+	struct answer a;
+	int fd;
+	ssize_t n = hear(r, &a, sizeof(a), &fd);
+	bool opens = !r->ending && !r->opened && n == (ssize_t)sizeof(r->file); /* what it says first, it says as the probe's own */
+
+	if (fd >= 0 && !opens) /* there is no other */
+		close(fd);
+	if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR))
+		return READING_GONE;
+	if (opens) {
+		r->opened = true;
+		memcpy(&r->file, &a, sizeof(r->file));
+		r->fd = fd;
+		if (!r->file.err && fd < 0)
+			r->file.err = -EMFILE;
+		return READING_OPENED;
+	}
+	if (!r->ending && r->opened && n == (ssize_t)sizeof(a)) {
+		r->functions = a.functions;
+		r->err = a.err > 0 ? -EINVAL : makes_sense(&r->functions, r->file.size) ? a.err : -EINVAL;
+		if (r->err)
+			r->functions.n = 0;
+		r->took_ns = a.took_ns;
+		return READING_DONE;
+	}
+	if (!r->ending && (n > 0 || now_ns > r->late_ns)) {
+		reading_end(r);
+		return READING_LATE;
+	}
+	return READING_NOTHING;
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/wanted.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/hash.h"
+#include "probe/lease.h"
+
+enum {
+	WANTED_MAX = 1024,
+	WANTED_OF_USER_MAX = 256,
+	RUNNING_MAX = 16384,     /* users of one file; of a file with more some are not counted as such until processes are looked at again */
+	READINGS_AT_ONCE = 2,
+	READINGS_MAX = 16,       /* with those that get nowhere, as a file system does not answer; ended or not */
+	READINGS_OF_USER_MAX = 4,
+	ACCOUNTS_MAX = 256,
+	BARS_MAX = 64,
+	SPEND_PERCENT = 5,
+};
+static const uint64_t spend_most_ns = 4000000000ull; /* of CPU time that a user may spend at once; and SPEND_PERCENT of the time of one CPU for good */
+static const uint64_t stalled_ns = 500000000ull;     /* what gets nowhere for so long holds up nobody any more */
+static const uint64_t barred_ns = 60000000000ull;
+
+/* A user of this machine. */
+struct account {
+	uint32_t uid;
+	bool used;
+	bool reading;            /* one of his is being looked at, and gets on */
+	uint32_t readings;       /* his, all */
+	uint32_t wanted;
+	uint64_t spent_ns, at_ns; /* by then */
+};
+
+/* A file system that did not answer, for who had mapped a file of it: nobody else has to do without. */
+struct bar {
+	uint32_t uid, major, minor;
+	uint64_t until_ns;
+};
+
+/* A file that is being looked at, or whose child has not gone. */
+struct place {
+	struct account *account; /* NULL: it is free */
+	struct entry *entry;     /* NULL: what it says is of no interest any more */
+	bool stalled;
+	uint64_t begun_ns;
+	struct reading reading;
+};
+
+struct entry {
+	bool used;
+	struct mapping m;        /* its path is owned */
+	uint64_t key, order;
+	struct map users;
+	struct account *account;
+	bool reading;            /* else it waits */
+	int lease;               /* 0: it is held */
+	bool awaited;            /* and was given back, as somebody wants to write */
+};
+
+struct wanted {
+	unsigned kinds;
+	int epoll_fd;
+	const struct wanted_calls *calls;
+	void *ctx;
+	struct entry entries[WANTED_MAX];
+	size_t len;
+	struct map by_key;
+	uint64_t order, took_ns;
+	struct account accounts[ACCOUNTS_MAX];
+	struct place places[READINGS_MAX];
+	struct bar bars[BARS_MAX];
+	size_t latest_bar;
+};
+
+int wanted_new(unsigned kinds, int epoll_fd, const struct wanted_calls *calls, void *ctx, struct wanted **ret_wanted)
+{
+	struct wanted *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	w->kinds = kinds;
+	w->epoll_fd = epoll_fd;
+	w->calls = calls;
+	w->ctx = ctx;
+	map_init(&w->by_key, WANTED_MAX);
+	*ret_wanted = w;
+	return 0;
+}
+
+/* --- users of this machine --- */
+
+/* The real one, which no program of another user's that it may run changes. One that has ended is nobody's. */
+static uint32_t user_of(uint32_t pid)
+{
+	char path[32], status[1024];
+
+	snprintf(path, sizeof(path), "/proc/%u/status", pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, status, sizeof(status) - 1) : -1;
+	if (fd >= 0)
+		close(fd);
+	status[n > 0 ? n : 0] = 0;
+	const char *uid = strstr(status, "\nUid:");
+	return uid ? (uint32_t)strtoul(uid + 5, NULL, 10) : UINT32_MAX;
+}
+
+static void account_now(struct account *a, uint64_t now_ns)
+{
+	uint64_t earned = (now_ns - a->at_ns) / 100 * SPEND_PERCENT;
+
+	a->spent_ns = a->spent_ns > earned ? a->spent_ns - earned : 0;
+	a->at_ns = now_ns;
+}
+
+/* Who has spent least makes room: he is where one who comes anew is. NULL: everybody wants something. */
+static struct account *account_of(struct wanted *w, uint32_t uid)
+{
+	struct account *place = NULL;
+
+	for (size_t i = 0; i < ACCOUNTS_MAX; i++) {
+		struct account *a = &w->accounts[i];
+		if (a->used && a->uid == uid)
+			return a;
+		if (!a->used)
+			place = place && !place->used ? place : a;
+		else if (!a->wanted && !a->readings && (!place || (place->used && a->spent_ns < place->spent_ns)))
+			place = a;
+	}
+	if (place)
+		*place = (struct account){ .uid = uid, .used = true, .at_ns = clock_ns(CLOCK_MONOTONIC) };
+	return place;
+}
+
+static bool is_same_place(const struct entry *a, const struct entry *b) { return a->account == b->account && a->m.major == b->m.major && a->m.minor == b->m.minor; }
+
+static bool is_barred(const struct wanted *w, const struct entry *e, uint64_t now_ns)
+{
+	for (size_t i = 0; i < READINGS_MAX; i++)
+		if (w->places[i].stalled && w->places[i].entry && is_same_place(w->places[i].entry, e))
+			return true;
+	for (size_t i = 0; i < BARS_MAX; i++) {
+		const struct bar *b = &w->bars[i];
+		if (now_ns < b->until_ns && b->uid == e->account->uid && b->major == e->m.major && b->minor == e->m.minor)
+			return true;
+	}
+	return false;
+}
+
+static void bar(struct wanted *w, const struct entry *e, uint64_t now_ns)
+{
+	w->latest_bar = (w->latest_bar + 1) % BARS_MAX;
+	w->bars[w->latest_bar] = (struct bar){ .uid = e->account->uid, .major = e->m.major, .minor = e->m.minor, .until_ns = now_ns + barred_ns };
+}
+
+/* It has its turn one day soon. */
+static bool may_be_read(const struct wanted *w, const struct entry *e, uint64_t now_ns)
+{
+	return e->used && !e->reading && e->account->readings < READINGS_OF_USER_MAX && e->account->spent_ns < spend_most_ns && !is_barred(w, e, now_ns);
+}
+
+/* --- files --- */
+
+static void entry_free(struct wanted *w, struct entry *e)
+{
+	e->account->wanted--;
+	map_remove(&w->by_key, e->key);
+	map_done(&e->users);
+	free((char *)e->m.path);
+	memset(e, 0, sizeof(*e));
+	w->len--;
+}
+
+static struct entry *entry_new(struct wanted *w, const struct mapping *m, uint64_t key)
+{
+	struct account *a = account_of(w, user_of(m->pid));
+	struct entry *e = NULL;
+
+	for (size_t i = 0; a && a->wanted < WANTED_OF_USER_MAX && i < WANTED_MAX && !e; i++)
+		e = w->entries[i].used ? NULL : &w->entries[i];
+	char *path = e ? strdup(m->path) : NULL;
+	if (!path || map_put(&w->by_key, key, e)) {
+		free(path);
+		return NULL;
+	}
+	*e = (struct entry){ .used = true, .m = *m, .key = key, .order = w->order++, .account = a };
+	e->m.path = path;
+	map_init(&e->users, RUNNING_MAX);
+	a->wanted++;
+	w->len++;
+	return e;
+}
+
+bool wanted_add(struct wanted *w, const struct mapping *m, uint64_t key)
+{
+	struct entry *e = map_get(&w->by_key, key);
+
+	if (!e)
+		e = entry_new(w, m, key);
+	return e && map_put(&e->users, m->pid, w) == 0;
+}
+
+bool wanted_add_path(struct wanted *w, const char *path)
+{
+	const struct mapping m = { .pid = (uint32_t)getpid(), .path = path };
+	uint64_t key = hash_bytes(path, strlen(path), 0);
+
+	return map_get(&w->by_key, key) || entry_new(w, &m, key);
+}
+
+bool wanted_is_own(struct wanted *w, const struct mapping *m)
+{
+	for (size_t i = 0; i < READINGS_MAX; i++)
+		if (w->places[i].account && reading_is_of(&w->places[i].reading, m))
+			return true;
+	return false;
+}
+
+void wanted_fork(struct wanted *w, uint32_t parent, uint32_t child)
+{
+	for (size_t i = 0, left = w->len; left; i++) {
+		left -= w->entries[i].used;
+		if (w->entries[i].used && map_get(&w->entries[i].users, parent))
+			(void)map_put(&w->entries[i].users, child, w); /* without memory it is found when processes are looked at again */
+	}
+}
+
+void wanted_leave(struct wanted *w, uint32_t pid)
+{
+	for (size_t i = 0, left = w->len; left; i++) {
+		left -= w->entries[i].used;
+		if (w->entries[i].used)
+			map_remove(&w->entries[i].users, pid);
+	}
+}
+
+/* --- looking at them --- */
+
+/* Its user may have another one looked at. */
+static void place_let_go(struct place *p)
+{
+	if (!p->stalled)
+		p->account->reading = false;
+	p->stalled = true;
+}
+
+static void place_free(struct wanted *w, struct place *p)
+{
+	place_let_go(p);
+	p->account->readings--;
+	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, p->reading.link, NULL); /* others may have it open, for a moment */
+	reading_close(&p->reading);
+	p->account = NULL;
+}
+
+static struct wanted_file file_of(const struct entry *e, const struct reading *r)
+{
+	struct wanted_file f = { .mapped = &e->m, .numbers = { .is = e->m, .as_mapped = r->as_mapped }, .err = r->file.err, .fd = -1, .users = &e->users };
+	struct mapping *is = &f.numbers.is;
+
+	if (!r->opened || r->file.err)
+		return f;
+	f.numbers.opened = true;
+	f.fd = r->fd;
+	f.size = r->file.size;
+	f.changed = r->file.changed;
+	f.leased = e->lease == 0;
+	if (r->file.inode != is->inode || r->file.major != is->major || r->file.minor != is->minor)
+		is->generation = 0;
+	is->inode = r->file.inode;
+	is->major = r->file.major;
+	is->minor = r->file.minor;
+	return f;
+}
+
+static void finish(struct wanted *w, struct place *p, int err, bool was_read)
+{
+	struct entry *e = p->entry;
+	struct wanted_file f = file_of(e, &p->reading);
+
+	f.err = err;
+	f.was_read = was_read;
+	f.functions = was_read && !err ? &p->reading.functions : NULL;
+	w->took_ns += p->reading.took_ns;
+	p->account->spent_ns += p->reading.took_ns;
+	p->entry = NULL;
+	w->calls->done(w->ctx, &f);
+	if (f.fd < 0)
+		p->reading.fd = -1;
+	reading_end(&p->reading);
+	entry_free(w, e);
+}
+
+static void on_opened(struct wanted *w, struct place *p)
+{
+	const struct wanted_file f = file_of(p->entry, &p->reading);
+
+	if (p->reading.file.err || !w->calls->opened(w->ctx, &f)) {
+		finish(w, p, p->reading.file.err, false);
+		return;
+	}
+	p->entry->lease = lease_take(p->reading.fd); /* before it is read */
+	reading_go_on(&p->reading, w->kinds);
+}
+
+static void on_done(struct wanted *w, struct place *p)
+{
+	const struct entry *e = p->entry;
+
+	place_let_go(p);
+	finish(w, p, e->lease == -EAGAIN || e->awaited ? -ESTALE : p->reading.err, true);
+}
+
+static void on_late(struct wanted *w, struct place *p, uint64_t now_ns)
+{
+	p->reading.took_ns = reading_spent_ns(&p->reading);
+	bar(w, p->entry, now_ns);
+	finish(w, p, -ETIME, false);
+}
+
+static void hear(struct wanted *w, struct place *p, uint64_t now_ns)
+{
+	enum reading_step step;
+
+	while (p->account && (step = reading_hear(&p->reading, now_ns)) != READING_NOTHING) {
+		if (step == READING_GONE) {
+			if (p->entry)
+				finish(w, p, -EIO, false); /* without a word: it was ended, or had no memory */
+			place_free(w, p);
+		} else if (p->entry && step == READING_OPENED) {
+			on_opened(w, p);
+		} else if (p->entry && step == READING_DONE) {
+			on_done(w, p);
+		} else if (p->entry) {
+			on_late(w, p, now_ns);
+		}
+	}
+	/* It has hardly had the CPU: it waits for the file. */
+	if (p->account && !p->stalled && now_ns - p->begun_ns > stalled_ns && reading_spent_ns(&p->reading) < (now_ns - p->begun_ns) / 4)
+		place_let_go(p);
+}
+
+static struct entry *next(struct wanted *w, uint64_t now_ns)
+{
+	struct entry *best = NULL;
+
+	for (size_t i = 0; i < ACCOUNTS_MAX; i++)
+		if (w->accounts[i].used)
+			account_now(&w->accounts[i], now_ns);
+	for (size_t i = 0; i < WANTED_MAX; i++) {
+		struct entry *e = &w->entries[i];
+		if (!e->used || e->account->reading || !may_be_read(w, e, now_ns))
+			continue;
+		if (!best || e->account->spent_ns < best->account->spent_ns || (e->account == best->account && e->order < best->order))
+			best = e;
+	}
+	return best;
+}
+
+/* False: there is nothing to be begun with now. */
+static bool begin(struct wanted *w, uint64_t now_ns)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	struct place *p = NULL;
+	size_t under_way = 0;
+
+	for (size_t i = 0; i < READINGS_MAX; i++) {
+		under_way += w->places[i].account && !w->places[i].stalled;
+		if (!w->places[i].account)
+			p = &w->places[i];
+	}
+	struct entry *e = w->len && p && under_way < READINGS_AT_ONCE ? next(w, now_ns) : NULL;
+	if (!e || reading_begin(&p->reading, &e->m))
+		return false; /* without a process now: later */
+	p->account = e->account;
+	p->entry = e;
+	p->stalled = false;
+	p->begun_ns = now_ns;
+	e->account->spent_ns += clock_ns(CLOCK_MONOTONIC) - now_ns;
+	e->account->reading = e->reading = true;
+	e->account->readings++;
+	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, p->reading.link, &event)) {
+		finish(w, p, -errno, false);
+		return false;
+	}
+	return true;
+}
+
+void wanted_hear(struct wanted *w, bool more)
+{
+	for (size_t i = 0; i < READINGS_MAX; i++)
+		hear(w, &w->places[i], clock_ns(CLOCK_MONOTONIC));
+	while (more && begin(w, clock_ns(CLOCK_MONOTONIC)))
+		;
+}
+
+void wanted_awaited(struct wanted *w)
+{
+	for (size_t i = 0; i < READINGS_MAX; i++) {
+		const struct place *p = &w->places[i];
+		if (!p->account || !p->entry || p->reading.fd < 0 || p->entry->lease || p->entry->awaited || lease_is_held(p->reading.fd))
+			continue;
+		lease_give(p->reading.fd);
+		p->entry->awaited = true;
+	}
+}
+
+size_t wanted_busy(const struct wanted *w)
+{
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	size_t n = 0;
+
+	for (size_t i = 0; w->len && i < WANTED_MAX; i++)
+		n += may_be_read(w, &w->entries[i], now_ns);
+	for (size_t i = 0; i < READINGS_MAX; i++)
+		n += w->places[i].account && w->places[i].entry && !w->places[i].stalled;
+	return n;
+}
+
+uint64_t wanted_took_ns(const struct wanted *w) { return w->took_ns; }
+
+void wanted_free(struct wanted *w)
+{
+	if (!w)
+		return;
+	for (size_t i = 0; i < READINGS_MAX; i++)
+		if (w->places[i].account) {
+			reading_end(&w->places[i].reading);
+			place_free(w, &w->places[i]);
+		}
+	for (size_t i = 0; i < WANTED_MAX; i++)
+		if (w->entries[i].used)
+			entry_free(w, &w->entries[i]);
+	map_done(&w->by_key);
+	free(w);
+}
