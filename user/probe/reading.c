@@ -25,9 +25,8 @@
 #include "../../bpf/abi/gpu.h"
 #include "../../bpf/abi/sites.h"
 
-/* A network's file system may take its time. elf.h gives up by itself before it has had so much of a CPU. */
+/* A network's file system may take its time. */
 static const uint64_t limit_ns = 10000000000ull;
-enum { CPU_MAX_S = 4 };
 
 /* What was found, by whoever may have been had to say anything. */
 struct answer {
@@ -70,7 +69,7 @@ static void show_mapping(int fd)
 static _Noreturn void child(int link, const struct mapping *m)
 {
 	struct reading_file file = { 0 };
-	const struct rlimit cpu = { CPU_MAX_S, CPU_MAX_S };
+	const struct rlimit cpu = { READING_CPU_MAX_S, READING_CPU_MAX_S };
 	struct stat st;
 	unsigned kinds;
 

@@ -23,6 +23,8 @@ struct reading_file {
 	struct timespec changed;
 };
 
+enum { READING_CPU_MAX_S = 4 }; /* elf.h gives up by itself before it has had so much of a CPU */
+
 struct reading {
 	pid_t child;
 	int handle;            /* of the process, whose number may be another one's one day; -1: the kernel has none */

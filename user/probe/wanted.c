@@ -25,6 +25,7 @@ enum {
 	SPEND_PERCENT = 5,
 };
 static const uint64_t spend_most_ns = 4000000000ull; /* of CPU time that a user may spend at once; and SPEND_PERCENT of the time of one CPU for good */
+static const uint64_t cpu_most_ns = READING_CPU_MAX_S * 1000000000ull;
 static const uint64_t stalled_ns = 500000000ull;     /* what gets nowhere for so long holds up nobody any more */
 static const uint64_t barred_ns = 60000000000ull;
 
@@ -293,6 +294,8 @@ static void finish(struct wanted *w, struct place *p, int err, bool was_read)
 	w->calls->done(w->ctx, &f);
 	if (f.fd < 0)
 		p->reading.fd = -1;
+	else if (e->lease == 0)
+		lease_give(f.fd); /* the child may have it open for as long as its file system likes */
 	reading_end(&p->reading);
 	entry_free(w, e);
 }
@@ -330,8 +333,10 @@ static void hear(struct wanted *w, struct place *p, uint64_t now_ns)
 
 	while (p->account && (step = reading_hear(&p->reading, now_ns)) != READING_NOTHING) {
 		if (step == READING_GONE) {
-			if (p->entry)
-				finish(w, p, -EIO, false); /* without a word: it was ended, or had no memory */
+			if (p->entry) { /* without a word: it was ended, or had no memory, and may have spent all of its time */
+				p->reading.took_ns = now_ns - p->begun_ns < cpu_most_ns ? now_ns - p->begun_ns : cpu_most_ns;
+				finish(w, p, -EIO, false);
+			}
 			place_free(w, p);
 		} else if (p->entry && step == READING_OPENED) {
 			on_opened(w, p);
@@ -344,6 +349,15 @@ static void hear(struct wanted *w, struct place *p, uint64_t now_ns)
 	/* It has hardly had the CPU: it waits for the file. */
 	if (p->account && !p->stalled && now_ns - p->begun_ns > stalled_ns && reading_spent_ns(&p->reading) < (now_ns - p->begun_ns) / 4)
 		place_let_go(p);
+}
+
+/* There is no process to look at it. */
+static void give_up(struct wanted *w, struct entry *e, int err)
+{
+	struct wanted_file f = { .mapped = &e->m, .numbers = { .is = e->m }, .err = err, .fd = -1, .users = &e->users };
+
+	w->calls->done(w->ctx, &f);
+	entry_free(w, e);
 }
 
 static struct entry *next(struct wanted *w, uint64_t now_ns)
@@ -376,8 +390,13 @@ static bool begin(struct wanted *w, uint64_t now_ns)
 			p = &w->places[i];
 	}
 	struct entry *e = w->len && p && under_way < READINGS_AT_ONCE ? next(w, now_ns) : NULL;
-	if (!e || reading_begin(&p->reading, &e->m))
-		return false; /* without a process now: later */
+	if (!e)
+		return false;
+	int err = reading_begin(&p->reading, &e->m);
+	if (err) {
+		give_up(w, e, err);
+		return true;
+	}
 	p->account = e->account;
 	p->entry = e;
 	p->stalled = false;
