@@ -24,7 +24,7 @@ WAYS = ["uprobe_multi", "uprobe_perf"]
 INTERNAL = 1
 NAMES = {1: "CUDA_ERROR_INVALID_VALUE", 2: "CUDA_ERROR_OUT_OF_MEMORY", 700: "CUDA_ERROR_ILLEGAL_ADDRESS", 719: "CUDA_ERROR_LAUNCH_FAILED"}
 LAUNCHES = ("cuLaunchKernel", "cuLaunchKernelEx", "cuLaunchCooperativeKernel")
-KEPT, PEAK = 3 * 1_000_003, 11 * 1_000_003 + 5_000_011 + 7 * 1024 + 2003  # apps/gpu/app.c, memory()
+KEPT, PEAK = 3 * 1_000_003 + 2_097_152, 11 * 1_000_003 + 5_000_011 + 7 * 1024 + 2003  # apps/gpu/app.c, memory()
 
 
 @pytest.fixture(scope="module")
@@ -325,6 +325,8 @@ for i in range(13):
     hip.hipMemcpy(memory, None, ctypes.c_size_t(1009), 1)
 hip.hipFree(memory)
 assert hip.hipMalloc(ctypes.byref(memory), ctypes.c_size_t(4099)) == 0
+assert hip.hipMemCreate(ctypes.byref(memory), ctypes.c_size_t(8209), None, ctypes.c_ulonglong(0)) == 0
+hip.hipMemRelease(memory)
 for i in range(7):
     hip.stub_next(0, ctypes.c_long(20_000_000))
     hip.hipDeviceSynchronize()
@@ -349,7 +351,7 @@ def test_hip(start, plumb, built):
     calls = truth["calls"]
     assert m.of("plumb_gpu_call_duration_seconds_count", "gpu_call", process_pid=driver.pid, gpu_api="hip") == {name: c["count"] for name, c in calls.items()}
     assert m.of("plumb_gpu_call_errors_total", ("gpu_call", "error_type")) == {("hipLaunchKernel", "hipErrorInvalidDeviceFunction"): 4, ("hipModuleLaunchKernel", "hipErrorIllegalAddress"): 1}
-    assert m.of("plumb_gpu_call_bytes_total", "gpu_call", process_pid=driver.pid) == {"hipMalloc": (1 << 20) + 4099, "hipMemcpy": 13 * 1009}
+    assert m.of("plumb_gpu_call_bytes_total", "gpu_call", process_pid=driver.pid) == {"hipMalloc": (1 << 20) + 4099, "hipMemCreate": 8209, "hipMemcpy": 13 * 1009}
     assert m.of("plumb_gpu_call_duration_seconds_sum", "gpu_call")["hipDeviceSynchronize"] * 1e9 == pytest.approx(calls["hipDeviceSynchronize"]["ns"], rel=0.05)
     p.wait_spans(5)
     spans = sorted((s for s in p.finish() if s["plumb.gpu.api"] == "hip"), key=lambda s: s.start_ns)

@@ -63,6 +63,9 @@ static void memory(void)
 	CALL("cuMemFreeHost", (unsigned long long), host);
 	for (int i = 0; i < 8; i++)
 		CALL("cuMemFree_v2", (unsigned long long), kept[i]); /* three are never given back */
+	for (int i = 0; i < 2; i++)
+		CALL("cuMemCreate", (void *, size_t, void *, long), &kept[i], 2097152, NULL, 0l);
+	CALL("cuMemRelease", (unsigned long long), kept[1]); /* the other one is kept, too */
 	CALL("cuMemFree_v2", (unsigned long long), 0);
 }
 

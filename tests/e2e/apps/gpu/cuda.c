@@ -69,6 +69,8 @@ EXPORT int cuMemAllocPitch_v2(CUdeviceptr *ret, size_t *ret_pitch, size_t width,
 EXPORT int cuMemHostAlloc(CUdeviceptr *ret, size_t bytes, unsigned flags) { return (void)flags, alloc("cuMemHostAlloc", ret, bytes); }
 EXPORT int cuMemFree_v2(CUdeviceptr address) { return release("cuMemFree", address); }
 EXPORT int cuMemFreeAsync_ptsz(CUdeviceptr address, void *stream) { return (void)stream, release("cuMemFreeAsync", address); }
+EXPORT int cuMemCreate(CUdeviceptr *ret, size_t bytes, const void *properties, unsigned long long flags) { return (void)properties, (void)flags, alloc("cuMemCreate", ret, bytes); }
+EXPORT int cuMemRelease(CUdeviceptr handle) { return release("cuMemRelease", handle); }
 EXPORT int cuMemFreeHost(CUdeviceptr address) { return release("cuMemFreeHost", address); }
 
 EXPORT int cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t bytes) { return (void)to, (void)from, work("cuMemcpyHtoD", bytes, NULL); }
