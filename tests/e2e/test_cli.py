@@ -476,10 +476,41 @@ def test_a_command_is_watched_from_its_first_instruction(start):
 
 
 @pytest.mark.live
-def test_a_command_that_cannot_be_run():
-    done = call("trace", "-o", "otlp-json", "--", "/nonexistent/program", "x")
-    assert (done.returncode, done.stdout) == (127, ""), done.stderr
-    assert "plumb: cannot run /nonexistent/program: No such file or directory" in lines(done)
+@pytest.mark.parametrize("command", ["trace", "record"])
+@pytest.mark.parametrize("script, status", [("exit 0", 0), ("exit 7", 7), ("exit 127", 127), ("kill -TERM $$", 128 + signal.SIGTERM), ("kill -KILL $$", 128 + signal.SIGKILL)])
+def test_the_status_is_the_command_s(command, script, status, tmp_path):
+    done = call(command, "-o", "json" if command == "trace" else tmp_path / "r.plumb", "--", "/bin/sh", "-c", script)
+    assert (done.returncode, done.stdout) == (status, ""), done.stderr
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("argv, status, why", [("/nonexistent/program", 127, "No such file or directory"), ("/etc/passwd", 126, "Permission denied")], ids=["127", "126"])
+def test_a_command_that_cannot_be_run(argv, status, why):
+    done = call("trace", "-o", "otlp-json", "--", argv, "x")
+    assert (done.returncode, done.stdout) == (status, ""), done.stderr
+    assert f"plumb: cannot run {argv}: {why}" in lines(done)
+
+
+@pytest.mark.live
+def test_the_status_is_plumb_s_where_it_failed():
+    done = call("record", "-o", "/dev/full", "--", "/bin/sh", "-c", "exit 7")
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    assert "No space left on device" in done.stderr
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("how", ["signal", "duration"])
+def test_a_command_that_goes_on_has_no_status(start, tmp_path, how):
+    """Its end is not waited for, and what it ends with later is its own affair."""
+    pid, told = tmp_path / "pid", tmp_path / "told"
+    os.mkfifo(told)
+    p = start.process("plumb", [PLUMB, "trace", *(["-d", "1s"] if how == "duration" else []), "--", "/bin/sh", "-c", f"echo $$ > {pid}; read x < {told}; exit 7"])
+    wait_until(lambda: pid.exists() and pid.read_text().strip(), "the command", alive=p)
+    if how == "signal":
+        p.popen.terminate()
+    assert p.popen.wait(20) == 0, p.tail()
+    os.kill(int(pid.read_text()), 0)
+    told.write_text("go\n")
 
 
 @pytest.mark.live
