@@ -225,6 +225,7 @@ def test_doctor_sends_no_foreign_bytes_to_the_terminal(output):
     """Any user may listen at the agent's address while no agent runs."""
     body = b'plumb_lost_total{reason="\x1b]0;owned\x07\x1b[2J\xc3\xa9\x9b\r\x7f"} 1\nplumb_lost_total{reason="plain"} 2\n'
     body += b'plumb_process_library_trap_seconds_total{service_name="\x1b[2J"} 3\nplumb_library_traps_total 1e999\nplumb_process_library_trap_seconds_total\n'
+    body += b'plumb_gpu_call_errors_total{error_type="\x1b[2J"} 7\nplumb_gpu_spans_suppressed_total{process_pid="7"} 3\n'
 
     class Impostor(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -241,10 +242,15 @@ def test_doctor_sends_no_foreign_bytes_to_the_terminal(output):
         done = subprocess.run([PLUMB, "doctor", "--output", output, "--agent", f"127.0.0.1:{server.server_port}"], capture_output=True, timeout=60)
         server.shutdown()
     losses = ['plumb_lost_total{reason="?]0;owned??[2J?????"} 1', 'plumb_lost_total{reason="plain"} 2']
+    losses.append('plumb_gpu_spans_suppressed_total{process_pid="7"} 3')
+    failed = ['plumb_gpu_call_errors_total{error_type="?[2J"} 7']  # its program's errors, and no loss
     if output == "json":
-        assert json.loads(done.stdout)["losses"] == losses
+        said = json.loads(done.stdout)
+        assert (said["losses"], said["gpu_call_errors"]) == (losses, failed)
     else:
-        assert [line.strip() for line in done.stdout.decode("ascii").splitlines() if "plumb_lost" in line] == losses
+        gpus, agent = done.stdout.decode("ascii").split("\nrunning agent ")
+        assert [line.strip() for line in gpus.splitlines() if "plumb_gpu" in line] == failed and failed[0] not in agent
+        assert [line.strip() for line in done.stdout.decode("ascii").splitlines() if "plumb_lost" in line or "suppressed" in line] == losses
         assert set(done.stdout) <= {10, *range(32, 127)}
 
 
