@@ -225,6 +225,7 @@ def test_doctor_sends_no_foreign_bytes_to_the_terminal(output):
     """Any user may listen at the agent's address while no agent runs."""
     body = b'plumb_lost_total{reason="\x1b]0;owned\x07\x1b[2J\xc3\xa9\x9b\r\x7f"} 1\nplumb_lost_total{reason="plain"} 2\n'
     body += b'plumb_process_library_trap_seconds_total{service_name="\x1b[2J"} 3\nplumb_library_traps_total 1e999\nplumb_process_library_trap_seconds_total\n'
+    body += b'plumb_gpu_call_errors_total{error_type="\x1b[2J"} 7\nplumb_gpu_spans_suppressed_total{process_pid="7"} 3\n'
 
     class Impostor(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -241,10 +242,15 @@ def test_doctor_sends_no_foreign_bytes_to_the_terminal(output):
         done = subprocess.run([PLUMB, "doctor", "--output", output, "--agent", f"127.0.0.1:{server.server_port}"], capture_output=True, timeout=60)
         server.shutdown()
     losses = ['plumb_lost_total{reason="?]0;owned??[2J?????"} 1', 'plumb_lost_total{reason="plain"} 2']
+    losses.append('plumb_gpu_spans_suppressed_total{process_pid="7"} 3')
+    failed = ['plumb_gpu_call_errors_total{error_type="?[2J"} 7']  # its program's errors, and no loss
     if output == "json":
-        assert json.loads(done.stdout)["losses"] == losses
+        said = json.loads(done.stdout)
+        assert (said["losses"], said["gpu_call_errors"]) == (losses, failed)
     else:
-        assert [line.strip() for line in done.stdout.decode("ascii").splitlines() if "plumb_lost" in line] == losses
+        gpus, agent = done.stdout.decode("ascii").split("\nrunning agent ")
+        assert [line.strip() for line in gpus.splitlines() if "plumb_gpu" in line] == failed and failed[0] not in agent
+        assert [line.strip() for line in done.stdout.decode("ascii").splitlines() if "plumb_lost" in line or "suppressed" in line] == losses
         assert set(done.stdout) <= {10, *range(32, 127)}
 
 
@@ -476,10 +482,41 @@ def test_a_command_is_watched_from_its_first_instruction(start):
 
 
 @pytest.mark.live
-def test_a_command_that_cannot_be_run():
-    done = call("trace", "-o", "otlp-json", "--", "/nonexistent/program", "x")
-    assert (done.returncode, done.stdout) == (127, ""), done.stderr
-    assert "plumb: cannot run /nonexistent/program: No such file or directory" in lines(done)
+@pytest.mark.parametrize("command", ["trace", "record"])
+@pytest.mark.parametrize("script, status", [("exit 0", 0), ("exit 7", 7), ("exit 127", 127), ("kill -TERM $$", 128 + signal.SIGTERM), ("kill -KILL $$", 128 + signal.SIGKILL)])
+def test_the_status_is_the_command_s(command, script, status, tmp_path):
+    done = call(command, "-o", "json" if command == "trace" else tmp_path / "r.plumb", "--", "/bin/sh", "-c", script)
+    assert (done.returncode, done.stdout) == (status, ""), done.stderr
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("argv, status, why", [("/nonexistent/program", 127, "No such file or directory"), ("/etc/passwd", 126, "Permission denied")], ids=["127", "126"])
+def test_a_command_that_cannot_be_run(argv, status, why):
+    done = call("trace", "-o", "otlp-json", "--", argv, "x")
+    assert (done.returncode, done.stdout) == (status, ""), done.stderr
+    assert f"plumb: cannot run {argv}: {why}" in lines(done)
+
+
+@pytest.mark.live
+def test_the_status_is_plumb_s_where_it_failed():
+    done = call("record", "-o", "/dev/full", "--", "/bin/sh", "-c", "exit 7")
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    assert "No space left on device" in done.stderr
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("how", ["signal", "duration"])
+def test_a_command_that_goes_on_has_no_status(start, tmp_path, how):
+    """Its end is not waited for, and what it ends with later is its own affair."""
+    pid, told = tmp_path / "pid", tmp_path / "told"
+    os.mkfifo(told)
+    p = start.process("plumb", [PLUMB, "trace", *(["-d", "1s"] if how == "duration" else []), "--", "/bin/sh", "-c", f"echo $$ > {pid}; read x < {told}; exit 7"])
+    wait_until(lambda: pid.exists() and pid.read_text().strip(), "the command", alive=p)
+    if how == "signal":
+        p.popen.terminate()
+    assert p.popen.wait(20) == 0, p.tail()
+    os.kill(int(pid.read_text()), 0)
+    told.write_text("go\n")
 
 
 @pytest.mark.live

@@ -12,8 +12,10 @@ import yaml
 from harness import servers
 from harness.backends import Collector, get, promtool
 from harness.driver import http_driver, plan_23
+from harness.libraries import watched
 from harness.plumb import PLUMB
 from harness.process import BUILD, REPO, free_port, wait_until
+from test_truth_jsse import serve as serve_jvm
 
 DEPLOY = REPO / "deploy"
 DOCKERFILE = DEPLOY / "docker/Dockerfile"
@@ -21,7 +23,7 @@ DOCKERFILE = DEPLOY / "docker/Dockerfile"
 UNIT_CAPABILITIES = {"BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH", "SYS_ADMIN", "LEASE", "SETUID", "SETGID", "SETPCAP", "CHOWN", "KILL"}
 CONTAINER_CAPABILITIES = UNIT_CAPABILITIES | {"SYS_RESOURCE", "SYS_NICE"}  # a unit has limits that stand for these two
 # What neither the unit nor the container's profile may allow.
-DANGEROUS = {"ptrace", "process_vm_readv", "process_vm_writev", "perf_event_open", "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot",
+DANGEROUS = {"ptrace", "process_vm_readv", "process_vm_writev", "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot",
              "setns", "chroot", "io_uring_setup", "userfaultfd", "open_by_handle_at", "keyctl", "add_key", "request_key", "iopl", "ioperm", "swapon", "acct", "mknod", "mknodat",
              "clock_settime", "settimeofday", "execveat", "pidfd_getfd", "setxattr"}
 
@@ -341,3 +343,23 @@ def test_what_the_unit_grants_suffices(start, folder):
     inside = ["unshare", "--mount", "sh", "-c", view, "sh", *(nice if limited else []), *with_capabilities(UNIT_CAPABILITIES), *with_calls(folder, unit_calls())]
     said = works(start, folder, inside, "a root of its own.*(?m:seccomp, no capabilities$)")
     assert set(re.findall(r"^plumb: warning: CAP_(\w+) is missing", said, re.M)) == {"NET_ADMIN"} | (set() if limited else {"SYS_NICE"})
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("calls, capabilities", [(unit_calls, UNIT_CAPABILITIES), (profile_calls, CONTAINER_CAPABILITIES)], ids=["unit", "container"])
+@pytest.mark.parametrize("way", ["uprobe_multi", "uprobe_perf"])
+def test_the_filters_suffice_for_libraries(start, plumb, folder, localhost_certificate, calls, capabilities, way):
+    """What watches calls of libraries, either way, and what has JVMs load the agent."""
+    allowed = calls()
+    jvm = start(serve_jvm, "17", localhost_certificate, "engine")
+    server = start(servers.start_nginx, tls=localhost_certificate)
+    p = plumb(pids=[server.pid, jvm.pid], args=[*watched(way), "--set", "capture.java=attach"], prefix=[*with_capabilities(capabilities), *with_calls(folder, allowed)])
+    p.wait_watching("openssl")
+    wait_until(lambda: f"the JVM of process {jvm.pid} has loaded the agent" in p.err.read_text(), "the agent", alive=p)
+    p.wait_watching("jsse")
+    for port in (server.port, jvm.port):
+        done = subprocess.run([servers.need("curl", "curl"), "-sSk", "-o", "/dev/null", f"https://127.0.0.1:{port}/items/{port}"], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    p.wait_spans(2, match=lambda s: s.name != "TLS handshake")
+    assert sorted(s.path for s in p.finish() if s.name != "TLS handshake") == sorted(f"/items/{port}" for port in (server.port, jvm.port))
+    assert not re.findall("not permitted|EPERM", p.err.read_text()), p.err.read_text()

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions of TLS that are older than plumb: what they do from then on is seen, and both ends of a call are one trace, as their places in the socket's stream are the same."""
+import os
+import re
+import shutil
 import subprocess
 
 import pytest
@@ -12,6 +15,7 @@ from harness.servers import go_program
 from harness.spans import CLIENT, SERVER, describe
 from test_restart import metric
 from test_truth_https import SERVERS, check_one_trace, requests_of, wait_for_libraries
+from test_truth_runtimes import LIBRARIES
 
 pytestmark = pytest.mark.live
 
@@ -93,3 +97,37 @@ def test_sessions_that_begin_while_probes_come_back(start, plumb, localhost_cert
     client, server = ({s.path: s for s in spans if s.kind == kind} for kind in (CLIENT, SERVER))
     apart = [path for path, s in server.items() if (s.trace_id, s.parent_id) != (client[path].trace_id, client[path].span_id)]
     assert len(apart) <= 1, apart
+
+
+def test_a_session_of_nss_before_nspr_has_probes(start, plumb, localhost_certificate):
+    """Its beginning is seen in NSS' file, and what it does after that in NSPR's. Probes came there later, as somebody had the file open for writing: the session may have been used before, so its offsets are not those of its other end."""
+    folder = start.folder()
+    program = folder / "old-nss"
+    done = subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", program, APPS / "tls/old_session.c", APPS / "tls/nss.c", *LIBRARIES["nss"]], capture_output=True, text=True)
+    if done.returncode and "nss.c" in done.stderr and "No such file" in done.stderr:
+        pytest.skip("the headers of NSS are not installed")
+    assert done.returncode == 0, done.stderr
+    nspr = re.search(r"libnspr4\.so => (\S+)", subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout)[1]
+    shutil.copy(nspr, folder / "libnspr4.so")
+    app = start(servers.start_nginx, tls=localhost_certificate)
+    with open(folder / "libnspr4.so", "r+b"):
+        driver = Driver(folder, "asks", [program, app.port, localhost_certificate, FIRST, COUNT], env={**os.environ, "LD_LIBRARY_PATH": str(folder)})
+        wait_until(lambda: "loaded" in driver.out.read_text(), "its libraries", alive=driver)
+        p = plumb(pids=[app.pid, driver.pid], args=watched())
+        p.wait_watching("openssl")
+        p.wait_watching("nss")
+        driver.write("go\n")
+        wait_until(lambda: "done" in driver.out.read_text(), "its first request", alive=driver)
+        assert "nspr in" not in p.err.read_text()
+    p.wait_watching("nspr")
+    driver.write("go\n")
+    wait_until(lambda: driver.out.read_text().count("done") == 2, "its requests", alive=driver)
+    driver.popen.stdin.close()
+    truth = [f"/items/{FIRST + 1 + i}" for i in range(COUNT)]
+    p.wait_spans(2 * COUNT + 1, match=lambda s: s.name != "TLS handshake")
+    spans = requests_of(p.finish())
+    by_id = {s.span_id: s for s in spans}
+    wrong = [s for s in spans if s.parent_id in by_id and by_id[s.parent_id].path != s.path]
+    assert not wrong, describe(wrong)
+    assert sorted(s.path for s in spans if s.kind == CLIENT) == truth, describe(spans)
+    assert sorted(s.path for s in spans if s.kind == SERVER) == [f"/items/{FIRST}", *truth], describe(spans)

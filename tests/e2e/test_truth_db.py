@@ -25,6 +25,7 @@ def check_series(spans, truth, driver_pid, server_port):
             assert s.status == (STATUS_ERROR if s["error.type"] else STATUS_UNSET)
             assert s["server.port"] == server_port
             assert s["plumb.incomplete"] is None, describe([s])
+            assert (s.name == "PREPARE" or s.name.startswith("PREPARE ")) == (s["db.operation.name"] == "PREPARE"), describe([s])
     assert {s.pid for s in client} == {driver_pid}
     assert driver_pid not in {s.pid for s in server}
     for c, s in zip(client, server):

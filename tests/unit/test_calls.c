@@ -348,6 +348,33 @@ static void tables_are_bounded(void **state)
 	(void)fixture_done(&f);
 }
 
+/* What makes room for a handle may be the last one that its process had: the process is known anew, and what it has goes with it. */
+static void a_process_may_lose_its_last_handle_to_its_next(void **state)
+{
+	const struct proto_engine_options o = { .max_handles = 1 };
+	struct metrics_self n = { 0 };
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, &o);
+	for (uint64_t i = 0; i < 101; i++) {
+		CALL(&f, SQLITE_PREPARE, "SELECT 1 FROM t", .object = STATEMENT + i % 3); /* an address is used again, and its end was not told */
+		CALL(&f, SQLITE_EXECUTE, NULL, .object = STATEMENT + i % 3);
+		CALL(&f, SQLITE_PREPARE, "SELECT 1 FROM u", .object = STATEMENT + i % 3);
+		CALL(&f, SQLITE_EXECUTE, NULL, .object = STATEMENT + i % 3);
+	}
+	pipeline_counts(f.p, &n);
+	assert_int_equal(n.proto.calls.handles, 1);
+	assert_int_equal(n.proto.calls.evicted, 100);
+	assert_int_equal(n.proto.calls.not_seen, 0);
+	feed(&f, (struct record){ .u.exec.pid = 100 }, PLUMB_REC_EXEC, SLICE_NONE);
+	pipeline_counts(f.p, &n);
+	assert_int_equal(n.proto.calls.handles, 0);
+	assert_int_equal(n.proto.calls.refused, 0);
+	assert_int_equal(f.spans, 202);
+	(void)fixture_done(&f);
+}
+
 static void every_execution_is_a_span(void **state)
 {
 	enum { EXECUTIONS = 10007 };
@@ -573,7 +600,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sqlite_says_what_it_does), cmocka_unit_test(duckdb_says_what_it_does), cmocka_unit_test(gpu_drivers_say_what_fails), cmocka_unit_test(names_of_databases), cmocka_unit_test(codes_have_names),
-		cmocka_unit_test(handles_live_and_die), cmocka_unit_test(what_is_long_is_cut), cmocka_unit_test(tables_are_bounded), cmocka_unit_test(every_execution_is_a_span),
+		cmocka_unit_test(handles_live_and_die), cmocka_unit_test(what_is_long_is_cut), cmocka_unit_test(tables_are_bounded), cmocka_unit_test(a_process_may_lose_its_last_handle_to_its_next), cmocka_unit_test(every_execution_is_a_span),
 		cmocka_unit_test(calls_belong_to_the_request_of_their_thread), cmocka_unit_test(event_loops_are_not_confused), cmocka_unit_test(what_is_not_wanted_costs_nothing),
 		cmocka_unit_test(hostile_records_are_survived), cmocka_unit_test(recordings_replay),
 	};

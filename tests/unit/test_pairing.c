@@ -165,6 +165,59 @@ static void a_reset_behind_the_answer_is_no_failure(void **state)
 #undef EVENTS
 }
 
+/* An I/O of a socket, or of a session of TLS above none, that says what its field `turn`, or took_ns, is. */
+static void said(struct fixture *f, uint64_t sock, enum plumb_direction dir, const char *bytes, uint32_t turn)
+{
+	struct record r = { .u.data = { .sock = sock, .offset = f->offset[dir], .pid = 11, .tid = 11, .len = (uint32_t)strlen(bytes), .captured = (uint32_t)strlen(bytes), .turn = turn,
+					.direction = (uint8_t)dir } };
+
+	f->now += MS / 10;
+	f->offset[dir] += strlen(bytes);
+	r.u.h.type = PLUMB_REC_DATA;
+	r.u.h.time_ns = f->now;
+	feed(f, &r, slice_str(bytes));
+}
+
+/*
+ * Of a connection that is known from its middle: an answer without a request, and a request. It has its answer already if it left by a call of a library that had begun before that answer came, and was
+ * told of behind it. How often the thread of a socket has slept is no length of a call; and who reads requests has waited for them.
+ */
+static void an_answer_that_came_before(void **state)
+{
+	static const struct {
+		bool session, server;
+		uint32_t turn; /* or took_ns */
+		uint64_t alone; /* of two answers, those without a request */
+	} cases[] = {
+		{ true, false, 2 * MS, 2 }, /* the request's call began before */
+		{ true, false, MS / 100, 1 },
+		{ true, true, 2 * MS, 1 },
+		{ false, false, 2 * MS, 1 },
+		{ false, true, 2 * MS, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		enum plumb_direction ask = cases[i].server ? PLUMB_INGRESS : PLUMB_EGRESS, answer = cases[i].server ? PLUMB_EGRESS : PLUMB_INGRESS;
+		uint64_t sock = cases[i].session ? UINT64_C(1) << PLUMB_SESSION_BIT | 7 : 7;
+		struct record open = { .u.sock = { .sock = sock, .family = AF_INET, .type = SOCK_STREAM, .role = cases[i].server ? PLUMB_ROLE_SERVER : PLUMB_ROLE_CLIENT, .flags = PLUMB_SOCK_PREEXISTING } };
+		struct fixture f;
+
+		fixture_init(&f, (struct proto_engine_options){ 0 }, 0);
+		open.u.h.type = PLUMB_REC_SOCK_OPEN;
+		open.u.h.time_ns = f.now;
+		memcpy(open.u.sock.offset, f.offset, sizeof(f.offset));
+		feed(&f, &open, SLICE_NONE);
+		said(&f, sock, answer, "$5\r\nvalue\r\n", 0);
+		said(&f, sock, ask, "*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n", cases[i].turn);
+		said(&f, sock, answer, "$5\r\nvalue\r\n", 0);
+		tick(&f, 10 * MS);
+		assert_int_equal(f.ended, 2);
+		assert_int_equal(f.no_request, cases[i].alone);
+		fixture_done(&f);
+	}
+}
+
 static void early_response_finds_its_request(void **state)
 {
 	struct proto_counts n;
@@ -515,7 +568,7 @@ int main(void)
 		cmocka_unit_test(requests_beyond_the_limit_keep_the_order),
 		cmocka_unit_test(ends_say_why),
 		cmocka_unit_test(a_reset_behind_the_answer_is_no_failure),
-		cmocka_unit_test(early_response_finds_its_request),
+		cmocka_unit_test(an_answer_that_came_before), cmocka_unit_test(early_response_finds_its_request),
 		cmocka_unit_test(skips_within_a_message_are_no_holes),
 		cmocka_unit_test(what_is_given_up_unsure_is_marked),
 	};

@@ -102,6 +102,50 @@ static void statements_are_not_mixed_up(void **state)
 	}
 }
 
+/* What is done with a statement, and executing it, are not named alike. */
+static void what_is_done_with_a_statement(void **state)
+{
+	static const struct {
+		uint16_t protocol;
+		const char *operation, *sql, *name;
+	} cases[] = {
+		{ PLUMB_PROTO_POSTGRES, NULL, "SELECT name FROM orders WHERE id = $1", "SELECT orders" },
+		{ PLUMB_PROTO_POSTGRES, "PREPARE", "SELECT name FROM orders WHERE id = $1", "PREPARE SELECT orders" },
+		{ PLUMB_PROTO_POSTGRES, "DESCRIBE", "SELECT name FROM orders WHERE id = $1", "DESCRIBE SELECT orders" },
+		{ PLUMB_PROTO_MYSQL, "FETCH", "SELECT 1 FROM a, b", "FETCH SELECT a b" },
+		{ PLUMB_PROTO_MYSQL, "PREPARE", "PREPARE s FROM 'SELECT 1'", NULL },
+		{ PLUMB_PROTO_CASSANDRA, "BATCH INSERT", "INSERT INTO notes (id) VALUES (7)", "BATCH INSERT notes" },
+		{ PLUMB_PROTO_CASSANDRA, "BATCH", "INSERT INTO notes (id) VALUES (7)", "BATCH INSERT notes" },
+	};
+	char sql[512] = "SELECT 1 FROM ", name[300] = "DESCRIBE SELECT";
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		begin(f, cases[i].protocol, PLUMB_ROLE_CLIENT);
+		if (cases[i].operation)
+			add_str(&f->x, ATTR_DB_OPERATION_NAME, cases[i].operation);
+		add_str(&f->x, ATTR_RAW_STATEMENT, cases[i].sql);
+		build(f);
+		if (cases[i].name)
+			assert_slice(f->span.name, cases[i].name);
+		assert_true(slice_eq(f->span.name, str_of(f, ATTR_DB_QUERY_SUMMARY)));
+		if (cases[i].operation)
+			assert_attr(f, ATTR_DB_OPERATION_NAME, cases[i].operation);
+		if (!cases[i].name) /* it says so itself, and once is enough */
+			assert_false(slice_starts(f->span.name, SLICE_LIT("PREPARE PREPARE")));
+	}
+	/* Whole names up to the longest that a summary may be. */
+	for (int i = 0; i < 22; i++)
+		snprintf(sql + strlen(sql), sizeof(sql) - strlen(sql), "%sorders_of_%02d", i ? ", " : "", i);
+	for (int i = 0; strlen(name) + sizeof(" orders_of_00") - 1 <= 255; i++)
+		snprintf(name + strlen(name), sizeof(name) - strlen(name), " orders_of_%02d", i);
+	begin(f, PLUMB_PROTO_POSTGRES, PLUMB_ROLE_CLIENT);
+	add_str(&f->x, ATTR_DB_OPERATION_NAME, "DESCRIBE");
+	add_str(&f->x, ATTR_RAW_STATEMENT, sql);
+	build(f);
+	assert_attr(f, ATTR_DB_QUERY_SUMMARY, name);
+}
+
 static void database_names(void **state)
 {
 	struct fixture *f = *state;
@@ -581,6 +625,7 @@ int main(void)
 		cmocka_unit_test(database_sql),
 		cmocka_unit_test(statements_are_not_mixed_up),
 		cmocka_unit_test(quoted_values_cannot_break_out),
+		cmocka_unit_test(what_is_done_with_a_statement),
 		cmocka_unit_test(database_names),
 		cmocka_unit_test(unknown_operations_are_one),
 		cmocka_unit_test(grpc),

@@ -16,7 +16,13 @@
 #include "span/url.h"
 #include "web/secrets.h"
 
-enum { METRICS_MAX = 8 << 20, AGENT_TIMEOUT_S = 3, OUT_MAX = 1 << 20, LOSSES_MAX = 64, COSTLIEST_MAX = 8, SAMPLE_MAX = 160 };
+enum { METRICS_MAX = 8 << 20, AGENT_TIMEOUT_S = 3, OUT_MAX = 1 << 20, SAMPLES_MAX = 64, COSTLIEST_MAX = 8, SAMPLE_MAX = 160 };
+
+/* Of the agent, those that are not 0. */
+struct samples {
+	char lines[SAMPLES_MAX][SAMPLE_MAX];
+	size_t n;
+};
 
 struct doctor {
 	struct caps caps;
@@ -28,8 +34,8 @@ struct doctor {
 	char error[512];       /* why not */
 	char agent[160];       /* where a running agent was asked, "" = none answers */
 	char refused[160];     /* why the one that answers says nothing, "" = it does */
-	char losses[LOSSES_MAX][SAMPLE_MAX]; /* samples of the agent that are not 0 */
-	size_t nlosses;
+	struct samples losses; /* plumb's own */
+	struct samples gpu_errors; /* what programs got from the drivers of GPUs */
 	/* What probes on functions took of programs, and of which most. */
 	double trap_s, traps;
 	struct { double s; char labels[SAMPLE_MAX]; } costliest[COSTLIEST_MAX];
@@ -153,15 +159,22 @@ static size_t take_body(char *data, size_t size, size_t n, void *ctx)
 	return buffer_append(ctx, data, size * n) ? 0 : size * n;
 }
 
-/* Samples that tell of loss, and are not 0. Whoever listens at the agent's address may have sent them, and they go to root's terminal. */
+/* Whoever listens at the agent's address may have sent it, and it goes to root's terminal. */
+static void samples_add(struct samples *s, const char *line)
+{
+	if (s->n < SAMPLES_MAX)
+		(void)printable_copy(s->lines[s->n++], SAMPLE_MAX, line);
+}
+
+/* Samples that tell of what plumb has lost, or failed at. */
 static void take_loss(struct doctor *d, const char *line)
 {
-	static const char *const words[] = { "plumb_lost_total", "_dropped", "_skipped", "_late", "_refused", "_overflow", "_unseen", "_restarts", "_errors", "_cuts" };
+	static const char *const words[] = { "plumb_lost_total", "_dropped", "_skipped", "_late", "_refused", "_overflow", "_unseen", "_restarts", "_errors", "_cuts", "_suppressed" };
 	size_t name_len = strcspn(line, "{ ");
 
-	for (size_t i = 0; strncmp(line, "plumb_", 6) == 0 && d->nlosses < LOSSES_MAX && i < sizeof(words) / sizeof(words[0]); i++)
+	for (size_t i = 0; strncmp(line, "plumb_", 6) == 0 && i < sizeof(words) / sizeof(words[0]); i++)
 		if (memmem(line, name_len, words[i], strlen(words[i]))) {
-			(void)printable_copy(d->losses[d->nlosses++], sizeof(d->losses[0]), line);
+			samples_add(&d->losses, line);
 			break;
 		}
 }
@@ -199,7 +212,10 @@ static void take_samples(struct doctor *d, char *text)
 		const char *value = strrchr(line, ' ');
 		if (line[0] == '#' || !value || strcmp(value, " 0") == 0)
 			continue;
-		take_loss(d, line);
+		if (is_sample_of(line, "plumb_gpu_call_errors_total"))
+			samples_add(&d->gpu_errors, line);
+		else
+			take_loss(d, line);
 		if (is_sample_of(line, "plumb_library_trap_seconds_total"))
 			d->trap_s = strtod(value, NULL);
 		else if (is_sample_of(line, "plumb_library_traps_total"))
@@ -321,9 +337,9 @@ static void print_rights(const struct rights *r)
 
 static void print_agent(const struct doctor *d)
 {
-	printf("\nrunning agent (%s): %s\n", d->agent, d->nlosses ? "losses and errors since it started" : "nothing was lost");
-	for (size_t i = 0; i < d->nlosses; i++)
-		printf("  %s\n", d->losses[i]);
+	printf("\nrunning agent (%s): %s\n", d->agent, d->losses.n ? "losses and errors since it started" : "nothing was lost");
+	for (size_t i = 0; i < d->losses.n; i++)
+		printf("  %s\n", d->losses.lines[i]);
 	if (d->traps > 0)
 		printf("\nprobes on functions of libraries (docs/libraries.md): programs met %.0f, which took %.3f s%s\n", d->traps, d->trap_s, d->ncostliest ? "; most of it:" : "");
 	for (size_t i = 0; i < d->ncostliest; i++)
@@ -342,6 +358,10 @@ static void print_gpus(const struct doctor *d)
 		printf("  %-13s kernel module %s, %s in %u processes%s%s%s\n", g->api, g->module[0] ? g->module : "none", g->library, g->processes, g->path[0] ? " (" : "", g->path, g->path[0] ? ")" : "");
 	}
 	puts("  Calls are counted by the way of \"library calls\" above, where capture.libraries is not off and capture.gpu is auto.");
+	if (d->gpu_errors.n)
+		puts("  Calls that failed, as the agent below has counted them:");
+	for (size_t i = 0; i < d->gpu_errors.n; i++)
+		printf("    %s\n", d->gpu_errors.lines[i]);
 }
 
 static void print_text(const struct doctor *d)
@@ -433,6 +453,15 @@ static void json_gpus(struct json *j, const struct doctor *d)
 	json_array_end(j);
 }
 
+static void json_samples(struct json *j, const char *key, const struct samples *s)
+{
+	json_key(j, key);
+	json_array(j);
+	for (size_t i = 0; i < s->n; i++)
+		json_str(j, s->lines[i]);
+	json_array_end(j);
+}
+
 static int print_json(const struct doctor *d)
 {
 	struct buffer out;
@@ -470,11 +499,8 @@ static int print_json(const struct doctor *d)
 	json_key(&j, "map_bytes"), json_u64(&j, d->map_bytes);
 	json_key(&j, "agent"), json_str(&j, d->agent);
 	json_key(&j, "agent_error"), json_str(&j, d->refused);
-	json_key(&j, "losses");
-	json_array(&j);
-	for (size_t i = 0; i < d->nlosses; i++)
-		json_str(&j, d->losses[i]);
-	json_array_end(&j);
+	json_samples(&j, "losses", &d->losses);
+	json_samples(&j, "gpu_call_errors", &d->gpu_errors);
 	json_key(&j, "library_traps"), json_double(&j, d->traps);
 	json_key(&j, "library_trap_seconds"), json_double(&j, d->trap_s);
 	json_key(&j, "library_trap_seconds_by_process");

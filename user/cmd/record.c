@@ -12,7 +12,9 @@ static const struct options_usage usage = {
 	.commands = SETTING_RECORD,
 	.synopsis = "-o FILE [OPTIONS] [-- COMMAND [ARGUMENT]...]",
 	.about = "Writes what the kernel side sees to FILE. `plumb replay FILE` makes the same spans of it, without\n"
-		 "privileges. Needs root. A recording holds captured data: --redact masks it.\n",
+		 "privileges. Needs root. A recording holds captured data: --redact masks it.\n"
+		 "The exit status is COMMAND's (128 and the signal that ended it; 126, 127: it cannot be run), 1 or\n"
+		 "2 if plumb fails.\n",
 	.examples = "  plumb record -o slow.plumb -d 30s            all of this machine for half a minute\n"
 		    "  plumb record -o bug.plumb --redact -p 4711   safe to attach to a bug report\n"
 		    "  plumb record -o - -d 10s | plumb replay -    through a pipe\n"

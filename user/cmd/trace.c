@@ -11,7 +11,9 @@ static const struct options_usage usage = {
 	.commands = SETTING_TRACE,
 	.synopsis = "[OPTIONS] [-- COMMAND [ARGUMENT]...]",
 	.about = "Prints spans of live traffic: of all processes, or of those that options name, or of COMMAND, which\n"
-		 "is started when everything is attached. Needs root. Messages go to standard error.\n",
+		 "is started when everything is attached. Needs root. Messages go to standard error.\n"
+		 "The exit status is COMMAND's (128 and the signal that ended it; 126, 127: it cannot be run), 1 or\n"
+		 "2 if plumb fails.\n",
 	.examples = "  plumb trace                                  everything on this machine\n"
 		    "  plumb trace --protocol postgresql --min-duration 100ms\n"
 		    "  plumb trace -p 4711 --errors -n 10           ten failures of one process, then stop\n"

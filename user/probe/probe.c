@@ -26,6 +26,7 @@
 #include "lib/clock.h"
 #include "lib/descriptors.h"
 #include "lib/log.h"
+#include "probe/command.h"
 #include "probe/describe.h"
 #include "probe/expected.h"
 #include "probe/governor.h"
@@ -73,7 +74,8 @@ struct probe {
 	uint8_t seed[16];
 	bool targets_ended;     /* all that were named by number, and their children; said once */
 	bool stopping;
-	int status;
+	int status;             /* plumb's own; where that is 0, the command's counts */
+	int command_status;     /* 0 until it has ended; what it does after plumb was told to stop is not waited for */
 };
 
 static uint64_t boot_ns(void) { return clock_ns(CLOCK_BOOTTIME); }
@@ -361,44 +363,6 @@ static int probe_start_engine(struct probe *p)
 	return 0;
 }
 
-/* Runs the operator's command, watched from its first instruction on. */
-static int probe_start_command(struct probe *p)
-{
-	int gate[2];
-	char go;
-
-	if (pipe2(gate, O_CLOEXEC))
-		return -errno;
-	pid_t pid = fork();
-	if (pid < 0) {
-		int err = -errno;
-		close(gate[0]);
-		close(gate[1]);
-		return err;
-	}
-	if (pid == 0) {
-		sigset_t none;
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
-		signal(SIGPIPE, SIG_DFL);
-		signal(SIGXFSZ, SIG_DFL);
-		close(gate[1]);
-		dup2(STDERR_FILENO, STDOUT_FILENO); /* standard output carries spans and nothing else */
-		if (read(gate[0], &go, 1) != 1)
-			_exit(127);
-		execvp(p->o->command[0], p->o->command);
-		fprintf(stderr, "plumb: cannot run %s: %s\n", p->o->command[0], strerror(errno));
-		_exit(127);
-	}
-	close(gate[0]);
-	p->command = pid;
-	int err = loaded_set_tree(p->loaded, (uint32_t)pid, PLUMB_TREE_IN);
-	if (write(gate[1], "g", 1) != 1)
-		err = -EIO;
-	close(gate[1]);
-	return err;
-}
-
 static void probe_stop(struct probe *p)
 {
 	if (p->stopping)
@@ -437,7 +401,6 @@ static void probe_count_held(struct probe *p)
 static void probe_engine_ended(struct probe *p, int wait_status)
 {
 	bool clean = WIFEXITED(wait_status);
-	int code = clean ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
 
 	p->engine = 0;
 	if (p->control_fd >= 0)
@@ -450,13 +413,13 @@ static void probe_engine_ended(struct probe *p, int wait_status)
 	if (p->stopping || clean) {
 		/* An engine that ends by itself has finished, or has said why it cannot work. */
 		if (!p->status)
-			p->status = p->stopping && !clean ? 0 : code;
+			p->status = clean ? WEXITSTATUS(wait_status) : 0;
 		p->stopping = true;
 		return;
 	}
 	log_error("the engine ended by signal %d", WTERMSIG(wait_status));
 	if (!p->o->restart) {
-		p->status = code;
+		p->status = 1;
 		p->stopping = true;
 		return;
 	}
@@ -479,8 +442,8 @@ static void probe_children(struct probe *p)
 			probe_engine_ended(p, status);
 		} else if (pid == p->command) {
 			p->command = 0;
-			if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-				p->status = 127;
+			if (!p->stopping)
+				p->command_status = command_status(status);
 			p->duration_at_ns = boot_ns() + PROBE_GRACE_MS * 1000000ull;
 		}
 	}
@@ -781,9 +744,12 @@ int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_er
 	if (o->command) {
 		if (p.libraries)
 			libraries_settle(p.libraries); /* whom it will talk to */
-		err = probe_start_command(&p);
-		if (err)
+		err = command_start(o->command, p.loaded, &p.command);
+		if (err) {
 			log_error("cannot start the command: %s", strerror(-err));
+			p.status = 1;
+			probe_stop(&p);
+		}
 	}
 	if (p.libraries)
 		probe_raise_files();
@@ -793,7 +759,7 @@ int probe_run(const struct probe_options *o, struct caps *ret_caps, char *ret_er
 	if (err)
 		log_warn("the probe keeps more rights than it needs: %s", strerror(-err));
 	probe_loop(&p);
-	err = p.status;
+	err = p.status ? p.status : p.command_status;
 out:
 	probe_done(&p);
 	return err;

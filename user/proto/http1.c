@@ -141,7 +141,13 @@ static void begin_chunks(struct http1_side *s)
 	s->body = 0;
 }
 
-/* Whether this body is looked into: then its end is not the head's to tell. */
+static void add_size(struct message *m, enum proto_side side, uint64_t n)
+{
+	if (n <= INT64_MAX)
+		message_add_int(m, side == PROTO_TO_SERVER ? ATTR_HTTP_REQUEST_BODY_SIZE : ATTR_HTTP_RESPONSE_BODY_SIZE, (int64_t)n);
+}
+
+/* Whether this body is looked into: then its end and its size are not the head's to tell. */
 static bool look_into(struct http1_state *st, enum proto_side side, uint64_t length)
 {
 	struct http1_side *s = &st->side[side];
@@ -156,7 +162,7 @@ static bool look_into(struct http1_state *st, enum proto_side side, uint64_t len
 	s->content = request ? http_content_begin_request(c, st->conn->memory, &s->head) : http_content_begin_response(c, st->conn->memory, &s->head, app_of(s));
 	if (!s->content)
 		return false;
-	s->length = length;
+	s->length = s->body = length;
 	s->phase = PHASE_BODY;
 	return true;
 }
@@ -188,10 +194,10 @@ static void end_request_head(struct http1_state *st, struct http1_side *s, struc
 	}
 	s->unsure = s->frame & (FRAME_CODING | FRAME_BAD_LENGTH);
 	bool body = !s->unsure && s->frame & FRAME_LENGTH;
-	if (body)
-		message_add_int(m, ATTR_HTTP_REQUEST_BODY_SIZE, (int64_t)s->length);
 	if (body && s->length && look_into(st, PROTO_TO_SERVER, s->length))
 		return;
+	if (body)
+		add_size(m, PROTO_TO_SERVER, s->length);
 	m->flags |= MESSAGE_END;
 	if (s->head.signs & HTTP_SIGN_SEARCH)
 		tell_kind(st, HTTP_APP_SEARCH);
@@ -240,9 +246,9 @@ static void end_response_head(struct http1_state *st, struct http1_side *s, stru
 		ret->skip = UINT64_MAX;
 		s->phase = PHASE_UNTIL_CLOSE;
 	} else {
-		message_add_int(m, ATTR_HTTP_RESPONSE_BODY_SIZE, (int64_t)s->length);
 		if (s->length && look_into(st, PROTO_TO_CLIENT, s->length))
 			return;
+		add_size(m, PROTO_TO_CLIENT, s->length);
 		m->flags |= MESSAGE_END;
 		if (s->length) {
 			m->flags |= MESSAGE_END_AFTER_SKIP;
@@ -445,12 +451,10 @@ bool http1_chunk_size(struct slice line, uint64_t *ret_bytes)
 static enum parse_status end_chunked(struct http1_state *st, enum proto_side side, size_t at, struct parse_result *ret)
 {
 	struct http1_side *s = &st->side[side];
-	bool request = side == PROTO_TO_SERVER;
 
-	ret->message.kind = request ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
+	ret->message.kind = side == PROTO_TO_SERVER ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
 	ret->message.flags = MESSAGE_END;
-	if (s->body <= INT64_MAX)
-		message_add_int(&ret->message, request ? ATTR_HTTP_REQUEST_BODY_SIZE : ATTR_HTTP_RESPONSE_BODY_SIZE, (int64_t)s->body);
+	add_size(&ret->message, side, s->body);
 	end_content(st, side, &ret->message);
 	s->phase = PHASE_START;
 	s->scan = 0;
@@ -563,6 +567,7 @@ static enum parse_status parse_content(struct http1_state *st, enum proto_side s
 	}
 	if (!over)
 		return PARSE_SKIP;
+	add_size(m, side, s->body);
 	end_content(st, side, m);
 	s->phase = PHASE_START;
 	ret->skip = s->length;
@@ -622,10 +627,12 @@ static bool http1_finish(void *state, enum proto_side side, bool broken, struct 
 
 	if (phase == PHASE_START || phase == PHASE_SWITCHED)
 		return false;
-	bool over = s->content && http_content_over(st->conn->content[side]);
-	if (broken && !over)
-		return false;
+	bool over = s->content && http_content_over(st->conn->content[side]), announced = phase == PHASE_BODY && s->length != UINT64_MAX;
 	ret_message->kind = side == PROTO_TO_SERVER ? MESSAGE_REQUEST : MESSAGE_RESPONSE;
+	if (announced) /* more than was transferred */
+		add_size(ret_message, side, s->body - s->length);
+	if (broken && !over)
+		return announced;
 	ret_message->flags = MESSAGE_END;
 	if (s->content)
 		end_content(st, side, ret_message);
@@ -658,6 +665,7 @@ static bool http1_missing(void *state, enum proto_side side, uint64_t n, struct 
 		return true;
 	}
 	ret_message->flags = MESSAGE_END;
+	add_size(ret_message, side, s->body);
 	end_content(st, side, ret_message);
 	s->phase = PHASE_START;
 	return true;

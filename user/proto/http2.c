@@ -109,6 +109,12 @@ static void add_count(const struct http2_stream *s, enum proto_side what, struct
 		message_add_int(m, what == PROTO_TO_SERVER ? ATTR_RPC_REQUEST_MESSAGES : ATTR_RPC_RESPONSE_MESSAGES, g->messages);
 }
 
+static void add_size(const struct http2_stream *s, enum proto_side what, struct message *m)
+{
+	if (s->flags & HTTP2_BODY << what && s->body[what] <= INT64_MAX)
+		message_add_int(m, what == PROTO_TO_SERVER ? ATTR_HTTP_REQUEST_BODY_SIZE : ATTR_HTTP_RESPONSE_BODY_SIZE, (int64_t)s->body[what]);
+}
+
 /* What was looked into is over, or will not be seen to its end. */
 static void leave_content(struct http2_conn *c, struct http2_stream *s, enum proto_side what)
 {
@@ -145,8 +151,8 @@ static void end_message(struct http2_conn *c, struct http2_stream *s, enum proto
 	s->flags |= (uint16_t)(HTTP2_ENDED << what);
 	if (lost)
 		m->flags |= MESSAGE_UNSURE;
-	else if (s->flags & HTTP2_BODY << what && s->body[what] <= INT64_MAX)
-		message_add_int(m, what == PROTO_TO_SERVER ? ATTR_HTTP_REQUEST_BODY_SIZE : ATTR_HTTP_RESPONSE_BODY_SIZE, (int64_t)s->body[what]);
+	else
+		add_size(s, what, m);
 	if (!lost)
 		add_count(s, what, m);
 	if (lost)
@@ -605,8 +611,10 @@ static enum parse_status parse_reset(struct http2_conn *c, enum proto_side side,
 	bool over = side == PROTO_TO_SERVER && code == ERROR_CANCEL && events && http_content_over(events);
 	keyed(m, side, f->stream, MESSAGE_ABORT);
 	for (int what = 0; what < 2; what++)
-		if (s->flags & HTTP2_BEGUN << what && !(s->flags & HTTP2_ENDED << what) && !lost_since(c, s, (enum proto_side)what, (enum proto_side)what))
+		if (s->flags & HTTP2_BEGUN << what && !(s->flags & HTTP2_ENDED << what) && !lost_since(c, s, (enum proto_side)what, (enum proto_side)what)) {
+			add_size(s, (enum proto_side)what, m);
 			add_count(s, (enum proto_side)what, m);
+		}
 	if (over) /* who has all that was asked for need not wait for the stream's end */
 		end_content(c, s, PROTO_TO_CLIENT, m);
 	reset(c, s);

@@ -640,8 +640,27 @@ void pairing_malformed(struct pairing *p, struct connection *c, enum plumb_direc
 
 /* Ends. */
 
+/* Of a body whose length was announced and of which no more comes: its size is what was transferred. */
+static void body_as_seen(struct connection *c, enum plumb_direction dir)
+{
+	const struct progress *pr = &c->progress[dir];
+	const struct stream *s = &c->streams[dir];
+	const enum attr_id id = pr->open == 1 + MESSAGE_RESPONSE ? ATTR_HTTP_RESPONSE_BODY_SIZE : ATTR_HTTP_REQUEST_BODY_SIZE;
+
+	if (!pr->exchange || !pr->end_after_skip || s->skip_until <= s->end)
+		return;
+	uint64_t missing = s->skip_until - s->end;
+	for (uint32_t i = 0; i < pr->exchange->nattrs; i++) {
+		struct attr *a = &pr->exchange->attrs[i];
+		if (a->id == id && (uint64_t)a->num >= missing)
+			a->num -= (int64_t)missing;
+	}
+}
+
 void pairing_close(struct pairing *p, struct connection *c, const char *error_type, uint32_t flags, uint64_t time_ns)
 {
+	for (int d = 0; d < 2 && !(flags & EXCHANGE_HOLE); d++)
+		body_as_seen(c, (enum plumb_direction)d);
 	for (struct exchange *x = c->first, *next; x; x = next) {
 		next = x->next;
 		if (!(x->state & RESPONSE_ENDED)) {

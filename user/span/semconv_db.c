@@ -39,6 +39,26 @@ static struct slice db_read_long(struct semconv *s, struct slice raw, enum sql_d
 	return slice_make(out, len);
 }
 
+/*
+ * What is done with a statement instead of executing it (PREPARE, DESCRIBE, FETCH) begins its summary, so that these are not named alike. Of BATCH INSERT, of which the statement is one
+ * INSERT, the first word is what it does not say itself.
+ */
+static struct slice db_qualify(struct semconv *s, struct slice operation, const struct sql_description *d, struct slice summary)
+{
+	size_t own = d->operation.len;
+
+	if (!operation.len || !summary.len || slice_eq(operation, d->operation))
+		return summary;
+	if (own && operation.len > own && slice_eq(slice_from(operation, operation.len - own), d->operation) && operation.ptr[operation.len - own - 1] == ' ')
+		operation.len -= own + 1;
+	struct slice all = semconv_join(s, operation, summary);
+	size_t n = all.len;
+	if (n > SQL_SUMMARY_MAX)
+		for (n = SQL_SUMMARY_MAX; n && all.ptr[n] != ' '; n--)
+			; /* whole names only */
+	return slice_head(all, n);
+}
+
 /* What the parser said outranks what the statement says of itself. */
 static void db_describe_sql(struct semconv *s, struct slice raw, enum sql_dialect dialect, struct db_query *q)
 {
@@ -46,12 +66,15 @@ static void db_describe_sql(struct semconv *s, struct slice raw, enum sql_dialec
 	struct sql_description read;
 	const struct sql_description *d = known ? &known->description : &read;
 	struct slice text = known ? slice_make(known->text, known->text_len) : db_read_long(s, raw, dialect, &read);
+	bool said = q->summary.len > 0;
 
 	q->text = s->options->show_statements ? raw : text;
 	if (!q->summary.len && known)
 		q->summary = slice_make(d->summary, d->summary_len);
 	else if (!q->summary.len)
 		q->summary = arena_copy(s->text, slice_make(d->summary, d->summary_len), NULL);
+	if (!said)
+		q->summary = db_qualify(s, q->operation, d, q->summary);
 	if (!q->operation.len)
 		q->operation = d->operation;
 	if (!q->collection.len)
