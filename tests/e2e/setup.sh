@@ -111,7 +111,7 @@ go_older() {
 		echo "e2e setup: Go $1 cannot be had ($to.log): tests of its programs will skip" >&2
 }
 
-# rust_programs NAME WHAT: a server and a client in Rust, of apps/NAME, into build/e2e/NAME.
+# rust_programs NAME WHAT: servers and clients in Rust, of apps/NAME, into build/e2e/NAME.
 rust_programs() {
 	local from=$here/apps/$1 to=$PWD/build/e2e/$1 cargo
 	[ -f "$to/driver" ] && [ -z "$(find "$from" -type f -newer "$to/driver")" ] && return 0
@@ -120,7 +120,7 @@ rust_programs() {
 	echo "e2e setup: programs with $2 in $to"
 	mkdir -p "$to"
 	if "$cargo" build -q --release --locked --manifest-path "$from/Cargo.toml" --target-dir "$to.target" >"$to.log" 2>&1; then
-		install "$to.target/release/httpd" "$to.target/release/driver" "$to/"
+		find "$to.target/release" -maxdepth 1 -type f -executable -exec install -t "$to/" {} +
 	else
 		echo "e2e setup: programs with $2 cannot be built ($to.log): their tests will skip" >&2
 	fi
@@ -282,7 +282,7 @@ mkdir -p build
 python_environment
 [ -n "$python_only" ] || go_programs
 [ -n "$python_only" ] || rust_programs native-tls "Rust's native-tls"
-[ -n "$python_only" ] || rust_programs rust "Rust's rustls"
+[ -n "$python_only" ] || rust_programs rust "Rust's rustls, and tokio-rustls"
 [ -n "$python_only" ] || node_modules node "DuckDB and gRPC for Node"
 [ -n "$python_only" ] || node_modules bun Bun
 [ -n "$python_only" ] || node_modules nodes "older and newer Node"
