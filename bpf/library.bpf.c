@@ -22,7 +22,8 @@ static __always_inline bool site_ends(__u32 site)
 	case PLUMB_SITE_DUCKDB_FORGET:
 	case PLUMB_SITE_DUCKDB_DROP:
 	case PLUMB_SITE_TLS_BEGIN:
-	case PLUMB_SITE_TLS_FREE: return true;
+	case PLUMB_SITE_TLS_FREE:
+	case PLUMB_SITE_RUST_TLS_BEGIN: return true;
 	default: return false;
 	}
 }
@@ -54,7 +55,7 @@ int library_enter(struct pt_regs *ctx)
 		return 0;
 	if (site >= PLUMB_SITE_GPU_PLAIN)
 		gpu_enter(ctx, pid_tgid, file, site);
-	else if (site >= PLUMB_SITE_RUST_TLS_READ)
+	else if (site >= PLUMB_SITE_RUST_TLS_BEGIN)
 		rust_enter(ctx, pid_tgid, file, site, inner);
 	else if (site >= PLUMB_SITE_NSS_IMPORT)
 		nss_enter(ctx, object, pid_tgid, file, site, inner);

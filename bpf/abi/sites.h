@@ -48,6 +48,7 @@ enum plumb_site {
 	PLUMB_SITE_NSS_WRITE,         /* as the first */
 	PLUMB_SITE_NSS_WRITEV,        /* (descriptor, pieces, …): the same */
 	/* Rust's rustls: lib/rust_tls.bpf.h */
+	PLUMB_SITE_RUST_TLS_BEGIN,    /* (connection): it may send from now on, and so is new */
 	PLUMB_SITE_RUST_TLS_READ,     /* (connection, &payload): it was received */
 	PLUMB_SITE_RUST_TLS_WRITE,    /* (connection, &chunks, …): the number of bytes that were taken */
 	/* Go, whose arguments and results are in other registers, and whose returns are instructions */
@@ -95,6 +96,15 @@ enum plumb_trap {
 struct plumb_trial {
 	__u32 fits;  /* calls that were as they should be */
 	__u32 fails; /* that were not: nothing is told of any more */
+};
+
+/* Of a file with rustls: where its functions lie in it. By them the programs find out where in a connection its encrypter is. */
+enum { PLUMB_RUST_ENCRYPTS = 7 };
+struct plumb_rust {
+	__u64 begin, read, write;            /* where the probes are */
+	__u64 encrypts[PLUMB_RUST_ENCRYPTS]; /* MessageEncrypter::encrypt() of each kind; 0: it has none */
+	__u32 at;                            /* of the encrypter in a connection, as it was in the latest that had to be looked through. The programs' to say */
+	__u32 misses;                        /* connections in which none was found */
 };
 
 /* How often functions of a file were entered and left, by enum plumb_trap. */

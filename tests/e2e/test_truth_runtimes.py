@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -241,6 +242,9 @@ def test_grpc(start, plumb, localhost_certificate, server, client, age):
 
 LIBRARIES = {"openssl": ("-lssl", "-lcrypto"), "wolfssl": ("-lwolfssl",), "mbedtls": ("-lmbedtls", "-lmbedx509", "-lmbedcrypto"), "gnutls": ("-lgnutls",),
              "nss": ("-I/usr/include/nss", "-I/usr/include/nspr", "-lssl3", "-lnss3", "-lnssutil3", "-lnspr4")}
+# s2n as the AWS common runtime's package for Python has it.
+AWSCRT = [str(path) for path in (BUILD / "e2e/awscrt").glob("_awscrt*.so")]
+LIBRARIES["s2n"] = (*AWSCRT, f"-Wl,-rpath,{BUILD}/e2e/awscrt", f"-lpython{sys.version_info[0]}.{sys.version_info[1]}")
 # With its symbols in the program itself.
 LINKED_IN = {"wolfssl": ("-l:libwolfssl.a", "-lm"), "mbedtls": ("-l:libmbedtls.a", "-l:libmbedx509.a", "-l:libmbedcrypto.a")}
 
@@ -248,12 +252,14 @@ LINKED_IN = {"wolfssl": ("-l:libwolfssl.a", "-lm"), "mbedtls": ("-l:libmbedtls.a
 @pytest.mark.parametrize("library,linked,versions,age", [
     ("openssl", "shared", BOTH, "older"), ("openssl", "shared", BOTH, "younger"), ("wolfssl", "shared", BOTH, "older"), ("wolfssl", "static", BOTH, "younger"),
     ("mbedtls", "shared", ("1.2",), "older"), ("mbedtls", "static", ("1.2",), "younger"), ("gnutls", "shared", BOTH, "older"), ("gnutls", "shared", BOTH, "younger"),
-    ("nss", "shared", BOTH, "older"), ("nss", "shared", BOTH, "younger"),
+    ("nss", "shared", BOTH, "older"), ("nss", "shared", BOTH, "younger"), ("s2n", "shared", BOTH, "older"), ("s2n", "shared", BOTH, "younger"),
 ])
 def test_programs_in_c(start, plumb, localhost_certificate, library, linked, versions, age):
     """Server and client of each library; their sessions are used again for other connections, without being freed where the library can (SSL_clear)."""
     program = start.folder() / f"{library}-http"
     sources = [APPS / "tls/http.c", APPS / f"tls/{library}.c"]
+    if library == "s2n" and not AWSCRT:
+        pytest.skip("no AWS common runtime (the Python package awscrt; build/e2e/awscrt.log)")
     done = subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", program, *sources, *(LINKED_IN if linked == "static" else LIBRARIES)[library], "-lpthread"], capture_output=True, text=True)
     if done.returncode and f"{library}.c" in done.stderr and "No such file" in done.stderr:
         pytest.skip(f"the headers of {library} are not installed")

@@ -104,7 +104,7 @@ static const struct library known[] = {
 	} },
 	/* https://docs.rs/rustls/: of its own, as nothing else has both directions of a connection. It is new when it begins to carry what it is for. */
 	{ "rustls", "_ZN6rustls12common_state11CommonState16buffer_plaintext", NULL, {
-		{ PLUMB_SITE_TLS_BEGIN, ENTRY, SELDOM, { "_ZN6rustls12common_state11CommonState22start_outgoing_traffic" } },
+		{ PLUMB_SITE_RUST_TLS_BEGIN, ENTRY, SELDOM, { "_ZN6rustls12common_state11CommonState22start_outgoing_traffic" } },
 		{ PLUMB_SITE_RUST_TLS_READ, ENTRY, OFTEN, { "_ZN6rustls12common_state11CommonState23take_received_plaintext" } },
 		{ PLUMB_SITE_RUST_TLS_WRITE, BOTH, OFTEN, { "_ZN6rustls12common_state11CommonState16buffer_plaintext" } },
 	} },
@@ -144,12 +144,12 @@ static const struct library known[] = {
 	} },
 };
 
-/* Functions with which the calls of a library would tell something wrong. */
-static const struct exclusion {
-	const char *library, *function;
-} exclusions[] = {
-	/* It moves a connection once its handshake is done, which may have brought the first request: that would never be answered. */
-	{ "rustls", "_ZN94_$LT$tokio_rustls..server..TlsStream$LT$IO$GT$$u20$as$u20$tokio..io..async_read..AsyncRead$GT$9poll_read" },
+/* rustls: MessageEncrypter::encrypt() of all kinds, of its two providers of cryptography (TLS 1.2; 1.3). */
+static const char *const rust_encrypts[PLUMB_RUST_ENCRYPTS] = {
+#define RUST_ENCRYPT(len, type) "_ZN" len "_$LT$rustls..crypto.." type "MessageEncrypter$u20$as$u20$rustls..crypto..cipher..MessageEncrypter$GT$7encrypt"
+	RUST_ENCRYPT("109", "ring..tls12..Gcm"), RUST_ENCRYPT("122", "ring..tls12..ChaCha20Poly1305"), RUST_ENCRYPT("111", "ring..tls13..Tls13"),
+	RUST_ENCRYPT("114", "aws_lc_rs..tls12..Gcm"), RUST_ENCRYPT("127", "aws_lc_rs..tls12..ChaCha20Poly1305"), RUST_ENCRYPT("115", "aws_lc_rs..tls13..Aead"), RUST_ENCRYPT("114", "aws_lc_rs..tls13..Gcm"),
+#undef RUST_ENCRYPT
 };
 
 /* What a function calls with the same arguments and returns the result of: it has the probes where the kernel sets none on that. */
@@ -159,7 +159,7 @@ static const struct deeper {
 	{ "s2n_recv", "s2n_recv_impl" },
 };
 
-enum { KNOWN = sizeof(known) / sizeof(known[0]), EXCLUSIONS = sizeof(exclusions) / sizeof(exclusions[0]), FUNCTIONS_MAX = KNOWN * SITES_MAX * SAME_MAX };
+enum { KNOWN = sizeof(known) / sizeof(known[0]), FUNCTIONS_MAX = KNOWN * SITES_MAX * SAME_MAX };
 
 /* The function of number *at among all that are known; NULL: the last one was. */
 static const char *function_next(size_t *at, const struct library **ret_library, const struct site **ret_site)
@@ -197,7 +197,7 @@ static void add_place(const struct elf_file *f, struct known_functions *k, struc
 		if (k->places[i].offset == p.offset && k->places[i].site == p.site)
 			return;
 	p.long_trap = is_long(f, p.offset);
-	p.guessed |= p.site == PLUMB_SITE_RUST_TLS_READ || p.site == PLUMB_SITE_RUST_TLS_WRITE;
+	p.guessed |= p.site >= PLUMB_SITE_RUST_TLS_BEGIN && p.site <= PLUMB_SITE_RUST_TLS_WRITE;
 	k->guessed |= p.guessed;
 	if (k->n < KNOWN_PLACES_MAX)
 		k->places[k->n] = p;
@@ -246,15 +246,28 @@ static enum known_kinds kind_of(const struct library *l)
 /* Without its sign it is something else that has a function of such a name. */
 static bool is_there(const struct library *l, const struct elf_function *functions, size_t n)
 {
-	for (size_t i = 0; i < EXCLUSIONS; i++)
-		if (strcmp(exclusions[i].library, l->name) == 0 && has_function(exclusions[i].function, functions, n))
-			return false;
 	return has_function(l->sign, functions, n);
+}
+
+/* Where what the programs go by is in the file. */
+static void rust_describe(const struct elf_function *encrypts, struct known_functions *ret)
+{
+	for (size_t i = 0; i < PLUMB_RUST_ENCRYPTS; i++)
+		ret->rust.encrypts[i] = encrypts[i].offset;
+	for (size_t i = 0; i < ret->n && i < KNOWN_PLACES_MAX; i++) {
+		const struct known_place *p = &ret->places[i];
+		if (p->site == PLUMB_SITE_RUST_TLS_BEGIN)
+			ret->rust.begin = p->offset;
+		if (p->site == PLUMB_SITE_RUST_TLS_READ)
+			ret->rust.read = p->offset;
+		if (p->site == PLUMB_SITE_RUST_TLS_WRITE)
+			ret->rust.write = p->offset;
+	}
 }
 
 static int known_libraries(const struct elf_file *f, unsigned kinds, struct known_functions *ret)
 {
-	struct elf_function functions[FUNCTIONS_MAX + EXCLUSIONS];
+	struct elf_function functions[FUNCTIONS_MAX + PLUMB_RUST_ENCRYPTS];
 	const char *signs[KNOWN + 1] = { NULL }, *name;
 	const struct library *library, *latest = NULL;
 	const struct site *site;
@@ -265,8 +278,8 @@ static int known_libraries(const struct elf_file *f, unsigned kinds, struct know
 		signs[i] = known[i].sign;
 	while ((name = function_next(&at, &library, &site)))
 		functions[n++] = (struct elf_function){ name, 0 };
-	for (size_t i = 0; i < EXCLUSIONS; i++)
-		functions[n++] = (struct elf_function){ exclusions[i].function, 0 };
+	for (size_t i = 0; i < PLUMB_RUST_ENCRYPTS; i++)
+		functions[n++] = (struct elf_function){ rust_encrypts[i], 0 };
 	int found = elf_find(f, signs, functions, n);
 	if (found <= 0)
 		return found;
@@ -281,6 +294,7 @@ static int known_libraries(const struct elf_file *f, unsigned kinds, struct know
 		if (is && functions[i].offset)
 			add_place(f, ret, (struct known_place){ .offset = place_of(f, site, name, functions[i].offset), .site = (uint16_t)site->site, .call = (uint16_t)(site->site >> CALL_SHIFT), .entry = site->at & ENTRY, .returns = site->at & RETURN, .often = site->often });
 	}
+	rust_describe(&functions[n - PLUMB_RUST_ENCRYPTS], ret);
 	return 0;
 }
 

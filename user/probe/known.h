@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../../bpf/abi/sites.h"
+
 enum { KNOWN_PLACES_MAX = 160 };
 
 /* A function of a library in a file. */
@@ -28,6 +30,7 @@ struct known_functions {
 	bool by_code;     /* these have no symbols: see signatures.h */
 	bool guessed;     /* some places are */
 	uint64_t listeners; /* where in the file the kernel shall count, in each process, the probes on these functions: ref_ctr_offset; 0: nowhere */
+	struct plumb_rust rust;
 	size_t n;         /* 0: none of them is in the file */
 	struct known_place places[KNOWN_PLACES_MAX];
 };

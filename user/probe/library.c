@@ -209,7 +209,7 @@ static int file_begin(struct libraries *ls, struct library_file *f, const struct
 		ls->places = file_number(ls, f) + 1;
 	place_count(ls, file_number(ls, f));
 	ls->shed_files[file_number(ls, f)] = (struct shed_file){ .took_ns = ls->counted[file_number(ls, f)].took_ns };
-	loaded_trial_begin(ls->loaded, file_number(ls, f));
+	loaded_trial_begin(ls->loaded, file_number(ls, f), &f->functions.rust);
 	int err = f->leased ? 0 : file_watch(ls, f);
 	if (!err)
 		err = file_index_put(&ls->index, is, f, &f->key);

@@ -93,8 +93,8 @@ void loaded_detached(struct loaded *l, uint32_t file, bool missed);
 void loaded_attached(struct loaded *l, uint32_t file);
 /* The descriptor of a map that only these programs have; -ENOENT: there is none. */
 int loaded_function_map(const struct loaded *l, const char *name);
-/* Of a file with functions that were found by their code: how many calls did what such functions do not do. It begins with none. */
-void loaded_trial_begin(const struct loaded *l, uint32_t file);
+/* Of a file with functions that were found by their code: how many calls did what such functions do not do. It begins with none, and with what is known of the file's rustls. */
+void loaded_trial_begin(const struct loaded *l, uint32_t file, const struct plumb_rust *rust);
 uint32_t loaded_trial_fails(const struct loaded *l, uint32_t file);
 /* How often such programs ran on functions of the file in this place, and what that took of who called, by what was measured at the start. */
 struct function_hits {

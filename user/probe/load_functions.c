@@ -145,13 +145,15 @@ uint32_t loaded_trial_fails(const struct loaded *l, uint32_t file)
 	return t.fails;
 }
 
-void loaded_trial_begin(const struct loaded *l, uint32_t file)
+void loaded_trial_begin(const struct loaded *l, uint32_t file, const struct plumb_rust *rust)
 {
 	struct plumb_trial t = { 0 };
 
 	file %= PLUMB_SITE_FILES;
-	if (l->library)
-		bpf_map_update_elem(bpf_map__fd(l->library->maps.call_trials), &file, &t, BPF_ANY); /* it is there, always */
+	if (!l->library)
+		return;
+	bpf_map_update_elem(bpf_map__fd(l->library->maps.call_trials), &file, &t, BPF_ANY); /* it is there, always */
+	bpf_map_update_elem(bpf_map__fd(l->library->maps.rust_files), &file, rust, BPF_ANY);
 }
 
 struct plumb_call_price loaded_call_price(const struct loaded *l, uint32_t pid)

