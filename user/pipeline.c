@@ -91,9 +91,13 @@ static void on_io(void *ctx, const struct record *rec, struct slice payload)
 	struct pipeline *p = ctx;
 	struct connection *c = conn_table_touch(p->conns, rec);
 
-	if (c)
+	if (c) {
+		c->parsed = 0;
 		correlate_io(p->correlate, c, &rec->u.data);
+	}
 	conn_table_record(p->conns, rec, payload);
+	if (c && c->parsed == CONNECTION_PARSED_UPKEEP)
+		correlate_upkeep(p->correlate, c);
 }
 
 static void on_encrypted(void *ctx, struct connection *c)

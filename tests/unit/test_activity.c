@@ -180,6 +180,35 @@ static void a_turn_picks_among_several(void **state)
 }
 
 /* The loop sleeps until the connection is there: it belongs to who began to open it, and so does what is written first. */
+/* What keeps a server's connection going, before its request or behind it (HTTP/2's preface, settings, windows), is no reason to call anybody. All else that is read in the turn may be, and what a client's server says. */
+static void upkeep_is_no_reason_to_call(void **state)
+{
+	enum { BEFORE, BEHIND, READ, ANOTHER, OF_CLIENT, CASES };
+	struct call a, other, call;
+	struct fixture f;
+
+	(void)state;
+	for (int i = 0; i < CASES; i++) {
+		open_default(&f);
+		loop_server(&a, 11, 101, 1000, 5000);
+		(i == OF_CLIENT ? loop_client : loop_server)(&other, 11, 101, 1000, 5001);
+		loop_client(&call, 11, 101, 1010, 6000);
+		if (i == BEHIND)
+			begin(&f, &a);
+		struct call *of = i == ANOTHER || i == OF_CLIENT ? &other : &a;
+		io(&f, of, PLUMB_INGRESS, 101, 1001);
+		if (i != READ && i != ANOTHER)
+			correlate_upkeep(f.c, &of->conn);
+		if (i != BEHIND)
+			begin(&f, &a);
+		begin(&f, &call);
+		end(&f, &call, 1020);
+		end(&f, &a, 1030);
+		(void)finish(&f);
+		assert_child(&call, &a, i <= BEHIND ? "thread" : "process"); /* weak: the process serves nothing else, and was idle */
+	}
+}
+
 static void a_connection_belongs_to_who_opened_it(void **state)
 {
 	static struct call own, a, call, second, other;
@@ -503,6 +532,7 @@ int main(void)
 		cmocka_unit_test(a_quiet_process_calls_for_its_request),
 		cmocka_unit_test(threads_sleep_as_they_like),
 		cmocka_unit_test(a_turn_picks_among_several),
+		cmocka_unit_test(upkeep_is_no_reason_to_call),
 		cmocka_unit_test(a_connection_belongs_to_who_opened_it),
 		cmocka_unit_test(what_the_network_thread_writes),
 		cmocka_unit_test(a_one_way_message_is_handled_by_nobody),

@@ -243,6 +243,14 @@ void activity_seen(struct activity *a, uint32_t tid, uint32_t turn, uint64_t rea
 		l->read = read;
 }
 
+void activity_disregard(struct activity *a, uint32_t tid, uint64_t sock)
+{
+	struct activity_loop *l = loop_of(a, tid);
+
+	if (l->tid == tid && l->read == sock && !l->claimed)
+		l->read = 0;
+}
+
 uint32_t activity_latest_turn(struct activity *a, uint32_t tid)
 {
 	const struct activity_loop *l = loop_of(a, tid);

@@ -63,6 +63,8 @@ void activity_turn(struct activity *a, struct activity_caller by);
 /* The thread was seen in a turn, where it read from a connection, or 0: what it did says nothing. */
 void activity_seen(struct activity *a, uint32_t tid, uint32_t turn, uint64_t read);
 uint32_t activity_latest_turn(struct activity *a, uint32_t tid); /* 0 if it has forgotten it */
+/* What the thread read from the connection just now gives it nothing to do. */
+void activity_disregard(struct activity *a, uint32_t tid, uint64_t sock);
 /* What the thread read from the connection, just now in its turn, belongs to n, or, if NULL, to no request. */
 void activity_claim(struct activity *a, struct trace_node *n, uint32_t tid, uint32_t turn, uint64_t sock);
 /* The same of an answer that has ended, if the thread read it just now. */

@@ -476,6 +476,13 @@ void correlate_io(struct correlate *c, struct connection *conn, const struct plu
 	}
 }
 
+void correlate_upkeep(struct correlate *c, const struct connection *conn)
+{
+	/* A client may do something of its own about what its server says of the connection. */
+	if (conn->role == PLUMB_ROLE_SERVER && c->io.sock == conn->sock && c->io.direction == PLUMB_INGRESS)
+		activity_disregard(&c->activity, c->io.tid, conn->sock);
+}
+
 void correlate_open(struct correlate *c, struct connection *conn, const struct plumb_rec_sock *open)
 {
 	if (open->role == PLUMB_ROLE_CLIENT && open->tid)

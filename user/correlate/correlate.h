@@ -44,6 +44,8 @@ void correlate_free(struct correlate *c); /* after correlate_flush(): what is st
 void correlate_start(struct correlate *c, const struct plumb_rec_start *start); /* seed of all ids */
 /* A stream record was seen, before it is parsed: which thread reads and writes what, in order. */
 void correlate_io(struct correlate *c, struct connection *conn, const struct plumb_rec_data *io);
+/* That record, parsed: what came of the connection keeps it going and asks for nothing. */
+void correlate_upkeep(struct correlate *c, const struct connection *conn);
 /* A client's connection was opened: for which request. */
 void correlate_open(struct correlate *c, struct connection *conn, const struct plumb_rec_sock *open);
 void correlate_begin(struct correlate *c, struct exchange *x);

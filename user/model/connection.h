@@ -94,6 +94,9 @@ enum connection_phase {
 	CONNECTION_OPAQUE,  /* no protocol matched, or it switched to one that is not parsed: counted, not parsed */
 };
 
+/* What was found in bytes that were on offer. */
+enum { CONNECTION_PARSED_UPKEEP = 1, CONNECTION_PARSED_OTHER = 2 };
+
 /* Where bytes were lost of which the next response tells. */
 enum response_loss {
 	RESPONSE_LOSS_NONE,
@@ -125,6 +128,7 @@ struct connection {
 	uint8_t detect_tries;
 	bool refused;            /* its protocol was found, but there was no memory to parse it: looked for again with the next bytes */
 	struct stream streams[2]; /* by enum plumb_direction */
+	uint8_t parsed;          /* CONNECTION_PARSED_*, set by proto/, cleared by who hands it the next I/O */
 	bool redo;               /* set by the consumer in bytes(): offer the other direction's waiting bytes first, then these again */
 	/* Pairing (proto/): open exchanges, oldest first. */
 	struct exchange *first, *last;

@@ -369,7 +369,7 @@ static bool parse_one(struct proto_engine *e, struct connection *c, enum plumb_d
 	r->skip = 0;
 	r->need = 0;
 	r->want = 0;
-	r->apart = false;
+	r->apart = r->upkeep = false;
 	r->message.kind = MESSAGE_REQUEST;
 	r->message.flags = 0;
 	r->message.keyed = false;
@@ -383,6 +383,7 @@ static bool parse_one(struct proto_engine *e, struct connection *c, enum plumb_d
 		pr->want = r->want;
 		ask_policy(e, c);
 	}
+	c->parsed |= status == PARSE_SKIP && r->upkeep ? CONNECTION_PARSED_UPKEEP : CONNECTION_PARSED_OTHER;
 	*idle = r->consumed ? 0 : *idle + 1;
 	if (r->consumed > rest.len || (status != PARSE_NEED_MORE && *idle > IDLE_CALLS_MAX))
 		status = PARSE_BAD;

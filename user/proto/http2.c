@@ -62,6 +62,12 @@ static enum parse_status pass(struct parse_result *ret, struct slice in, uint64_
 	return PARSE_SKIP;
 }
 
+static enum parse_status pass_upkeep(struct parse_result *ret, struct slice in, uint64_t n)
+{
+	ret->upkeep = true;
+	return pass(ret, in, n);
+}
+
 static enum parse_status need(struct parse_result *ret, size_t n)
 {
 	ret->need = n;
@@ -639,7 +645,7 @@ static enum parse_status parse_settings(struct http2_conn *c, enum proto_side si
 	}
 	if (!(f->flags & HTTP2_ACK) && w->max_frame < HTTP2_FRAME_DEFAULT)
 		w->max_frame = HTTP2_FRAME_DEFAULT;
-	return pass(ret, in, all);
+	return pass_upkeep(ret, in, all);
 }
 
 /* Rules that every frame of a type keeps: what breaks them is no frame (RFC 9113, 6). */
@@ -685,6 +691,9 @@ static enum parse_status parse_frame(struct http2_conn *c, enum proto_side side,
 	case HTTP2_PUSH_PROMISE: return parse_block(c, side, &f, in, ret);
 	case HTTP2_RST_STREAM: return parse_reset(c, side, &f, in, ret);
 	case HTTP2_SETTINGS: return parse_settings(c, side, &f, in, ret);
+	case HTTP2_PRIORITY:
+	case HTTP2_PING:
+	case HTTP2_WINDOW_UPDATE: return pass_upkeep(ret, in, HTTP2_HEAD_BYTES + (uint64_t)f.length);
 	default: return pass(ret, in, HTTP2_HEAD_BYTES + (uint64_t)f.length);
 	}
 }
@@ -704,7 +713,7 @@ static enum parse_status http2_parse(void *state, enum proto_side side, struct s
 		if (in.len < http2_preface().len)
 			return need(ret, http2_preface().len);
 		w->begun = true;
-		return pass(ret, in, http2_preface().len);
+		return pass_upkeep(ret, in, http2_preface().len);
 	}
 	if (w->left || w->pad)
 		return parse_data_rest(c, side, in, ret);

@@ -25,6 +25,7 @@ struct parse_result {
 	uint64_t time_ns; /* set by the engine before each call: when the first byte of `in` came; 0 = not known */
 	size_t consumed; /* <= input length; 0 only with NEED_MORE or BAD, or with a MESSAGE that changes state so that progress is certain */
 	bool apart;      /* with SKIP: what is consumed is of no message, although one may be in progress (frames of the whole connection) */
+	bool upkeep;     /* with SKIP: what is consumed keeps the connection going and asks for nothing (HTTP/2's preface, settings, windows): who reads it does nothing for its sake */
 	uint64_t skip;   /* bytes behind `consumed` that the parser does not want; UINT64_MAX = until the stream ends. With a keyed message they are its */
 	size_t need;
 	uint32_t want;   /* bytes wanted of each I/O call to this side from now on, where that is more than before; 0 = as it was */
