@@ -271,6 +271,16 @@ struct plumb_rec_data {
 #define PLUMB_SESSION_BIT 62
 #define PLUMB_IS_SESSION(sock) ((sock) >> PLUMB_SESSION_BIT == 1)
 
+/*
+ * kTLS: the kernel makes TLS records of what a program sends, and takes them apart. Of a socket for which it does so in both directions, offsets of records from some point on are of another kind, with the highest
+ * bit set: they count plaintext from 0 in the low 32 bits (and go on above), from where the bytes of TCP's stream ended that the program had moved itself. Between stand 30 bits of the sequence number of
+ * that place, the same at both ends; or bit 62, where it is not known. What passed before was encrypted by the program, and ends there in both directions.
+ */
+#define PLUMB_IS_PLAIN(offset) ((offset) >> 63)
+#define PLUMB_IS_UNPLACED(offset) ((offset) >> 62 == 3)
+#define PLUMB_PLAIN_FIRST(offset) (1ull << 63 | ((__u64)(offset) & 0x3fffffff) << 32)
+#define PLUMB_PLAIN_UNPLACED (3ull << 62)
+
 /* One datagram. The peer is of this datagram (unconnected sockets talk to many). */
 struct plumb_rec_dgram {
 	struct plumb_rec_data d; /* offset counts datagrams' bytes */

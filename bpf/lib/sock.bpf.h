@@ -22,6 +22,9 @@
 #define PLUMB_ST_TCP 8u
 #define PLUMB_ST_BEGUN_IN 16u
 #define PLUMB_ST_BEGUN_OUT 32u
+#define PLUMB_ST_KTLS 64u    /* bytes have passed of which the kernel makes TLS records */
+#define PLUMB_ST_PLAIN 128u  /* offsets count plaintext: see PLUMB_IS_PLAIN() */
+#define PLUMB_ST_MIDWAY 256u /* bytes have passed that nobody counted */
 #define PLUMB_ST_SENT_FIRST 2048u /* of all bytes seen the first went out */
 
 #define PLUMB_RCV_SHUTDOWN 1 /* include/net/sock.h */
@@ -545,8 +548,10 @@ static __always_inline bool sock_wanted(struct sock *sk, struct plumb_sock_state
 		st->tgid = tgid + (__u32)plumb_zero_of(gen); /* the verdict is looked up by it: not before the generation was read */
 		st->generation = gen;
 		/* What it did while it was nobody's is not missed. */
-		if (sock_judge(sk, st) && passed)
+		if (sock_judge(sk, st) && passed) {
 			st->resumed = 1;
+			st->flags |= PLUMB_ST_MIDWAY;
+		}
 		sock_shed(sk, st);
 	}
 	return st->flags & PLUMB_ST_WANTED;
@@ -575,7 +580,8 @@ static __always_inline void sock_catch_up(struct plumb_percpu *pc, struct sock *
 	struct plumb_ring_ends *ends;
 	__u32 level;
 
-	if (!tp || !(st->flags & PLUMB_ST_BEGUN_IN) || st->role == PLUMB_ROLE_SERVER)
+	/* Where the kernel takes records apart, TCP has more bytes than the process. */
+	if (!tp || !(st->flags & PLUMB_ST_BEGUN_IN) || st->role == PLUMB_ROLE_SERVER || st->flags & PLUMB_ST_KTLS)
 		return;
 	__u32 unseen = sock_tcp_read(sk, tp) - (__u32)st->next[PLUMB_INGRESS];
 	if (!unseen || unseen >> 31)

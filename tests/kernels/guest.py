@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A guest: a kernel, an initramfs made here, QEMU by software emulation, and what the guest sent back."""
 import io
+import lzma
 import os
 import re
 import shutil
@@ -79,6 +80,21 @@ def kernel(arch, series):
     return fetched("kernel.sh", series, arch.name)
 
 
+def modules(image):
+    """The kernel's modules that were fetched with it, those first that others need: {name: bytes}."""
+    found = {}
+    for path in sorted(image.with_name(image.name.replace("vmlinuz", "modules")).glob("*.ko*")):
+        data = path.read_bytes()
+        found[path.name.split(".")[0].replace("-", "_")] = lzma.decompress(data) if path.suffix == ".xz" else data
+    needs = {name: [n for n in re.search(rb"\0depends=([^\0]*)\0", data).group(1).decode().split(",") if n] for name, data in found.items()}
+    ordered = {}
+    while len(ordered) < len(found):
+        ready = [name for name in found if name not in ordered and all(n in ordered or n not in found for n in needs[name])]
+        assert ready, f"modules that need each other: {needs}"
+        ordered |= {name: found[name] for name in ready}
+    return ordered
+
+
 def libraries(program):
     """Shared objects of a program, its loader included, as the dynamic linker of this machine finds them: {path in the guest: path here}."""
     said = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
@@ -114,14 +130,16 @@ def pad(data):
     return data + b"\0" * (-len(data) % 4)
 
 
-def initramfs(arch, path, trials):
-    """busybox, our programs with their libraries, and the list of trials that guest.sh runs."""
+def initramfs(arch, path, loaded, trials):
+    """busybox, our programs with their libraries, modules to load, and the list of trials that guest.sh runs."""
     sysroot = fetched("sysroot.sh", "--cached", arch.name)[0] if arch.foreign else None
     busybox = sysroot / "bin/busybox" if arch.foreign else shutil.which("busybox")
     files = {f"/bin/{name}": program for name, program in programs(arch).items()} | {"/bin/busybox": busybox, "/init": HERE / "guest.sh"}
     for program in programs(arch).values():
         files |= foreign_libraries(program, sysroot) if arch.foreign else libraries(program)
     contents = {name: (Path(source).read_bytes(), 0o755) for name, source in files.items()}
+    # In the order of their names.
+    contents |= {f"/lib/modules/{i:02}-{name}.ko": (data, 0o644) for i, (name, data) in enumerate(loaded.items())}
     contents |= {name: (text.encode(), 0o644) for name, text in (FILES | {"/etc/trials": trials}).items()}
     folders = sorted({str(parent) for name in contents for parent in Path(name).parents} - {"/"} | {"/usr"})
     with open(path, "wb") as out:
@@ -135,7 +153,7 @@ def initramfs(arch, path, trials):
 def boot(arch, image, folder, trials):
     """Runs a guest to its end. Returns {file: bytes} of what it sent; the console is in folder/console."""
     ramdisk, results, console = folder / "initramfs", folder / "results.tgz", folder / "console"
-    initramfs(arch, ramdisk, trials)
+    initramfs(arch, ramdisk, modules(image), trials)
     results.unlink(missing_ok=True)
     deadline_s = DEADLINE_S * arch.patience
     options = f"console={arch.console} results={arch.results} patience={arch.patience} {arch.kernel_options} quiet panic=-1 random.trust_cpu=on nowatchdog rcupdate.rcu_cpu_stall_suppress=1"

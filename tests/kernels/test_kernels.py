@@ -25,6 +25,9 @@ OFFERED = {
 # Ways to watch calls of libraries; 5.10 has no atomic exchange in programs, and none of the functions' numbers.
 WAYS = ("uprobe_multi", "uprobe_perf")
 CALLS = {"5.10": (), "6.1": ("uprobe_perf",), "6.12": WAYS}
+# Kernels that have kernel TLS as a module; 5.10 was built without it.
+KTLS = ("6.1", "6.12")
+KTLS_ROUNDS = ("23/1", "251/8")
 # Kernels that can be told, while they run, to preempt tasks inside the kernel.
 PREEMPTIBLE = {"x86_64": ("6.1", "6.12"), "arm64": ()}[ARCH.name]
 # Requests and connections: each round is over before the next begins, so that the guest's rings hold all of it. Loss has its own test.
@@ -59,6 +62,8 @@ def trials(series):
         lines.append(f"trial {rung}/paths dns-sendmmsg.paths.test 4 paths '' {rung_option} --set spans.hold=2s")
         counts = " ".join(str(2 * sum(SIZES[: i + 1])) for i in range(len(SIZES)))
         lines.append(f"""trial {rung}/truth traceId '{counts}' 'truth {' '.join(ROUNDS)}' '' {rung_option}""")
+        if series in KTLS:
+            lines.append(f"""trial {rung}/ktls traceId '{2 * 23} {2 * (23 + 251)}' 'truth ktls {' '.join(KTLS_ROUNDS)}' '' {rung_option}""")
         lines.append(f"""trial {rung}/filters traceId 46 'truth 23/1' '' {rung_option} {FILTERS}""")
     lines.append("awaited=watching")
     lines += [f"trial {way}/calls traceId 257 calls '' --set capture.libraries={way} --log-level debug" for way in CALLS[series]]
@@ -190,7 +195,10 @@ def test_every_path(guest, rung):
     paths.check_run(rung, sent["paths.list"].split(), *run_of(sent, f"{rung}/paths"))
 
 
-def check_truth(truth, spans, metrics):
+LOSSES = ("ring_full", "nested", "storage", "fault", "unreadable", "truncated")
+
+
+def check_truth(truth, spans, metrics, losses=LOSSES):
     """Each request has exactly one span at either end, of one trace, that says what the driver knows; there is no other span; nothing was lost."""
     by_kind = {kind: {s.path: s for s in spans if s.kind == kind} for kind in (CLIENT, SERVER)}
     for kind, side in ((CLIENT, "client"), (SERVER, "server")):
@@ -209,7 +217,7 @@ def check_truth(truth, spans, metrics):
         client, server = (by_kind[kind][t["path"]] for kind in (CLIENT, SERVER))
         assert (server.trace_id, server.parent_id) == (client.trace_id, client.span_id), f"{t['path']} is not one trace"
         assert client.duration_ns <= t["duration_ns"], f"{t['path']}: {client.duration_ns} ns, measured {t['duration_ns']} ns"
-    for reason in ("ring_full", "nested", "storage", "fault", "unreadable", "truncated"):
+    for reason in losses:
         assert paths.metric(metrics, f'plumb_lost_total{{reason="{reason}"}}') == 0, reason
 
 
@@ -222,6 +230,17 @@ def test_truth(guest, rung):
     first = [t for t in truth if t["round"] == 1]
     assert (len(first), sum(t["status"] >= 400 for t in first)) == (23, 7)
     check_truth(truth, spans, metrics)
+
+
+@each("rung", rows=[(s, r) for s in KTLS for r in OFFERED[s]])
+def test_ktls(guest, rung):
+    """Of connections for which the kernel does TLS the same is known as of those in clear, though nothing but their first bytes was ever encrypted by the program."""
+    _, sent = guest
+    truth, spans, metrics = run_of(sent, f"{rung}/ktls")
+    assert len(truth) == 23 + 251
+    # Long bodies come from a file.
+    check_truth(truth, spans, metrics, losses=[r for r in LOSSES if r != "unreadable"])
+    assert {s["url.scheme"] for s in spans if s.kind == SERVER} == {"https"}
 
 
 @each("way", rows=[(s, w) for s in OFFERED for w in CALLS[s]])

@@ -3,7 +3,7 @@
  * HTTP client and server that know what they sent. Each argument REQUESTS/CONNECTIONS is a round: so many requests over so many
  * connections, each kept alive and driven by a thread of its own; all but the first are without large bodies. Standard output:
  * one JSON object a line for each request, the truth. Standard input: a line starts each round; "ready" and both processes' ids
- * are written to standard error before.
+ * are written to standard error before. With "ktls" before them each connection is TLS, made by the kernel, and long bodies are sent by sendfile(2).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,12 +14,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 64, HEAD_MAX = 512, BODY_MAX = 66003, BODY_SMALL = 2003, PERIOD = 23 };
+#include "ktls.h"
+
+enum { CONNECTIONS_MAX = 64, HEAD_MAX = 512, BODY_MAX = 66003, BODY_SMALL = 2003, BODY_FILE = 1000, PERIOD = 23 };
 
 /* Of each 23 requests 7 fail. A header tells the server which line of the plan a request is and how long the answer's body. */
 static const struct {
@@ -54,6 +58,8 @@ static size_t limited(const struct round *r, size_t body)
 }
 
 static char zeros[BODY_MAX];
+static bool ktls;
+static int zeros_fd; /* the same as a file, for who sends from one */
 
 static void die(const char *what)
 {
@@ -79,10 +85,25 @@ static void send_all(int fd, const char *data, size_t len, int flags)
 	}
 }
 
+static void send_file(int fd, size_t len)
+{
+	for (off_t at = 0; (size_t)at < len;)
+		if (sendfile(fd, zeros_fd, &at, len - (size_t)at) <= 0)
+			die("sendfile");
+}
+
 static void send_message(int fd, const char *head, size_t body)
 {
 	send_all(fd, head, strlen(head), body ? MSG_MORE : 0);
-	send_all(fd, zeros, body, 0);
+	if (ktls && body > BODY_FILE)
+		send_file(fd, body);
+	else
+		send_all(fd, zeros, body, 0);
+}
+
+static ssize_t receive(int fd, char *data, size_t len)
+{
+	return ktls ? ktls_recv(fd, data, len) : recv(fd, data, len, 0);
 }
 
 /* Reads one message to its end. Its head goes to `head`. Returns false at the end of the stream. */
@@ -92,7 +113,7 @@ static bool receive_message(int fd, char *head)
 	size_t have = 0;
 
 	while (!(end = memmem(head, have, "\r\n\r\n", 4))) {
-		ssize_t n = have == HEAD_MAX - 1 ? -1 : recv(fd, head + have, HEAD_MAX - 1 - have, 0);
+		ssize_t n = have == HEAD_MAX - 1 ? -1 : receive(fd, head + have, HEAD_MAX - 1 - have);
 		if (n == 0 && have == 0)
 			return false;
 		if (n <= 0)
@@ -103,7 +124,7 @@ static bool receive_message(int fd, char *head)
 	size_t body = length ? strtoul(length + 16, NULL, 10) : 0, at = have - (size_t)(end + 4 - head);
 	*end = 0;
 	while (at < body) {
-		ssize_t n = recv(fd, buf, body - at > sizeof(buf) ? sizeof(buf) : body - at, 0);
+		ssize_t n = receive(fd, buf, body - at > sizeof(buf) ? sizeof(buf) : body - at);
 		if (n <= 0)
 			die("recv body");
 		at += (size_t)n;
@@ -118,6 +139,8 @@ static void *serve(void *arg)
 	int fd = (int)(intptr_t)arg;
 	char head[HEAD_MAX];
 
+	if (ktls && ktls_begin(fd, true))
+		die("kTLS");
 	while (receive_message(fd, head)) {
 		const char *place = strstr(head, "X-Plan: ");
 		char *end, reply[HEAD_MAX];
@@ -159,6 +182,8 @@ static void *drive(void *arg)
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
 		die("connect");
+	if (ktls && ktls_begin(fd, false))
+		die("kTLS");
 	for (int i = c->index; i < r->requests; i += r->connections) {
 		int at = i % PERIOD;
 		char head[HEAD_MAX], path[64], length[64] = "";
@@ -174,6 +199,8 @@ static void *drive(void *arg)
 			die("another answer than planned");
 		c->durations_ns[i] = now_ns() - begin;
 	}
+	if (ktls && ktls_send_record(fd, KTLS_ALERT, "\1", 2))
+		die("alert");
 	close(fd);
 	return NULL;
 }
@@ -212,8 +239,12 @@ int main(int argc, char **argv)
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(sa);
 	char line[16];
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), first = argc > 1 && strcmp(argv[1], "ktls") == 0 ? 2 : 1;
 
+	ktls = first == 2;
+	zeros_fd = memfd_create("zeros", MFD_CLOEXEC);
+	if (zeros_fd < 0 || ftruncate(zeros_fd, BODY_MAX))
+		die("memfd");
 	if (listener < 0 || bind(listener, (struct sockaddr *)&sa, len) || listen(listener, CONNECTIONS_MAX) || getsockname(listener, (struct sockaddr *)&sa, &len))
 		die("listen");
 	pid_t pid = fork();
@@ -222,14 +253,14 @@ int main(int argc, char **argv)
 	if (pid == 0)
 		server(listener);
 	fprintf(stderr, "ready %d %d\n", (int)getpid(), (int)pid);
-	for (int i = 1; i < argc; i++) {
-		struct round r = { .number = i, .port = sa.sin_port, .server = pid };
+	for (int i = first; i < argc; i++) {
+		struct round r = { .number = i - first + 1, .port = sa.sin_port, .server = pid };
 		char *rest;
 
 		r.requests = (int)strtol(argv[i], &rest, 10);
 		r.connections = *rest == '/' ? (int)strtol(rest + 1, &rest, 10) : 0;
 		if (*rest || r.requests < 1 || r.connections < 1 || r.connections > CONNECTIONS_MAX) {
-			fprintf(stderr, "usage: truth REQUESTS/CONNECTIONS…\n");
+			fprintf(stderr, "usage: truth [ktls] REQUESTS/CONNECTIONS…\n");
 			return 2;
 		}
 		if (!fgets(line, sizeof(line), stdin))

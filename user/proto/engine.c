@@ -87,7 +87,9 @@ static void ask_policy(struct proto_engine *e, const struct connection *c)
 	if (!e->pairing.handler.policy)
 		return;
 	for (int d = 0; d < 2; d++) {
-		capture.until[d] = c->streams[d].skip_until;
+		/* The highest bit tells offsets of plaintext: what was said before does not hold there. */
+		uint64_t until = c->streams[d].skip_until, plain = PLUMB_PLAIN_FIRST(0);
+		capture.until[d] = c->plain ? until | plain : until < plain ? until : plain - 1;
 		capture.want[d] = c->progress[d].want;
 	}
 	e->pairing.handler.policy(e->pairing.handler.ctx, c->sock, &capture);
@@ -126,7 +128,9 @@ static void make_opaque(struct proto_engine *e, struct connection *c)
 
 void proto_engine_encrypted(struct proto_engine *e, struct connection *c)
 {
-	if (c->phase == CONNECTION_DETECT)
+	if (c->plain && c->phase == CONNECTION_PARSE)
+		pairing_close(&e->pairing, c, "", EXCHANGE_HOLE, c->seen_ns); /* its session tells of it */
+	if (c->phase == CONNECTION_DETECT || (c->plain && c->phase == CONNECTION_PARSE))
 		make_opaque(e, c);
 }
 
@@ -594,6 +598,35 @@ static void on_resumed(void *ctx, struct connection *c, uint64_t time_ns)
 	}
 }
 
+/* A handshake is over, as far as it was seen, with the last of its bytes. Then everything begins anew. */
+static void on_uncovered(void *ctx, struct connection *c, uint64_t time_ns)
+{
+	struct proto_engine *e = ctx;
+	const struct proto_ops *ops = proto_get(c->protocol);
+	struct message *m = &e->result.message;
+	enum plumb_direction dir = c->role == PLUMB_ROLE_SERVER ? PLUMB_EGRESS : PLUMB_INGRESS;
+	uint64_t last_ns = c->streams[0].last_ns > c->streams[1].last_ns ? c->streams[0].last_ns : c->streams[1].last_ns;
+
+	if (c->phase == CONNECTION_PARSE) {
+		struct extent at = extent_of(c, dir, c->streams[dir].end, 0);
+		at.start_ns = at.end_ns = last_ns;
+		*m = (struct message){ 0 };
+		if (ops->uncovered && ops->uncovered(c->parser, m))
+			pairing_message(&e->pairing, c, dir, m, &at);
+		pairing_close(&e->pairing, c, "", EXCHANGE_HOLE, last_ns ? last_ns : time_ns);
+	}
+	close_external(c);
+	c->phase = CONNECTION_DETECT;
+	c->protocol = PLUMB_PROTO_NONE;
+	c->next = PLUMB_PROTO_NONE;
+	c->detect_tries = c->redetected = 0;
+	c->refused = c->pipelines = c->may_overlap = c->overlaps = c->answered = c->keyed = false;
+	c->response_loss = RESPONSE_LOSS_NONE;
+	c->alone_ns = 0;
+	for (int d = 0; d < 2; d++)
+		c->progress[d] = (struct progress){ 0 };
+}
+
 /* The stream's end is the end of a message that lasts until then, and of all hope for responses. */
 static void end_stream(struct proto_engine *e, struct connection *c, enum plumb_direction dir, bool broken, uint64_t time_ns)
 {
@@ -709,7 +742,7 @@ static void on_datagram(void *ctx, struct connection *c, enum plumb_direction di
 void proto_engine_conn_handler(struct proto_engine *e, struct conn_handler *ret_handler)
 {
 	*ret_handler = (struct conn_handler){
-		.bytes = on_bytes, .hole = on_hole, .skipped = on_skipped, .resumed = on_resumed, .eof = on_eof, .datagram = on_datagram, .close = on_close, .ctx = e,
+		.bytes = on_bytes, .hole = on_hole, .skipped = on_skipped, .resumed = on_resumed, .uncovered = on_uncovered, .eof = on_eof, .datagram = on_datagram, .close = on_close, .ctx = e,
 	};
 }
 
