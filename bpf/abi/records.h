@@ -262,6 +262,7 @@ struct plumb_rec_data {
 #define PLUMB_DATA_MIDWAY 16u    /* of a session that was older than its first record, or had gaps since: its offsets are not those of its other end */
 #define PLUMB_DATA_NONBLOCK 32u  /* the socket does not block (O_NONBLOCK): who uses it waits for it elsewhere */
 #define PLUMB_DATA_WATCHED 64u   /* an epoll instance waits for the socket */
+#define PLUMB_DATA_COVERED 128u  /* plaintext of which the kernel makes TLS records (below), its length alone: a session tells of it, or nobody can */
 #define PLUMB_DATA_TURN_SHIFT 8  /* of a session's: the flags' upper byte has the lower one of what `turn` is for a socket's */
 
 /*

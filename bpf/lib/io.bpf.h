@@ -252,6 +252,8 @@ static __always_inline __u64 io_stream(struct plumb_percpu *pc, struct sock *sk,
 		return st->stats_ns;
 	io_head(&head, st->cookie, PLUMB_REC_DATA, pid_tgid, dir, g->path);
 	io_turn(&head, sk, sc);
+	if (g->covered)
+		head.flags |= PLUMB_DATA_COVERED;
 	if (st->resumed && len) {
 		st->resumed = 0;
 		head.flags |= PLUMB_DATA_RESUMED;
@@ -407,7 +409,7 @@ static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int 
 	if (dir == PLUMB_INGRESS && msg_flags & (PLUMB_MSG_PEEK | PLUMB_MSG_OOB | PLUMB_MSG_ERRQUEUE))
 		return 0;
 	int ktls = KTLS_NONE;
-	if (ret > 0 && st->flags & PLUMB_ST_TCP && SK(sk, __sk_common.skc_prot) != SK(sk, sk_prot_creator))
+	if (ret > 0 && st->flags & PLUMB_ST_TCP && sock_may_have_ulp(sk, st))
 		ktls = ktls_of(sk, st, dir, sc);
 	if (ktls == KTLS_CONTROL)
 		return 0;

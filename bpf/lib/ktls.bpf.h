@@ -2,7 +2,7 @@
 /*
  * kTLS: sockets for which the kernel itself makes records of what a program sends, and takes them apart for it (Documentation/networking/tls.rst). At the calls on such a socket there is plaintext, at TCP there are records.
  *
- * A socket is known by its functions: the module puts its own in place of TCP's, for each direction that it was given the keys of. Types of the module are not asked for, as the kernel's own type information has none
+ * A socket is known by its functions (where that takes reads with checks, only once it was given keys): the module puts its own in place of TCP's, for each direction that it was given the keys of. Types of the module are not asked for, as the kernel's own type information has none
  * of them; and so it does not matter who gave the keys, by which call, and whether plumb was there then.
  *
  * It is its program's plaintext only where the kernel does both directions: of one alone nobody could tell which answers belong to which requests. And only where it is no TLS library's, whose call is told of as its session's.

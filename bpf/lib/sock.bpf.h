@@ -24,6 +24,7 @@
 #define PLUMB_ST_BEGUN_OUT 32u
 #define PLUMB_ST_KTLS 64u    /* bytes have passed of which the kernel makes TLS records */
 #define PLUMB_ST_PLAIN 128u  /* offsets count plaintext: see PLUMB_IS_PLAIN() */
+#define PLUMB_ST_ULP 512u    /* another protocol may sit on it (kTLS); kept only where it takes a read to find out */
 #define PLUMB_ST_MIDWAY 256u /* bytes have passed that nobody counted */
 #define PLUMB_ST_SENT_FIRST 2048u /* of all bytes seen the first went out */
 
@@ -102,6 +103,14 @@ static __always_inline struct tcp_sock *sock_tcp(struct sock *sk)
 {
 	return bpf_skc_to_tcp_sock(sk);
 }
+
+/* May another protocol (kTLS) sit on it? Then its functions are not those that it was made with. */
+static __always_inline bool sock_may_have_ulp(struct sock *sk, const struct plumb_sock_state *st)
+{
+	return sk->__sk_common.skc_prot != sk->sk_prot_creator;
+}
+
+static __always_inline void sock_find_ulp(struct sock *sk, struct plumb_sock_state *st) {} /* at each call */
 #else
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -151,6 +160,18 @@ static __always_inline __u64 sock_cookie(struct sock *sk)
 static __always_inline struct tcp_sock *sock_tcp(struct sock *sk)
 {
 	return (struct tcp_sock *)sk;
+}
+
+static __always_inline bool sock_may_have_ulp(struct sock *sk, const struct plumb_sock_state *st)
+{
+	return st->flags & PLUMB_ST_ULP;
+}
+
+/* As its state is made; later a system call tells. */
+static __always_inline void sock_find_ulp(struct sock *sk, struct plumb_sock_state *st)
+{
+	if (BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_ulp_ops))
+		st->flags |= PLUMB_ST_ULP;
 }
 #endif
 
@@ -518,8 +539,10 @@ static __always_inline struct plumb_sock_state *sock_state_make(struct plumb_per
 		return NULL;
 	}
 	st->cookie = sock_cookie(sk);
-	if (SK(sk, __sk_common.skc_family) != PLUMB_AF_UNIX && SK(sk, sk_protocol) == PLUMB_IPPROTO_TCP)
+	if (SK(sk, __sk_common.skc_family) != PLUMB_AF_UNIX && SK(sk, sk_protocol) == PLUMB_IPPROTO_TCP) {
 		st->flags |= PLUMB_ST_TCP;
+		sock_find_ulp(sk, st);
+	}
 	return st;
 }
 

@@ -15,6 +15,9 @@ from harness.process import BUILD, REPO
 
 HERE = Path(__file__).parent
 PROGRAMS = {"plumb": "plumb", "paths": "tests/e2e/paths", "truth": "tests/kernels/truth", "calls": "tests/kernels/calls", "withhold": "tests/kernels/withhold"}
+# Only where OpenSSL's headers are, which nothing of plumb needs.
+OPENSSL = {"truth_ssl": "tests/kernels/truth_ssl"}
+OPENSSL_HEADER = Path("/usr/include/openssl/ssl.h")
 FILES = {
     "/etc/passwd": "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n",
     "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
@@ -54,7 +57,14 @@ ARCHITECTURES = {a.name: a for a in (X86_64, ARM64)}
 
 def programs(arch):
     """{name in the guest: path} of what was built for it."""
-    return {name: arch.build / path for name, path in PROGRAMS.items()}
+    return {name: arch.build / path for name, path in (PROGRAMS | ({} if lacks_openssl(arch) else OPENSSL)).items()}
+
+
+def lacks_openssl(arch):
+    """Why there is no program with OpenSSL for it, or None."""
+    if arch.foreign:
+        return "OpenSSL is not built for guests of another architecture"
+    return None if OPENSSL_HEADER.exists() else "OpenSSL's headers are not installed (package libssl-dev)"
 
 
 def missing(arch):

@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #ifndef SOL_TLS
@@ -31,7 +32,7 @@ static int ktls_keys(int fd, int direction, bool of_client)
 	return setsockopt(fd, SOL_TLS, direction, &c, sizeof(c));
 }
 
-static int ktls_send_record(int fd, unsigned char type, const void *data, size_t len)
+static bool ktls_send_record(int fd, unsigned char type, const void *data, size_t len)
 {
 	char control[CMSG_SPACE(1)] = "";
 	struct iovec v = { .iov_base = (void *)data, .iov_len = len };
@@ -42,11 +43,15 @@ static int ktls_send_record(int fd, unsigned char type, const void *data, size_t
 	c->cmsg_type = TLS_SET_RECORD_TYPE;
 	c->cmsg_len = CMSG_LEN(1);
 	*CMSG_DATA(c) = type;
-	return sendmsg(fd, &m, MSG_NOSIGNAL) == (ssize_t)len ? 0 : -1;
+	return sendmsg(fd, &m, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
+static ssize_t ktls_send(int fd, const void *data, size_t len, bool more) { return send(fd, data, len, MSG_NOSIGNAL | (more ? MSG_MORE : 0)); }
+
+static ssize_t ktls_send_file(int fd, int file, off_t at, size_t len) { return sendfile(fd, file, &at, len); }
+
 /* As recv(); what an alert brings is the end, and a handshake's message nothing. */
-static ssize_t ktls_recv(int fd, void *data, size_t len)
+static ssize_t ktls_receive(int fd, void *data, size_t len)
 {
 	for (;;) {
 		char control[CMSG_SPACE(1)] = "";
@@ -62,23 +67,24 @@ static ssize_t ktls_recv(int fd, void *data, size_t len)
 	}
 }
 
-/* 0, or -1 with errno. */
-static int ktls_begin(int fd, bool server)
+static bool ktls_begin(int fd, bool server)
 {
 	char hello[KTLS_HELLO];
 	static const char ticket[] = "\4\0\0\52 what a client may come back with later";
 
 	memset(hello, server ? 0xa5 : 0x5a, sizeof(hello));
 	if (!server && send(fd, hello, sizeof(hello), MSG_NOSIGNAL) != sizeof(hello))
-		return -1;
+		return false;
 	if (recv(fd, hello, sizeof(hello), MSG_WAITALL) != sizeof(hello))
-		return -1;
+		return false;
 	memset(hello, 0xa5, sizeof(hello));
 	if (server && send(fd, hello, sizeof(hello), MSG_NOSIGNAL) != sizeof(hello))
-		return -1;
+		return false;
 	if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) || ktls_keys(fd, TLS_TX, !server) || ktls_keys(fd, TLS_RX, server))
-		return -1;
-	return server ? ktls_send_record(fd, KTLS_HANDSHAKE, ticket, sizeof(ticket)) : 0;
+		return false;
+	return !server || ktls_send_record(fd, KTLS_HANDSHAKE, ticket, sizeof(ticket));
 }
+
+static bool ktls_end(int fd) { return ktls_send_record(fd, KTLS_ALERT, "\1", 2); }
 
 #endif

@@ -15,7 +15,7 @@ enum { STREAM_BYTES = 4099, BASE = 0xfffffe00u, STEP_NS = 1000 };
 struct seen {
 	uint8_t bytes[STREAM_BYTES + 64];
 	uint64_t at;      /* offset of the next byte expected from the table */
-	uint64_t consumed, holes, hole_bytes, skipped, resumed, uncovered, eofs, closes, evicted, datagrams;
+	uint64_t consumed, holes, hole_bytes, skipped, resumed, uncovered, covered, eofs, closes, evicted, datagrams;
 	int error;
 	uint64_t hole_sock; /* of the latest hole */
 	uint64_t closed_ns; /* the time that the latest close was given */
@@ -76,6 +76,13 @@ static void on_uncovered(void *ctx, struct connection *c, uint64_t time_ns)
 	((struct seen *)ctx)->uncovered++;
 }
 
+static void on_covered(void *ctx, struct connection *c, uint64_t time_ns)
+{
+	(void)time_ns;
+	assert_true(c->covered);
+	((struct seen *)ctx)->covered++;
+}
+
 static void on_eof(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns)
 {
 	(void)c, (void)dir, (void)time_ns;
@@ -109,7 +116,7 @@ struct fixture {
 
 static void fixture_init(struct fixture *f, struct conn_options o)
 {
-	const struct conn_handler h = { on_bytes, on_hole, on_skipped, on_resumed, on_uncovered, on_eof, on_datagram, on_close, &f->seen };
+	const struct conn_handler h = { on_bytes, on_hole, on_skipped, on_resumed, on_uncovered, on_covered, on_eof, on_datagram, on_close, &f->seen };
 
 	memset(f, 0, sizeof(*f));
 	assert_int_equal(process_table_new(0, &f->processes), 0);

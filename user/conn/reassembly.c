@@ -640,6 +640,10 @@ void reassembly_data(struct reassembly *r, struct connection *c, const struct pl
 	s->bytes += d->len;
 	r->counts->bytes[dir] += d->len;
 	r->counts->captured_bytes[dir] += in.len;
+	if (d->flags & PLUMB_DATA_COVERED && !c->covered && !PLUMB_IS_SESSION(d->sock)) {
+		c->covered = true;
+		r->handler.covered(r->handler.ctx, c, d->h.time_ns);
+	}
 	if (PLUMB_IS_PLAIN(d->offset) != c->plain) {
 		if (c->plain) { /* encrypted bytes, which come too late */
 			r->counts->unseen_bytes[CONN_UNSEEN_HOLE] += d->len;

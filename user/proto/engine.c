@@ -128,9 +128,11 @@ static void make_opaque(struct proto_engine *e, struct connection *c)
 
 void proto_engine_encrypted(struct proto_engine *e, struct connection *c)
 {
-	if (c->plain && c->phase == CONNECTION_PARSE)
-		pairing_close(&e->pairing, c, "", EXCHANGE_HOLE, c->seen_ns); /* its session tells of it */
-	if (c->phase == CONNECTION_DETECT || (c->plain && c->phase == CONNECTION_PARSE))
+	bool plain = c->plain && c->phase == CONNECTION_PARSE;
+
+	if (plain)
+		pairing_close(&e->pairing, c, "", EXCHANGE_HOLE, c->seen_ns);
+	if (plain || c->phase == CONNECTION_DETECT)
 		make_opaque(e, c);
 }
 
@@ -598,23 +600,37 @@ static void on_resumed(void *ctx, struct connection *c, uint64_t time_ns)
 	}
 }
 
-/* A handshake is over, as far as it was seen, with the last of its bytes. Then everything begins anew. */
-static void on_uncovered(void *ctx, struct connection *c, uint64_t time_ns)
+/* The kernel encrypts. A handshake is over, as far as it was seen, with the last of its bytes. */
+static void end_handshake(struct proto_engine *e, struct connection *c, uint64_t time_ns)
 {
-	struct proto_engine *e = ctx;
 	const struct proto_ops *ops = proto_get(c->protocol);
 	struct message *m = &e->result.message;
 	enum plumb_direction dir = c->role == PLUMB_ROLE_SERVER ? PLUMB_EGRESS : PLUMB_INGRESS;
 	uint64_t last_ns = c->streams[0].last_ns > c->streams[1].last_ns ? c->streams[0].last_ns : c->streams[1].last_ns;
 
-	if (c->phase == CONNECTION_PARSE) {
-		struct extent at = extent_of(c, dir, c->streams[dir].end, 0);
-		at.start_ns = at.end_ns = last_ns;
-		*m = (struct message){ 0 };
-		if (ops->uncovered && ops->uncovered(c->parser, m))
-			pairing_message(&e->pairing, c, dir, m, &at);
-		pairing_close(&e->pairing, c, "", EXCHANGE_HOLE, last_ns ? last_ns : time_ns);
-	}
+	if (c->phase != CONNECTION_PARSE)
+		return;
+	struct extent at = extent_of(c, dir, c->streams[dir].end, 0);
+	at.start_ns = at.end_ns = last_ns ? last_ns : time_ns;
+	*m = (struct message){ 0 };
+	if (ops->uncovered && ops->uncovered(c->parser, m))
+		pairing_message(&e->pairing, c, dir, m, &at);
+	pairing_close(&e->pairing, c, "", EXCHANGE_HOLE, at.end_ns);
+}
+
+static void on_covered(void *ctx, struct connection *c, uint64_t time_ns)
+{
+	end_handshake(ctx, c, time_ns);
+	if (c->phase != CONNECTION_OPAQUE)
+		make_opaque(ctx, c);
+}
+
+/* Everything begins anew. */
+static void on_uncovered(void *ctx, struct connection *c, uint64_t time_ns)
+{
+	struct proto_engine *e = ctx;
+
+	end_handshake(e, c, time_ns);
 	close_external(c);
 	c->phase = CONNECTION_DETECT;
 	c->protocol = PLUMB_PROTO_NONE;
@@ -625,6 +641,8 @@ static void on_uncovered(void *ctx, struct connection *c, uint64_t time_ns)
 	c->alone_ns = 0;
 	for (int d = 0; d < 2; d++)
 		c->progress[d] = (struct progress){ 0 };
+	if (c->above) /* a session tells of it */
+		make_opaque(e, c);
 }
 
 /* The stream's end is the end of a message that lasts until then, and of all hope for responses. */
@@ -742,7 +760,7 @@ static void on_datagram(void *ctx, struct connection *c, enum plumb_direction di
 void proto_engine_conn_handler(struct proto_engine *e, struct conn_handler *ret_handler)
 {
 	*ret_handler = (struct conn_handler){
-		.bytes = on_bytes, .hole = on_hole, .skipped = on_skipped, .resumed = on_resumed, .uncovered = on_uncovered, .eof = on_eof, .datagram = on_datagram, .close = on_close, .ctx = e,
+		.bytes = on_bytes, .hole = on_hole, .skipped = on_skipped, .resumed = on_resumed, .uncovered = on_uncovered, .covered = on_covered, .eof = on_eof, .datagram = on_datagram, .close = on_close, .ctx = e,
 	};
 }
 
