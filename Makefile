@@ -242,6 +242,7 @@ $(B)/tests/bench/%: tests/bench/%.c $(B)/libplumb.a
 	$(say) BENCH $<
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $< $(filter %.o,$^) $(B)/libplumb.a $(ALL_LDLIBS)
 
+$(B)/tests/kernels/truth_ssl: ALL_LDLIBS += -lssl -lcrypto
 $(B)/tests/%: tests/%.c $(B)/libplumb.a
 	$(say) TEST $<
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests -MMD -MP -o $@ $< $(filter %.o,$^) $(B)/libplumb.a $(ALL_LDLIBS) -lcmocka

@@ -84,6 +84,16 @@ __noinline int syscall_seen(__u64 sk, int ret, int msg_flags, int dir)
 	return sc ? io_seen((struct sock *)sk, ret, msg_flags, dir & 1, sc) : 0;
 }
 
+/* The kernel is given keys: what passes the socket is to be looked at. One that is not known yet will be. */
+static __always_inline void syscall_keys(struct task_struct *task, unsigned long fd)
+{
+	struct sock *sk = sock_of_fd(task, fd);
+	struct plumb_sock_state *st = sk ? sock_state_get(sk) : NULL;
+
+	if (st)
+		st->flags |= PLUMB_ST_ULP;
+}
+
 /* The length that the kernel has written behind a message. */
 static __always_inline unsigned int mmsg_len(const struct plumb_syscall *sc, int i)
 {
@@ -120,8 +130,11 @@ int BPF_PROG(plumb_sys_exit, struct pt_regs *regs, long ret)
 		return 0;
 	plumb_syscall_of(regs, task, sc);
 	int dir = syscall_direction(sc, &fd);
-	if (dir < 0)
+	if (dir < 0) {
+		if (sc->nr == PLUMB_NR_setsockopt && sc->arg[1] == KTLS_SOL_TLS)
+			syscall_keys(task, fd);
 		return 0;
+	}
 	struct sock *sk = sock_of_fd(task, fd);
 	if (sk || sc->nr != PLUMB_NR_splice)
 		goto found;

@@ -262,6 +262,7 @@ struct plumb_rec_data {
 #define PLUMB_DATA_MIDWAY 16u    /* of a session that was older than its first record, or had gaps since: its offsets are not those of its other end */
 #define PLUMB_DATA_NONBLOCK 32u  /* the socket does not block (O_NONBLOCK): who uses it waits for it elsewhere */
 #define PLUMB_DATA_WATCHED 64u   /* an epoll instance waits for the socket */
+#define PLUMB_DATA_COVERED 128u  /* plaintext of which the kernel makes TLS records (below), its length alone: a session tells of it, or nobody can */
 #define PLUMB_DATA_TURN_SHIFT 8  /* of a session's: the flags' upper byte has the lower one of what `turn` is for a socket's */
 
 /*
@@ -270,6 +271,16 @@ struct plumb_rec_data {
  */
 #define PLUMB_SESSION_BIT 62
 #define PLUMB_IS_SESSION(sock) ((sock) >> PLUMB_SESSION_BIT == 1)
+
+/*
+ * kTLS: the kernel makes TLS records of what a program sends, and takes them apart. Of a socket for which it does so in both directions, offsets of records from some point on are of another kind, with the highest
+ * bit set: they count plaintext from 0 in the low 32 bits (and go on above), from where the bytes of TCP's stream ended that the program had moved itself. Between stand 30 bits of the sequence number of
+ * that place, the same at both ends; or bit 62, where it is not known. What passed before was encrypted by the program, and ends there in both directions.
+ */
+#define PLUMB_IS_PLAIN(offset) ((offset) >> 63)
+#define PLUMB_IS_UNPLACED(offset) ((offset) >> 62 == 3)
+#define PLUMB_PLAIN_FIRST(offset) (1ull << 63 | ((__u64)(offset) & 0x3fffffff) << 32)
+#define PLUMB_PLAIN_UNPLACED (3ull << 62)
 
 /* One datagram. The peer is of this datagram (unconnected sockets talk to many). */
 struct plumb_rec_dgram {

@@ -8,9 +8,8 @@
 #define PLUMB_CALL_BPF_H
 
 #define PLUMB_PREEMPTIBLE
+#include "lib/calls.bpf.h"
 #include "lib/target.bpf.h"
-
-#include "abi/sites.h"
 
 /* libbpf has it since 1.2. */
 #if defined(__TARGET_ARCH_x86)
@@ -19,45 +18,10 @@
 #define CALL_PARM6(ctx) (((const struct user_pt_regs *)(ctx))->regs[5])
 #endif
 
-enum { CALL_ARGS = 5 };
 #define ENOENT 2
-#define CALLS_MAX 4096 /* threads that are in a call */
 #define CALL_WITHIN (1ull << 63) /* no number of a process reaches there */
 #define CALL_BELIEVED_NS 600000000000ull /* a call that is older may be one whose end nobody saw */
 #define CALL_HANDLES_MAX 16384
-
-/*
- * The call that a thread is in. One that it makes meanwhile is the library's own (SQLite reads its tables by statements, too) and nobody's business: it lies deeper on the stack. Unless it can be none of the
- * library's (tls_is_of_callback()): then it is kept beside the other. Where two probes lie on the same function (a file that is known by two names) the second entry overwrites the first with the same,
- * and the second return finds nothing.
- */
-struct call_frame {
-	__u64 pid_tgid;
-	__u64 begin_ns;
-	__u64 args[CALL_ARGS];
-	__u64 frame;      /* where its return address lies */
-	__u64 task;       /* the kernel's: numbers of threads are used again */
-	__u32 site;
-	__u32 file;
-	__u32 detached;   /* as it was when the call began */
-	__u32 missed;
-};
-
-/* Of threads that ended within a call it stays until others take its place. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, CALLS_MAX);
-	__type(key, __u64); /* pid_tgid, with CALL_WITHIN for one that was called back within another */
-	__type(value, struct call_frame);
-} calls SEC(".maps");
-
-/* The probe's to write. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, PLUMB_SITE_FILES);
-	__type(key, __u32);
-	__type(value, struct plumb_call_epoch);
-} call_epoch SEC(".maps");
 
 /* By its address in the process. */
 struct call_handle_key {
@@ -125,13 +89,6 @@ static __always_inline void call_lost(void)
 
 	if (pc)
 		plumb_lost(pc, PLUMB_LOSS_CALLS, 1);
-}
-
-static __always_inline struct plumb_call_epoch call_epoch_of(__u32 file)
-{
-	struct plumb_call_epoch none = {}, *e = bpf_map_lookup_elem(&call_epoch, &file);
-
-	return e ? *e : none;
 }
 
 /* Where the return address of the function that is entered lies, or lay of one that returns. */

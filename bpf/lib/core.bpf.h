@@ -55,6 +55,7 @@ struct plumb_gather {
 	__u8 path;                 /* enum plumb_path */
 	bool readable;             /* false: length only */
 	bool kernel;               /* iov is the kernel's */
+	bool covered;              /* nothing of it is wanted, and nothing is lost */
 };
 
 /* What does not fit on the stack. Loop variables live here too: the verifier then knows nothing of them and need not follow each value. */

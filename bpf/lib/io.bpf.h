@@ -7,6 +7,7 @@
 #define PLUMB_IO_BPF_H
 
 #include "lib/emit.bpf.h"
+#include "lib/ktls.bpf.h"
 #include "lib/regs.bpf.h"
 #include "lib/sock.bpf.h"
 
@@ -177,13 +178,26 @@ static __noinline __u64 io_rounds(struct sock *sk, struct plumb_sock_state *st, 
 	return missing >> 63 ? 0 : (missing + (1u << 31)) >> 32 << 32;
 }
 
-/* Offset of the first of `len` bytes that have just passed; the low 32 bits are TCP's sequence number, holes of unseen paths included. */
-static __always_inline __u64 io_offset(struct sock *sk, struct plumb_sock_state *st, int dir, __u32 len, __u32 behind)
+/* The same where the kernel has made records of them: they begin where TCP's bytes before them end, and are more there. */
+static __always_inline __u64 io_offset_covered(struct sock *sk, struct plumb_sock_state *st, int dir)
 {
-	__u32 begun = dir == PLUMB_INGRESS ? PLUMB_ST_BEGUN_IN : PLUMB_ST_BEGUN_OUT;
+	struct tcp_sock *tp = sock_tcp(sk);
+	__u64 at = st->next[dir & 1];
+	__u32 ahead = tp ? (dir == PLUMB_INGRESS ? sock_tcp_read(sk, tp) : SK(tp, write_seq)) - (__u32)at : 0;
+
+	st->next[dir & 1] = at + (ahead >> 31 ? 0 : ahead);
+	return at;
+}
+
+/* Offset of the first of `len` bytes that have just passed; the low 32 bits are TCP's sequence number, holes of unseen paths included. */
+static __always_inline __u64 io_offset(struct sock *sk, struct plumb_sock_state *st, int dir, __u32 len, const struct plumb_gather *g)
+{
+	__u32 begun = dir == PLUMB_INGRESS ? PLUMB_ST_BEGUN_IN : PLUMB_ST_BEGUN_OUT, behind = g ? g->behind : 0;
 	__u64 at = st->next[dir & 1];
 
-	if (st->flags & PLUMB_ST_TCP) {
+	if (g && g->covered && st->flags & begun && !(st->flags & PLUMB_ST_PLAIN))
+		return io_offset_covered(sk, st, dir);
+	if ((st->flags & (PLUMB_ST_TCP | PLUMB_ST_PLAIN)) == PLUMB_ST_TCP) {
 		struct tcp_sock *tp = sock_tcp(sk);
 		if (tp) {
 			__u32 first = (dir == PLUMB_INGRESS ? sock_tcp_read(sk, tp) : SK(tp, write_seq)) - behind - len;
@@ -209,6 +223,8 @@ static __always_inline __u64 io_offset(struct sock *sk, struct plumb_sock_state 
 /* How many bytes of an I/O are wanted; counts one whose bytes cannot be read. */
 static __always_inline __u32 io_want(struct plumb_percpu *pc, const struct plumb_sock_state *st, const struct plumb_gather *g, int dir, __u64 offset, __u32 len)
 {
+	if (g->covered)
+		return 0;
 	if (!g->readable) {
 		if (len)
 			plumb_lost(pc, PLUMB_LOSS_UNREADABLE, 1);
@@ -228,7 +244,7 @@ static __always_inline void io_turn(struct plumb_rec_data *head, struct sock *sk
 static __always_inline __u64 io_stream(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, const struct plumb_gather *g,
 				      __u64 pid_tgid, int dir, __u32 len, const struct plumb_syscall *sc)
 {
-	__u64 offset = io_offset(sk, st, dir, len, g->behind);
+	__u64 offset = io_offset(sk, st, dir, len, g);
 	struct plumb_rec_data head;
 	__u32 level;
 
@@ -236,6 +252,8 @@ static __always_inline __u64 io_stream(struct plumb_percpu *pc, struct sock *sk,
 		return st->stats_ns;
 	io_head(&head, st->cookie, PLUMB_REC_DATA, pid_tgid, dir, g->path);
 	io_turn(&head, sk, sc);
+	if (g->covered)
+		head.flags |= PLUMB_DATA_COVERED;
 	if (st->resumed && len) {
 		st->resumed = 0;
 		head.flags |= PLUMB_DATA_RESUMED;
@@ -291,7 +309,7 @@ static __noinline void io_dgram_peer(struct sock *sk, const struct plumb_gather 
 static __always_inline void io_dgram(struct plumb_percpu *pc, struct sock *sk, struct plumb_sock_state *st, const struct plumb_gather *g,
 				     __u64 pid_tgid, int dir, __u32 len, const struct plumb_syscall *sc)
 {
-	__u64 offset = io_offset(sk, st, dir, len, g->behind);
+	__u64 offset = io_offset(sk, st, dir, len, g);
 	__u32 level, want = io_want(pc, st, g, dir, offset, len);
 	struct plumb_ring_ends *ends;
 
@@ -380,7 +398,7 @@ static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int 
 		bool again = dir == PLUMB_INGRESS && msg_flags & (PLUMB_MSG_PEEK | PLUMB_MSG_OOB | PLUMB_MSG_ERRQUEUE);
 		if (ret > 0 && !again && SK(sk, __sk_common.skc_family) == PLUMB_AF_UNIX) {
 			io_first(st, dir);
-			io_offset(sk, st, dir, (__u32)ret, 0);
+			io_offset(sk, st, dir, (__u32)ret, NULL);
 		}
 		return 0;
 	}
@@ -390,6 +408,11 @@ static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int 
 	}
 	if (dir == PLUMB_INGRESS && msg_flags & (PLUMB_MSG_PEEK | PLUMB_MSG_OOB | PLUMB_MSG_ERRQUEUE))
 		return 0;
+	int ktls = KTLS_NONE;
+	if (ret > 0 && st->flags & PLUMB_ST_TCP && sock_may_have_ulp(sk, st))
+		ktls = ktls_of(sk, st, dir, sc);
+	if (ktls == KTLS_CONTROL)
+		return 0;
 	if (ret > 0)
 		io_first(st, dir);
 	bool begins = ret > 0 && io_turns(st, dir);
@@ -398,10 +421,11 @@ static __always_inline int io_seen(struct sock *sk, int ret, int msg_flags, int 
 			plumb_lost(pc, PLUMB_LOSS_SHED, 1);
 		if (!st->opened && !st->closed)
 			sock_emit_open(pc, sk, st);
-		io_offset(sk, st, dir, (__u32)ret, 0);
+		io_offset(sk, st, dir, (__u32)ret, NULL);
 		return 0;
 	}
 	gather_of(st, sc, (__u32)pid_tgid, &g);
+	g.covered = ktls == KTLS_COVERED;
 #ifdef PLUMB_MSG_ITER
 	/* With MSG_TRUNC the result says more than was moved. */
 	if (sc->iter && g.path == PLUMB_PATH_IO_URING && ret > 0 && !(msg_flags & PLUMB_MSG_TRUNC))

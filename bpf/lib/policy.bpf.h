@@ -33,8 +33,8 @@ static __always_inline __u32 policy_capture(__u64 cookie, __u32 most, int dir, _
 			if (asked > most)
 				asked = most; /* what is skipped before it does not count */
 			__u64 unwanted = until > offset ? until - offset : 0;
-			/* Else the slot has become another's meanwhile. */
-			if (p->sock == cookie)
+			/* Else the slot has become another's meanwhile, or it was written before the bytes became plaintext. */
+			if (p->sock == cookie && PLUMB_IS_PLAIN(until) == PLUMB_IS_PLAIN(offset))
 				want = unwanted >= len ? 0 : unwanted + asked;
 		}
 	}

@@ -33,6 +33,7 @@ struct plumb_syscall {
 #define PLUMB_NR_recvfrom 45
 #define PLUMB_NR_sendmsg 46
 #define PLUMB_NR_recvmsg 47
+#define PLUMB_NR_setsockopt 54
 #define PLUMB_NR_splice 275
 #define PLUMB_NR_recvmmsg 299
 #define PLUMB_NR_sendmmsg 307
@@ -72,6 +73,7 @@ static __always_inline bool plumb_syscall_inside(const struct pt_regs *regs)
 #define PLUMB_NR_splice 76
 #define PLUMB_NR_sendto 206
 #define PLUMB_NR_recvfrom 207
+#define PLUMB_NR_setsockopt 208
 #define PLUMB_NR_sendmsg 211
 #define PLUMB_NR_recvmsg 212
 #define PLUMB_NR_recvmmsg 243

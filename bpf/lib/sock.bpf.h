@@ -22,6 +22,10 @@
 #define PLUMB_ST_TCP 8u
 #define PLUMB_ST_BEGUN_IN 16u
 #define PLUMB_ST_BEGUN_OUT 32u
+#define PLUMB_ST_KTLS 64u    /* bytes have passed of which the kernel makes TLS records */
+#define PLUMB_ST_PLAIN 128u  /* offsets count plaintext: see PLUMB_IS_PLAIN() */
+#define PLUMB_ST_ULP 512u    /* another protocol may sit on it (kTLS); kept only where it takes a read to find out */
+#define PLUMB_ST_MIDWAY 256u /* bytes have passed that nobody counted */
 #define PLUMB_ST_SENT_FIRST 2048u /* of all bytes seen the first went out */
 
 #define PLUMB_RCV_SHUTDOWN 1 /* include/net/sock.h */
@@ -99,6 +103,14 @@ static __always_inline struct tcp_sock *sock_tcp(struct sock *sk)
 {
 	return bpf_skc_to_tcp_sock(sk);
 }
+
+/* May another protocol (kTLS) sit on it? Then its functions are not those that it was made with. */
+static __always_inline bool sock_may_have_ulp(struct sock *sk, const struct plumb_sock_state *st)
+{
+	return sk->__sk_common.skc_prot != sk->sk_prot_creator;
+}
+
+static __always_inline void sock_find_ulp(struct sock *sk, struct plumb_sock_state *st) {} /* at each call */
 #else
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -148,6 +160,18 @@ static __always_inline __u64 sock_cookie(struct sock *sk)
 static __always_inline struct tcp_sock *sock_tcp(struct sock *sk)
 {
 	return (struct tcp_sock *)sk;
+}
+
+static __always_inline bool sock_may_have_ulp(struct sock *sk, const struct plumb_sock_state *st)
+{
+	return st->flags & PLUMB_ST_ULP;
+}
+
+/* As its state is made; later a system call tells. */
+static __always_inline void sock_find_ulp(struct sock *sk, struct plumb_sock_state *st)
+{
+	if (BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_ulp_ops))
+		st->flags |= PLUMB_ST_ULP;
 }
 #endif
 
@@ -515,8 +539,10 @@ static __always_inline struct plumb_sock_state *sock_state_make(struct plumb_per
 		return NULL;
 	}
 	st->cookie = sock_cookie(sk);
-	if (SK(sk, __sk_common.skc_family) != PLUMB_AF_UNIX && SK(sk, sk_protocol) == PLUMB_IPPROTO_TCP)
+	if (SK(sk, __sk_common.skc_family) != PLUMB_AF_UNIX && SK(sk, sk_protocol) == PLUMB_IPPROTO_TCP) {
 		st->flags |= PLUMB_ST_TCP;
+		sock_find_ulp(sk, st);
+	}
 	return st;
 }
 
@@ -545,8 +571,10 @@ static __always_inline bool sock_wanted(struct sock *sk, struct plumb_sock_state
 		st->tgid = tgid + (__u32)plumb_zero_of(gen); /* the verdict is looked up by it: not before the generation was read */
 		st->generation = gen;
 		/* What it did while it was nobody's is not missed. */
-		if (sock_judge(sk, st) && passed)
+		if (sock_judge(sk, st) && passed) {
 			st->resumed = 1;
+			st->flags |= PLUMB_ST_MIDWAY;
+		}
 		sock_shed(sk, st);
 	}
 	return st->flags & PLUMB_ST_WANTED;
@@ -575,7 +603,8 @@ static __always_inline void sock_catch_up(struct plumb_percpu *pc, struct sock *
 	struct plumb_ring_ends *ends;
 	__u32 level;
 
-	if (!tp || !(st->flags & PLUMB_ST_BEGUN_IN) || st->role == PLUMB_ROLE_SERVER)
+	/* Where the kernel takes records apart, TCP has more bytes than the process. */
+	if (!tp || !(st->flags & PLUMB_ST_BEGUN_IN) || st->role == PLUMB_ROLE_SERVER || st->flags & PLUMB_ST_KTLS)
 		return;
 	__u32 unseen = sock_tcp_read(sk, tp) - (__u32)st->next[PLUMB_INGRESS];
 	if (!unseen || unseen >> 31)

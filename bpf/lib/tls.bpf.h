@@ -234,7 +234,8 @@ static __always_inline void tls_moved(const struct call_frame *f, __u64 flow, in
 		return;
 	if (tls_set_offset(&key, s.number, dir, offset + bytes))
 		call_lost();
-	bool readable = f->args[1] && f->site != PLUMB_SITE_NSS_WRITEV; /* the pieces are not laid out as struct iovec */
+	/* NSPR's pieces are not laid out as struct iovec, and what a file has never was in the program's memory. */
+	bool readable = f->args[1] && f->site != PLUMB_SITE_NSS_WRITEV && f->site != PLUMB_SITE_TLS_SENDFILE;
 	__u32 want = readable ? policy_capture(s.number, ~0u, dir, offset, len) : 0;
 	if (!plumb_enter(pc, &level))
 		return;
@@ -252,7 +253,7 @@ static __always_inline bool tls_site_reads(__u32 site)
 
 static __always_inline bool tls_site_writes(__u32 site)
 {
-	return site == PLUMB_SITE_TLS_WRITE || site == PLUMB_SITE_TLS_WRITE_EX || site == PLUMB_SITE_TLS_WRITE_EX2 || site == PLUMB_SITE_RUST_TLS_WRITE || site == PLUMB_SITE_NSS_WRITE || site == PLUMB_SITE_NSS_WRITEV;
+	return site == PLUMB_SITE_TLS_WRITE || site == PLUMB_SITE_TLS_WRITE_EX || site == PLUMB_SITE_TLS_WRITE_EX2 || site == PLUMB_SITE_TLS_SENDFILE || site == PLUMB_SITE_RUST_TLS_WRITE || site == PLUMB_SITE_NSS_WRITE || site == PLUMB_SITE_NSS_WRITEV;
 }
 
 /*

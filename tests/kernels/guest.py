@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A guest: a kernel, an initramfs made here, QEMU by software emulation, and what the guest sent back."""
 import io
+import lzma
 import os
 import re
 import shutil
@@ -14,6 +15,9 @@ from harness.process import BUILD, REPO
 
 HERE = Path(__file__).parent
 PROGRAMS = {"plumb": "plumb", "paths": "tests/e2e/paths", "truth": "tests/kernels/truth", "calls": "tests/kernels/calls", "withhold": "tests/kernels/withhold"}
+# Only where OpenSSL's headers are, which nothing of plumb needs.
+OPENSSL = {"truth_ssl": "tests/kernels/truth_ssl"}
+OPENSSL_HEADER = Path("/usr/include/openssl/ssl.h")
 FILES = {
     "/etc/passwd": "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n",
     "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
@@ -53,7 +57,14 @@ ARCHITECTURES = {a.name: a for a in (X86_64, ARM64)}
 
 def programs(arch):
     """{name in the guest: path} of what was built for it."""
-    return {name: arch.build / path for name, path in PROGRAMS.items()}
+    return {name: arch.build / path for name, path in (PROGRAMS | ({} if lacks_openssl(arch) else OPENSSL)).items()}
+
+
+def lacks_openssl(arch):
+    """Why there is no program with OpenSSL for it, or None."""
+    if arch.foreign:
+        return "OpenSSL is not built for guests of another architecture"
+    return None if OPENSSL_HEADER.exists() else "OpenSSL's headers are not installed (package libssl-dev)"
 
 
 def missing(arch):
@@ -77,6 +88,21 @@ def fetched(script, *args):
 def kernel(arch, series):
     """Path of its image and None, or None and why."""
     return fetched("kernel.sh", series, arch.name)
+
+
+def modules(image):
+    """The kernel's modules that were fetched with it, those first that others need: {name: bytes}."""
+    found = {}
+    for path in sorted(image.with_name(image.name.replace("vmlinuz", "modules")).glob("*.ko*")):
+        data = path.read_bytes()
+        found[path.name.split(".")[0].replace("-", "_")] = lzma.decompress(data) if path.suffix == ".xz" else data
+    needs = {name: [n for n in re.search(rb"\0depends=([^\0]*)\0", data).group(1).decode().split(",") if n] for name, data in found.items()}
+    ordered = {}
+    while len(ordered) < len(found):
+        ready = [name for name in found if name not in ordered and all(n in ordered or n not in found for n in needs[name])]
+        assert ready, f"modules that need each other: {needs}"
+        ordered |= {name: found[name] for name in ready}
+    return ordered
 
 
 def libraries(program):
@@ -114,14 +140,16 @@ def pad(data):
     return data + b"\0" * (-len(data) % 4)
 
 
-def initramfs(arch, path, trials):
-    """busybox, our programs with their libraries, and the list of trials that guest.sh runs."""
+def initramfs(arch, path, loaded, trials):
+    """busybox, our programs with their libraries, modules to load, and the list of trials that guest.sh runs."""
     sysroot = fetched("sysroot.sh", "--cached", arch.name)[0] if arch.foreign else None
     busybox = sysroot / "bin/busybox" if arch.foreign else shutil.which("busybox")
     files = {f"/bin/{name}": program for name, program in programs(arch).items()} | {"/bin/busybox": busybox, "/init": HERE / "guest.sh"}
     for program in programs(arch).values():
         files |= foreign_libraries(program, sysroot) if arch.foreign else libraries(program)
     contents = {name: (Path(source).read_bytes(), 0o755) for name, source in files.items()}
+    # In the order of their names.
+    contents |= {f"/lib/modules/{i:02}-{name}.ko": (data, 0o644) for i, (name, data) in enumerate(loaded.items())}
     contents |= {name: (text.encode(), 0o644) for name, text in (FILES | {"/etc/trials": trials}).items()}
     folders = sorted({str(parent) for name in contents for parent in Path(name).parents} - {"/"} | {"/usr"})
     with open(path, "wb") as out:
@@ -135,7 +163,7 @@ def initramfs(arch, path, trials):
 def boot(arch, image, folder, trials):
     """Runs a guest to its end. Returns {file: bytes} of what it sent; the console is in folder/console."""
     ramdisk, results, console = folder / "initramfs", folder / "results.tgz", folder / "console"
-    initramfs(arch, ramdisk, trials)
+    initramfs(arch, ramdisk, modules(image), trials)
     results.unlink(missing_ok=True)
     deadline_s = DEADLINE_S * arch.patience
     options = f"console={arch.console} results={arch.results} patience={arch.patience} {arch.kernel_options} quiet panic=-1 random.trust_cpu=on nowatchdog rcupdate.rcu_cpu_stall_suppress=1"

@@ -21,6 +21,9 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
 ip link set lo up
+for module in /lib/modules/*.ko; do
+	[ ! -e "$module" ] || insmod "$module"
+done
 cd /results || exit
 
 # await SECONDS COMMAND…: until it succeeds. Returns 1 when the time is over.

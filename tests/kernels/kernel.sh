@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Fetches a stock Debian kernel (cloud flavour) and prints the path of its image.
+# Fetches a stock Debian kernel (cloud flavour) and prints the path of its image, vmlinuz-…. Beside it, in the folder modules-…, are those of its modules that the tests load: kernel TLS, and
+# the cipher that it takes; none where the kernel has none.
 #
 #   usage: kernel.sh SERIES [ARCHITECTURE]            5.10, 6.1 or 6.12; x86_64 (default) or arm64; taken from the cache if it is there
 #          kernel.sh --cached SERIES [ARCHITECTURE]   only from the cache
@@ -30,10 +31,17 @@ fetch() {
 	[ -n "$package" ] || { say "$meta names no package"; return 1; }
 	say "downloading $package"
 	(cd "$work" && apt-get -qq download "$package" >&2) || return 1
-	dpkg-deb --fsys-tarfile "$work/$package"_*.deb | tar -x -C "$work" --wildcards './boot/vmlinuz-*'
+	dpkg-deb --fsys-tarfile "$work/$package"_*.deb | tar -x -C "$work" --wildcards './boot/vmlinuz-*' './lib/modules/*'
+	mkdir "$work/modules"
+	# A kernel has some of these built in, and others without it.
+	(cd "$work"/lib/modules/*/kernel && find net/tls crypto lib/crypto -name '*.ko*' 2> /dev/null | grep -E '/(tls|gcm|ctr|ghash-generic|gf128mul|crypto_null|aead|geniv)\.ko' | xargs -r cp -t "$work/modules") || true
 	# Renamed into place only when whole.
+	rm -rf "$modules"
+	mv "$work/modules" "$modules"
 	mv "$work"/boot/vmlinuz-* "$image"
 }
+
+is_cached() { [ -s "$image" ] && [ -d "$modules" ]; }
 
 main() {
 	local cached_only=0 lacks
@@ -43,11 +51,12 @@ main() {
 	cache=$cache/kernels
 	image=$cache/vmlinuz-$series
 	[ "$arch" = x86_64 ] || image=$image-$arch
+	modules=${image/vmlinuz/modules}
 	if ! architecture=$(debian_architecture "$arch") || ! sources_of "$series" > /dev/null; then
 		say "usage: kernel.sh [--cached] 5.10|6.1|6.12 [x86_64|arm64]"
 		exit 2
 	fi
-	if [ ! -s "$image" ]; then
+	if ! is_cached; then
 		[ "$cached_only" = 0 ] || cannot "not fetched yet: run tests/kernels/kernel.sh $series $arch"
 		lacks=$(apt_lacks)
 		[ -z "$lacks" ] || cannot "$lacks"
@@ -58,7 +67,7 @@ main() {
 		trap 'rm -rf "$work"' EXIT
 		sources_of "$series" > "$work/suites"
 		# Who held the lock before us may have fetched it. Standard output is for the path alone.
-		[ -s "$image" ] || fetch "$work" || cannot "apt could not fetch it; see above"
+		is_cached || fetch "$work" || cannot "apt could not fetch it; see above"
 	fi
 	printf '%s\n' "$image"
 }

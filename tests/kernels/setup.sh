@@ -12,6 +12,7 @@ install_packages() {
 	while read -r command package; do
 		command -v "$command" >/dev/null || missing+=("$package")
 	done
+	[ "$arch" != x86_64 ] || [ -e /usr/include/openssl/ssl.h ] || missing+=(libssl-dev)
 	[ ${#missing[@]} -gt 0 ] || return 0
 	if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
 		echo "kernels setup: missing and not installed (needs root and apt): ${missing[*]}" >&2

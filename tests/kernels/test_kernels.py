@@ -25,6 +25,12 @@ OFFERED = {
 # Ways to watch calls of libraries; 5.10 has no atomic exchange in programs, and none of the functions' numbers.
 WAYS = ("uprobe_multi", "uprobe_perf")
 CALLS = {"5.10": (), "6.1": ("uprobe_perf",), "6.12": WAYS}
+# Kernels that have kernel TLS as a module; 5.10 was built without it.
+KTLS = ("6.1", "6.12")
+TLS_VERSIONS = ("tls1.2", "tls1.3")
+NO_OPENSSL = guests.lacks_openssl(ARCH)
+KTLS_ROUNDS = ("23/1", "71/7")
+KTLS_REQUESTS, KTLS_CONNECTIONS = 23 + 71, 1 + 7
 # Kernels that can be told, while they run, to preempt tasks inside the kernel.
 PREEMPTIBLE = {"x86_64": ("6.1", "6.12"), "arm64": ()}[ARCH.name]
 # Requests and connections: each round is over before the next begins, so that the guest's rings hold all of it. Loss has its own test.
@@ -48,6 +54,28 @@ NEW = {"bpf": "privileges: CAP_BPF is missing: run as root", "perfmon": "privile
 OLD = {"setuid": "privileges: CAP_SETUID is missing", "setgid": "privileges: CAP_SETGID is missing", "sys_resource": "locked memory, of which only 64 KiB are allowed: give the program CAP_SYS_RESOURCE",
        "sys_admin": "sandbox: neither an own root .a mount namespace, by CAP_SYS_ADMIN. nor Landlock"}
 CAPABILITIES = {"5.10": (LEAST + ("sys_resource", "sys_admin"), OLD), "6.1": (LEAST, NEW), "6.12": (LEAST, NEW)}
+
+
+def sockets_tell(version):
+    """OpenSSL before 3.2 has the kernel do TLS 1.3 in one direction only, and that is not read."""
+    return version != "tls1.3"
+
+
+def ktls_trial(name, driver, options, read=True):
+    pattern, each = ("http.request.method", (23, KTLS_REQUESTS)) if read else ("tls.established", (1, KTLS_CONNECTIONS))
+    return f"trial {name} {pattern} '{2 * each[0]} {2 * each[1]}' '{driver} {' '.join(KTLS_ROUNDS)}' '' {options}"
+
+
+def ktls_trials(series):
+    """The same of the guest that has kernel TLS."""
+    lines = [ktls_trial(f"{rung}/ktls", "truth ktls", f"--set capture.socket_data={rung}") for rung in OFFERED[series]]
+    # A call that was under way when its program came sock_msg does not see, as of any socket.
+    lines += [f"trial old/{rung} http.request.method '{2 * 23}' 'truth old-ktls 23/3' '' --set capture.socket_data={rung}" for rung in OFFERED[series] if rung != "sock_msg"]
+    if not NO_OPENSSL:
+        lines += [ktls_trial(f"sockets/{version}", f"truth_ssl {version}", "", read=sockets_tell(version)) for version in TLS_VERSIONS]
+        lines.append("awaited=watching")
+        lines += [ktls_trial(f"sessions/{version}", f"truth_ssl {version}", "--set capture.libraries=auto --set spans.hold=2s --log-level debug") for version in TLS_VERSIONS]
+    return "\n".join(lines) + "\n"
 
 
 def trials(series):
@@ -76,7 +104,7 @@ def trials(series):
 
 @pytest.fixture(scope="session")
 def boot():
-    """boot(series): all that a guest of this kernel sent, {file: text}. Each boots once; what cannot be had is a skip of all its tests. Console
+    """boot(series, trials): all that a guest of this kernel sent that did these, {file: text}. Each boots once; what cannot be had is a skip of all its tests. Console
     and results stay in build/kernels."""
     @functools.cache
     def build():
@@ -84,16 +112,16 @@ def boot():
         subprocess.run(["make", "-s", "SETUP=0", f"ARCH={ARCH.name}", *targets], cwd=REPO, check=True)
 
     @functools.cache
-    def once(series):
+    def once(series, what):
         reason = guests.missing(ARCH)
         image, reason = (None, reason) if reason else guests.kernel(ARCH, series)
         if not image:
             return reason
         build()
-        folder = BUILD / "kernels" / (f"{series}-{ARCH.name}" if ARCH.foreign else series)
+        folder = BUILD / "kernels" / "-".join([series] + [ARCH.name] * ARCH.foreign + ["ktls"] * (what is ktls_trials))
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            sent = guests.boot(ARCH, image, folder, trials(series))
+            sent = guests.boot(ARCH, image, folder, what(series))
         except AssertionError as e:
             return e
         return {name: data.decode() for name, data in sent.items()}
@@ -101,18 +129,26 @@ def boot():
     return once
 
 
-@pytest.fixture
-def guest(request, boot):
-    sent = boot(request.param)
+def sent_by(sent):
     if isinstance(sent, str):
         pytest.skip(sent)
     if isinstance(sent, AssertionError):
         raise sent
-    return request.param, sent
+    return sent
 
 
-def each(*columns, rows):
-    return pytest.mark.parametrize(("guest", *columns), rows, indirect=["guest"])
+@pytest.fixture
+def guest(request, boot):
+    return request.param, sent_by(boot(request.param, trials))
+
+
+@pytest.fixture
+def ktls_guest(request, boot):
+    return sent_by(boot(request.param, ktls_trials))
+
+
+def each(*columns, rows, of="guest"):
+    return pytest.mark.parametrize((of, *columns), rows, indirect=[of])
 
 
 every_kernel = each(rows=[(s,) for s in OFFERED])
@@ -190,8 +226,11 @@ def test_every_path(guest, rung):
     paths.check_run(rung, sent["paths.list"].split(), *run_of(sent, f"{rung}/paths"))
 
 
-def check_truth(truth, spans, metrics):
-    """Each request has exactly one span at either end, of one trace, that says what the driver knows; there is no other span; nothing was lost."""
+LOSSES = ("ring_full", "nested", "storage", "fault", "unreadable", "truncated")
+
+
+def check_truth(truth, spans, metrics, losses=LOSSES, joined=True):
+    """Each request has exactly one span at either end, of one trace if they are to be joined, that says what the driver knows; there is no other span; nothing was lost."""
     by_kind = {kind: {s.path: s for s in spans if s.kind == kind} for kind in (CLIENT, SERVER)}
     for kind, side in ((CLIENT, "client"), (SERVER, "server")):
         def wanted(t):
@@ -207,9 +246,12 @@ def check_truth(truth, spans, metrics):
     check_order(spans)
     for t in truth:
         client, server = (by_kind[kind][t["path"]] for kind in (CLIENT, SERVER))
-        assert (server.trace_id, server.parent_id) == (client.trace_id, client.span_id), f"{t['path']} is not one trace"
+        if joined:
+            assert (server.trace_id, server.parent_id) == (client.trace_id, client.span_id), f"{t['path']} is not one trace"
+        else:
+            assert not server.parent_id and server.trace_id != client.trace_id, describe([client, server])
         assert client.duration_ns <= t["duration_ns"], f"{t['path']}: {client.duration_ns} ns, measured {t['duration_ns']} ns"
-    for reason in ("ring_full", "nested", "storage", "fault", "unreadable", "truncated"):
+    for reason in losses:
         assert paths.metric(metrics, f'plumb_lost_total{{reason="{reason}"}}') == 0, reason
 
 
@@ -222,6 +264,66 @@ def test_truth(guest, rung):
     first = [t for t in truth if t["round"] == 1]
     assert (len(first), sum(t["status"] >= 400 for t in first)) == (23, 7)
     check_truth(truth, spans, metrics)
+
+
+@each("rung", rows=[(s, r) for s in KTLS for r in OFFERED[s]], of="ktls_guest")
+def test_ktls(ktls_guest, rung):
+    """Of connections for which the kernel does TLS the same is known as of those in clear, though nothing but their first bytes was ever encrypted by the program."""
+    truth, spans, metrics = run_of(ktls_guest, f"{rung}/ktls")
+    assert len(truth) == KTLS_REQUESTS
+    check_ktls(truth, spans, metrics)
+
+
+@each("rung", rows=[(s, r) for s in KTLS for r in OFFERED[s] if r != "sock_msg"], of="ktls_guest")
+def test_ktls_that_is_older(ktls_guest, rung):
+    """Connections that the kernel encrypted before plumb came: all of them, but nobody knows where their streams began."""
+    truth, spans, metrics = run_of(ktls_guest, f"old/{rung}")
+    assert len(truth) == 23
+    check_ktls(truth, spans, metrics, joined=False)
+
+
+def check_ktls(truth, spans, metrics, joined=True):
+    # Long bodies come from a file.
+    check_truth(truth, spans, metrics, losses=[r for r in LOSSES if r != "unreadable"], joined=joined)
+    assert {s["url.scheme"] for s in spans if s.kind == SERVER} == {"https"}
+
+
+def without_handshakes(spans, version):
+    """The others. Of each connection both ends have shaken hands, which did not take until what was sent over it."""
+    handshakes = [s for s in spans if s["tls.established"] is not None]
+    others = [s for s in spans if s["tls.established"] is None]
+    assert Counter((s.kind, s["tls.established"], s["tls.protocol.version"], s.status) for s in handshakes) == {
+        (kind, True, version.removeprefix("tls"), STATUS_UNSET): KTLS_CONNECTIONS for kind in (CLIENT, SERVER)}, describe(handshakes)
+    return others
+
+
+needs_openssl = pytest.mark.skipif(NO_OPENSSL is not None, reason=NO_OPENSSL or "")
+
+
+@needs_openssl
+@each("version", rows=[(s, v) for s in KTLS for v in TLS_VERSIONS], of="ktls_guest")
+def test_ktls_of_openssl(ktls_guest, version):
+    """Where OpenSSL has the kernel do TLS in both directions sockets tell all; where in one, handshakes alone, and nothing that is not whole."""
+    truth, spans, metrics = run_of(ktls_guest, f"sockets/{version}")
+    assert f"the kernel sends 1, receives {int(sockets_tell(version))}" in ktls_guest[f"sockets/{version}/driver.err"]
+    others = without_handshakes(spans, version)
+    if sockets_tell(version):
+        check_ktls(truth, others, metrics)
+    else:
+        assert not others, describe(others)
+
+
+@needs_openssl
+@each("version", rows=[(s, v) for s in KTLS for v in TLS_VERSIONS], of="ktls_guest")
+def test_ktls_under_sessions(ktls_guest, version):
+    """With probes on OpenSSL each request is its session's and nobody's else, SSL_sendfile() included; addresses and joins come of the socket under it."""
+    truth, spans, metrics = run_of(ktls_guest, f"sessions/{version}")
+    assert "the kernel sends 1" in ktls_guest[f"sessions/{version}/driver.err"]
+    others = without_handshakes(spans, version)
+    check_truth(truth, others, metrics)
+    assert {s["url.scheme"] for s in others if s.kind == SERVER} == {"https"}
+    assert all(s["network.peer.port"] for s in others), describe(others)
+    assert paths.metric(metrics, 'plumb_tls_sessions_total{evidence="none"}') == 0
 
 
 @each("way", rows=[(s, w) for s in OFFERED for w in CALLS[s]])

@@ -3,7 +3,7 @@
  * HTTP client and server that know what they sent. Each argument REQUESTS/CONNECTIONS is a round: so many requests over so many
  * connections, each kept alive and driven by a thread of its own; all but the first are without large bodies. Standard output:
  * one JSON object a line for each request, the truth. Standard input: a line starts each round; "ready" and both processes' ids
- * are written to standard error before.
+ * are written to standard error before. A word before the rounds says what carries the bytes: see `transports`.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,12 +14,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 64, HEAD_MAX = 512, BODY_MAX = 66003, BODY_SMALL = 2003, PERIOD = 23 };
+#include "ktls.h"
+#ifdef TRUTH_SSL
+#include "ssl.h"
+#endif
+
+enum { CONNECTIONS_MAX = 64, HEAD_MAX = 512, BODY_MAX = 66003, BODY_SMALL = 2003, BODY_FILE = 1000, PERIOD = 23, EARLY = 3 };
 
 /* Of each 23 requests 7 fail. A header tells the server which line of the plan a request is and how long the answer's body. */
 static const struct {
@@ -43,7 +49,7 @@ struct round {
 
 struct connection {
 	const struct round *round;
-	int index;
+	int index, fd; /* -1: not yet connected */
 	pthread_t thread;
 	uint64_t *durations_ns; /* of the round, by request */
 };
@@ -54,6 +60,34 @@ static size_t limited(const struct round *r, size_t body)
 }
 
 static char zeros[BODY_MAX];
+static int zeros_fd; /* the same as a file, for who sends from one */
+
+/* What carries a connection's bytes; functions as of system calls. */
+struct transport {
+	const char *name;
+	int version;
+	bool (*begin)(int fd, bool server);
+	ssize_t (*send)(int fd, const void *data, size_t len, bool more);
+	ssize_t (*send_file)(int fd, int file, off_t at, size_t len); /* of longer bodies; NULL: they are sent, too */
+	ssize_t (*receive)(int fd, void *data, size_t len);
+	bool (*end)(int fd); /* by the client */
+	bool early;          /* connections of the first round are older than who is told that all is ready */
+};
+
+static bool plain_begin(int fd, bool server) { return fd >= 0 || server; }
+static ssize_t plain_receive(int fd, void *data, size_t len) { return recv(fd, data, len, 0); }
+static bool plain_end(int fd) { return fd >= 0; }
+
+static const struct transport transports[] = {
+	{ "plain", 0, plain_begin, ktls_send, NULL, plain_receive, plain_end, false },
+	{ "ktls", 0, ktls_begin, ktls_send, ktls_send_file, ktls_receive, ktls_end, false },
+	{ "old-ktls", 0, ktls_begin, ktls_send, ktls_send_file, ktls_receive, ktls_end, true },
+#ifdef TRUTH_SSL
+	{ "tls1.2", TLS1_2_VERSION, ssl_begin, ssl_send, ssl_send_file, ssl_receive, ssl_end, false },
+	{ "tls1.3", TLS1_3_VERSION, ssl_begin, ssl_send, ssl_send_file, ssl_receive, ssl_end, false },
+#endif
+};
+static const struct transport *via = transports;
 
 static void die(const char *what)
 {
@@ -69,20 +103,33 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void send_all(int fd, const char *data, size_t len, int flags)
+static void send_all(int fd, const char *data, size_t len, bool more)
 {
 	for (size_t at = 0; at < len;) {
-		ssize_t n = send(fd, data + at, len - at, MSG_NOSIGNAL | flags);
+		ssize_t n = via->send(fd, data + at, len - at, more);
 		if (n < 0 && errno != EINTR)
 			die("send");
 		at += n < 0 ? 0 : (size_t)n;
 	}
 }
 
+static void send_file(int fd, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		ssize_t n = via->send_file(fd, zeros_fd, (off_t)at, len - at);
+		if (n <= 0)
+			die("sendfile");
+		at += (size_t)n;
+	}
+}
+
 static void send_message(int fd, const char *head, size_t body)
 {
-	send_all(fd, head, strlen(head), body ? MSG_MORE : 0);
-	send_all(fd, zeros, body, 0);
+	send_all(fd, head, strlen(head), body > 0);
+	if (via->send_file && body > BODY_FILE)
+		send_file(fd, body);
+	else
+		send_all(fd, zeros, body, false);
 }
 
 /* Reads one message to its end. Its head goes to `head`. Returns false at the end of the stream. */
@@ -92,7 +139,7 @@ static bool receive_message(int fd, char *head)
 	size_t have = 0;
 
 	while (!(end = memmem(head, have, "\r\n\r\n", 4))) {
-		ssize_t n = have == HEAD_MAX - 1 ? -1 : recv(fd, head + have, HEAD_MAX - 1 - have, 0);
+		ssize_t n = have == HEAD_MAX - 1 ? -1 : via->receive(fd, head + have, HEAD_MAX - 1 - have);
 		if (n == 0 && have == 0)
 			return false;
 		if (n <= 0)
@@ -103,7 +150,7 @@ static bool receive_message(int fd, char *head)
 	size_t body = length ? strtoul(length + 16, NULL, 10) : 0, at = have - (size_t)(end + 4 - head);
 	*end = 0;
 	while (at < body) {
-		ssize_t n = recv(fd, buf, body - at > sizeof(buf) ? sizeof(buf) : body - at, 0);
+		ssize_t n = via->receive(fd, buf, body - at > sizeof(buf) ? sizeof(buf) : body - at);
 		if (n <= 0)
 			die("recv body");
 		at += (size_t)n;
@@ -118,6 +165,8 @@ static void *serve(void *arg)
 	int fd = (int)(intptr_t)arg;
 	char head[HEAD_MAX];
 
+	if (!via->begin(fd, true))
+		die("begin");
 	while (receive_message(fd, head)) {
 		const char *place = strstr(head, "X-Plan: ");
 		char *end, reply[HEAD_MAX];
@@ -150,15 +199,24 @@ static void path_of(const struct round *r, int request, char *path, size_t len)
 	snprintf(path, len, "/%s/%d/%d", plan[request % PERIOD].route, r->number, request);
 }
 
-static void *drive(void *arg)
+static int dial(in_port_t port)
 {
-	struct connection *c = arg;
-	const struct round *r = c->round;
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = r->port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
 		die("connect");
+	if (!via->begin(fd, false))
+		die("begin");
+	return fd;
+}
+
+static void *drive(void *arg)
+{
+	struct connection *c = arg;
+	const struct round *r = c->round;
+	int fd = c->fd < 0 ? dial(r->port) : c->fd;
+
 	for (int i = c->index; i < r->requests; i += r->connections) {
 		int at = i % PERIOD;
 		char head[HEAD_MAX], path[64], length[64] = "";
@@ -174,11 +232,14 @@ static void *drive(void *arg)
 			die("another answer than planned");
 		c->durations_ns[i] = now_ns() - begin;
 	}
+	if (!via->end(fd))
+		die("end");
 	close(fd);
 	return NULL;
 }
 
-static void run_round(const struct round *r)
+/* fds: of its connections, -1 for those that are still to be made. */
+static void run_round(const struct round *r, const int *fds)
 {
 	struct connection connections[CONNECTIONS_MAX];
 	uint64_t *durations_ns = calloc((size_t)r->requests, sizeof(*durations_ns));
@@ -186,7 +247,7 @@ static void run_round(const struct round *r)
 	if (!durations_ns)
 		die("memory");
 	for (int i = 0; i < r->connections; i++) {
-		connections[i] = (struct connection){ .round = r, .index = i, .durations_ns = durations_ns };
+		connections[i] = (struct connection){ .round = r, .index = i, .fd = fds[i], .durations_ns = durations_ns };
 		if (pthread_create(&connections[i].thread, NULL, drive, &connections[i]))
 			die("thread");
 	}
@@ -212,8 +273,21 @@ int main(int argc, char **argv)
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(sa);
 	char line[16];
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	int fds[CONNECTIONS_MAX];
+	int listener = socket(AF_INET, SOCK_STREAM, 0), first = 1;
 
+	for (size_t i = 0; argc > 1 && i < sizeof(transports) / sizeof(transports[0]); i++)
+		if (strcmp(argv[1], transports[i].name) == 0) {
+			via = &transports[i];
+			first = 2;
+		}
+#ifdef TRUTH_SSL
+	if (via->version && !ssl_init(via->version))
+		die("OpenSSL");
+#endif
+	zeros_fd = memfd_create("zeros", MFD_CLOEXEC);
+	if (zeros_fd < 0 || ftruncate(zeros_fd, BODY_MAX))
+		die("memfd");
 	if (listener < 0 || bind(listener, (struct sockaddr *)&sa, len) || listen(listener, CONNECTIONS_MAX) || getsockname(listener, (struct sockaddr *)&sa, &len))
 		die("listen");
 	pid_t pid = fork();
@@ -221,20 +295,23 @@ int main(int argc, char **argv)
 		die("fork");
 	if (pid == 0)
 		server(listener);
+	for (int i = 0; i < CONNECTIONS_MAX; i++)
+		fds[i] = via->early && i < EARLY ? dial(sa.sin_port) : -1;
 	fprintf(stderr, "ready %d %d\n", (int)getpid(), (int)pid);
-	for (int i = 1; i < argc; i++) {
-		struct round r = { .number = i, .port = sa.sin_port, .server = pid };
+	for (int i = first; i < argc; i++) {
+		struct round r = { .number = i - first + 1, .port = sa.sin_port, .server = pid };
 		char *rest;
 
 		r.requests = (int)strtol(argv[i], &rest, 10);
 		r.connections = *rest == '/' ? (int)strtol(rest + 1, &rest, 10) : 0;
 		if (*rest || r.requests < 1 || r.connections < 1 || r.connections > CONNECTIONS_MAX) {
-			fprintf(stderr, "usage: truth REQUESTS/CONNECTIONS…\n");
+			fprintf(stderr, "usage: truth [TRANSPORT] REQUESTS/CONNECTIONS…\n");
 			return 2;
 		}
 		if (!fgets(line, sizeof(line), stdin))
 			die("standard input ended");
-		run_round(&r);
+		run_round(&r, fds);
+		memset(fds, -1, sizeof(fds)); /* they are closed */
 	}
 	kill(pid, SIGTERM);
 	waitpid(pid, NULL, 0);

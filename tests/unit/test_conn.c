@@ -15,7 +15,7 @@ enum { STREAM_BYTES = 4099, BASE = 0xfffffe00u, STEP_NS = 1000 };
 struct seen {
 	uint8_t bytes[STREAM_BYTES + 64];
 	uint64_t at;      /* offset of the next byte expected from the table */
-	uint64_t consumed, holes, hole_bytes, skipped, resumed, eofs, closes, evicted, datagrams;
+	uint64_t consumed, holes, hole_bytes, skipped, resumed, uncovered, covered, eofs, closes, evicted, datagrams;
 	int error;
 	uint64_t hole_sock; /* of the latest hole */
 	uint64_t closed_ns; /* the time that the latest close was given */
@@ -34,8 +34,9 @@ static size_t on_bytes(void *ctx, struct connection *c, enum plumb_direction dir
 	s->latest[0] = dir;
 	assert_true(in.len > 0);
 	size_t n = in.len > s->keep ? in.len - s->keep : 0;
-	assert_true(st->next - BASE + n <= STREAM_BYTES);
-	memcpy(s->bytes + (st->next - BASE), in.ptr, n);
+	uint64_t at = c->plain ? (uint32_t)st->next : st->next - BASE;
+	assert_true(at + n <= STREAM_BYTES);
+	memcpy(s->bytes + at, in.ptr, n);
 	s->at = st->next + n;
 	s->consumed += n;
 	if (s->skip_to) {
@@ -66,6 +67,20 @@ static void on_resumed(void *ctx, struct connection *c, uint64_t time_ns)
 {
 	(void)c, (void)time_ns;
 	((struct seen *)ctx)->resumed++;
+}
+
+static void on_uncovered(void *ctx, struct connection *c, uint64_t time_ns)
+{
+	(void)time_ns;
+	assert_true(c->plain);
+	((struct seen *)ctx)->uncovered++;
+}
+
+static void on_covered(void *ctx, struct connection *c, uint64_t time_ns)
+{
+	(void)time_ns;
+	assert_true(c->covered);
+	((struct seen *)ctx)->covered++;
 }
 
 static void on_eof(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns)
@@ -101,7 +116,7 @@ struct fixture {
 
 static void fixture_init(struct fixture *f, struct conn_options o)
 {
-	const struct conn_handler h = { on_bytes, on_hole, on_skipped, on_resumed, on_eof, on_datagram, on_close, &f->seen };
+	const struct conn_handler h = { on_bytes, on_hole, on_skipped, on_resumed, on_uncovered, on_covered, on_eof, on_datagram, on_close, &f->seen };
 
 	memset(f, 0, sizeof(*f));
 	assert_int_equal(process_table_new(0, &f->processes), 0);
@@ -330,6 +345,63 @@ static void what_was_left_out_is_not_missing(void **state)
 	data_of(&f, PLUMB_INGRESS, 7, 520, 10, 10, 0);
 	tick(&f, 1000 * 1000 * 1000);
 	assert_int_equal(f.seen.holes, 1);
+	fixture_done(&f);
+}
+
+static void data_at(struct fixture *f, enum plumb_direction dir, uint64_t offset, uint32_t len, uint32_t captured)
+{
+	struct record r = { .u.data = { .sock = 7, .offset = offset, .len = len, .captured = captured, .direction = (uint8_t)dir } };
+
+	f->now += STEP_NS;
+	r.u.h.type = PLUMB_REC_DATA;
+	r.u.h.time_ns = f->now;
+	conn_table_record(f->table, &r, slice_make(f->stream, captured));
+}
+
+/* From where the kernel encrypts both streams count anew; what comes late of before is no part of them, and what is missing within them a hole as ever. */
+static void plaintext_begins_anew(void **state)
+{
+	const uint64_t in = PLUMB_PLAIN_FIRST(BASE + 61), out = PLUMB_PLAIN_FIRST(BASE + 89);
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct conn_options){ 0 });
+	sock(&f, 7, PLUMB_REC_SOCK_OPEN, 0);
+	data_at(&f, PLUMB_EGRESS, BASE, 89, 89);
+	data_at(&f, PLUMB_INGRESS, BASE, 61, 61);
+	assert_int_equal(f.seen.consumed, 150);
+	f.seen.keep = 50; /* of the next ones some are left */
+	data_at(&f, PLUMB_INGRESS, BASE + 61, 71, 71);
+	uint64_t before = f.seen.consumed;
+	f.seen.keep = 0;
+	data_at(&f, PLUMB_EGRESS, out, 17, 17);
+	assert_int_equal(f.seen.uncovered, 1);
+	const struct connection *c = conn_table_get(f.table, 7);
+	assert_true(c->plain && c->synced);
+	data_at(&f, PLUMB_INGRESS, BASE + 132, 41, 41);
+	data_at(&f, PLUMB_INGRESS, in, 23, 23);
+	data_at(&f, PLUMB_INGRESS, in + 23, 29, 29);
+	assert_int_equal(f.seen.consumed, before + 17 + 23 + 29);
+	assert_int_equal(f.seen.uncovered, 1);
+	assert_int_equal(f.seen.holes, 0);
+	data_at(&f, PLUMB_INGRESS, in + 55, 5, 5);
+	tick(&f, 1000 * 1000 * 1000);
+	assert_int_equal(f.seen.hole_bytes, 3);
+	fixture_done(&f);
+}
+
+/* One that is older: where it began, and what is under way, nobody knows. */
+static void plaintext_of_an_old_socket(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, (struct conn_options){ 0 });
+	sock(&f, 7, PLUMB_REC_SOCK_OPEN, PLUMB_SOCK_PREEXISTING);
+	data_at(&f, PLUMB_INGRESS, PLUMB_PLAIN_UNPLACED, 23, 23);
+	assert_int_equal(f.seen.uncovered, 1);
+	assert_int_equal(f.seen.consumed, 23);
+	assert_false(conn_table_get(f.table, 7)->synced);
 	fixture_done(&f);
 }
 
@@ -696,7 +768,8 @@ int main(void)
 		cmocka_unit_test(a_dropped_socket_is_known_again),     cmocka_unit_test(the_longest_waiting_gives_way),
 		cmocka_unit_test(memory_is_bounded_and_bytes_add_up),         cmocka_unit_test(behind_two_gaps_order_is_kept),
 		cmocka_unit_test(an_answer_waits_at_its_requests_gap), cmocka_unit_test(the_first_record_may_be_lost),
-		cmocka_unit_test(what_was_left_out_is_not_missing), cmocka_unit_test(who_closes_waits_no_longer),
+		cmocka_unit_test(what_was_left_out_is_not_missing),
+		cmocka_unit_test(plaintext_begins_anew), cmocka_unit_test(plaintext_of_an_old_socket), cmocka_unit_test(who_closes_waits_no_longer),
 	};
 	return cmocka_run_group_tests_name("conn", tests, NULL, NULL);
 }

@@ -637,6 +637,25 @@ static void names_and_addresses_of_dns_are_masked(void **state)
 	masker_free(m);
 }
 
+/* Behind a handshake that nobody understands the kernel encrypts: what is said then is of a protocol again. What comes late of before is none of it. */
+static void plaintext_begins_anew(void **state)
+{
+	char hello[] = "\x16\3\1\0\x0c" C, request[] = "GET /a/" C " HTTP/1.1\r\n\r\n", response[] = "HTTP/1.1 404 " C "\r\n\r\n", late[] = "\x17\3\3\0\x0c" C;
+	struct masker *m;
+
+	(void)state;
+	assert_int_equal(masker_new(16, 1, &m), 0);
+	feed(m, PLUMB_EGRESS, 1000, (uint8_t *)hello, sizeof(hello) - 1, sizeof(hello) - 1);
+	feed(m, PLUMB_EGRESS, PLUMB_PLAIN_FIRST(1017), (uint8_t *)request, sizeof(request) - 1, sizeof(request) - 1);
+	feed(m, PLUMB_INGRESS, 2000, (uint8_t *)late, sizeof(late) - 1, sizeof(late) - 1);
+	feed(m, PLUMB_INGRESS, PLUMB_PLAIN_FIRST(2017), (uint8_t *)response, sizeof(response) - 1, sizeof(response) - 1);
+	assert_string_equal(request, "GET /x/xxxxxxx0000x HTTP/1.1\r\n\r\n");
+	assert_string_equal(response, "HTTP/1.1 404 xxxxxxxxxxxx\r\n\r\n");
+	assert_string_equal(late, "xxxxxxxxxxxxxxxxx");
+	no_canary((const uint8_t *)hello, sizeof(hello) - 1);
+	masker_free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -649,7 +668,7 @@ int main(void)
 		cmocka_unit_test(a_head_read_alone_tells_tds),
 		cmocka_unit_test(packets_behind_a_hole_of_tds_keep_nothing),
 		cmocka_unit_test(names_that_differ_remain_different),
-		cmocka_unit_test(names_and_addresses_of_dns_are_masked),
+		cmocka_unit_test(names_and_addresses_of_dns_are_masked), cmocka_unit_test(plaintext_begins_anew),
 	};
 	return cmocka_run_group_tests_name("masker", tests, NULL, NULL);
 }

@@ -74,7 +74,7 @@ static void on_encrypted(void *ctx, struct connection *c) { ((struct fixture *)c
 
 static void begin_with(struct fixture *f, uint32_t max_connections)
 {
-	const struct conn_handler h = { on_bytes, on_hole, on_nothing, on_resumed, on_nothing, on_datagram, on_close, f };
+	const struct conn_handler h = { on_bytes, on_hole, on_nothing, on_resumed, on_resumed, on_resumed, on_nothing, on_datagram, on_close, f };
 	const struct sessions_handler data = { .data = on_data, .encrypted = on_encrypted, .ctx = f };
 
 	memset(f, 0, sizeof(*f));

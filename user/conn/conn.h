@@ -29,6 +29,10 @@ struct conn_handler {
 	void (*skipped)(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns);
 	/* What passed until now was left out on purpose, in both directions: their streams begin anew. */
 	void (*resumed)(void *ctx, struct connection *c, uint64_t time_ns);
+	/* What passed until now was encrypted by the program; what comes is not, as the kernel does that from now on (kTLS). Both streams begin anew. */
+	void (*uncovered)(void *ctx, struct connection *c, uint64_t time_ns);
+	/* The same, but nothing more is told of this connection here. */
+	void (*covered)(void *ctx, struct connection *c, uint64_t time_ns);
 	/* No more bytes in this direction. */
 	void (*eof)(void *ctx, struct connection *c, enum plumb_direction dir, uint64_t time_ns);
 	/* A datagram: whole, or its captured head (true_len > in.len). */

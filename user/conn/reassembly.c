@@ -605,6 +605,23 @@ static void resume(struct reassembly *r, struct connection *c, uint64_t time_ns)
 	r->handler.resumed(r->handler.ctx, c, time_ns);
 }
 
+/* From here on the kernel encrypts. What waits is of a record that nobody will complete. */
+static void uncover(struct reassembly *r, struct connection *c, const struct plumb_rec_data *d)
+{
+	reassembly_flush(r, c, d->h.time_ns);
+	for (int i = 0; i < 2; i++) {
+		struct stream *s = &c->streams[i];
+		r->counts->unseen_bytes[CONN_UNSEEN_INCOMPLETE] += stream_held(s);
+		stream_release(r, s);
+		s->begun = s->lost = s->cut = false;
+		s->skip_until = 0;
+	}
+	c->plain = true;
+	r->handler.uncovered(r->handler.ctx, c, d->h.time_ns);
+	/* It is seen from its first byte on, unless that is not known. */
+	c->synced = !PLUMB_IS_UNPLACED(d->offset) && (uint32_t)d->offset == 0;
+}
+
 void reassembly_data(struct reassembly *r, struct connection *c, const struct plumb_rec_data *d, struct slice payload)
 {
 	enum plumb_direction dir = d->direction ? PLUMB_EGRESS : PLUMB_INGRESS;
@@ -623,6 +640,17 @@ void reassembly_data(struct reassembly *r, struct connection *c, const struct pl
 	s->bytes += d->len;
 	r->counts->bytes[dir] += d->len;
 	r->counts->captured_bytes[dir] += in.len;
+	if (d->flags & PLUMB_DATA_COVERED && !c->covered && !PLUMB_IS_SESSION(d->sock)) {
+		c->covered = true;
+		r->handler.covered(r->handler.ctx, c, d->h.time_ns);
+	}
+	if (PLUMB_IS_PLAIN(d->offset) != c->plain) {
+		if (c->plain) { /* encrypted bytes, which come too late */
+			r->counts->unseen_bytes[CONN_UNSEEN_HOLE] += d->len;
+			return;
+		}
+		uncover(r, c, d);
+	}
 	if (!s->begun) {
 		if (d->len == 0) {
 			finish(r, c, dir, d->h.time_ns);

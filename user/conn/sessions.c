@@ -144,6 +144,8 @@ static bool may_be_encrypted(const struct connection *c)
 {
 	if (c->type != SOCK_STREAM)
 		return false;
+	if (c->plain)
+		return true; /* the kernel does it, below the library */
 	return c->phase == CONNECTION_PARSE ? c->protocol == PLUMB_PROTO_TLS : c->phase == CONNECTION_OPAQUE || !c->synced;
 }
 
@@ -152,6 +154,8 @@ static struct connection *candidate(struct sessions *s, uint64_t sock, uint64_t 
 	struct connection *c = sock ? conn_table_get(s->conns, sock) : NULL;
 
 	if (!c || !may_be_encrypted(c))
+		return NULL;
+	if (c->plain && c->above != session && !within)
 		return NULL;
 	return !c->above || c->above == session || within ? c : NULL;
 }

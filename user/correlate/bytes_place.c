@@ -33,6 +33,13 @@ bool bytes_place_of(const struct exchange *x, uint8_t role, struct bytes_place *
 		p.offset = (uint32_t)at->carried;
 		p.behind = (uint32_t)(x->request.offset - at->plain);
 	}
+	if (PLUMB_IS_PLAIN(x->request.offset)) {
+		/* The same number at both ends if the kernel encrypts at both, and began at the same place. */
+		if (PLUMB_IS_UNPLACED(x->request.offset))
+			return false;
+		p.session = 3;
+		p.behind = (uint32_t)(x->request.offset >> 32);
+	}
 	if (conn->family == AF_UNIX) {
 		/*
 		 * Each end counts from where it was first seen. They agree if nothing was under way then: the client's end first saw a request leave, the server's one

@@ -15,7 +15,7 @@ struct bytes_place {
 	uint16_t client_port, server_port;
 	uint32_t family;
 	uint32_t role;
-	uint32_t session; /* 1: a TLS library's on it, with offsets of its own; 2: the offset is the socket's, where the bytes that `behind` counts from begin */
+	uint32_t session; /* 1: a TLS library's on it, with offsets of its own; 2: the offset is the socket's, where the bytes that `behind` counts from begin; 3: of plaintext on a socket (PLUMB_IS_PLAIN()), whose upper half is `behind` */
 	uint32_t behind;
 };
 

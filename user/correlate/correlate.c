@@ -450,7 +450,7 @@ void correlate_io(struct correlate *c, struct connection *conn, const struct plu
 	struct trace_node *n = conn->correlate;
 	struct activity_caller by = { io->pid, io->tid, io->flow };
 	/* What is encrypted is read once more, by the session. */
-	bool read = io->direction == PLUMB_INGRESS && io->len && !conn->above && conn->protocol != PLUMB_PROTO_TLS;
+	bool read = io->direction == PLUMB_INGRESS && io->len && !conn->above && conn->protocol != PLUMB_PROTO_TLS && !(io->flags & PLUMB_DATA_COVERED);
 
 	note_io(c, conn, io);
 	activity_seen(&c->activity, io->tid, c->io.turn, read ? conn->sock : 0);

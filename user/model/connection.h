@@ -116,6 +116,8 @@ struct connection {
 	uint64_t below;          /* of a TLS library's session: the socket that carries it, 0 unknown */
 	uint64_t above;          /* of a socket: the session that it carries, 0 none known */
 	bool waited;             /* of a session: its first bytes waited for its socket to be known */
+	bool plain;              /* of a socket: what passes is what its program says, as the kernel encrypts it (PLUMB_IS_PLAIN()) */
+	bool covered;            /* of a socket: the same, and another record tells of it (PLUMB_DATA_COVERED) */
 	bool placed;             /* of a session: a socket of it was known, be it another's now */
 	struct carried carried[2];   /* of a socket, by enum plumb_direction; conn/ only */
 	struct crossing crossing[2]; /* of a session, of its latest bytes */

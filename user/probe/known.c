@@ -78,6 +78,7 @@ static const struct library known[] = {
 		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "SSL_write" } },
 		{ PLUMB_SITE_TLS_WRITE_EX, BOTH, OFTEN, { "SSL_write_ex", "SSL_write_early_data" } },
 		{ PLUMB_SITE_TLS_WRITE_EX2, BOTH, OFTEN, { "SSL_write_ex2" } },
+		{ PLUMB_SITE_TLS_SENDFILE, BOTH, OFTEN, { "SSL_sendfile" } },
 		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "SSL_free" } },
 	} },
 	/* https://www.gnutls.org/manual/html_node/Core-TLS-API.html */

@@ -219,6 +219,8 @@ static int load_map_generation(struct loaded *l)
 		LOAD_PORTS(skel, o);                                                                              \
 		LOAD_RINGS(skel, l);                                                                              \
 		(skel)->rodata->pair_secret = l->pair_secret;                                                     \
+		if (!(o)->libraries)                                                                              \
+			(void)bpf_map__set_max_entries((skel)->maps.calls, 1);                                    \
 	} while (0)
 
 static int load_rung_lengths(struct loaded *l, const struct load_options *o)

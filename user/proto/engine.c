@@ -87,7 +87,9 @@ static void ask_policy(struct proto_engine *e, const struct connection *c)
 	if (!e->pairing.handler.policy)
 		return;
 	for (int d = 0; d < 2; d++) {
-		capture.until[d] = c->streams[d].skip_until;
+		/* The highest bit tells offsets of plaintext: what was said before does not hold there. */
+		uint64_t until = c->streams[d].skip_until, plain = PLUMB_PLAIN_FIRST(0);
+		capture.until[d] = c->plain ? until | plain : until < plain ? until : plain - 1;
 		capture.want[d] = c->progress[d].want;
 	}
 	e->pairing.handler.policy(e->pairing.handler.ctx, c->sock, &capture);
@@ -126,7 +128,11 @@ static void make_opaque(struct proto_engine *e, struct connection *c)
 
 void proto_engine_encrypted(struct proto_engine *e, struct connection *c)
 {
-	if (c->phase == CONNECTION_DETECT)
+	bool plain = c->plain && c->phase == CONNECTION_PARSE;
+
+	if (plain)
+		pairing_close(&e->pairing, c, "", EXCHANGE_HOLE, c->seen_ns);
+	if (plain || c->phase == CONNECTION_DETECT)
 		make_opaque(e, c);
 }
 
@@ -595,6 +601,51 @@ static void on_resumed(void *ctx, struct connection *c, uint64_t time_ns)
 	}
 }
 
+/* The kernel encrypts. A handshake is over, as far as it was seen, with the last of its bytes. */
+static void end_handshake(struct proto_engine *e, struct connection *c, uint64_t time_ns)
+{
+	const struct proto_ops *ops = proto_get(c->protocol);
+	struct message *m = &e->result.message;
+	enum plumb_direction dir = c->role == PLUMB_ROLE_SERVER ? PLUMB_EGRESS : PLUMB_INGRESS;
+	uint64_t last_ns = c->streams[0].last_ns > c->streams[1].last_ns ? c->streams[0].last_ns : c->streams[1].last_ns;
+
+	if (c->phase != CONNECTION_PARSE)
+		return;
+	struct extent at = extent_of(c, dir, c->streams[dir].end, 0);
+	at.start_ns = at.end_ns = last_ns ? last_ns : time_ns;
+	*m = (struct message){ 0 };
+	if (ops->uncovered && ops->uncovered(c->parser, m))
+		pairing_message(&e->pairing, c, dir, m, &at);
+	pairing_close(&e->pairing, c, "", EXCHANGE_HOLE, at.end_ns);
+}
+
+static void on_covered(void *ctx, struct connection *c, uint64_t time_ns)
+{
+	end_handshake(ctx, c, time_ns);
+	if (c->phase != CONNECTION_OPAQUE)
+		make_opaque(ctx, c);
+}
+
+/* Everything begins anew. */
+static void on_uncovered(void *ctx, struct connection *c, uint64_t time_ns)
+{
+	struct proto_engine *e = ctx;
+
+	end_handshake(e, c, time_ns);
+	close_external(c);
+	c->phase = CONNECTION_DETECT;
+	c->protocol = PLUMB_PROTO_NONE;
+	c->next = PLUMB_PROTO_NONE;
+	c->detect_tries = c->redetected = 0;
+	c->refused = c->pipelines = c->may_overlap = c->overlaps = c->answered = c->keyed = false;
+	c->response_loss = RESPONSE_LOSS_NONE;
+	c->alone_ns = 0;
+	for (int d = 0; d < 2; d++)
+		c->progress[d] = (struct progress){ 0 };
+	if (c->above) /* a session tells of it */
+		make_opaque(e, c);
+}
+
 /* The stream's end is the end of a message that lasts until then, and of all hope for responses. */
 static void end_stream(struct proto_engine *e, struct connection *c, enum plumb_direction dir, bool broken, uint64_t time_ns)
 {
@@ -710,7 +761,7 @@ static void on_datagram(void *ctx, struct connection *c, enum plumb_direction di
 void proto_engine_conn_handler(struct proto_engine *e, struct conn_handler *ret_handler)
 {
 	*ret_handler = (struct conn_handler){
-		.bytes = on_bytes, .hole = on_hole, .skipped = on_skipped, .resumed = on_resumed, .eof = on_eof, .datagram = on_datagram, .close = on_close, .ctx = e,
+		.bytes = on_bytes, .hole = on_hole, .skipped = on_skipped, .resumed = on_resumed, .uncovered = on_uncovered, .covered = on_covered, .eof = on_eof, .datagram = on_datagram, .close = on_close, .ctx = e,
 	};
 }
 

@@ -212,7 +212,14 @@ static void stream(struct masker *m, const struct plumb_rec_data *d, uint8_t *p,
 {
 	struct mask_conn *c = d->len ? conn_of(m, d->sock) : NULL;
 
-	if (!c) {
+	/* From here on the kernel encrypts: what was said before was a handshake, and nothing of it goes on. */
+	if (c && PLUMB_IS_PLAIN(d->offset) && !c->plain) {
+		forget(m, c);
+		c = conn_of(m, d->sock);
+		if (c)
+			c->plain = true;
+	}
+	if (!c || c->plain != PLUMB_IS_PLAIN(d->offset)) {
 		if (len)
 			memset(p, 'x', len);
 		return;

@@ -33,6 +33,7 @@ struct mask_conn {
 	uint8_t protocol; /* PLUMB_PROTO_*, 0 not known yet */
 	uint8_t to_server; /* direction of way 0 */
 	bool secure_asked; /* PostgreSQL: an answer of one byte is due */
+	bool plain;          /* PLUMB_IS_PLAIN() of its offsets */
 	bool length_alone;   /* the first record is a length and nothing else */
 	uint8_t length[4];
 	uint8_t mysql, mysql_due; /* MySQL: what was seen, and the command whose response is due */

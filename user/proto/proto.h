@@ -89,6 +89,12 @@ struct proto_ops {
 	bool (*finish)(void *state, enum proto_side side, bool broken, struct message *ret_message);
 
 	/*
+	 * Optional: from here on the bytes are not this protocol's any more, but what it was to carry, as the kernel does the rest (kTLS). Fills a message that ends what was under way and returns true, or
+	 * returns false.
+	 */
+	bool (*uncovered)(void *state, struct message *ret_message);
+
+	/*
 	 * Optional pair: state that must be allocated. All of it is taken from `memory` (memory.h), which outlives it: no number of connections takes
 	 * more than that. open fails with NULL, which the engine counts; it is called again with later bytes.
 	 */

@@ -478,6 +478,21 @@ static enum parse_status tls_parse(void *state, enum proto_side side, struct sli
 	return parse_record(st, side, in, ret);
 }
 
+/* The kernel has the keys: its Finished, or both, went by where nobody reads records. */
+static bool tls_uncovered(void *state, struct message *m)
+{
+	struct tls_state *st = state;
+
+	if (st->done || !st->side[PROTO_TO_CLIENT].begun)
+		return false;
+	st->resumed = !st->certified;
+	if (st->lost)
+		keyed(m, PROTO_TO_CLIENT, MESSAGE_ABORT | MESSAGE_UNSURE);
+	else
+		finish(st, PROTO_TO_CLIENT, NULL, m);
+	return true;
+}
+
 /* What of a handshake was lost cannot be made up for: it is over as far as we know. */
 static void tls_lost(void *state, enum proto_side side)
 {
@@ -527,5 +542,6 @@ const struct proto_ops proto_tls = {
 	.parse = tls_parse,
 	.resync = tls_resync,
 	.lost = tls_lost,
+	.uncovered = tls_uncovered,
 	.want = { FLIGHT_WANTED, FLIGHT_WANTED },
 };

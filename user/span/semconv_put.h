@@ -65,8 +65,13 @@ static inline bool is_server(const struct semconv *s) { return s->x->role == PLU
 /* Is it the one that was connected to? Who asks is, almost always, who connected. */
 static inline bool is_server_end(const struct semconv *s) { return is_server(s) != ((s->x->flags & EXCHANGE_REVERSED) != 0); }
 
-/* It was read at a TLS library. */
-static inline bool is_encrypted(const struct semconv *s) { return PLUMB_IS_SESSION(s->x->ends.sock); }
+/* It was read at a TLS library, or at a socket whose bytes the kernel encrypts. */
+static inline bool is_encrypted(const struct semconv *s)
+{
+	const struct exchange *x = s->x;
+
+	return PLUMB_IS_SESSION(x->ends.sock) || PLUMB_IS_PLAIN(x->request.offset) || PLUMB_IS_PLAIN(x->response.offset);
+}
 
 static inline struct slice exchange_error(const struct semconv *s)
 {
