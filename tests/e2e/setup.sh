@@ -55,6 +55,8 @@ servers() {
 		javac default-jdk-headless
 		ss iproute2
 		haproxy haproxy
+		cmake cmake
+		c++ g++
 		ruby ruby
 		puma puma
 		php php-cli
@@ -124,6 +126,26 @@ rust_programs() {
 	else
 		echo "e2e setup: programs with $2 cannot be built ($to.log): their tests will skip" >&2
 	fi
+}
+
+# AWS-LC, of whose libssl no package has a build: of its sources, as the crate aws-lc-sys brings them, into build/e2e/aws-lc. Takes some 90 seconds of CPU time.
+aws_lc() {
+	local from=$here/apps/aws-lc to=$PWD/build/e2e/aws-lc cargo
+	cmp -s "$from/Cargo.toml" "$to/Cargo.toml" && return 0
+	cargo=$(command -v cargo || echo "$HOME/.cargo/bin/cargo")
+	{ [ -x "$cargo" ] && command -v cmake && command -v c++; } >/dev/null || { echo "e2e setup: no cargo, cmake or C++ compiler: tests with AWS-LC will skip" >&2; return 0; }
+	echo "e2e setup: AWS-LC in $to"
+	rm -rf "$to"
+	mkdir -p "$to"
+	if "$cargo" vendor -q --locked --manifest-path "$from/Cargo.toml" "$to/vendor" >"$to.log" 2>&1 &&
+		cmake -S "$to/vendor/aws-lc-sys/aws-lc" -B "$to/build" -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF -DBUILD_TOOL=OFF -DDISABLE_GO=ON -DDISABLE_PERL=ON >>"$to.log" 2>&1 &&
+		cmake --build "$to/build" --target ssl -j 2 >>"$to.log" 2>&1; then
+		mv "$to/vendor/aws-lc-sys/aws-lc/include" "$to/build/ssl/libssl.a" "$to/build/crypto/libcrypto.a" "$to/"
+		cp "$from/Cargo.toml" "$to/"
+	else
+		echo "e2e setup: AWS-LC cannot be built ($to.log): its tests will skip" >&2
+	fi
+	rm -rf "$to/vendor" "$to/build"
 }
 
 # jars NAME: a server that Maven has and Debian has not, with what it needs, into build/e2e/NAME.
@@ -283,6 +305,7 @@ python_environment
 [ -n "$python_only" ] || go_programs
 [ -n "$python_only" ] || rust_programs native-tls "Rust's native-tls"
 [ -n "$python_only" ] || rust_programs rust "Rust's rustls, and tokio-rustls"
+[ -n "$python_only" ] || aws_lc
 [ -n "$python_only" ] || node_modules node "DuckDB and gRPC for Node"
 [ -n "$python_only" ] || node_modules bun Bun
 [ -n "$python_only" ] || node_modules nodes "older and newer Node"
