@@ -138,6 +138,8 @@ static void data(struct fuzz *f, const struct step *s, uint32_t len, uint16_t fl
 	*offset += len;
 }
 
+enum { KTLS = 101 }; /* as a step's number */
+
 static void any_record(struct fuzz *f, const struct step *s)
 {
 	struct record r = { .u.h = header(f, s->n % PLUMB_REC_TYPES) };
@@ -158,6 +160,13 @@ static void any_record(struct fuzz *f, const struct step *s)
 		feed(f, &r, fixed, slice_from(s->bytes, body));
 }
 
+/* The kernel does TLS from here on. */
+static void uncover(struct fuzz *f, unsigned socket)
+{
+	for (int side = 0; side < 2; side++)
+		f->offset[socket][side] = PLUMB_PLAIN_FIRST(f->offset[socket][side]);
+}
+
 static void step(struct fuzz *f, struct step *s)
 {
 	struct record tick;
@@ -170,8 +179,11 @@ static void step(struct fuzz *f, struct step *s)
 			data(f, s, (uint32_t)s->bytes.len, 0);
 		break;
 	case STEP_CUT: data(f, s, (uint32_t)s->bytes.len + (s->bytes.len ? 16u * s->bytes.ptr[0] : 1), 0); break;
-	case STEP_UNSEEN: data(f, s, 16u * s->n + 1, 0); break;
-	case STEP_MOVE: f->offset[s->socket][s->side] += (uint64_t)(int64_t)(int8_t)s->n; break;
+	case STEP_UNSEEN: data(f, s, 16u * s->n + 1, s->n == KTLS ? PLUMB_DATA_COVERED : 0); break;
+	case STEP_MOVE:
+		if (s->n == KTLS)
+			uncover(f, s->socket);
+		f->offset[s->socket][s->side] += (uint64_t)(int64_t)(int8_t)s->n; break;
 	case STEP_EOF: data(f, s, 0, PLUMB_DATA_EOF); break;
 	case STEP_CLOSE: close_socket(f, s->socket, s->n); break;
 	case STEP_TIME:
