@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -42,14 +43,13 @@ struct told {
 	} ones[2 * FILES];
 };
 
-static int signals; /* of leases */
 static char folder[] = "/tmp/plumb-test-wanted-XXXXXX";
 
 static bool on_opened(void *ctx, const struct wanted_file *f)
 {
 	struct told *t = ctx;
 
-	assert_true(f->fd >= 0);
+	assert_int_equal(f->fd, -1); /* to close it may take as long as its file system likes */
 	t->opened++;
 	return !t->known;
 }
@@ -60,6 +60,7 @@ static void on_done(void *ctx, struct wanted_file *f)
 
 	assert_true(t->n < sizeof(t->ones) / sizeof(t->ones[0]));
 	struct one *o = &t->ones[t->n++];
+	assert_true((f->fd >= 0) == (f->functions && f->functions->n));
 	*o = (struct one){ .err = f->err, .opened = f->numbers.opened, .was_read = f->was_read, .functions = f->functions ? f->functions->n : 0, .users = f->users->len };
 	snprintf(o->path, sizeof(o->path), "%s", f->mapped->path);
 }
@@ -229,7 +230,6 @@ static void test_who_has_ended(void **state)
 static void test_a_writer_while_it_is_read(void **state)
 {
 	struct told t = begin();
-	struct pollfd told = { .fd = signals, .events = POLLIN };
 	char path[64];
 	size_t before = 0;
 
@@ -249,14 +249,11 @@ static void test_a_writer_while_it_is_read(void **state)
 				assert_true(poll(&ready, 1, 10000) > 0);
 		}
 	} while (t.n);
-	assert_int_equal(open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC), -1);
-	assert_int_equal(errno, EWOULDBLOCK);
-	assert_int_equal(poll(&told, 1, 10000), 1);
-	lease_read(signals);
-	wanted_awaited(t.wanted);
-	int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	uint64_t begun_ns = clock_ns(CLOCK_MONOTONIC);
+	int fd = open(path, O_WRONLY | O_CLOEXEC); /* waits until its reader has let go of it */
 	assert_true(fd >= 0);
 	close(fd);
+	assert_true(clock_ns(CLOCK_MONOTONIC) - begun_ns < 5000000000ull); /* not until the kernel takes the lease away */
 	wait_for(&t, 1, true);
 	assert_int_equal(t.ones[0].err, -ESTALE);
 	end(&t);
@@ -315,27 +312,67 @@ struct answer {
 	struct known_functions functions;
 };
 
-static void hear_answer(const struct answer *a, enum reading_step expected, struct reading *ret)
+static struct known_functions heard;
+
+/* It gives as many descriptors with it. */
+static void send_with(int link, const void *what, size_t len, size_t n)
 {
-	int pair[2];
-	struct reading_file file = { .inode = 1, .size = 4096 };
+	enum { MOST = 3 };
+	char control[CMSG_SPACE(MOST * sizeof(int))] = "";
+	struct iovec part = { .iov_base = (void *)what, .iov_len = len };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = n ? control : NULL, .msg_controllen = n ? CMSG_SPACE(n * sizeof(int)) : 0 };
+
+	assert_true(n <= MOST);
+	for (size_t i = 0; i < n; i++) {
+		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(c) + i * sizeof(int), &link, sizeof(int)); /* its own end */
+	}
+	assert_int_equal(sendmsg(link, &m, 0), len);
+}
+
+static int descriptors(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* r->err; what came with the answer is closed, but for what is kept. */
+static int hear_answer(const struct answer *a, size_t with)
+{
+	int pair[2], before = descriptors();
+	struct reading_file file = { .inode = 1, .size = 4096, .lease = -EAGAIN };
+	struct reading r;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-	*ret = (struct reading){ .child = 0, .handle = -1, .link = pair[0], .fd = -1, .late_ns = UINT64_MAX };
-	assert_int_equal(send(pair[1], &file, sizeof(file), 0), sizeof(file));
-	assert_int_equal(reading_hear(ret, 0), READING_OPENED);
-	assert_int_equal(ret->file.err, -EMFILE); /* it did not come */
-	assert_int_equal(send(pair[1], a, sizeof(*a), 0), sizeof(*a));
-	assert_int_equal(reading_hear(ret, 0), expected);
+	r = (struct reading){ .child = -1, .handle = -1, .link = pair[0], .fd = -1, .late_ns = UINT64_MAX };
+	send_with(pair[1], &file, sizeof(file), with);
+	assert_int_equal(reading_hear(&r, 0, &heard), READING_OPENED);
+	assert_int_equal(descriptors(), before + 2);
+	send_with(pair[1], a, sizeof(*a), with);
+	assert_int_equal(reading_hear(&r, 0, &heard), READING_DONE);
+	assert_int_equal(descriptors(), before + 2 + (with > 0));
+	assert_int_equal(r.fd >= 0, with > 0);
+	r.ending = true; /* there is no such process */
+	reading_end(&r);
+	send_with(pair[1], "", 0, with); /* that is not its end */
+	assert_int_equal(reading_hear(&r, 0, &heard), READING_NOTHING);
+	assert_int_equal(descriptors(), before + 2);
 	close(pair[1]);
-	assert_int_equal(reading_hear(ret, 0), READING_GONE);
-	reading_close(ret);
+	assert_int_equal(reading_hear(&r, 0, &heard), READING_GONE);
+	reading_close(&r);
+	assert_int_equal(descriptors(), before);
+	return r.err;
 }
 
 static void test_a_child_that_was_taken_over_is_not_believed(void **state)
 {
 	struct answer a;
-	struct reading r;
 
 	(void)state;
 	memset(&a, 0, sizeof(a));
@@ -343,44 +380,129 @@ static void test_a_child_that_was_taken_over_is_not_believed(void **state)
 	a.functions.places[0] = (struct known_place){ .site = PLUMB_SITE_TLS_READ, .offset = 4095 };
 	memset(&a.functions.places[0].entry, 0x5a, 1);
 	memset(a.functions.names, '\n', sizeof(a.functions.names));
-	hear_answer(&a, READING_DONE, &r);
-	assert_int_equal(r.err, 0);
-	assert_int_equal(r.functions.n, 1);
+	for (size_t with = 1; with <= 3; with++)
+		assert_int_equal(hear_answer(&a, with), 0);
+	assert_int_equal(heard.n, 1);
 	uint8_t entry;
-	memcpy(&entry, &r.functions.places[0].entry, 1);
+	memcpy(&entry, &heard.places[0].entry, 1);
 	assert_int_equal(entry, 1);
-	assert_int_equal(strspn(r.functions.names, "?"), sizeof(r.functions.names) - 1);
+	assert_int_equal(strspn(heard.names, "?"), sizeof(heard.names) - 1);
+	assert_int_equal(hear_answer(&a, 0), -EMFILE); /* it did not come */
+	assert_int_equal(heard.n, 0);
 
 	a.functions.places[0].offset = 4096; /* behind the file */
-	hear_answer(&a, READING_DONE, &r);
-	assert_int_equal(r.err, -EINVAL);
-	assert_int_equal(r.functions.n, 0);
+	assert_int_equal(hear_answer(&a, 1), -EINVAL);
+	assert_int_equal(heard.n, 0);
 	a.functions.places[0].offset = 0;
 	a.functions.places[0].site = PLUMB_SITES;
-	hear_answer(&a, READING_DONE, &r);
-	assert_int_equal(r.err, -EINVAL);
+	assert_int_equal(hear_answer(&a, 1), -EINVAL);
 	a.functions.places[0].site = PLUMB_SITE_NONE;
-	hear_answer(&a, READING_DONE, &r);
-	assert_int_equal(r.err, -EINVAL);
+	assert_int_equal(hear_answer(&a, 1), -EINVAL);
 	a.functions.places[0].site = PLUMB_SITE_TLS_READ;
 	a.functions.places[0].call = UINT16_MAX;
-	hear_answer(&a, READING_DONE, &r);
-	assert_int_equal(r.err, -EINVAL);
+	assert_int_equal(hear_answer(&a, 1), -EINVAL);
 	a.functions.places[0].call = 0;
 	a.functions.n = KNOWN_PLACES_MAX + 1;
-	hear_answer(&a, READING_DONE, &r);
-	assert_int_equal(r.err, -EINVAL);
+	assert_int_equal(hear_answer(&a, 1), -EINVAL);
 	a.functions.n = SIZE_MAX;
-	hear_answer(&a, READING_DONE, &r);
-	assert_int_equal(r.err, -EINVAL);
-	assert_int_equal(r.functions.n, 0);
+	assert_int_equal(hear_answer(&a, 1), -EINVAL);
+	assert_int_equal(heard.n, 0);
+}
+
+/* Who has mapped it first is gone; a child of his has it where he had it. */
+static void test_a_child_of_who_has_ended(void **state)
+{
+	struct told t = begin();
+	char path[64];
+	int gate[2], status;
+
+	(void)state;
+	look(&t);
+	file_make(0);
+	file_path(0, path, sizeof(path));
+	assert_int_equal(pipe(gate), 0);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	assert_true(p != MAP_FAILED);
+	close(fd);
+	pid_t ended = fork(), lives;
+	if (ended == 0)
+		_exit(0);
+	assert_int_equal(waitpid(ended, &status, 0), ended);
+	lives = fork();
+	if (lives == 0) {
+		char none;
+		close(gate[1]);
+		_exit(read(gate[0], &none, 1) != 0);
+	}
+	munmap(p, 4096);
+	struct mapping m = mapping_of(path, ended);
+	m.from = (uintptr_t)p;
+	m.to = m.from + 4096;
+	assert_true(wanted_add(t.wanted, &m, file_index_key(&m)));
+	wanted_fork(t.wanted, (uint32_t)ended, (uint32_t)lives);
+	wait_for(&t, 1, true);
+	assert_true(t.ones[0].opened && t.ones[0].was_read);
+	assert_int_equal(t.ones[0].users, 1);
+	close(gate[0]);
+	close(gate[1]);
+	assert_int_equal(waitpid(lives, &status, 0), lives);
+	end(&t);
+}
+
+/* Whoever maps too many files has the latest of his wait outside, once others have some. */
+static void test_a_full_table_is_shared(void **state)
+{
+	enum { OF_USER = 256, ALL = 1024 };
+	struct told t = begin();
+	char path[64];
+	struct mapping m = { .from = 4096, .to = 8192, .path = path };
+	pid_t users[5];
+	size_t at = 0;
+
+	(void)state;
+	if (geteuid())
+		skip(); /* it takes root to be several users */
+	look(&t);
+	for (int i = 0; i < 5; i++) {
+		users[i] = fork();
+		if (users[i] == 0) {
+			if (setresuid((uid_t)(NOBODY - i), (uid_t)(NOBODY - i), (uid_t)(NOBODY - i)))
+				_exit(1);
+			pause();
+		}
+		snprintf(path, sizeof(path), "/proc/%d", users[i]);
+		struct stat st = { .st_uid = 0 };
+		while (stat(path, &st) == 0 && st.st_uid != (uid_t)(NOBODY - i))
+			poll(NULL, 0, 1);
+	}
+	for (int u = 0; u < 4; u++)
+		for (int i = 0; i <= OF_USER; i++) {
+			m.pid = (uint32_t)users[u];
+			m.inode = ++at;
+			snprintf(path, sizeof(path), "%zu", at);
+			assert_int_equal(wanted_add(t.wanted, &m, file_index_key(&m)), i < OF_USER);
+		}
+	assert_int_equal(t.n, 0);
+	m.pid = (uint32_t)users[4];
+	for (size_t i = 0; i < 3; i++) {
+		m.inode = ++at;
+		snprintf(path, sizeof(path), "%zu", at);
+		assert_true(wanted_add(t.wanted, &m, file_index_key(&m)));
+		assert_int_equal(t.n, i + 1);
+		assert_int_equal(t.ones[i].err, -EAGAIN);
+	}
+	for (int i = 0; i < 5; i++) {
+		kill(users[i], SIGKILL);
+		waitpid(users[i], NULL, 0);
+	}
+	end(&t);
 }
 
 static int make_folder(void **state)
 {
 	(void)state;
-	signals = lease_signals();
-	return signals >= 0 && mkdtemp(folder) ? chmod(folder, 0755) : -1;
+	return lease_signals() >= 0 && mkdtemp(folder) ? chmod(folder, 0755) : -1;
 }
 
 static int remove_folder(void **state)
@@ -406,6 +528,8 @@ int main(void)
 		cmocka_unit_test(test_who_has_ended),
 		cmocka_unit_test(test_a_writer_while_it_is_read),
 		cmocka_unit_test(test_each_user_has_his_turn),
+		cmocka_unit_test(test_a_child_of_who_has_ended),
+		cmocka_unit_test(test_a_full_table_is_shared),
 		cmocka_unit_test(test_a_child_that_was_taken_over_is_not_believed),
 	};
 

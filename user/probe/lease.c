@@ -30,6 +30,11 @@ void lease_read(int signals)
 
 int lease_take(int fd) { return fcntl(fd, F_SETLEASE, F_RDLCK) ? -errno : 0; }
 
-void lease_give(int fd) { (void)fcntl(fd, F_SETLEASE, F_UNLCK); /* there is none else */ }
-
 bool lease_is_held(int fd) { return fcntl(fd, F_GETLEASE) == F_RDLCK; }
+
+int lease_take_over(int fd)
+{
+	if (fcntl(fd, F_SETOWN, getpid()))
+		return -errno;
+	return lease_is_held(fd) ? 0 : -ESTALE;
+}

@@ -14,8 +14,8 @@ void lease_read(int signals);
 
 /* fd was opened for reading. -EAGAIN: somebody has the file open for writing; any other: there is no lease to be had, on this file system or by this process. */
 int lease_take(int fd);
-/* Whoever waits goes on. */
-void lease_give(int fd);
+/* Of a lease that another process has taken by the same opening, and that lives no more: whoever waits is told to this one from here on. -ESTALE: somebody waits already. */
+int lease_take_over(int fd);
 /* false: somebody waits for it, or the kernel has taken it away. */
 bool lease_is_held(int fd);
 

@@ -34,7 +34,7 @@ enum {
 	SWEPT_MAX = 256,           /* ended processes found at once */
 	USERS_MAX = 16384,         /* of one file; a file with more stays until plumb ends */
 	GONE_MAX = 1024,
-	LOOKED_AT_MAX = 256,       /* files that are wanted, beyond which no further processes are looked at */
+	LOOKED_AT_MAX = 512,       /* files that are wanted, beyond which no further processes are looked at */
 	SETTLE_MS = 10,
 	READS_A_TICK = 64,         /* wake-ups by mappings between two ticks: in a storm of processes the rest waits */
 };
@@ -283,15 +283,26 @@ static void file_fail_wanted(struct libraries *ls, const struct wanted_file *w)
 	file_fail(ls, w->mapped, "libraries", w->err == -ETIME ? "it takes too long to be looked at" : strerror(-w->err));
 }
 
-/* It was not opened. Whose mapping led to it may have ended; his children live, or those who came after him. */
+/* It was not opened. */
 static void file_miss(struct libraries *ls, const struct wanted_file *w)
 {
 	if (w->err == -ENOENT) {
 		libraries_gone(ls, w->mapped->pid);
-		ls->again |= w->users->len > (map_get(w->users, w->mapped->pid) != NULL);
+		ls->again |= w->others;
+	} else if (w->err == -EAGAIN) {
+		ls->again = true;
 	} else if (w->err != -ENOEXEC) {
 		file_fail_wanted(ls, w);
+		ls->again |= w->err == -EMFILE || w->err == -ENFILE || w->err == -ENOMEM;
 	}
+}
+
+/* Whoever led to it has put another file where it was: those who have mapped it have something else. */
+static bool is_another(const struct wanted_file *w)
+{
+	const struct mapping *m = w->mapped, *as = &w->numbers.as_mapped;
+
+	return m->time_ns && as->inode && (m->inode != as->inode || m->major != as->major || m->minor != as->minor);
 }
 
 static void on_found(void *libraries, struct wanted_file *w)
@@ -311,13 +322,14 @@ static void on_found(void *libraries, struct wanted_file *w)
 			file_fail_wanted(ls, w);
 		file_index_put_nothing(&ls->index, &w->numbers);
 	}
+	ls->again |= is_another(w) || (w->numbers.opened && w->err == -EIO);
 	if (!f)
 		return;
 	file_index_alias(&ls->index, &w->numbers, f);
 	for (size_t at = 0; map_next(w->users, &at, &pid);)
 		file_use(f, (uint32_t)pid);
 	if (!f->users.len && !f->unused_ns)
-		f->unused_ns = ls->now_ns ? ls->now_ns : 1;
+		f->unused_ns = clock_ns(CLOCK_BOOTTIME);
 }
 
 /* Files that are wanted are looked at as long as such as turn out to be of interest may be attached to. */
@@ -496,7 +508,6 @@ static void libraries_awaited(struct libraries *ls)
 	for (size_t i = 0; i < FILES_MAX; i++)
 		if (library_file_is_used(&ls->files[i]) && ls->files[i].leased && !lease_is_held(ls->files[i].fd))
 			file_let_go(ls, &ls->files[i], "is to be written to");
-	wanted_awaited(ls->wanted);
 }
 
 static void libraries_measure(struct libraries *ls, uint64_t now_ns)
@@ -640,6 +651,9 @@ void libraries_settle(struct libraries *ls)
 		if (wanted_busy(ls->wanted))
 			(void)poll(&found, 1, SETTLE_MS);
 	} while ((ls->looking || wanted_busy(ls->wanted)) && clock_ns(CLOCK_MONOTONIC) < until_ns);
+	for (size_t i = 0; i < FILES_MAX; i++)
+		if (ls->files[i].unused_ns)
+			ls->files[i].unused_ns = clock_ns(CLOCK_BOOTTIME); /* what is expected is so from here on */
 }
 
 void libraries_expect(void *libraries, const char *path)
@@ -653,6 +667,10 @@ int libraries_fd(const struct libraries *ls) { return ls->reads < READS_A_TICK ?
 
 void libraries_read(struct libraries *ls)
 {
+	if (ls->reads == READS_A_TICK) {
+		libraries_find(ls);
+		return;
+	}
 	ls->reads++;
 	libraries_awaited(ls);
 	libraries_written(ls);

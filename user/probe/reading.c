@@ -2,6 +2,8 @@
 #include "probe/reading.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +21,7 @@
 #include "lib/descriptors.h"
 #include "lib/log.h"
 #include "lib/printable.h"
+#include "probe/lease.h"
 #include "probe/mapped.h"
 #include "probe/sandbox.h"
 
@@ -27,6 +30,7 @@
 
 /* A network's file system may take its time. */
 static const uint64_t limit_ns = 10000000000ull;
+enum { MEMORY_MAX = 256 * 1024 * 1024 }; /* elf.h takes some 100 MiB at most */
 
 /* What was found, by whoever may have been had to say anything. */
 struct answer {
@@ -66,8 +70,34 @@ static void show_mapping(int fd)
 		munmap(p, (size_t)page);
 }
 
+/* What it has, as a copy of the probe, and so much more. */
+static void limit_memory(void)
+{
+	char text[32] = "";
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0) {
+		rlim_t most = (rlim_t)strtoull(text, NULL, 10) * (rlim_t)sysconf(_SC_PAGESIZE) + MEMORY_MAX;
+		setrlimit(RLIMIT_AS, &(struct rlimit){ most, most });
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+static int given = -1;
+static volatile sig_atomic_t awaited;
+
+/* Somebody waits to write to it (SIGIO): its lease goes with it. */
+static void on_awaited(int signal)
+{
+	(void)signal;
+	awaited = 1;
+	close(given);
+}
+
 static _Noreturn void child(int link, const struct mapping *m)
 {
+	const struct sigaction waits = { .sa_handler = on_awaited };
 	struct reading_file file = { 0 };
 	const struct rlimit cpu = { READING_CPU_MAX_S, READING_CPU_MAX_S };
 	struct stat st;
@@ -79,16 +109,19 @@ static _Noreturn void child(int link, const struct mapping *m)
 		fd = -errno;
 	}
 	if (fd >= 0) {
-		file = (struct reading_file){ .major = major(st.st_dev), .minor = minor(st.st_dev), .inode = st.st_ino, .size = st.st_size, .changed = st.st_ctim };
+		given = fd;
+		sigaction(SIGIO, &waits, NULL);
+		file = (struct reading_file){ .major = major(st.st_dev), .minor = minor(st.st_dev), .inode = st.st_ino, .size = st.st_size, .changed = st.st_ctim, .lease = lease_take(fd) };
 		show_mapping(fd);
 	} else {
 		file.err = fd;
 	}
 	setrlimit(RLIMIT_CPU, &cpu);
+	limit_memory();
 	int err = sandbox_enter_reader();
 	if (err)
 		file.err = err;
-	say(link, &file, sizeof(file), file.err ? -1 : fd);
+	say(link, &file, sizeof(file), -1);
 	if (file.err || recv(link, &kinds, sizeof(kinds), 0) != sizeof(kinds))
 		_exit(0);
 	struct answer *a = calloc(1, sizeof(*a));
@@ -96,7 +129,11 @@ static _Noreturn void child(int link, const struct mapping *m)
 		_exit(1);
 	a->err = known_find(fd, kinds, &a->functions);
 	a->took_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	say(link, a, sizeof(*a), -1);
+	if (awaited) {
+		a->err = -ESTALE;
+		a->functions.n = 0;
+	}
+	say(link, a, sizeof(*a), a->functions.n ? fd : -1);
 	_exit(0);
 }
 
@@ -114,11 +151,12 @@ int reading_begin(struct reading *r, const struct mapping *m)
 		return err;
 	}
 	if (pid == 0) {
-		sigset_t none;
+		sigset_t but_leases;
 		int keep[] = { pair[1] };
 		descriptors_close_others(0, keep, 1);
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
+		sigfillset(&but_leases); /* what a terminal tells everybody the probe decides */
+		sigdelset(&but_leases, SIGIO);
+		sigprocmask(SIG_SETMASK, &but_leases, NULL);
 		child(pair[1], m);
 	}
 	close(pair[1]);
@@ -130,7 +168,6 @@ int reading_begin(struct reading *r, const struct mapping *m)
 
 void reading_go_on(struct reading *r, unsigned kinds)
 {
-	r->late_ns = clock_ns(CLOCK_MONOTONIC) + limit_ns;
 	(void)send(r->link, &kinds, sizeof(kinds), MSG_DONTWAIT | MSG_NOSIGNAL); /* to nobody if it has ended, which will be heard */
 }
 
@@ -186,7 +223,7 @@ static bool makes_sense(struct known_functions *k, int64_t size)
 	printable_copy(k->names, sizeof(k->names), names);
 	make_bool(&k->by_code);
 	make_bool(&k->guessed);
-	if (k->n > KNOWN_PLACES_MAX || k->listeners >= (uint64_t)size)
+	if (k->n > KNOWN_PLACES_MAX || (k->listeners && k->listeners >= (uint64_t)size))
 		return false;
 	for (size_t i = 0; i < k->n; i++) {
 		struct known_place *p = &k->places[i];
@@ -201,49 +238,67 @@ static bool makes_sense(struct known_functions *k, int64_t size)
 	return true;
 }
 
-/* The file that came with it, or -1. */
+/* What came with it: the first is the file's, or -1; it has no more to give. */
+static int descriptor_of(struct msghdr *m)
+{
+	int first = -1, fd;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
+		for (size_t at = CMSG_LEN(0); c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && at + sizeof(fd) <= c->cmsg_len; at += sizeof(fd)) {
+			memcpy(&fd, (uint8_t *)c + at, sizeof(fd));
+			if (first < 0)
+				first = fd;
+			else
+				close(fd);
+		}
+	return first;
+}
+
 static ssize_t hear(struct reading *r, void *to, size_t len, int *ret_fd)
 {
 	char control[CMSG_SPACE(sizeof(int))];
 	struct iovec part = { .iov_base = to, .iov_len = len };
 	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct pollfd ended = { .fd = r->link };
 	ssize_t n = recvmsg(r->link, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-	*ret_fd = -1;
-	for (struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL; c; c = CMSG_NXTHDR(&m, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+	*ret_fd = n < 0 ? -1 : descriptor_of(&m);
+	if (n == 0 && poll(&ended, 1, 0) == 1 && ended.revents & POLLHUP)
+		return -EPIPE;
 	return n < 0 ? -errno : n;
 }
 
-enum reading_step reading_hear(struct reading *r, uint64_t now_ns)
+enum reading_step reading_hear(struct reading *r, uint64_t now_ns, struct known_functions *ret_functions)
 {
 	struct answer a;
 	int fd;
 	ssize_t n = hear(r, &a, sizeof(a), &fd);
 	bool opens = !r->ending && !r->opened && n == (ssize_t)sizeof(r->file); /* what it says first, it says as the probe's own */
+	bool done = !r->ending && r->opened && n == (ssize_t)sizeof(a);
 
-	if (fd >= 0 && !opens) /* there is no other */
+	if (fd >= 0 && !done) /* whose it never was to give */
 		close(fd);
-	if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR))
+	if (n < 0 && n != -EAGAIN && n != -EINTR) {
+		r->ending = true; /* its number may be another one's by now */
 		return READING_GONE;
+	}
 	if (opens) {
 		r->opened = true;
 		memcpy(&r->file, &a, sizeof(r->file));
-		r->fd = fd;
-		if (!r->file.err && fd < 0)
-			r->file.err = -EMFILE;
 		return READING_OPENED;
 	}
-	if (!r->ending && r->opened && n == (ssize_t)sizeof(a)) {
-		r->functions = a.functions;
-		r->err = a.err > 0 ? -EINVAL : makes_sense(&r->functions, r->file.size) ? a.err : -EINVAL;
+	if (done) {
+		*ret_functions = a.functions;
+		r->err = a.err > 0 ? -EINVAL : makes_sense(ret_functions, r->file.size) ? a.err : -EINVAL;
+		r->fd = fd;
+		if (!r->err && ret_functions->n)
+			r->err = fd < 0 ? -EMFILE : r->file.lease == 0 ? lease_take_over(fd) : 0;
 		if (r->err)
-			r->functions.n = 0;
+			ret_functions->n = 0;
 		r->took_ns = a.took_ns;
 		return READING_DONE;
 	}
-	if (!r->ending && (n > 0 || now_ns > r->late_ns)) {
+	if (!r->ending && (n >= 0 || now_ns > r->late_ns)) {
 		reading_end(r);
 		return READING_LATE;
 	}

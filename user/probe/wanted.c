@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,23 +12,25 @@
 
 #include "lib/clock.h"
 #include "lib/hash.h"
-#include "probe/lease.h"
+#include "lib/log.h"
 
 enum {
 	WANTED_MAX = 1024,
 	WANTED_OF_USER_MAX = 256,
-	RUNNING_MAX = 16384,     /* users of one file; of a file with more some are not counted as such until processes are looked at again */
+	RUNNING_MAX = 1024,      /* users of one file; those of a file with more are found when processes are looked at again */
 	READINGS_AT_ONCE = 2,
-	READINGS_MAX = 16,       /* with those that get nowhere, as a file system does not answer; ended or not */
+	READINGS_MAX = 256,      /* with those that get nowhere, as a file system does not answer; ended or not */
+	READINGS_RESERVED = 64,  /* for who has none */
 	READINGS_OF_USER_MAX = 4,
-	ACCOUNTS_MAX = 256,
+	ACCOUNTS_MAX = WANTED_MAX + READINGS_MAX, /* whoever has something to be looked at has one */
 	BARS_MAX = 64,
 	SPEND_PERCENT = 5,
 };
-static const uint64_t spend_most_ns = 4000000000ull; /* of CPU time that a user may spend at once; and SPEND_PERCENT of the time of one CPU for good */
+static const uint64_t spend_most_ns = 10000000000ull; /* of CPU time that a user may spend at once; and SPEND_PERCENT of the time of one CPU for good */
 static const uint64_t cpu_most_ns = READING_CPU_MAX_S * 1000000000ull;
 static const uint64_t stalled_ns = 500000000ull;     /* what gets nowhere for so long holds up nobody any more */
 static const uint64_t barred_ns = 60000000000ull;
+static const uint64_t patient_ns = 2000000000ull;    /* what waits longer is told of */
 
 /* A user of this machine. */
 struct account {
@@ -50,6 +53,7 @@ struct place {
 	struct account *account; /* NULL: it is free */
 	struct entry *entry;     /* NULL: what it says is of no interest any more */
 	bool stalled;
+	uint32_t major, minor;   /* of the file's device */
 	uint64_t begun_ns;
 	struct reading reading;
 };
@@ -58,11 +62,11 @@ struct entry {
 	bool used;
 	struct mapping m;        /* its path is owned */
 	uint64_t key, order;
+	uint64_t since_ns;
 	struct map users;
 	struct account *account;
 	bool reading;            /* else it waits */
-	int lease;               /* 0: it is held */
-	bool awaited;            /* and was given back, as somebody wants to write */
+	bool others;             /* somebody who has mapped it lives, and it was not found where he has it */
 };
 
 struct wanted {
@@ -76,8 +80,11 @@ struct wanted {
 	uint64_t order, took_ns;
 	struct account accounts[ACCOUNTS_MAX];
 	struct place places[READINGS_MAX];
+	size_t taken;            /* of these */
+	struct known_functions functions; /* that were told of last */
 	struct bar bars[BARS_MAX];
 	size_t latest_bar;
+	bool impatient;          /* said once */
 };
 
 int wanted_new(unsigned kinds, int epoll_fd, const struct wanted_calls *calls, void *ctx, struct wanted **ret_wanted)
@@ -120,7 +127,7 @@ static void account_now(struct account *a, uint64_t now_ns)
 	a->at_ns = now_ns;
 }
 
-/* Who has spent least makes room: he is where one who comes anew is. NULL: everybody wants something. */
+/* Who has spent least makes room: he is where one who comes anew is. */
 static struct account *account_of(struct wanted *w, uint32_t uid)
 {
 	struct account *place = NULL;
@@ -139,13 +146,11 @@ static struct account *account_of(struct wanted *w, uint32_t uid)
 	return place;
 }
 
-static bool is_same_place(const struct entry *a, const struct entry *b) { return a->account == b->account && a->m.major == b->m.major && a->m.minor == b->m.minor; }
-
 static bool is_barred(const struct wanted *w, const struct entry *e, uint64_t now_ns)
 {
 	for (size_t i = 0; i < READINGS_MAX; i++)
-		if (w->places[i].stalled && w->places[i].entry && is_same_place(w->places[i].entry, e))
-			return true;
+		if (w->places[i].account == e->account && w->places[i].major == e->m.major && w->places[i].minor == e->m.minor)
+			return true; /* one is there yet, and may get nowhere */
 	for (size_t i = 0; i < BARS_MAX; i++) {
 		const struct bar *b = &w->bars[i];
 		if (now_ns < b->until_ns && b->uid == e->account->uid && b->major == e->m.major && b->minor == e->m.minor)
@@ -160,10 +165,15 @@ static void bar(struct wanted *w, const struct entry *e, uint64_t now_ns)
 	w->bars[w->latest_bar] = (struct bar){ .uid = e->account->uid, .major = e->m.major, .minor = e->m.minor, .until_ns = now_ns + barred_ns };
 }
 
+static bool account_may_read(const struct wanted *w, const struct account *a)
+{
+	return a->readings < READINGS_OF_USER_MAX && a->spent_ns < spend_most_ns && w->taken + (a->readings ? READINGS_RESERVED : 0) < READINGS_MAX;
+}
+
 /* It has its turn one day soon. */
 static bool may_be_read(const struct wanted *w, const struct entry *e, uint64_t now_ns)
 {
-	return e->used && !e->reading && e->account->readings < READINGS_OF_USER_MAX && e->account->spent_ns < spend_most_ns && !is_barred(w, e, now_ns);
+	return e->used && !e->reading && account_may_read(w, e->account) && !is_barred(w, e, now_ns);
 }
 
 /* --- files --- */
@@ -178,19 +188,47 @@ static void entry_free(struct wanted *w, struct entry *e)
 	w->len--;
 }
 
+/* Without having been looked at. */
+static void entry_give_up(struct wanted *w, struct entry *e, int err)
+{
+	struct wanted_file f = { .mapped = &e->m, .numbers = { .is = e->m }, .err = err, .others = e->others, .fd = -1, .users = &e->users };
+
+	w->calls->done(w->ctx, &f);
+	entry_free(w, e);
+}
+
+/* A place for one of a. Where there is none, who has most gives up the latest of his, if he has more than a would have. */
+static struct entry *entry_place(struct wanted *w, const struct account *a)
+{
+	struct entry *latest = NULL;
+
+	if (a->wanted >= WANTED_OF_USER_MAX)
+		return NULL;
+	for (size_t i = 0; i < WANTED_MAX; i++) {
+		struct entry *e = &w->entries[i];
+		if (!e->used)
+			return e;
+		if (e->reading || e->account->wanted <= a->wanted + 1)
+			continue;
+		if (!latest || e->account->wanted > latest->account->wanted || (e->account == latest->account && e->order > latest->order))
+			latest = e;
+	}
+	if (latest)
+		entry_give_up(w, latest, -EAGAIN);
+	return latest;
+}
+
 static struct entry *entry_new(struct wanted *w, const struct mapping *m, uint64_t key)
 {
 	struct account *a = account_of(w, user_of(m->pid));
-	struct entry *e = NULL;
-
-	for (size_t i = 0; a && a->wanted < WANTED_OF_USER_MAX && i < WANTED_MAX && !e; i++)
-		e = w->entries[i].used ? NULL : &w->entries[i];
+	struct entry *e = a ? entry_place(w, a) : NULL;
 	char *path = e ? strdup(m->path) : NULL;
+
 	if (!path || map_put(&w->by_key, key, e)) {
 		free(path);
 		return NULL;
 	}
-	*e = (struct entry){ .used = true, .m = *m, .key = key, .order = w->order++, .account = a };
+	*e = (struct entry){ .used = true, .m = *m, .key = key, .order = w->order++, .since_ns = clock_ns(CLOCK_MONOTONIC), .account = a };
 	e->m.path = path;
 	map_init(&e->users, RUNNING_MAX);
 	a->wanted++;
@@ -198,10 +236,30 @@ static struct entry *entry_new(struct wanted *w, const struct mapping *m, uint64
 	return e;
 }
 
+/* Another user has mapped it, too: whoever has his turn first has it looked at. */
+static void entry_share(struct wanted *w, struct entry *e, const struct mapping *m)
+{
+	struct account *a = account_of(w, user_of(m->pid)), *was = e->account;
+
+	if (!a || a == was || a->wanted >= WANTED_OF_USER_MAX || !account_may_read(w, a) || (account_may_read(w, was) && was->spent_ns <= a->spent_ns))
+		return;
+	char *path = strdup(m->path);
+	if (!path)
+		return;
+	free((char *)e->m.path);
+	e->m = *m;
+	e->m.path = path;
+	e->account = a;
+	was->wanted--;
+	a->wanted++;
+}
+
 bool wanted_add(struct wanted *w, const struct mapping *m, uint64_t key)
 {
 	struct entry *e = map_get(&w->by_key, key);
 
+	if (e && !e->reading)
+		entry_share(w, e, m);
 	if (!e)
 		e = entry_new(w, m, key);
 	return e && map_put(&e->users, m->pid, w) == 0;
@@ -234,10 +292,11 @@ void wanted_fork(struct wanted *w, uint32_t parent, uint32_t child)
 
 void wanted_leave(struct wanted *w, uint32_t pid)
 {
-	for (size_t i = 0, left = w->len; left; i++) {
-		left -= w->entries[i].used;
-		if (w->entries[i].used)
-			map_remove(&w->entries[i].users, pid);
+	for (size_t i = 0, left = w->len; left && i < WANTED_MAX; i++) {
+		struct entry *e = &w->entries[i];
+		left -= e->used;
+		if (e->used && map_remove(&e->users, pid) && !e->users.len && !e->reading)
+			entry_free(w, e); /* whoever it had forked by then would be one */
 	}
 }
 
@@ -255,6 +314,7 @@ static void place_free(struct wanted *w, struct place *p)
 {
 	place_let_go(p);
 	p->account->readings--;
+	w->taken--;
 	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, p->reading.link, NULL); /* others may have it open, for a moment */
 	reading_close(&p->reading);
 	p->account = NULL;
@@ -262,22 +322,30 @@ static void place_free(struct wanted *w, struct place *p)
 
 static struct wanted_file file_of(const struct entry *e, const struct reading *r)
 {
-	struct wanted_file f = { .mapped = &e->m, .numbers = { .is = e->m, .as_mapped = r->as_mapped }, .err = r->file.err, .fd = -1, .users = &e->users };
+	struct wanted_file f = { .mapped = &e->m, .numbers = { .is = e->m, .as_mapped = r->as_mapped }, .err = r->file.err, .others = e->others, .fd = -1, .users = &e->users };
 	struct mapping *is = &f.numbers.is;
 
 	if (!r->opened || r->file.err)
 		return f;
 	f.numbers.opened = true;
-	f.fd = r->fd;
 	f.size = r->file.size;
 	f.changed = r->file.changed;
-	f.leased = e->lease == 0;
+	f.leased = r->file.lease == 0;
 	if (r->file.inode != is->inode || r->file.major != is->major || r->file.minor != is->minor)
 		is->generation = 0;
 	is->inode = r->file.inode;
 	is->major = r->file.major;
 	is->minor = r->file.minor;
 	return f;
+}
+
+/* What it says of its time it may have been had to say; and one that is gone says nothing any more. */
+static void pay(struct wanted *w, struct place *p)
+{
+	uint64_t said = p->reading.took_ns < cpu_most_ns ? p->reading.took_ns : cpu_most_ns, spent = reading_spent_ns(&p->reading);
+
+	w->took_ns += said > spent ? said : spent;
+	p->account->spent_ns += said > spent ? said : spent;
 }
 
 static void finish(struct wanted *w, struct place *p, int err, bool was_read)
@@ -287,77 +355,86 @@ static void finish(struct wanted *w, struct place *p, int err, bool was_read)
 
 	f.err = err;
 	f.was_read = was_read;
-	f.functions = was_read && !err ? &p->reading.functions : NULL;
-	w->took_ns += p->reading.took_ns;
-	p->account->spent_ns += p->reading.took_ns;
+	f.functions = was_read && !err ? &w->functions : NULL;
+	f.fd = was_read ? p->reading.fd : -1;
+	pay(w, p);
 	p->entry = NULL;
 	w->calls->done(w->ctx, &f);
 	if (f.fd < 0)
 		p->reading.fd = -1;
-	else if (e->lease == 0)
-		lease_give(f.fd); /* the child may have it open for as long as its file system likes */
 	reading_end(&p->reading);
 	entry_free(w, e);
+}
+
+/* Who led to it has ended, or has something else there. Of the others a child of his has it at the same place. */
+static bool try_another(struct wanted *w, struct place *p)
+{
+	struct entry *e = p->entry;
+	size_t at = 0;
+	uint64_t pid;
+
+	e->others |= e->users.len > 1 && (kill((pid_t)e->m.pid, 0) == 0 || errno == EPERM);
+	map_remove(&e->users, e->m.pid);
+	if (!e->m.to || !map_next(&e->users, &at, &pid))
+		return false;
+	e->m.pid = (uint32_t)pid;
+	e->reading = false;
+	p->entry = NULL;
+	pay(w, p);
+	reading_end(&p->reading);
+	return true;
 }
 
 static void on_opened(struct wanted *w, struct place *p)
 {
 	const struct wanted_file f = file_of(p->entry, &p->reading);
 
-	if (p->reading.file.err || !w->calls->opened(w->ctx, &f)) {
-		finish(w, p, p->reading.file.err, false);
+	if (p->reading.file.err == -ENOENT && try_another(w, p))
 		return;
-	}
-	p->entry->lease = lease_take(p->reading.fd); /* before it is read */
-	reading_go_on(&p->reading, w->kinds);
+	if (p->reading.file.err || !w->calls->opened(w->ctx, &f))
+		finish(w, p, p->reading.file.err, false);
+	else
+		reading_go_on(&p->reading, w->kinds);
 }
 
 static void on_done(struct wanted *w, struct place *p)
 {
-	const struct entry *e = p->entry;
-
 	place_let_go(p);
-	finish(w, p, e->lease == -EAGAIN || e->awaited ? -ESTALE : p->reading.err, true);
+	finish(w, p, p->reading.file.lease == -EAGAIN ? -ESTALE : p->reading.err, true);
 }
 
 static void on_late(struct wanted *w, struct place *p, uint64_t now_ns)
 {
-	p->reading.took_ns = reading_spent_ns(&p->reading);
 	bar(w, p->entry, now_ns);
 	finish(w, p, -ETIME, false);
+}
+
+/* Without a word: it was ended, or had no memory, and may have spent all of its time. */
+static void on_gone(struct wanted *w, struct place *p, uint64_t now_ns)
+{
+	p->reading.took_ns = now_ns - p->begun_ns;
+	finish(w, p, -EIO, false);
 }
 
 static void hear(struct wanted *w, struct place *p, uint64_t now_ns)
 {
 	enum reading_step step;
 
-	while (p->account && (step = reading_hear(&p->reading, now_ns)) != READING_NOTHING) {
-		if (step == READING_GONE) {
-			if (p->entry) { /* without a word: it was ended, or had no memory, and may have spent all of its time */
-				p->reading.took_ns = now_ns - p->begun_ns < cpu_most_ns ? now_ns - p->begun_ns : cpu_most_ns;
-				finish(w, p, -EIO, false);
-			}
-			place_free(w, p);
-		} else if (p->entry && step == READING_OPENED) {
+	while (p->account && (step = reading_hear(&p->reading, now_ns, &w->functions)) != READING_NOTHING) {
+		if (p->entry && step == READING_OPENED)
 			on_opened(w, p);
-		} else if (p->entry && step == READING_DONE) {
+		else if (p->entry && step == READING_DONE)
 			on_done(w, p);
-		} else if (p->entry) {
+		else if (p->entry && step == READING_LATE)
 			on_late(w, p, now_ns);
-		}
+		else if (p->entry && step == READING_GONE)
+			on_gone(w, p, now_ns);
+		if (step == READING_GONE)
+			place_free(w, p);
 	}
 	/* It has hardly had the CPU: it waits for the file. */
 	if (p->account && !p->stalled && now_ns - p->begun_ns > stalled_ns && reading_spent_ns(&p->reading) < (now_ns - p->begun_ns) / 4)
 		place_let_go(p);
-}
-
-/* There is no process to look at it. */
-static void give_up(struct wanted *w, struct entry *e, int err)
-{
-	struct wanted_file f = { .mapped = &e->m, .numbers = { .is = e->m }, .err = err, .fd = -1, .users = &e->users };
-
-	w->calls->done(w->ctx, &f);
-	entry_free(w, e);
 }
 
 static struct entry *next(struct wanted *w, uint64_t now_ns)
@@ -369,65 +446,65 @@ static struct entry *next(struct wanted *w, uint64_t now_ns)
 			account_now(&w->accounts[i], now_ns);
 	for (size_t i = 0; i < WANTED_MAX; i++) {
 		struct entry *e = &w->entries[i];
-		if (!e->used || e->account->reading || !may_be_read(w, e, now_ns))
+		if (!e->used || e->account->reading || (best && (e->account == best->account ? e->order > best->order : e->account->spent_ns >= best->account->spent_ns)))
 			continue;
-		if (!best || e->account->spent_ns < best->account->spent_ns || (e->account == best->account && e->order < best->order))
+		if (may_be_read(w, e, now_ns))
 			best = e;
 	}
 	return best;
 }
 
-/* False: there is nothing to be begun with now. */
+/* False: there is nothing to be begun with now, or no process to do it. */
 static bool begin(struct wanted *w, uint64_t now_ns)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	struct place *p = NULL;
 	size_t under_way = 0;
 
-	for (size_t i = 0; i < READINGS_MAX; i++) {
+	for (size_t i = 0; w->len && i < READINGS_MAX; i++) {
 		under_way += w->places[i].account && !w->places[i].stalled;
 		if (!w->places[i].account)
 			p = &w->places[i];
 	}
-	struct entry *e = w->len && p && under_way < READINGS_AT_ONCE ? next(w, now_ns) : NULL;
-	if (!e)
+	struct entry *e = p && under_way < READINGS_AT_ONCE ? next(w, now_ns) : NULL;
+	if (!e || reading_begin(&p->reading, &e->m))
 		return false;
-	int err = reading_begin(&p->reading, &e->m);
-	if (err) {
-		give_up(w, e, err);
-		return true;
-	}
 	p->account = e->account;
 	p->entry = e;
 	p->stalled = false;
+	p->major = e->m.major;
+	p->minor = e->m.minor;
 	p->begun_ns = now_ns;
 	e->account->spent_ns += clock_ns(CLOCK_MONOTONIC) - now_ns;
 	e->account->reading = e->reading = true;
 	e->account->readings++;
-	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, p->reading.link, &event)) {
-		finish(w, p, -errno, false);
-		return false;
-	}
+	w->taken++;
+	(void)epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, p->reading.link, &event); /* else it is heard at the next tick */
 	return true;
+}
+
+/* What is mapped before it is looked at is not seen, whoever's fault that is. */
+static void complain(struct wanted *w, uint64_t now_ns)
+{
+	size_t late = 0;
+
+	for (size_t i = 0; w->len && !w->impatient && i < WANTED_MAX; i++)
+		late += w->entries[i].used && !w->entries[i].reading && now_ns - w->entries[i].since_ns > patient_ns;
+	if (!late)
+		return;
+	w->impatient = true;
+	log_warn("%zu files that programs have mapped have waited for %llu s to be looked at: too many came at once, took too long, or their file systems do not answer; what these call is not seen until then", late,
+		 (unsigned long long)(patient_ns / 1000000000ull));
 }
 
 void wanted_hear(struct wanted *w, bool more)
 {
-	for (size_t i = 0; i < READINGS_MAX; i++)
-		hear(w, &w->places[i], clock_ns(CLOCK_MONOTONIC));
+	for (size_t i = 0; w->taken && i < READINGS_MAX; i++)
+		if (w->places[i].account)
+			hear(w, &w->places[i], clock_ns(CLOCK_MONOTONIC));
 	while (more && begin(w, clock_ns(CLOCK_MONOTONIC)))
 		;
-}
-
-void wanted_awaited(struct wanted *w)
-{
-	for (size_t i = 0; i < READINGS_MAX; i++) {
-		const struct place *p = &w->places[i];
-		if (!p->account || !p->entry || p->reading.fd < 0 || p->entry->lease || p->entry->awaited || lease_is_held(p->reading.fd))
-			continue;
-		lease_give(p->reading.fd);
-		p->entry->awaited = true;
-	}
+	complain(w, clock_ns(CLOCK_MONOTONIC));
 }
 
 size_t wanted_busy(const struct wanted *w)

@@ -23,8 +23,9 @@ struct wanted_file {
 	const struct mapping *mapped; /* which led to it */
 	struct file_numbers numbers;  /* of what was opened */
 	bool was_read;
-	int err;                      /* 0; -ESTALE: it is being written to; -ETIME: it took too long; else of mapped_open(), known_find() */
-	int fd;                       /* of what was opened: the callee's, if it sets -1 */
+	int err;                      /* 0; -ESTALE: it is being written to; -ETIME: it took too long; -EAGAIN: there was no room for it any more; else of mapped_open(), known_find() */
+	bool others;                  /* who led to it has ended, but not all who have mapped it */
+	int fd;                       /* if there are functions: the callee's, if it sets -1 */
 	bool leased;
 	int64_t size;
 	struct timespec changed;
@@ -53,9 +54,6 @@ void wanted_leave(struct wanted *w, uint32_t pid);
 
 /* Goes on with those that are looked at, and begins with others if `more`. */
 void wanted_hear(struct wanted *w, bool more);
-/* Somebody waits to write to one of them: the leases of those that are concerned are given back. */
-void wanted_awaited(struct wanted *w);
-
 /* Files that could be looked at now, or are and get on. */
 size_t wanted_busy(const struct wanted *w);
 /* CPU time of all that were looked at. */

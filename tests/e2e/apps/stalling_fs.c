@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * File systems in user space (FUSE, linux/fuse.h) with files, "0" to "9", of which no byte is ever read: who tries to waits until this program ends. stalling_fs DIRECTORY N: mounts N such, as DIRECTORY/0 and so on, maps
- * all files of each to be executed, without touching them, and says "mapped".
+ * File systems in user space (FUSE, linux/fuse.h) with files, "0" to "9", that nobody else can close, nor read a byte of: who tries to waits until this program ends. stalling_fs DIRECTORY N [reads]: mounts N such, as
+ * DIRECTORY/0 and so on, maps all files of each to be executed, without touching them, and says "mapped". With "reads" they can be read, and are zeros.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +16,13 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <signal.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum { ROOT = 1, FILES = 10, FILE_BYTES = 1 << 20, SECONDS = 3600 };
+
+static bool reads;
+static char zeros[1 << 20];
 
 static void attributes(struct fuse_attr *a, uint64_t node)
 {
@@ -74,9 +79,20 @@ static _Noreturn void serve(int fd)
 		case FUSE_OPENDIR: len = sizeof(out.open); break;
 		case FUSE_STATFS: len = sizeof(out.statfs); break;
 		case FUSE_RELEASE:
-		case FUSE_RELEASEDIR:
-		case FUSE_FLUSH: break;
+		case FUSE_RELEASEDIR: break;
 		case FUSE_READ:
+			if (reads) { /* zeros */
+				len = ((const struct fuse_read_in *)(in.bytes + sizeof(in.head)))->size;
+				out.head.len = (uint32_t)(sizeof(out.head) + len);
+				struct iovec parts[] = { { &out.head, sizeof(out.head) }, { zeros, len } };
+				if (len > sizeof(zeros) || (writev(fd, parts, 2) < 0 && errno != ENOENT))
+					perror("stalling_fs: answer");
+			}
+			continue;
+		case FUSE_FLUSH:
+			if (in.head.pid == (uint32_t)getppid())
+				break; /* who has mapped them can end */
+			continue;
 		case FUSE_FORGET:
 		case FUSE_BATCH_FORGET:
 		case FUSE_INTERRUPT: continue;
@@ -117,8 +133,9 @@ static void map(const char *directory, int i)
 
 int main(int argc, char **argv)
 {
-	if (argc != 3)
+	if (argc < 3)
 		return 2;
+	reads = argc > 3;
 	for (int i = 0; i < atoi(argv[2]); i++)
 		map(argv[1], i);
 	puts("mapped");
