@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -274,7 +275,7 @@ static void test_each_user_has_his_turn(void **state)
 		file_make(i);
 	pid_t other = fork();
 	if (other == 0) {
-		if (setresuid(NOBODY, NOBODY, NOBODY))
+		if (setresuid(NOBODY, NOBODY, NOBODY) || prctl(PR_SET_PDEATHSIG, SIGKILL))
 			_exit(1);
 		pause();
 		_exit(0);
@@ -294,10 +295,8 @@ static void test_each_user_has_his_turn(void **state)
 	assert_string_equal(t.ones[!first].path, path);
 	for (int i = 0; i < FILES - 1; i++) {
 		file_path(i, path, sizeof(path));
-		if (i > 0) {
-			wanted_hear(t.wanted, true);
-			wait_for(&t, (size_t)i + 2, false);
-		}
+		if (i > 0)
+			wait_for(&t, (size_t)i + 2, true); /* one at a time */
 		assert_string_equal(t.ones[i > 0 ? i + 1 : first].path, path);
 	}
 	kill(other, SIGKILL);
@@ -467,7 +466,7 @@ static void test_a_full_table_is_shared(void **state)
 	for (int i = 0; i < 5; i++) {
 		users[i] = fork();
 		if (users[i] == 0) {
-			if (setresuid((uid_t)(NOBODY - i), (uid_t)(NOBODY - i), (uid_t)(NOBODY - i)))
+			if (setresuid((uid_t)(NOBODY - i), (uid_t)(NOBODY - i), (uid_t)(NOBODY - i)) || prctl(PR_SET_PDEATHSIG, SIGKILL))
 				_exit(1);
 			pause();
 		}
