@@ -297,14 +297,6 @@ static void file_miss(struct libraries *ls, const struct wanted_file *w)
 	}
 }
 
-/* Whoever led to it has put another file where it was: those who have mapped it have something else. */
-static bool is_another(const struct wanted_file *w)
-{
-	const struct mapping *m = w->mapped, *as = &w->numbers.as_mapped;
-
-	return m->time_ns && as->inode && (m->inode != as->inode || m->major != as->major || m->minor != as->minor);
-}
-
 static void on_found(void *libraries, struct wanted_file *w)
 {
 	struct libraries *ls = libraries;
@@ -322,7 +314,7 @@ static void on_found(void *libraries, struct wanted_file *w)
 			file_fail_wanted(ls, w);
 		file_index_put_nothing(&ls->index, &w->numbers);
 	}
-	ls->again |= is_another(w) || (w->numbers.opened && w->err == -EIO);
+	ls->again |= w->numbers.opened && w->err == -EIO;
 	if (!f)
 		return;
 	file_index_alias(&ls->index, &w->numbers, f);

@@ -60,7 +60,8 @@ struct place {
 
 struct entry {
 	bool used;
-	struct mapping m;        /* its path is owned */
+	struct mapping m;        /* that is looked at; its path is owned */
+	struct mapping latest;   /* of the same file, without path: it may be there yet */
 	uint64_t key, order;
 	uint64_t since_ns;
 	struct map users;
@@ -146,17 +147,25 @@ static struct account *account_of(struct wanted *w, uint32_t uid)
 	return place;
 }
 
+/* Another one of his of that device has not gone for so long. */
+static bool stands_behind(const struct wanted *w, const struct entry *e, uint64_t now_ns, uint64_t for_ns)
+{
+	for (size_t i = 0; w->taken && i < READINGS_MAX; i++) {
+		const struct place *p = &w->places[i];
+		if (p->account == e->account && p->major == e->m.major && p->minor == e->m.minor && now_ns - p->begun_ns >= for_ns)
+			return true;
+	}
+	return false;
+}
+
 static bool is_barred(const struct wanted *w, const struct entry *e, uint64_t now_ns)
 {
-	for (size_t i = 0; i < READINGS_MAX; i++)
-		if (w->places[i].account == e->account && w->places[i].major == e->m.major && w->places[i].minor == e->m.minor)
-			return true; /* one is there yet, and may get nowhere */
 	for (size_t i = 0; i < BARS_MAX; i++) {
 		const struct bar *b = &w->bars[i];
 		if (now_ns < b->until_ns && b->uid == e->account->uid && b->major == e->m.major && b->minor == e->m.minor)
 			return true;
 	}
-	return false;
+	return stands_behind(w, e, now_ns, stalled_ns);
 }
 
 static void bar(struct wanted *w, const struct entry *e, uint64_t now_ns)
@@ -260,6 +269,8 @@ bool wanted_add(struct wanted *w, const struct mapping *m, uint64_t key)
 
 	if (e && !e->reading)
 		entry_share(w, e, m);
+	if (e)
+		e->latest = *m;
 	if (!e)
 		e = entry_new(w, m, key);
 	return e && map_put(&e->users, m->pid, w) == 0;
@@ -370,14 +381,20 @@ static void finish(struct wanted *w, struct place *p, int err, bool was_read)
 static bool try_another(struct wanted *w, struct place *p)
 {
 	struct entry *e = p->entry;
+	struct mapping next = e->latest;
 	size_t at = 0;
 	uint64_t pid;
 
 	e->others |= e->users.len > 1 && (kill((pid_t)e->m.pid, 0) == 0 || errno == EPERM);
 	map_remove(&e->users, e->m.pid);
-	if (!e->m.to || !map_next(&e->users, &at, &pid))
-		return false;
-	e->m.pid = (uint32_t)pid;
+	if (!map_get(&e->users, next.pid)) {
+		if (!e->m.to || !map_next(&e->users, &at, &pid))
+			return false;
+		next = e->m;
+		next.pid = (uint32_t)pid;
+	}
+	next.path = e->m.path;
+	e->m = next;
 	e->reading = false;
 	p->entry = NULL;
 	pay(w, p);
@@ -385,16 +402,29 @@ static bool try_another(struct wanted *w, struct place *p)
 	return true;
 }
 
+/* Whoever led to it has put another file where it was: that is nothing that the others have. */
+static bool is_another(const struct place *p)
+{
+	const struct mapping *m = &p->entry->m, *as = &p->reading.as_mapped;
+
+	return m->time_ns && as->inode && (m->inode != as->inode || m->major != as->major || m->minor != as->minor);
+}
+
 static void on_opened(struct wanted *w, struct place *p)
 {
 	const struct wanted_file f = file_of(p->entry, &p->reading);
+	bool fresh = !p->reading.file.err && w->calls->opened(w->ctx, &f); /* it is known by then how mappings of it are told of */
 
+	if (!p->reading.file.err && is_another(p)) {
+		p->reading.file.err = -ENOENT;
+		p->entry->others = p->entry->users.len > 1;
+	}
 	if (p->reading.file.err == -ENOENT && try_another(w, p))
 		return;
-	if (p->reading.file.err || !w->calls->opened(w->ctx, &f))
-		finish(w, p, p->reading.file.err, false);
-	else
+	if (fresh && !p->reading.file.err)
 		reading_go_on(&p->reading, w->kinds);
+	else
+		finish(w, p, p->reading.file.err, false);
 }
 
 static void on_done(struct wanted *w, struct place *p)
@@ -448,7 +478,7 @@ static struct entry *next(struct wanted *w, uint64_t now_ns)
 		struct entry *e = &w->entries[i];
 		if (!e->used || e->account->reading || (best && (e->account == best->account ? e->order > best->order : e->account->spent_ns >= best->account->spent_ns)))
 			continue;
-		if (may_be_read(w, e, now_ns))
+		if (may_be_read(w, e, now_ns) && !stands_behind(w, e, now_ns, 0))
 			best = e;
 	}
 	return best;
