@@ -34,7 +34,7 @@ fetch() {
 	dpkg-deb --fsys-tarfile "$work/$package"_*.deb | tar -x -C "$work" --wildcards './boot/vmlinuz-*' './lib/modules/*'
 	mkdir "$work/modules"
 	# A kernel has some of these built in, and others without it.
-	(cd "$work"/lib/modules/*/kernel && find net/tls crypto lib/crypto -name '*.ko*' 2> /dev/null | grep -E '/(tls|gcm|ctr|ghash-generic|gf128mul|crypto_null|aead|geniv)\.ko' | xargs -r cp -t "$work/modules") || true
+	(cd "$work"/lib/modules/*/kernel && { find net/tls crypto lib/crypto -name '*.ko*' 2> /dev/null || true; } | { grep -E '/(tls|gcm|ctr|ghash-generic|gf128mul|crypto_null|aead|geniv)\.ko' || true; } | xargs -r cp -t "$work/modules") || return 1
 	# Renamed into place only when whole.
 	rm -rf "$modules"
 	mv "$work/modules" "$modules"

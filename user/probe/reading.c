@@ -41,7 +41,7 @@ struct answer {
 
 /* --- the child --- */
 
-static void say(int link, const void *what, size_t len, int fd)
+static bool say(int link, const void *what, size_t len, int fd)
 {
 	char control[CMSG_SPACE(sizeof(int))] = "";
 	struct iovec part = { .iov_base = (void *)what, .iov_len = len };
@@ -56,8 +56,7 @@ static void say(int link, const void *what, size_t len, int fd)
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &fd, sizeof(int));
 	}
-	if (sendmsg(link, &m, MSG_NOSIGNAL) != (ssize_t)len)
-		_exit(1);
+	return sendmsg(link, &m, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
 /* Layers of file systems have several numbers for one file: the kernel tells of this mapping what it would tell of anybody's. */
@@ -104,10 +103,8 @@ static _Noreturn void child(int link, const struct mapping *m)
 	unsigned kinds;
 
 	int fd = mapped_open(m);
-	if (fd >= 0 && fstat(fd, &st)) {
-		close(fd);
-		fd = -errno;
-	}
+	if (fd >= 0 && fstat(fd, &st))
+		fd = -errno; /* it goes with this process */
 	if (fd >= 0) {
 		given = fd;
 		sigaction(SIGIO, &waits, NULL);
@@ -121,20 +118,19 @@ static _Noreturn void child(int link, const struct mapping *m)
 	int err = sandbox_enter_reader();
 	if (err)
 		file.err = err;
-	say(link, &file, sizeof(file), -1);
-	if (file.err || recv(link, &kinds, sizeof(kinds), 0) != sizeof(kinds))
+	if (!say(link, &file, sizeof(file), -1) || file.err || recv(link, &kinds, sizeof(kinds), 0) != sizeof(kinds))
 		_exit(0);
 	struct answer *a = calloc(1, sizeof(*a));
 	if (!a)
 		_exit(1);
 	a->err = known_find(fd, kinds, &a->functions);
 	a->took_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	if (awaited) {
-		a->err = -ESTALE;
-		a->functions.n = 0;
-	}
-	say(link, a, sizeof(*a), a->functions.n ? fd : -1);
-	_exit(0);
+	if (!awaited && say(link, a, sizeof(*a), a->functions.n ? fd : -1))
+		_exit(0);
+	/* The file may just have been closed, too. */
+	a->err = -ESTALE;
+	a->functions.n = 0;
+	_exit(say(link, a, sizeof(*a), -1) ? 0 : 1);
 }
 
 int reading_begin(struct reading *r, const struct mapping *m)

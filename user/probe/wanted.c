@@ -350,13 +350,15 @@ static struct wanted_file file_of(const struct entry *e, const struct reading *r
 	return f;
 }
 
-/* What it says of its time it may have been had to say; and one that is gone says nothing any more. */
+/* What it says of its time it may have been had to say; and of one that is gone the number may be another one's. */
 static void pay(struct wanted *w, struct place *p)
 {
-	uint64_t said = p->reading.took_ns < cpu_most_ns ? p->reading.took_ns : cpu_most_ns, spent = reading_spent_ns(&p->reading);
+	uint64_t said = p->reading.took_ns, spent = reading_spent_ns(&p->reading), most = said > spent ? said : spent;
 
-	w->took_ns += said > spent ? said : spent;
-	p->account->spent_ns += said > spent ? said : spent;
+	if (most > cpu_most_ns)
+		most = cpu_most_ns;
+	w->took_ns += most;
+	p->account->spent_ns += most;
 }
 
 static void finish(struct wanted *w, struct place *p, int err, bool was_read)

@@ -22,41 +22,27 @@ EXPORT int hipLaunchKernel_spt(const void *f, dim3 grid, dim3 block, void **para
 	return work("hipLaunchKernel", 0, NULL);
 }
 
-EXPORT int hipMalloc(void **ret, size_t bytes)
+static int alloc(const char *call, void **ret, size_t bytes)
 {
-	int code = work("hipMalloc", bytes, NULL);
+	int code = work(call, bytes, NULL);
 
 	*ret = code ? NULL : malloc(16);
 	return code;
 }
 
-EXPORT int hipFree(void *address)
+static int release(const char *call, void *address)
 {
-	int code = work("hipFree", 0, NULL);
+	int code = work(call, 0, NULL);
 
 	if (!code)
 		free(address);
 	return code;
 }
 
-EXPORT int hipMemCreate(void **ret, size_t bytes, const void *properties, unsigned long long flags)
-{
-	int code = work("hipMemCreate", bytes, NULL);
-
-	(void)properties, (void)flags;
-	*ret = code ? NULL : malloc(16);
-	return code;
-}
-
-EXPORT int hipMemRelease(void *handle)
-{
-	int code = work("hipMemRelease", 0, NULL);
-
-	if (!code)
-		free(handle);
-	return code;
-}
-
+EXPORT int hipMalloc(void **ret, size_t bytes) { return alloc("hipMalloc", ret, bytes); }
+EXPORT int hipFree(void *address) { return release("hipFree", address); }
+EXPORT int hipMemCreate(void **ret, size_t bytes, const void *properties, unsigned long long flags) { return (void)properties, (void)flags, alloc("hipMemCreate", ret, bytes); }
+EXPORT int hipMemRelease(void *handle) { return release("hipMemRelease", handle); }
 EXPORT int hipMemcpy(void *to, const void *from, size_t bytes, int kind) { return (void)to, (void)from, (void)kind, work("hipMemcpy", bytes, NULL); }
 EXPORT int hipDeviceSynchronize(void) { return work("hipDeviceSynchronize", 0, NULL); }
 EXPORT int hipModuleLoadData(void **ret, const void *image) { return (void)image, *ret = function_make("none"), work("hipModuleLoadData", 0, NULL); }
