@@ -126,11 +126,25 @@ for name, kind in OF_SESSION.items():
     globals()[f"{name}_of_session"], globals()[name] = fixtures_of(name, kind)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A test that fails shows what its plumbs have said: above all, what they have lost."""
+    report = yield
+    if report.failed:
+        for p in item.stash.get(PLUMBS, []):
+            with contextlib.suppress(OSError):
+                report.sections.append((f"{p.name} (pid {p.pid}), the end of what it said", p.err.read_text(errors="replace")[-2000:]))
+    return report
+
+
+PLUMBS = pytest.StashKey()
+
+
 @pytest.fixture
-def plumb(folder):
+def plumb(folder, request):
     """plumb(pids=…, args=…): a Plumb that is attached; ended after the test if the test has not done so with finish()."""
     assert PLUMB.exists(), "build/plumb is missing: run make build"
-    running = []
+    running = request.node.stash[PLUMBS] = []
 
     def begin(**named):
         own = folder / f"plumb{len(running)}"

@@ -38,7 +38,7 @@ def read_response(stream, after_head=lambda: None):
 def test_a_long_body_stays_in_the_kernel(start, plumb, rung):
     server = start(servers.start_python)
     port = free_port()
-    tracer = plumb(pids=[server.pid], args=["--metrics", f"127.0.0.1:{port}", "--set", f"capture.socket_data={rung}", "--set", "capture.ring_size=16MiB"])  # a ring that bears a burst while the engine waits for a CPU
+    tracer = plumb(pids=[server.pid], args=["--metrics", f"127.0.0.1:{port}", "--set", f"capture.socket_data={rung}"])
     seen = lambda direction: totals(port, "plumb_stream_bytes_total")[direction]
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)  # so that the server waits for us while plumb reads the head

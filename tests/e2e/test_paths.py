@@ -36,7 +36,7 @@ def run(request, program, start, plumb):
     wait_until(lambda: "ready" in driver.err.read_text(), "open connections", alive=driver)
     port = free_port()
     # Rings that hold all of it, however busy the machine is: loss has its own test.
-    tracer = plumb(pids=[driver.pid], args=["--metrics", f"127.0.0.1:{port}", "--set", f"capture.socket_data={request.param}", "--set", "capture.ring_size=16MiB"])
+    tracer = plumb(pids=[driver.pid], args=["--metrics", f"127.0.0.1:{port}", "--set", f"capture.socket_data={request.param}"])
     driver.popen.stdin.write(b"go\n")
     driver.popen.stdin.close()
     assert driver.wait() == 0, driver.tail()

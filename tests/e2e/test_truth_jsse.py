@@ -232,7 +232,7 @@ def test_10007_requests(start, plumb, localhost_certificate, server, client):
     plan = [r for r in plan_10007() if r.kind != "slow"]
     driver = start(drive, "21", app, localhost_certificate, "1.3", client, plan, connections=17)
     # Bodies of 17 connections at once, at both ends, until the kernel side knows that nobody needs them.
-    p = plumb(pids=[app.pid, driver.pid], args=[*ALLOWED, "--set", "capture.ring_size=16MiB"])
+    p = plumb(pids=[app.pid, driver.pid], args=ALLOWED)
     wait_loaded(p, app, driver)
     results = {r["path"]: r for r in driver.go(300)}
     assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"

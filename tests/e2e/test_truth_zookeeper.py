@@ -132,9 +132,9 @@ def test_the_java_client(start, plumb):
     """It has requests that the others have not, and its command line asks for what it is told."""
     server = start(servers.start_zookeeper)
     jars = servers.BUILD / "e2e/zookeeper"
+    p = plumb(args=["--port", str(server.port)])  # first: it connects as soon as it can
     driver = start.process("zkCli", ["java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*", "org.apache.zookeeper.ZooKeeperMain", "-server", f"127.0.0.1:{server.port}"],
                            stdin=subprocess.PIPE)
-    p = plumb(pids=[server.pid, driver.pid])
     driver.popen.stdin.write("".join(f"{line}\n" for line, _ in JAVA).encode())
     driver.popen.stdin.close()
     driver.wait(60)
