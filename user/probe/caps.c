@@ -37,7 +37,7 @@ static void caps_prerequisite(struct caps *c, const char *name, bool ok, const c
 }
 
 /* Makes the smallest map there is: says whether bpf(2) is allowed at all, which capabilities alone do not. */
-static int caps_try_bpf(void)
+static int caps_make_ring(void)
 {
 	union bpf_attr attr;
 
@@ -49,6 +49,23 @@ static int caps_try_bpf(void)
 		return -errno;
 	close(fd);
 	return 0;
+}
+
+/*
+ * Where BPF memory counts against RLIMIT_MEMLOCK (before 5.11), what a plumb before this one had is given back a moment after its end, and is more than the limit that programs commonly have: then it is tried with as high a
+ * limit as is had later, to load programs.
+ */
+static int caps_try_bpf(void)
+{
+	const struct rlimit most = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit limit;
+	int err = caps_make_ring();
+
+	if (err != -EPERM || getrlimit(RLIMIT_MEMLOCK, &limit) || setrlimit(RLIMIT_MEMLOCK, &most))
+		return err;
+	err = caps_make_ring();
+	setrlimit(RLIMIT_MEMLOCK, &limit);
+	return err;
 }
 
 uint64_t caps_memory_limit(void)
