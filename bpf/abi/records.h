@@ -242,7 +242,10 @@ struct plumb_rec_data {
 	struct plumb_rec_header h;
 	__u64 sock;
 	__u64 offset;
-	__u64 flow;      /* goroutine or coroutine that made the call, 0 = the thread is the flow */
+	union {
+		__u64 flow;      /* goroutine or coroutine that made the call, 0 = the thread is the flow */
+		__u64 record;    /* with PLUMB_DATA_RECORD: plumb_record_number() of an encrypted one that the session has made, or taken apart */
+	};
 	__u32 pid;
 	__u32 tid;
 	__u32 len;       /* bytes that the kernel accepted or delivered */
@@ -260,9 +263,11 @@ struct plumb_rec_data {
 #define PLUMB_DATA_RESUMED 8u    /* what passed before, in both directions, was left out: to save cost (PLUMB_LOSS_SHED), or as another process's. Nothing is missing */
 #define PLUMB_DATA_EOF 4u        /* len = 0: end of stream in this direction */
 #define PLUMB_DATA_MIDWAY 16u    /* of a session that was older than its first record, or had gaps since: its offsets are not those of its other end */
-#define PLUMB_DATA_NONBLOCK 32u  /* the socket does not block (O_NONBLOCK): who uses it waits for it elsewhere */
-#define PLUMB_DATA_WATCHED 64u   /* an epoll instance waits for the socket */
+#define PLUMB_DATA_NONBLOCK 32u  /* of a socket's: it does not block (O_NONBLOCK): who uses it waits for it elsewhere */
+#define PLUMB_DATA_WATCHED 64u   /* of a socket's: an epoll instance waits for the socket */
 #define PLUMB_DATA_COVERED 128u  /* plaintext of which the kernel makes TLS records (below), its length alone: a session tells of it, or nobody can */
+#define PLUMB_DATA_APART 32u     /* of a session's: another thread may move its encrypted bytes */
+#define PLUMB_DATA_RECORD 64u    /* of a session's: `record` stands in the place of `flow`, which is the thread */
 #define PLUMB_DATA_TURN_SHIFT 8  /* of a session's: the flags' upper byte has the lower one of what `turn` is for a socket's */
 
 /*
@@ -271,6 +276,17 @@ struct plumb_rec_data {
  */
 #define PLUMB_SESSION_BIT 62
 #define PLUMB_IS_SESSION(sock) ((sock) >> PLUMB_SESSION_BIT == 1)
+
+#define PLUMB_RECORD_BYTES 16 /* what follows a record's head; less is in no record of application data (RFC 5246, 6.2.3; RFC 8446, 5.2) */
+
+/* By what a record is known, of encrypted bytes no two are alike: half of these may be a sequence number, as in AES-GCM of TLS 1.2. */
+static inline __u64 plumb_record_number(const __u8 *bytes)
+{
+	__u64 number[2];
+
+	__builtin_memcpy(number, bytes, sizeof(number));
+	return number[0] ^ number[1];
+}
 
 /*
  * kTLS: the kernel makes TLS records of what a program sends, and takes them apart. Of a socket for which it does so in both directions, offsets of records from some point on are of another kind, with the highest

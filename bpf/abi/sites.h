@@ -38,6 +38,8 @@ enum plumb_site {
 	PLUMB_SITE_TLS_READ_EX,       /* (session, buffer, bytes, &number of bytes): above 0 if there are any */
 	PLUMB_SITE_TLS_WRITE_EX,      /* the same */
 	PLUMB_SITE_TLS_WRITE_EX2,     /* (session, buffer, bytes, flags, &number of bytes): the same */
+	PLUMB_SITE_TLS_READ_APART,    /* (session, buffer, …): the number of bytes, or not above 0; any thread may have moved what they were encrypted */
+	PLUMB_SITE_TLS_WRITE_APART,   /* the same */
 	PLUMB_SITE_TLS_SENDFILE,      /* (session, descriptor, offset, …): the number of bytes, or not above 0 */
 	PLUMB_SITE_TLS_FREE,          /* (session) */
 	PLUMB_SITE_TLS_TOLD_READ,     /* (session, bytes, number of bytes): they were read; the function does nothing else. No bytes: they were not kept */

@@ -9,6 +9,7 @@
 #include "lib/call.bpf.h"
 #include "lib/emit.bpf.h"
 #include "lib/policy.bpf.h"
+#include "lib/tls_memory.bpf.h"
 #include "lib/trial.bpf.h"
 
 #define TLS_SESSIONS_MAX 16384
@@ -170,7 +171,7 @@ static __always_inline void tls_write_records(struct plumb_percpu *pc, __u32 lev
 }
 
 /* The head and the place of the bytes go to the scratch, as there is little room on the stack. */
-static __always_inline bool tls_prepare(__u32 level, const struct call_frame *f, __u64 flow, __u64 number, __u32 flags, int dir, __u64 buffer, __u32 len)
+static __always_inline bool tls_prepare(__u32 level, const struct call_frame *f, __u64 flow, __u64 number, bool looked, __u32 flags, int dir, __u64 buffer, __u32 len)
 {
 	struct plumb_scratch *s = plumb_scratch_get(level);
 
@@ -188,6 +189,12 @@ static __always_inline bool tls_prepare(__u32 level, const struct call_frame *f,
 	s->gather.readable = true;
 	io_head(&s->head, number, PLUMB_REC_DATA, f->pid_tgid, dir, PLUMB_PATH_TLS);
 	s->head.flow = flow;
+	if (looked) {
+		s->head.record = tls_memory(f->args[0], (__u32)dir);
+		flags |= s->head.record ? PLUMB_DATA_RECORD : 0;
+	}
+	if (f->site == PLUMB_SITE_TLS_READ_APART || f->site == PLUMB_SITE_TLS_WRITE_APART)
+		flags |= PLUMB_DATA_APART;
 	s->head.flags = (__u16)(flags | BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), nvcsw) << PLUMB_DATA_TURN_SHIFT);
 	__u64 took = s->head.h.time_ns - f->begin_ns;
 	s->head.took_ns = took > 0xffffffff ? 0xffffffff : (__u32)took;
@@ -239,7 +246,7 @@ static __always_inline void tls_moved(const struct call_frame *f, __u64 flow, in
 	__u32 want = readable ? policy_capture(s.number, ~0u, dir, offset, len) : 0;
 	if (!plumb_enter(pc, &level))
 		return;
-	if (tls_prepare(level, f, flow, s.number, flags, dir, f->args[1], len))
+	if (tls_prepare(level, f, flow, s.number, !flow && offset < TLS_MEMORY_LOOKED, flags, dir, f->args[1], len))
 		tls_write_records(pc, level, offset, len, want);
 	plumb_leave(pc, level);
 }
@@ -248,12 +255,12 @@ static __always_inline bool tls_site_is_nss(__u32 site) { return site >= PLUMB_S
 
 static __always_inline bool tls_site_reads(__u32 site)
 {
-	return site == PLUMB_SITE_TLS_READ || site == PLUMB_SITE_TLS_READ_EX || site == PLUMB_SITE_RUST_TLS_READ || site == PLUMB_SITE_NSS_READ || site == PLUMB_SITE_NSS_RECV;
+	return site == PLUMB_SITE_TLS_READ || site == PLUMB_SITE_TLS_READ_EX || site == PLUMB_SITE_TLS_READ_APART || site == PLUMB_SITE_RUST_TLS_READ || site == PLUMB_SITE_NSS_READ || site == PLUMB_SITE_NSS_RECV;
 }
 
 static __always_inline bool tls_site_writes(__u32 site)
 {
-	return site == PLUMB_SITE_TLS_WRITE || site == PLUMB_SITE_TLS_WRITE_EX || site == PLUMB_SITE_TLS_WRITE_EX2 || site == PLUMB_SITE_TLS_SENDFILE || site == PLUMB_SITE_RUST_TLS_WRITE || site == PLUMB_SITE_NSS_WRITE || site == PLUMB_SITE_NSS_WRITEV;
+	return site == PLUMB_SITE_TLS_WRITE || site == PLUMB_SITE_TLS_WRITE_EX || site == PLUMB_SITE_TLS_WRITE_EX2 || site == PLUMB_SITE_TLS_WRITE_APART || site == PLUMB_SITE_TLS_SENDFILE || site == PLUMB_SITE_RUST_TLS_WRITE || site == PLUMB_SITE_NSS_WRITE || site == PLUMB_SITE_NSS_WRITEV;
 }
 
 /*

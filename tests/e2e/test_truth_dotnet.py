@@ -7,11 +7,13 @@ import subprocess
 import pytest
 
 from harness import servers
-from harness.driver import Driver
+from harness.driver import Driver, plan_10007
 from harness.libraries import watched
 from harness.process import BUILD, Process, free_port
-from harness.spans import describe
-from test_truth_https import check_pair, requests_of
+from harness.spans import CLIENT, SERVER, describe
+from harness.truth import check_http
+from test_restart import metric
+from test_truth_https import check_one_trace, check_pair, requests_of
 from test_truth_runtimes import plan_of
 
 pytestmark = pytest.mark.live
@@ -61,8 +63,8 @@ def asking(start, version, port, tls, of_tls, connections, way, plan):
     return d
 
 
-# (server, way of the client, version of HTTP, requests at a time). Kestrel has what it receives decrypted by another thread: which of several sessions that begin at once is whose is not known then.
-WAYS = {"3.1": [("Serves", "http1", "1.1", 3), ("Kestrel", "http1", "1.1", 1), ("Kestrel", "http2", "2", 3)], "8.0": [("Serves", "http1", "1.1", 3), ("nginx", "http2", "2", 3)],
+# (server, way of the client, version of HTTP, requests at a time). Mono has what it receives decrypted by another thread, in memory of its own: which of several sessions that begin at once is whose is not known then.
+WAYS = {"3.1": [("Serves", "http1", "1.1", 3), ("Kestrel", "http1", "1.1", 3), ("Kestrel", "http2", "2", 3)], "8.0": [("Serves", "http1", "1.1", 3), ("nginx", "http2", "2", 3)],
         "Mono": [("Serves", "http1", "1.1", 1)]}
 
 
@@ -89,3 +91,31 @@ def test_23_requests_of_which_7_fail(start, plumb, certificate, version, age):
     for i, (name, _, http, *_) in enumerate(ways):
         check_pair(spans, plan_of(i), apps[name], http, results[i])
     assert len(spans) == 46 * len(ways), describe(spans, 60)
+
+
+# Of Kestrel's and Mono's sessions one thread receives what another decrypts.
+@pytest.mark.parametrize("version,server,of_tls", [("3.1", "Kestrel", "1.2"), ("3.1", "Kestrel", "1.3"), ("3.1", "Serves", "1.3"), ("8.0", "Serves", "1.2"), ("8.0", "Serves", "1.3"), ("Mono", "Serves", "1.2")])
+def test_17_connections_that_do_the_same_at_once(start, plumb, certificate, version, server, of_tls):
+    """No session has another's socket: both ends of each call are one trace. In Mono nothing is said that is not known."""
+    app = start(serving, version, server, certificate)
+    plan = [r for r in plan_10007() if r.kind != "slow"][:17 * 30]
+    driver = asking(start, version, app.port, certificate, of_tls, 17, "http1", plan)
+    port = free_port()
+    p = plumb(pids=[app.pid, driver.pid], args=[*watched(), "--metrics", f"127.0.0.1:{port}"])
+    p.wait_watching("mono-btls" if version == "Mono" else "openssl", file=RUNTIMES[version][2])
+    results = {r["path"]: r for r in driver.go()}
+    assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"
+    p.wait_spans(2 * len(plan), match=lambda s: s.name != "TLS handshake")
+    sessions, by_record = (metric(port, f"plumb_tls_sessions_total{labels}") for labels in ("", '{evidence="record"}'))
+    spans = requests_of(p.finish())
+    for kind in (SERVER, CLIENT):
+        check_http(spans, plan, kind)
+    if version == "Mono":
+        path_of = {(s.trace_id, s.span_id): s.path for s in spans if s.kind == CLIENT}
+        joined = [s for s in spans if s.kind == SERVER and s["plumb.join"]]
+        assert all(path_of[s.trace_id, s.parent_id] == s.path for s in joined), describe(joined, 60)
+        assert by_record == 0
+        return
+    assert by_record == sessions > 1
+    check_one_trace(spans)
+    assert all(s["server.port"] == app.port and s["network.peer.address"] for s in spans), describe(spans, 60)

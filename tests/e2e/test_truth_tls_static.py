@@ -15,6 +15,7 @@ from harness.libraries import watched
 from harness.process import APPS, BUILD, Process, free_port, wait_until
 from harness.spans import CLIENT, SERVER, describe
 from harness.truth import TOLERANCE_NS, TOLERANCE_PART, check_http, check_order
+from test_restart import metric
 from test_truth_http2 import grpc_plan, grpc_statement, grpc_truth
 from test_truth_https import SERVERS, check_measured, check_one_trace, driver_of, requests_of
 
@@ -213,6 +214,27 @@ def test_packages_of_python(start, plumb, localhost_certificate, name, symbols):
     p.wait_watching(found(library) if symbols == "stripped" else "openssl", file=files.partition("/")[0])
     p.wait_watching("openssl", file="libssl")
     check_http_run(p, plan, {r["path"]: r for r in driver.go()}, app)
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("name", ["pyopenssl-21", "pyopenssl-26"])
+def test_sessions_in_memory(start, plumb, localhost_certificate, name, version):
+    """Which socket is under a session is seen from the records that its OpenSSL has in memory: 1.1.1 and 4.0 keep them in different places. Three threads do the same at once."""
+    packages = BUILD / "e2e" / name
+    if not packages.exists():
+        pytest.skip(f"no {name} (build/e2e/{name}.log)")
+    app = start(SERVERS["nginx"], localhost_certificate)
+    plan = plan_23()
+    driver = Driver(start.folder(), name, [BUILD / "venv/bin/python", "-u", APPS / "https_driver.py", app.port, localhost_certificate, version, 3, "memory"],
+                    env={**os.environ, "PYTHONPATH": str(packages), "PYTHONWARNINGS": "ignore"})
+    driver.write("".join(json.dumps({"method": r.method, "path": r.path, "body": r.body}) + "\n" for r in plan))
+    port = free_port()
+    p = plumb(pids=[app.pid, driver.pid], args=[*watched(), "--metrics", f"127.0.0.1:{port}"])
+    p.wait_watching("openssl", file=name)
+    results = {r["path"]: r for r in driver.go()}
+    wait_until(lambda: metric(port, "plumb_tls_sessions_total") == 6, "sessions of both ends", alive=p)
+    assert metric(port, 'plumb_tls_sessions_total{evidence="record"}') == 3
+    check_http_run(p, plan, results, app)
 
 
 def test_what_only_looks_like_it_is_let_go(start, plumb):

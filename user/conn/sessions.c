@@ -13,7 +13,8 @@ enum {
 	GOROUTINE_NS = 1000 * 1000,
 	AROUND_NS = 1000 * 1000 * 1000,   /* encrypted bytes that were read so long ago may be those that are read now */
 	READS = 8,                        /* latest ones of a thread that are kept: it may read several sockets before it decrypts */
-	RECORDS = 3,                      /* of encrypted bytes, whose lengths are kept */
+	RECORDS = 3,                      /* of encrypted bytes, whose lengths and numbers are kept */
+	NUMBERS = 4096,                   /* places, by number of the record */
 	RECORD_HEAD = 5,
 	CHANGE_CIPHER_SPEC = 20,          /* a record's first byte (RFC 8446, 5.1) */
 	APPLICATION_DATA = 23,
@@ -26,7 +27,15 @@ enum {
 struct records {
 	uint16_t len[RECORDS];
 	uint8_t n;
+	bool numbered; /* the numbers of some are known */
 	uint32_t rest; /* further bytes that may be such */
+};
+
+/* A record that was read from a socket without a session. */
+struct numbered {
+	uint64_t number; /* plumb_record_number() */
+	uint64_t sock;
+	uint32_t pid;    /* who has read it: what others say of it is nothing */
 };
 
 struct io {
@@ -39,7 +48,9 @@ struct io {
 /* The latest encrypted bytes that a thread has moved. */
 struct thread {
 	uint32_t tid;
+	uint32_t pid;
 	uint32_t nreads; /* modulo READS: where the next one goes */
+	uint64_t lost_ns; /* when the latest was read that had to make room while its socket had no session */
 	struct io out;
 	struct io in[READS];
 };
@@ -61,6 +72,7 @@ struct sessions {
 	struct held *first, *last;        /* oldest first */
 	size_t held, held_bytes;
 	struct thread threads[THREADS];
+	struct numbered numbered[NUMBERS];
 };
 
 int sessions_new(const struct sessions_handler *h, struct conn_table *conns, struct sessions **ret_sessions)
@@ -97,16 +109,22 @@ static uint32_t record_len(const uint8_t *head) { return (uint32_t)head[3] << 8 
 
 static bool is_record(const uint8_t *head) { return head[0] >= CHANGE_CIPHER_SPEC && head[0] <= APPLICATION_DATA && head[1] == 3; }
 
-/* Of len bytes, of which the payload was captured. */
-static struct records records_of(struct slice payload, uint32_t len)
+/* Of len bytes, of which the payload was captured; numbers: 0 where it is not known. */
+static struct records records_of(struct slice payload, uint32_t len, uint64_t ret_numbers[RECORDS])
 {
 	struct records r = { .n = 0 };
 	size_t at = 0;
 
+	memset(ret_numbers, 0, RECORDS * sizeof(*ret_numbers));
 	while (at + RECORD_HEAD <= payload.len && at < len && is_record(payload.ptr + at)) {
 		uint32_t n = record_len(payload.ptr + at);
-		if (payload.ptr[at] == APPLICATION_DATA && r.n < RECORDS)
+		if (payload.ptr[at] == APPLICATION_DATA && r.n < RECORDS) {
+			if (n >= PLUMB_RECORD_BYTES && at + RECORD_HEAD + PLUMB_RECORD_BYTES <= payload.len) {
+				ret_numbers[r.n] = plumb_record_number(payload.ptr + at + RECORD_HEAD);
+				r.numbered = true;
+			}
 			r.len[r.n++] = (uint16_t)n;
+		}
 		at += RECORD_HEAD + n;
 	}
 	/* What begins with a head that was cut is known by its first byte. */
@@ -137,6 +155,14 @@ static bool may_carry(const struct records *r, uint32_t len)
 	return sum >= (uint64_t)len + ADDED_MIN;
 }
 
+/* Of a session's record of data; 0: none. */
+static uint64_t number_of(const struct plumb_rec_data *d) { return d->flags & PLUMB_DATA_RECORD ? d->record : 0; }
+
+static uint64_t flow_of(const struct plumb_rec_data *d) { return d->flags & PLUMB_DATA_RECORD ? 0 : d->flow; }
+
+/* What is known of both would have shown that they belong together. */
+static bool is_of_others(const struct records *r, const struct plumb_rec_data *session) { return r->numbered && number_of(session); }
+
 /* --- which socket --- */
 
 /* Its bytes may be those of a session: nobody has understood them. One that was seen from its beginning would be known for TLS by its first bytes. */
@@ -160,6 +186,8 @@ static struct connection *candidate(struct sessions *s, uint64_t sock, uint64_t 
 	return !c->above || c->above == session || within ? c : NULL;
 }
 
+static bool is_near(const struct plumb_rec_data *d, uint64_t time_ns) { return d->h.time_ns - time_ns <= AROUND_NS; }
+
 static const struct io *latest(const struct thread *t, int dir) { return dir == PLUMB_EGRESS ? &t->out : &t->in[(t->nreads + READS - 1) % READS]; }
 
 static struct connection *find_within(struct sessions *s, const struct plumb_rec_data *d)
@@ -176,6 +204,15 @@ static struct connection *find_within(struct sessions *s, const struct plumb_rec
 	return c;
 }
 
+/* Whatever thread has read it: the session takes a record apart that came by this socket. */
+static struct connection *find_record(struct sessions *s, const struct plumb_rec_data *d)
+{
+	uint64_t number = number_of(d);
+	const struct numbered *n = &s->numbered[number % NUMBERS];
+
+	return d->direction == PLUMB_INGRESS && number && n->number == number && n->pid == d->pid ? candidate(s, n->sock, d->sock, false) : NULL;
+}
+
 /*
  * A goroutine may have come to this thread just now. What it has read before the call may be the end of a handshake with the first request behind it: a moment ago, and enough for what it has of it now.
  */
@@ -187,7 +224,10 @@ static struct connection *find_before_goroutine(struct sessions *s, const struct
 	return may_be ? candidate(s, io->sock, d->sock, false) : NULL;
 }
 
-/* Of those that it has read lately the only one with a record of just that length; where no lengths tell, the latest. Else it is to be seen from what the session writes. */
+/*
+ * Of those that its thread has read lately the only one with a record of just that length; where no lengths tell, the latest. Else it is to be seen from what the session writes. A session of which a record
+ * is known has none of the sockets that have others.
+ */
 static struct connection *find_before(struct sessions *s, const struct plumb_rec_data *d)
 {
 	const struct thread *t = thread_of(s, d->tid);
@@ -195,26 +235,50 @@ static struct connection *find_before(struct sessions *s, const struct plumb_rec
 
 	if (d->direction != PLUMB_INGRESS || t->tid != d->tid)
 		return NULL;
-	if (d->flow)
+	if (flow_of(d))
 		return find_before_goroutine(s, t, d);
 	for (uint32_t i = 0; i < READS; i++) {
 		const struct io *io = &t->in[i];
-		struct connection *c = d->h.time_ns - io->time_ns <= AROUND_NS && carry(&io->records, d->len) ? candidate(s, io->sock, d->sock, false) : NULL;
+		struct connection *c = is_near(d, io->time_ns) && carry(&io->records, d->len) && !is_of_others(&io->records, d) ? candidate(s, io->sock, d->sock, false) : NULL;
 		if (c && found && c != found)
 			return NULL;
 		if (c)
 			found = c;
 	}
 	const struct io *io = latest(t, PLUMB_INGRESS);
-	struct connection *last = d->h.time_ns - io->time_ns <= AROUND_NS && may_carry(&io->records, d->len) ? candidate(s, io->sock, d->sock, false) : NULL;
+	struct connection *last = is_near(d, io->time_ns) && may_carry(&io->records, d->len) && !is_of_others(&io->records, d) ? candidate(s, io->sock, d->sock, false) : NULL;
 	if (found && last && last != found && io->records.n == 0)
 		return NULL; /* of the latest no lengths are known */
 	return found ? found : last;
 }
 
-static void place(struct sessions *s, struct connection *session, struct connection *socket, bool within)
+/* Of those that any thread of the process has read lately the only one with a record of just that length, if it is known of all that they have none. */
+static struct connection *find_apart(struct sessions *s, const struct plumb_rec_data *d)
 {
-	s->counts.found[within ? 0 : 1] += !session->placed;
+	struct connection *found = NULL;
+
+	if (d->direction != PLUMB_INGRESS)
+		return NULL;
+	for (size_t i = 0; i < (size_t)THREADS * READS; i++) {
+		const struct thread *t = &s->threads[i / READS];
+		const struct io *io = &t->in[i % READS];
+		if (t->tid == 0 || t->pid != d->pid)
+			continue;
+		if (is_near(d, t->lost_ns))
+			return NULL;
+		bool may_be = is_near(d, io->time_ns) && (carry(&io->records, d->len) || io->records.rest >= d->len + ADDED_MIN);
+		struct connection *c = may_be ? candidate(s, io->sock, d->sock, false) : NULL;
+		if (c && found && c != found)
+			return NULL;
+		if (c)
+			found = c;
+	}
+	return found;
+}
+
+static void place(struct sessions *s, struct connection *session, struct connection *socket, enum sessions_evidence by)
+{
+	s->counts.found[by] += !session->placed;
 	conn_table_stack(s->conns, session, socket);
 	s->handler.encrypted(s->handler.ctx, socket);
 }
@@ -321,14 +385,12 @@ static void hand_on(struct sessions *s, const struct record *rec, struct slice p
 		s->counts.unwatched++;
 		return;
 	}
-	if (c && cross(s, c, &rec->u.data)) {
-		/* Else the answer that was missed would be the next one's, and so on. */
-		struct record again = *rec;
-		again.u.data.flags |= PLUMB_DATA_RESUMED;
-		s->handler.data(s->handler.ctx, &again, payload);
-		return;
-	}
-	s->handler.data(s->handler.ctx, rec, payload);
+	struct record out = *rec;
+	out.u.data.flow = flow_of(&rec->u.data);
+	out.u.data.flags &= (uint16_t)~(PLUMB_DATA_RECORD | PLUMB_DATA_APART);
+	if (c && cross(s, c, &rec->u.data)) /* else the answer that was missed would be the next one's, and so on */
+		out.u.data.flags |= PLUMB_DATA_RESUMED;
+	s->handler.data(s->handler.ctx, &out, payload);
 }
 
 /* Hands on those of one session. */
@@ -351,12 +413,29 @@ static void let_go(struct sessions *s, uint64_t session)
 	}
 }
 
-/* The first that its thread has written of which fits() says that the encrypted bytes carry it; another goroutine may write there meanwhile, so of theirs the length must be known. */
+/* The first that its process has written of which this record is. */
+static struct held *first_of(struct sessions *s, uint32_t pid, uint64_t number)
+{
+	struct held *h = s->first;
+
+	while (h && !(h->rec.u.data.direction == PLUMB_EGRESS && h->rec.u.data.pid == pid && number_of(&h->rec.u.data) == number))
+		h = h->next;
+	return h;
+}
+
+/* What its thread has written may be in these, if the length fits; of goroutines the length must be known, as another one may write there meanwhile. */
+static bool may_be_in(const struct held *h, uint32_t tid, const struct records *r, bool (*fits)(const struct records *r, uint32_t len))
+{
+	const struct plumb_rec_data *d = &h->rec.u.data;
+
+	return h->leads && d->direction == PLUMB_EGRESS && d->tid == tid && !(d->flags & PLUMB_DATA_APART) && (!flow_of(d) || fits == carry) && !is_of_others(r, d) && fits(r, d->len);
+}
+
 static struct held *first_written(struct sessions *s, uint32_t tid, const struct records *r, bool (*fits)(const struct records *r, uint32_t len))
 {
 	struct held *h = s->first;
 
-	while (h && !(h->leads && (!h->rec.u.data.flow || fits == carry) && h->rec.u.data.tid == tid && h->rec.u.data.direction == PLUMB_EGRESS && fits(r, h->rec.u.data.len)))
+	while (h && !may_be_in(h, tid, r, fits))
 		h = h->next;
 	return h;
 }
@@ -371,35 +450,56 @@ static bool may_carry_parts(const struct records *r, uint32_t len)
 	return parts && may_carry(r, len);
 }
 
-/* Encrypted bytes leave: those of which of the sessions that its thread has written to? */
+/* Encrypted bytes leave: those of which of the sessions that wait? */
+static struct held *find_held(struct sessions *s, const struct plumb_rec_data *io, struct slice payload, enum sessions_evidence *ret_by)
+{
+	uint64_t numbers[RECORDS];
+	struct records r = records_of(payload, io->len, numbers);
+	struct held *h = NULL;
+
+	*ret_by = SESSIONS_BY_RECORD;
+	for (int i = 0; i < r.n && !h; i++)
+		h = numbers[i] ? first_of(s, io->pid, numbers[i]) : NULL;
+	if (h)
+		return h;
+	*ret_by = SESSIONS_AROUND;
+	h = first_written(s, io->tid, &r, carry);
+	return h ? h : first_written(s, io->tid, &r, may_carry_parts);
+}
+
 static void find_behind(struct sessions *s, const struct plumb_rec_data *io, struct slice payload)
 {
-	struct records r = records_of(payload, io->len);
-	struct held *h = first_written(s, io->tid, &r, carry);
+	enum sessions_evidence by;
+	struct held *h = find_held(s, io, payload, &by);
 
-	if (!h)
-		h = first_written(s, io->tid, &r, may_carry_parts);
 	if (!h)
 		return;
 	struct connection *socket = candidate(s, io->sock, h->rec.u.data.sock, false), *session = conn_table_get(s->conns, h->rec.u.data.sock);
 	if (!socket || !session)
 		return;
-	place(s, session, socket, false);
+	place(s, session, socket, by);
 	let_go(s, session->sock);
 }
 
 /* --- records --- */
 
-static void note(struct sessions *s, const struct plumb_rec_data *io, struct slice payload)
+static void note(struct sessions *s, const struct connection *socket, const struct plumb_rec_data *io, struct slice payload)
 {
 	struct thread *t = thread_of(s, io->tid);
+	uint64_t numbers[RECORDS];
+	struct records records = records_of(payload, io->len, numbers);
 
 	if (t->tid != io->tid)
-		*t = (struct thread){ .tid = io->tid };
+		*t = (struct thread){ .tid = io->tid, .pid = io->pid };
 	struct io *to = io->direction == PLUMB_EGRESS ? &t->out : &t->in[t->nreads];
+	if (io->direction != PLUMB_EGRESS && to->sock && to->sock != io->sock && candidate(s, to->sock, 0, false))
+		t->lost_ns = to->time_ns;
 	if (io->direction != PLUMB_EGRESS)
 		t->nreads = (t->nreads + 1) % READS;
-	*to = (struct io){ .sock = io->sock, .time_ns = io->h.time_ns, .len = io->len, .records = records_of(payload, io->len) };
+	*to = (struct io){ .sock = io->sock, .time_ns = io->h.time_ns, .len = io->len, .records = records };
+	for (int i = 0; i < records.n && io->direction == PLUMB_INGRESS && !socket->above; i++)
+		if (numbers[i])
+			s->numbered[numbers[i] % NUMBERS] = (struct numbered){ .number = numbers[i], .sock = io->sock, .pid = io->pid };
 }
 
 static void session_data(struct sessions *s, const struct record *rec, struct slice payload)
@@ -410,12 +510,18 @@ static void session_data(struct sessions *s, const struct record *rec, struct sl
 	if (c && d->flags & PLUMB_DATA_MIDWAY)
 		c->flags |= PLUMB_SOCK_PREEXISTING;
 	if (c && !c->below) {
+		enum sessions_evidence by = SESSIONS_WITHIN;
 		socket = find_within(s, d);
-		bool within = socket != NULL;
-		if (!socket)
-			socket = find_before(s, d);
+		if (!socket) {
+			by = SESSIONS_BY_RECORD;
+			socket = find_record(s, d);
+		}
+		if (!socket) {
+			by = SESSIONS_AROUND;
+			socket = d->flags & PLUMB_DATA_APART ? find_apart(s, d) : find_before(s, d);
+		}
 		if (socket) {
-			place(s, c, socket, within);
+			place(s, c, socket, by);
 			let_go(s, d->sock);
 		} else if ((!c->waited || waits(s, d->sock)) && hold(s, rec, payload)) {
 			c->waited = true; /* of one that was given up once the rest does not wait */
@@ -441,7 +547,7 @@ void sessions_data(struct sessions *s, const struct record *rec, struct slice pa
 	struct connection *c = conn_table_get(s->conns, d->sock);
 	if (!c || !may_be_encrypted(c))
 		return;
-	note(s, d, payload);
+	note(s, c, d, payload);
 	pass(c, d);
 	if (s->first && d->direction == PLUMB_EGRESS)
 		find_behind(s, d, payload);

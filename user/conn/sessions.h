@@ -3,8 +3,8 @@
  * Sessions of TLS libraries: whose socket they use. A session's plaintext is a connection of its own in the table; it has its addresses from the socket's, which is found by what its thread did:
  *
  * - encrypted bytes were moved within the call that moved the plaintext: the library itself uses the socket;
- * - or before a call that read, or behind one that wrote: the program carries the bytes (memory BIOs). Whose they are of several sockets' the lengths of records tell. What was written waits here until
- *   they leave, and so does what was read if it may have come by more than one socket.
+ * - or before a call that read, or behind one that wrote: the program carries the bytes (memory BIOs). Whose they are of several sockets' a record tells that both have, whatever thread has moved it (PLUMB_DATA_RECORD);
+ *   where none is known, the lengths of the records that the same thread has moved. What was written waits here until they leave, and so does what was read if it may have come by more than one socket.
  *
  * A socket that is known to carry something else is no candidate, nor, but for the first kind of evidence, one that another session uses. Without a socket after a tenth of a second the plaintext goes on
  * with no address; where sockets are watched by their ports it does not, as nobody knows whether it is wanted.
@@ -22,12 +22,14 @@ struct sessions_handler {
 	void *ctx;
 };
 
+enum sessions_evidence { SESSIONS_WITHIN, SESSIONS_BY_RECORD, SESSIONS_AROUND, SESSIONS_EVIDENCE };
+
 struct sessions_counts {
 	/* Sessions, each once: */
-	uint64_t found[2];  /* whose socket was found, by the first evidence: within a call; around one */
-	uint64_t unknown;   /* that have ended without */
-	uint64_t refused;   /* records that could not wait for their session's socket, as too many did */
-	uint64_t unwatched; /* records of sessions without a socket, where sockets are watched by their ports: not looked at */
+	uint64_t found[SESSIONS_EVIDENCE]; /* whose socket was found, by the first evidence */
+	uint64_t unknown;                  /* that have ended without */
+	uint64_t refused;                  /* records that could not wait for their session's socket, as too many did */
+	uint64_t unwatched;                /* records of sessions without a socket, where sockets are watched by their ports: not looked at */
 };
 
 struct sessions;

@@ -84,8 +84,8 @@ static const struct library known[] = {
 	/* Mono's shim to a BoringSSL that has no names, in the same file: mono/btls/btls-ssl.h */
 	{ "mono-btls", "mono_btls_ssl_write", "libmono-btls-shared.so", {
 		{ PLUMB_SITE_TLS_NEW, RETURN, SELDOM, { "mono_btls_ssl_new" } },
-		{ PLUMB_SITE_TLS_READ, BOTH, OFTEN, { "mono_btls_ssl_read" } },
-		{ PLUMB_SITE_TLS_WRITE, BOTH, OFTEN, { "mono_btls_ssl_write" } },
+		{ PLUMB_SITE_TLS_READ_APART, BOTH, OFTEN, { "mono_btls_ssl_read" } },
+		{ PLUMB_SITE_TLS_WRITE_APART, BOTH, OFTEN, { "mono_btls_ssl_write" } },
 		{ PLUMB_SITE_TLS_FREE, ENTRY, SELDOM, { "mono_btls_ssl_destroy" } },
 	} },
 	/* https://www.gnutls.org/manual/html_node/Core-TLS-API.html */

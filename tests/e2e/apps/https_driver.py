@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """https_driver.py PORT FOLDER VERSION CONNECTIONS WAY: requests over TLS VERSION (1.2 or 1.3) with the certificate of FOLDER, when "go" is read behind a plan of JSON lines.
-WAY: blocking, a thread for each connection, TLS on the socket; asyncio, a task for each, TLS in memory; requests, its sessions instead, pyopenssl, over this, curl_cffi, those of the same name; aiohttp, and httpx on one connection of HTTP/2, a task for each."""
+WAY: blocking, a thread for each connection, TLS on the socket; asyncio, a task for each, TLS in memory; requests, its sessions instead, pyopenssl, over this, memory, pyOpenSSL that has the encrypted bytes in memory, curl_cffi, those of the same name; aiohttp, and httpx on one connection of HTTP/2, a task for each."""
 import asyncio
+import contextlib
 import http.client
+import io
 import json
+import socket
 import ssl
 import sys
 import threading
@@ -19,6 +22,8 @@ elif WAY == "curl_cffi":
     import curl_cffi.requests
 elif WAY in ("requests", "pyopenssl"):
     import requests
+elif WAY == "memory":
+    from OpenSSL import SSL
 if WAY == "pyopenssl":
     from urllib3.contrib.pyopenssl import inject_into_urllib3
 
@@ -38,9 +43,56 @@ def done(request, status, begin_ns):
     results.append({"path": request["path"], "status": status, "ns": time.monotonic_ns() - begin_ns})
 
 
+class InMemory(io.RawIOBase):
+    """What http.client needs of a socket, with TLS between it and one."""
+
+    def __init__(self, below):
+        self.below = below
+        of_memory = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        version = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}[VERSION]
+        of_memory.set_min_proto_version(version)
+        of_memory.set_max_proto_version(version)
+        self.session = SSL.Connection(of_memory, None)
+        self.session.set_connect_state()
+        self.until_it_can(self.session.do_handshake)
+
+    def flush(self):
+        with contextlib.suppress(SSL.WantReadError):
+            self.below.sendall(self.session.bio_read(1 << 17))
+
+    def until_it_can(self, function, *args):
+        while True:
+            try:
+                result = function(*args)
+                self.flush()
+                return result
+            except SSL.WantReadError:
+                self.flush()
+                self.session.bio_write(self.below.recv(1 << 17))
+
+    def sendall(self, data):
+        self.until_it_can(self.session.send, bytes(data))
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        return self.until_it_can(self.session.recv_into, buffer)
+
+    def makefile(self, mode):
+        return io.BufferedReader(self)
+
+    def close(self):
+        pass  # http.client closes what makefile() gave behind each answer
+
+
 def blocking(mine):
-    connection = http.client.HTTPSConnection("localhost", PORT, context=context)
-    connection.connect()
+    if WAY == "memory":
+        connection = http.client.HTTPConnection("localhost", PORT)
+        connection.sock = InMemory(socket.create_connection(("localhost", PORT)))
+    else:
+        connection = http.client.HTTPSConnection("localhost", PORT, context=context)
+        connection.connect()
     for r in mine:
         begin_ns = time.monotonic_ns()
         connection.request(r["method"], r["path"], body=b"u" * r["body"] if r["body"] else None)
@@ -116,7 +168,7 @@ parts = [plan[i::CONNECTIONS] for i in range(CONNECTIONS)]
 if WAY in ("asyncio", "aiohttp", "httpx"):
     asyncio.run({"asyncio": all_tasks, "aiohttp": with_aiohttp, "httpx": with_httpx}[WAY](parts))
 else:
-    threads = [threading.Thread(target=blocking if WAY == "blocking" else with_requests, args=(part,)) for part in parts]
+    threads = [threading.Thread(target=blocking if WAY in ("blocking", "memory") else with_requests, args=(part,)) for part in parts]
     for t in threads:
         t.start()
     for t in threads:

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whose socket a TLS library's session uses where one thread moves the encrypted bytes and another the plaintext. */
+#include "sessions_fixture.h"
+
+static uint64_t by_record(const struct fixture *f)
+{
+	struct sessions_counts n;
+
+	sessions_counts(f->sessions, &n);
+	return n.found[SESSIONS_BY_RECORD];
+}
+
+/* One thread receives what another decrypts, which has just read as much of another socket. */
+static void a_record_that_both_have_read(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	socket_opens(&f, OTHER, 443);
+	moves_numbered(&f, SOCKET, PID, OTHER_TID, PLUMB_INGRESS, 1, 117);
+	moves_numbered(&f, OTHER, PID, TID, PLUMB_INGRESS, 2, 117);
+	session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 100, PLUMB_DATA_RECORD, number_of_first(1));
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	/* The record's number is no goroutine's. */
+	assert_int_equal(f.flow, 0);
+	assert_int_equal(f.flags, 0);
+	/* Of a record that nobody was seen to read it is not known; that another is as long says nothing. */
+	session_moves(&f, SESSION(2), PID, TID, PLUMB_INGRESS, 100, PLUMB_DATA_RECORD, number_of_first(3));
+	assert_int_equal(below(&f, SESSION(2)), 0);
+	/* Who has sent it knows its number, too. */
+	session_moves(&f, SESSION(3), OTHER_PID, TID, PLUMB_INGRESS, 100, PLUMB_DATA_RECORD, number_of_first(2));
+	assert_int_equal(below(&f, SESSION(3)), 0);
+	session_moves(&f, SESSION(4), PID, TID, PLUMB_INGRESS, 100, PLUMB_DATA_RECORD, number_of_first(2));
+	assert_int_equal(below(&f, SESSION(4)), OTHER);
+	assert_int_equal(by_record(&f), 2);
+	assert_counted(&f, 0, 0, 0);
+	done(&f);
+}
+
+static void a_record_that_both_have_written(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	socket_opens(&f, OTHER, 443);
+	session_moves(&f, SESSION(1), PID, TID, PLUMB_EGRESS, 100, PLUMB_DATA_RECORD, number_of_first(1));
+	session_moves(&f, SESSION(2), PID, OTHER_TID, PLUMB_EGRESS, 100, PLUMB_DATA_RECORD, number_of_first(2));
+	moves_numbered(&f, OTHER, PID, TID, PLUMB_EGRESS, 3, 117);       /* as long, by the same thread, and another's */
+	moves_numbered(&f, OTHER, OTHER_PID, TID, PLUMB_EGRESS, 2, 117); /* as another process says */
+	assert_int_equal(f.n, 0);
+	moves_numbered(&f, OTHER, PID, TID, PLUMB_EGRESS, 2, 117);
+	moves_numbered(&f, SOCKET, PID, OTHER_TID, PLUMB_EGRESS, 1, 117);
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	assert_int_equal(below(&f, SESSION(2)), OTHER);
+	assert_int_equal(f.n, 2);
+	assert_int_equal(by_record(&f), 2);
+	/* Of a socket of which no bytes were captured the length has to do. */
+	socket_opens(&f, THIRD, 443);
+	session_moves(&f, SESSION(3), PID, TID, PLUMB_EGRESS, 100, PLUMB_DATA_RECORD, number_of_first(4));
+	writes(&f, THIRD, TID, 1ull << 32, 122, 0);
+	assert_int_equal(below(&f, SESSION(3)), THIRD);
+	assert_counted(&f, 0, 1, 0);
+	done(&f);
+}
+
+/* Any thread may have read it: of two that may be it none is, nor is what its thread writes behind. */
+static void a_session_apart(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	socket_opens(&f, OTHER, 443);
+	socket_opens(&f, THIRD, 443);
+	moves_numbered(&f, SOCKET, PID, OTHER_TID, PLUMB_INGRESS, 1, 117);
+	moves_numbered(&f, OTHER, PID, TID, PLUMB_INGRESS, 2, 117);
+	session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 100, PLUMB_DATA_APART, 0);
+	session_moves(&f, SESSION(1), PID, TID, PLUMB_EGRESS, 100, PLUMB_DATA_APART, 0);
+	moves_numbered(&f, OTHER, PID, TID, PLUMB_EGRESS, 3, 117);
+	assert_int_equal(below(&f, SESSION(1)), 0);
+	/* By another length it is told; that another process reads as much says nothing. */
+	moves_numbered(&f, THIRD, OTHER_PID, TID + 9, PLUMB_INGRESS, 5, 217);
+	moves_numbered(&f, SOCKET, PID, OTHER_TID, PLUMB_INGRESS, 4, 217);
+	session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 200, PLUMB_DATA_APART, 0);
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	assert_int_equal(f.flags, 0);
+	/* Then it is the only one. */
+	session_moves(&f, SESSION(2), PID, OTHER_TID, PLUMB_INGRESS, 100, PLUMB_DATA_APART, 0);
+	assert_int_equal(below(&f, SESSION(2)), OTHER);
+	assert_counted(&f, 0, 2, 0);
+	done(&f);
+}
+
+/* More was read lately than is kept of it. */
+static void a_session_apart_among_many(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	for (uint8_t i = 0; i < 9; i++) {
+		socket_opens(&f, 100 + i, 443);
+		moves_numbered(&f, 100 + i, PID, OTHER_TID, PLUMB_INGRESS, i, (uint16_t)(117 + 100 * i));
+	}
+	session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 200, PLUMB_DATA_APART, 0);
+	assert_int_equal(below(&f, SESSION(1)), 0);
+	f.now += 1100ull * MS;
+	moves_numbered(&f, 101, PID, OTHER_TID, PLUMB_INGRESS, 77, 217);
+	session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 200, PLUMB_DATA_APART, 0);
+	assert_int_equal(below(&f, SESSION(1)), 101);
+	done(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_record_that_both_have_read),
+		cmocka_unit_test(a_record_that_both_have_written),
+		cmocka_unit_test(a_session_apart),
+		cmocka_unit_test(a_session_apart_among_many),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
