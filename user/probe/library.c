@@ -37,6 +37,7 @@ enum {
 	LOOKED_AT_MAX = 512,       /* files that are wanted, beyond which no further processes are looked at */
 	SETTLE_MS = 10,
 	READS_A_TICK = 64,         /* wake-ups by mappings between two ticks: in a storm of processes the rest waits */
+	FORKS_NS = 20 * 1000 * 1000,
 };
 static const uint64_t second_ns = 1000000000ull;
 static const uint64_t linger_ns = 2 * second_ns;        /* a file keeps its probes so long after its last user; */
@@ -59,6 +60,7 @@ struct libraries {
 	uint64_t forget_at_ns, measure_at_ns, sweep_at_ns;
 	uint64_t now_ns;
 	uint32_t reads;                /* since the last tick */
+	uint64_t forks_ns;             /* spent since then on children of those that had ended */
 	uint32_t tokens;               /* files that may be attached to now */
 	uint64_t spent_ns;             /* on such that took less time than a token stands for, until it is one */
 	bool again;                    /* some were not: all processes are looked at again */
@@ -684,9 +686,15 @@ static void libraries_fork(struct libraries *ls, const struct plumb_rec_fork *r)
 {
 	/* What the parent had mapped by then was told before. Where it had gone by then, the child has the same. */
 	mappings_read(ls->mappings);
-	int err = map_get(&ls->gone, r->parent_pid) ? libraries_look_at(ls, r->pid) : 0;
-	if (err && err != -EFBIG)
-		libraries_gone(ls, r->pid);
+	if (map_get(&ls->gone, r->parent_pid) && ls->forks_ns < FORKS_NS) {
+		uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
+		int err = libraries_look_at(ls, r->pid);
+		if (err && err != -EFBIG)
+			libraries_gone(ls, r->pid);
+		ls->forks_ns += clock_ns(CLOCK_MONOTONIC) - begin_ns;
+	} else if (map_get(&ls->gone, r->parent_pid)) {
+		ls->again = true; /* who has many, with much that is mapped, has no more of this thread's time */
+	}
 	wanted_fork(ls->wanted, r->parent_pid, r->pid);
 	for (size_t i = 0; i < FILES_MAX; i++)
 		if (library_file_is_used(&ls->files[i]) && map_get(&ls->files[i].users, r->parent_pid))
@@ -714,6 +722,7 @@ void libraries_tick(struct libraries *ls, uint64_t now_ns)
 {
 	ls->now_ns = now_ns;
 	ls->reads = 0;
+	ls->forks_ns = 0;
 	ls->tokens = ls->tokens + NEW_A_TICK < NEW_BURST ? ls->tokens + NEW_A_TICK : NEW_BURST;
 	libraries_awaited(ls);
 	libraries_written(ls);
