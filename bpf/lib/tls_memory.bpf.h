@@ -15,8 +15,7 @@
 
 #include "lib/call.bpf.h"
 
-#define TLS_BIO_MEMORY 0x401       /* BIO_TYPE_MEM */
-#define TLS_MEMORY_LOOKED (1 << 14) /* plaintext of a direction, behind which nobody looks any more: its socket was found, or cannot be */
+#define TLS_BIO_MEMORY 0x401 /* BIO_TYPE_MEM */
 
 struct tls_head {
 	__u8 type, version[2], len[2]; /* RFC 8446, 5.1 */
@@ -43,7 +42,7 @@ static __always_inline __u64 tls_memory_record(__u64 at)
 		return 0;
 	if (head.type == 20 && bpf_probe_read_user(&head, sizeof(head), (const void *)(at + 6))) /* change_cipher_spec, of one byte */
 		return 0;
-	return head.type == 23 && head.version[0] == 3 ? plumb_record_number(head.bytes) : 0;
+	return head.type == 23 && head.version[0] == 3 && (head.len[0] || head.len[1] >= PLUMB_RECORD_BYTES) ? plumb_record_number(head.bytes) : 0;
 }
 
 /* Of the session's first record in its memory of that direction the number (plumb_record_number()); 0: there is none. */

@@ -58,12 +58,75 @@ static void a_record_that_both_have_written(void **state)
 	assert_int_equal(below(&f, SESSION(2)), OTHER);
 	assert_int_equal(f.n, 2);
 	assert_int_equal(by_record(&f), 2);
-	/* Of a socket of which no bytes were captured the length has to do. */
-	socket_opens(&f, THIRD, 443);
-	session_moves(&f, SESSION(3), PID, TID, PLUMB_EGRESS, 100, PLUMB_DATA_RECORD, number_of_first(4));
-	writes(&f, THIRD, TID, 1ull << 32, 122, 0);
-	assert_int_equal(below(&f, SESSION(3)), THIRD);
-	assert_counted(&f, 0, 1, 0);
+	done(&f);
+}
+
+static void moves_unseen(struct fixture *f, uint64_t sock, enum plumb_direction dir)
+{
+	struct record r = { .u.data = { .sock = sock, .pid = PID, .tid = TID, .direction = (uint8_t)dir, .offset = 1ull << 32, .len = 122 } };
+
+	r.u.h = (struct plumb_rec_header){ .type = PLUMB_REC_DATA, .time_ns = f->now += 1000 };
+	sessions_data(f->sessions, &r, SLICE_NONE);
+}
+
+/* Of a socket of which no bytes were captured the thread has to do, if it is alone. */
+static void records_that_were_not_captured(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	for (uint64_t i = 0; i < 3; i++)
+		socket_opens(&f, SOCKET + i, 443);
+	moves_numbered(&f, SOCKET, PID, OTHER_TID, PLUMB_INGRESS, 1, 317);
+	session_moves(&f, SESSION(1), PID, TID, PLUMB_EGRESS, 100, PLUMB_DATA_RECORD, number_of_first(2));
+	moves_unseen(&f, SOCKET + 1, PLUMB_EGRESS);
+	assert_int_equal(below(&f, SESSION(1)), 0);
+	moves_unseen(&f, SOCKET + 1, PLUMB_INGRESS);
+	session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 100, PLUMB_DATA_RECORD, number_of_first(3));
+	session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 100, 0, 0); /* not of every one a record is known */
+	assert_int_equal(below(&f, SESSION(1)), 0);
+	closes(&f, SOCKET, 0);
+	moves_numbered(&f, SOCKET, OTHER_PID, OTHER_TID + 1, PLUMB_INGRESS, 1, 317);
+	moves_unseen(&f, SOCKET + 2, PLUMB_INGRESS);
+	session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 100, PLUMB_DATA_RECORD, number_of_first(4));
+	assert_int_equal(below(&f, SESSION(1)), SOCKET + 2);
+	session_moves(&f, SESSION(2), PID, TID, PLUMB_EGRESS, 100, PLUMB_DATA_RECORD, number_of_first(5));
+	moves_unseen(&f, SOCKET + 1, PLUMB_EGRESS);
+	assert_int_equal(below(&f, SESSION(2)), SOCKET + 1);
+	assert_counted(&f, 0, 2, 0);
+	done(&f);
+}
+
+/* Of sessions that were there when plumb came, its thread tells once others would have been seen. */
+static void a_session_that_was_there(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	moves_unseen(&f, SOCKET, PLUMB_INGRESS);
+	session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 100, PLUMB_DATA_RECORD | PLUMB_DATA_MIDWAY, number_of_first(3));
+	assert_int_equal(below(&f, SESSION(1)), 0);
+	f.now += 1100ull * MS;
+	moves_unseen(&f, SOCKET, PLUMB_INGRESS);
+	session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 100, PLUMB_DATA_RECORD | PLUMB_DATA_MIDWAY, number_of_first(3));
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	done(&f);
+}
+
+/* Of a record behind those whose numbers are kept the socket may be the one: it has others, too. */
+static void more_records_than_are_kept(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	moves_records(&f, SOCKET, PLUMB_INGRESS, 4, (struct tls_record[]){ { 23, 800 }, { 23, 280 }, { 23, 53 }, { 23, 117 } });
+	session_moves(&f, SESSION(1), 0, TID, PLUMB_INGRESS, 100, PLUMB_DATA_RECORD, number_of_first(4));
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
 	done(&f);
 }
 
@@ -109,10 +172,62 @@ static void a_session_apart_among_many(void **state)
 	}
 	session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 200, PLUMB_DATA_APART, 0);
 	assert_int_equal(below(&f, SESSION(1)), 0);
+	/* Nor does the length tell while others have read more: a program may have it in parts. */
 	f.now += 1100ull * MS;
 	moves_numbered(&f, 101, PID, OTHER_TID, PLUMB_INGRESS, 77, 217);
 	session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 200, PLUMB_DATA_APART, 0);
+	assert_int_equal(below(&f, SESSION(1)), 0);
+	moves_numbered(&f, 101, PID, OTHER_TID, PLUMB_INGRESS, 78, 1217);
+	session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 1200, PLUMB_DATA_APART, 0);
 	assert_int_equal(below(&f, SESSION(1)), 101);
+	done(&f);
+}
+
+/* A thread whose number another process' has now; two whose place is the same. */
+static void threads_that_give_way(void **state)
+{
+	uint32_t like = OTHER_TID + 1;
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	socket_opens(&f, OTHER, 443);
+	moves_numbered(&f, SOCKET, PID, OTHER_TID, PLUMB_INGRESS, 1, 217);
+	f.now += 5000ull * MS;
+	moves_numbered(&f, OTHER, OTHER_PID, OTHER_TID, PLUMB_INGRESS, 2, 117);
+	session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 100, PLUMB_DATA_APART, 0);
+	assert_int_equal(below(&f, SESSION(1)), 0);
+	while ((like * 2654435761u) >> 21 != (OTHER_TID * 2654435761u) >> 21)
+		like++;
+	f.now += 5000ull * MS;
+	moves_numbered(&f, SOCKET, PID, OTHER_TID, PLUMB_INGRESS, 3, 117);
+	moves_numbered(&f, OTHER, PID, like, PLUMB_INGRESS, 4, 117);
+	session_moves(&f, SESSION(2), PID, TID, PLUMB_INGRESS, 100, PLUMB_DATA_APART, 0);
+	assert_int_equal(below(&f, SESSION(2)), 0);
+	done(&f);
+}
+
+/* What cannot be told is not looked for without end. */
+static void a_session_apart_that_cannot_be_told(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	socket_opens(&f, SOCKET, 443);
+	socket_opens(&f, OTHER, 443);
+	moves_numbered(&f, SOCKET, PID, OTHER_TID, PLUMB_INGRESS, 1, 117);
+	moves_numbered(&f, OTHER, PID, TID, PLUMB_INGRESS, 2, 117);
+	for (int i = 0; i < 65; i++) {
+		session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 100, PLUMB_DATA_APART, 0);
+		f.n = 0;
+	}
+	moves_numbered(&f, SOCKET, PID, OTHER_TID, PLUMB_INGRESS, 1, 317);
+	session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 300, PLUMB_DATA_APART, 0);
+	assert_int_equal(below(&f, SESSION(1)), 0);
+	session_moves(&f, SESSION(2), PID, TID, PLUMB_INGRESS, 300, PLUMB_DATA_APART, 0);
+	assert_int_equal(below(&f, SESSION(2)), SOCKET);
 	done(&f);
 }
 
@@ -121,8 +236,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_record_that_both_have_read),
 		cmocka_unit_test(a_record_that_both_have_written),
+		cmocka_unit_test(records_that_were_not_captured),
+		cmocka_unit_test(a_session_that_was_there),
+		cmocka_unit_test(more_records_than_are_kept),
 		cmocka_unit_test(a_session_apart),
 		cmocka_unit_test(a_session_apart_among_many),
+		cmocka_unit_test(threads_that_give_way),
+		cmocka_unit_test(a_session_apart_that_cannot_be_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

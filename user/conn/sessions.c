@@ -15,6 +15,8 @@ enum {
 	READS = 8,                        /* latest ones of a thread that are kept: it may read several sockets before it decrypts */
 	RECORDS = 3,                      /* of encrypted bytes, whose lengths and numbers are kept */
 	NUMBERS = 4096,                   /* places, by number of the record */
+	PROCESSES = 256,                  /* places, by number */
+	TRIES = 64,                       /* to find a session's socket by going through all threads */
 	RECORD_HEAD = 5,
 	CHANGE_CIPHER_SPEC = 20,          /* a record's first byte (RFC 8446, 5.1) */
 	APPLICATION_DATA = 23,
@@ -27,7 +29,7 @@ enum {
 struct records {
 	uint16_t len[RECORDS];
 	uint8_t n;
-	bool numbered; /* the numbers of some are known */
+	bool numbered; /* of all that there are the numbers are known */
 	uint32_t rest; /* further bytes that may be such */
 };
 
@@ -50,7 +52,6 @@ struct thread {
 	uint32_t tid;
 	uint32_t pid;
 	uint32_t nreads; /* modulo READS: where the next one goes */
-	uint64_t lost_ns; /* when the latest was read that had to make room while its socket had no session */
 	struct io out;
 	struct io in[READS];
 };
@@ -72,6 +73,8 @@ struct sessions {
 	struct held *first, *last;        /* oldest first */
 	size_t held, held_bytes;
 	struct thread threads[THREADS];
+	uint64_t began_ns;                /* of the first record */
+	uint64_t forgotten_ns[PROCESSES]; /* when the latest bytes were read that had to make room while their socket had no session */
 	struct numbered numbered[NUMBERS];
 };
 
@@ -113,16 +116,17 @@ static bool is_record(const uint8_t *head) { return head[0] >= CHANGE_CIPHER_SPE
 static struct records records_of(struct slice payload, uint32_t len, uint64_t ret_numbers[RECORDS])
 {
 	struct records r = { .n = 0 };
-	size_t at = 0;
+	size_t at = 0, known = 0;
 
 	memset(ret_numbers, 0, RECORDS * sizeof(*ret_numbers));
 	while (at + RECORD_HEAD <= payload.len && at < len && is_record(payload.ptr + at)) {
 		uint32_t n = record_len(payload.ptr + at);
-		if (payload.ptr[at] == APPLICATION_DATA && r.n < RECORDS) {
-			if (n >= PLUMB_RECORD_BYTES && at + RECORD_HEAD + PLUMB_RECORD_BYTES <= payload.len) {
+		if (payload.ptr[at] == APPLICATION_DATA && r.n == RECORDS)
+			break; /* of these and what follows no more is known than how many bytes they have */
+		if (payload.ptr[at] == APPLICATION_DATA) {
+			if (n >= PLUMB_RECORD_BYTES && at + RECORD_HEAD + PLUMB_RECORD_BYTES <= payload.len)
 				ret_numbers[r.n] = plumb_record_number(payload.ptr + at + RECORD_HEAD);
-				r.numbered = true;
-			}
+			known += ret_numbers[r.n] != 0;
 			r.len[r.n++] = (uint16_t)n;
 		}
 		at += RECORD_HEAD + n;
@@ -131,6 +135,7 @@ static struct records records_of(struct slice payload, uint32_t len, uint64_t re
 	bool other = at < payload.len && at + RECORD_HEAD > payload.len && payload.ptr[at] != APPLICATION_DATA;
 	if (at < len && !other)
 		r.rest = len - (uint32_t)at;
+	r.numbered = r.n && known == r.n && !r.rest;
 	return r;
 }
 
@@ -224,6 +229,40 @@ static struct connection *find_before_goroutine(struct sessions *s, const struct
 	return may_be ? candidate(s, io->sock, d->sock, false) : NULL;
 }
 
+/* Within a process Unix sockets are commonly what threads wake each other by. */
+static bool is_of_network(struct sessions *s, const struct io *io)
+{
+	const struct connection *c = io->sock ? conn_table_get(s->conns, io->sock) : NULL;
+
+	return c && c->family != AF_UNIX;
+}
+
+/* Has another thread of the process moved encrypted bytes? Then who decrypts them need not be who has received them. */
+static bool others_move(struct sessions *s, uint32_t pid, uint32_t tid)
+{
+	for (size_t i = 0; i < THREADS; i++) {
+		const struct thread *t = &s->threads[i];
+		if (t->pid != pid || t->tid == tid || t->tid == 0)
+			continue;
+		if (is_of_network(s, latest(t, PLUMB_INGRESS)) || is_of_network(s, latest(t, PLUMB_EGRESS)))
+			return true;
+	}
+	return false;
+}
+
+/* A session of which records are known, by which it was not found, is told by what its thread did only where no other does the like, as far as was seen for a while. */
+static bool thread_tells(struct sessions *s, const struct plumb_rec_data *d)
+{
+	struct connection *c = conn_table_get(s->conns, d->sock);
+
+	if (!c || !c->in_memory)
+		return true;
+	if (c->tries >= TRIES || (c->flags & PLUMB_SOCK_PREEXISTING && is_near(d, s->began_ns)))
+		return false;
+	c->tries++;
+	return !others_move(s, d->pid, d->tid);
+}
+
 /*
  * Of those that its thread has read lately the only one with a record of just that length; where no lengths tell, the latest. Else it is to be seen from what the session writes. A session of which a record
  * is known has none of the sockets that have others.
@@ -249,31 +288,38 @@ static struct connection *find_before(struct sessions *s, const struct plumb_rec
 	struct connection *last = is_near(d, io->time_ns) && may_carry(&io->records, d->len) && !is_of_others(&io->records, d) ? candidate(s, io->sock, d->sock, false) : NULL;
 	if (found && last && last != found && io->records.n == 0)
 		return NULL; /* of the latest no lengths are known */
-	return found ? found : last;
+	found = found ? found : last;
+	return found && thread_tells(s, d) ? found : NULL;
 }
 
-/* Of those that any thread of the process has read lately the only one with a record of just that length, if it is known of all that they have none. */
+/*
+ * Of those that any thread of the process has read the only one that had enough, if a record of it has just that length. Of what it read longer ago than is kept nothing is known; so it is asked again with later
+ * records, some times.
+ */
 static struct connection *find_apart(struct sessions *s, const struct plumb_rec_data *d)
 {
-	struct connection *found = NULL;
+	struct connection *session = conn_table_get(s->conns, d->sock), *found = NULL;
+	bool fits = false;
 
-	if (d->direction != PLUMB_INGRESS)
+	if (d->direction != PLUMB_INGRESS || !session || session->tries >= TRIES || is_near(d, s->forgotten_ns[d->pid % PROCESSES]))
 		return NULL;
+	session->tries++;
 	for (size_t i = 0; i < (size_t)THREADS * READS; i++) {
 		const struct thread *t = &s->threads[i / READS];
 		const struct io *io = &t->in[i % READS];
-		if (t->tid == 0 || t->pid != d->pid)
+		if (t->tid == 0 || t->pid != d->pid) {
+			i += READS - 1;
 			continue;
-		if (is_near(d, t->lost_ns))
-			return NULL;
-		bool may_be = is_near(d, io->time_ns) && (carry(&io->records, d->len) || io->records.rest >= d->len + ADDED_MIN);
-		struct connection *c = may_be ? candidate(s, io->sock, d->sock, false) : NULL;
+		}
+		struct connection *c = may_carry(&io->records, d->len) ? candidate(s, io->sock, d->sock, false) : NULL;
 		if (c && found && c != found)
 			return NULL;
-		if (c)
+		if (c) {
 			found = c;
+			fits |= carry(&io->records, d->len);
+		}
 	}
-	return found;
+	return fits ? found : NULL;
 }
 
 static void place(struct sessions *s, struct connection *session, struct connection *socket, enum sessions_evidence by)
@@ -464,7 +510,9 @@ static struct held *find_held(struct sessions *s, const struct plumb_rec_data *i
 		return h;
 	*ret_by = SESSIONS_AROUND;
 	h = first_written(s, io->tid, &r, carry);
-	return h ? h : first_written(s, io->tid, &r, may_carry_parts);
+	if (!h)
+		h = first_written(s, io->tid, &r, may_carry_parts);
+	return h && thread_tells(s, &h->rec.u.data) ? h : NULL;
 }
 
 static void find_behind(struct sessions *s, const struct plumb_rec_data *io, struct slice payload)
@@ -483,17 +531,29 @@ static void find_behind(struct sessions *s, const struct plumb_rec_data *io, str
 
 /* --- records --- */
 
+static void forget(struct sessions *s, uint32_t pid, const struct io *io)
+{
+	uint64_t *latest_ns = &s->forgotten_ns[pid % PROCESSES];
+	bool any = io->records.n || io->records.rest;
+
+	if (io->sock && any && io->time_ns > *latest_ns && candidate(s, io->sock, 0, false))
+		*latest_ns = io->time_ns;
+}
+
 static void note(struct sessions *s, const struct connection *socket, const struct plumb_rec_data *io, struct slice payload)
 {
 	struct thread *t = thread_of(s, io->tid);
 	uint64_t numbers[RECORDS];
 	struct records records = records_of(payload, io->len, numbers);
 
-	if (t->tid != io->tid)
+	if (t->tid != io->tid || t->pid != io->pid) {
+		for (int i = 0; i < READS; i++)
+			forget(s, t->pid, &t->in[i]);
 		*t = (struct thread){ .tid = io->tid, .pid = io->pid };
+	}
 	struct io *to = io->direction == PLUMB_EGRESS ? &t->out : &t->in[t->nreads];
-	if (io->direction != PLUMB_EGRESS && to->sock && to->sock != io->sock && candidate(s, to->sock, 0, false))
-		t->lost_ns = to->time_ns;
+	if (io->direction != PLUMB_EGRESS)
+		forget(s, t->pid, to);
 	if (io->direction != PLUMB_EGRESS)
 		t->nreads = (t->nreads + 1) % READS;
 	*to = (struct io){ .sock = io->sock, .time_ns = io->h.time_ns, .len = io->len, .records = records };
@@ -509,12 +569,14 @@ static void session_data(struct sessions *s, const struct record *rec, struct sl
 
 	if (c && d->flags & PLUMB_DATA_MIDWAY)
 		c->flags |= PLUMB_SOCK_PREEXISTING;
+	if (c && number_of(d))
+		c->in_memory = true;
 	if (c && !c->below) {
-		enum sessions_evidence by = SESSIONS_WITHIN;
-		socket = find_within(s, d);
+		enum sessions_evidence by = SESSIONS_BY_RECORD;
+		socket = find_record(s, d);
 		if (!socket) {
-			by = SESSIONS_BY_RECORD;
-			socket = find_record(s, d);
+			by = SESSIONS_WITHIN;
+			socket = find_within(s, d);
 		}
 		if (!socket) {
 			by = SESSIONS_AROUND;
@@ -537,6 +599,8 @@ void sessions_data(struct sessions *s, const struct record *rec, struct slice pa
 {
 	const struct plumb_rec_data *d = &rec->u.data;
 
+	if (!s->began_ns)
+		s->began_ns = d->h.time_ns;
 	if (PLUMB_IS_SESSION(d->sock)) {
 		session_data(s, rec, payload);
 		return;

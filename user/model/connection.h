@@ -116,6 +116,8 @@ struct connection {
 	uint64_t below;          /* of a TLS library's session: the socket that carries it, 0 unknown */
 	uint64_t above;          /* of a socket: the session that it carries, 0 none known */
 	bool waited;             /* of a session: its first bytes waited for its socket to be known */
+	bool in_memory;          /* of a session: its program carries the encrypted bytes (PLUMB_DATA_RECORD) */
+	uint8_t tries;           /* of a session: how often its socket was looked for among all that the process has read */
 	bool plain;              /* of a socket: what passes is what its program says, as the kernel encrypts it (PLUMB_IS_PLAIN()) */
 	bool covered;            /* of a socket: the same, and another record tells of it (PLUMB_DATA_COVERED) */
 	bool placed;             /* of a session: a socket of it was known, be it another's now */
