@@ -47,6 +47,13 @@ struct io {
 	struct records records;
 };
 
+/* What a process' threads have read, of sockets without a session, and had to make room. */
+struct forgotten {
+	uint64_t sock;      /* the latest one */
+	uint64_t time_ns;   /* when it was read */
+	uint64_t others_ns; /* the same, of another one before */
+};
+
 /* The latest encrypted bytes that a thread has moved. */
 struct thread {
 	uint32_t tid;
@@ -74,7 +81,7 @@ struct sessions {
 	size_t held, held_bytes;
 	struct thread threads[THREADS];
 	uint64_t began_ns;                /* of the first record */
-	uint64_t forgotten_ns[PROCESSES]; /* when the latest bytes were read that had to make room while their socket had no session */
+	struct forgotten forgotten[PROCESSES];
 	struct numbered numbered[NUMBERS];
 };
 
@@ -298,12 +305,14 @@ static struct connection *find_before(struct sessions *s, const struct plumb_rec
  */
 static struct connection *find_apart(struct sessions *s, const struct plumb_rec_data *d)
 {
-	struct connection *session = conn_table_get(s->conns, d->sock), *found = NULL;
+	const struct forgotten *forgotten = &s->forgotten[d->pid % PROCESSES];
+	struct connection *session = conn_table_get(s->conns, d->sock);
 	bool fits = false;
 
-	if (d->direction != PLUMB_INGRESS || !session || session->tries >= TRIES || is_near(d, s->forgotten_ns[d->pid % PROCESSES]))
+	if (d->direction != PLUMB_INGRESS || !session || session->tries >= TRIES || is_near(d, forgotten->others_ns))
 		return NULL;
 	session->tries++;
+	struct connection *found = is_near(d, forgotten->time_ns) ? candidate(s, forgotten->sock, d->sock, false) : NULL;
 	for (size_t i = 0; i < (size_t)THREADS * READS; i++) {
 		const struct thread *t = &s->threads[i / READS];
 		const struct io *io = &t->in[i % READS];
@@ -533,11 +542,14 @@ static void find_behind(struct sessions *s, const struct plumb_rec_data *io, str
 
 static void forget(struct sessions *s, uint32_t pid, const struct io *io)
 {
-	uint64_t *latest_ns = &s->forgotten_ns[pid % PROCESSES];
-	bool any = io->records.n || io->records.rest;
+	struct forgotten *f = &s->forgotten[pid % PROCESSES];
 
-	if (io->sock && any && io->time_ns > *latest_ns && candidate(s, io->sock, 0, false))
-		*latest_ns = io->time_ns;
+	if (!io->sock || !(io->records.n || io->records.rest) || !candidate(s, io->sock, 0, false))
+		return;
+	if (f->sock && f->sock != io->sock && candidate(s, f->sock, 0, false))
+		f->others_ns = f->time_ns > f->others_ns ? f->time_ns : f->others_ns;
+	f->sock = io->sock;
+	f->time_ns = io->time_ns;
 }
 
 static void note(struct sessions *s, const struct connection *socket, const struct plumb_rec_data *io, struct slice payload)
