@@ -36,7 +36,8 @@ def ask(port, kinds, rounds=ROUNDS):
 
 def split(spans):
     """Calls made for requests, those made on its own, and requests by id."""
-    calls = [s for s in spans if s.kind == CLIENT]
+    calls = [s for s in spans if s.kind == CLIENT and s["plumb.incomplete"] != "request_not_seen"]  # but for one that was under way when plumb came
+    assert len([s for s in spans if s.kind == CLIENT]) - len(calls) <= 1, describe(spans)
     assert all(s.path.startswith(("/for/", "/own/")) for s in calls), describe(spans)
     own = [s for s in calls if s.path.startswith("/own/")]
     return [s for s in calls if s not in own], own, {s.span_id: s for s in spans if s.kind == SERVER}

@@ -68,7 +68,11 @@ class Driver(Process):
 
     def end(self, timeout_s=120):
         """Waits for its end; its lines. It must have succeeded."""
-        status = self.wait(timeout_s)
+        try:
+            status = self.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()  # its connections are not to be those of later tests
+            raise
         assert status == 0, f"{self.name} ended with {status}:\n{self.tail()}"
         return [json.loads(line) for line in self.out.read_text().splitlines()]
 
