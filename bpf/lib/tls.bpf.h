@@ -171,7 +171,7 @@ static __always_inline void tls_write_records(struct plumb_percpu *pc, __u32 lev
 }
 
 /* The head and the place of the bytes go to the scratch, as there is little room on the stack. */
-static __always_inline bool tls_prepare(__u32 level, const struct call_frame *f, __u64 flow, __u64 number, __u32 flags, int dir, __u64 buffer, __u32 len)
+static __always_inline bool tls_prepare(__u32 level, const struct call_frame *f, __u64 flow, __u64 number, bool looked, __u32 flags, int dir, __u64 buffer, __u32 len)
 {
 	struct plumb_scratch *s = plumb_scratch_get(level);
 
@@ -189,7 +189,7 @@ static __always_inline bool tls_prepare(__u32 level, const struct call_frame *f,
 	s->gather.readable = true;
 	io_head(&s->head, number, PLUMB_REC_DATA, f->pid_tgid, dir, PLUMB_PATH_TLS);
 	s->head.flow = flow;
-	if (!flow) {
+	if (looked) {
 		s->head.record = tls_memory(f->args[0], (__u32)dir);
 		flags |= s->head.record ? PLUMB_DATA_RECORD : 0;
 	}
@@ -246,7 +246,7 @@ static __always_inline void tls_moved(const struct call_frame *f, __u64 flow, in
 	__u32 want = readable ? policy_capture(s.number, ~0u, dir, offset, len) : 0;
 	if (!plumb_enter(pc, &level))
 		return;
-	if (tls_prepare(level, f, flow, s.number, flags, dir, f->args[1], len))
+	if (tls_prepare(level, f, flow, s.number, !flow && tls_memory_wanted(offset, len), flags, dir, f->args[1], len))
 		tls_write_records(pc, level, offset, len, want);
 	plumb_leave(pc, level);
 }
