@@ -638,6 +638,64 @@ static void names_and_addresses_of_dns_are_masked(void **state)
 }
 
 /* Behind a handshake that nobody understands the kernel encrypts: what is said then is of a protocol again. What comes late of before is none of it. */
+/* A record's number becomes the same other one where its socket moves it, in whatever pieces, and where its session tells of it. */
+static void numbers_of_records_of_tls_become_others(void **state)
+{
+	static const char handshake[] = "\x16\x03\x01\x00\x0c" C, data[] = "\x17\x03\x03\x00\x2c\0\0\0\0\0\0\0\1" C C C;
+	enum { KEY = 47, HANDSHAKE = sizeof(handshake) - 1, DATA = sizeof(data) - 1, ALL = HANDSHAKE + 2 * DATA, HEAD = 5 };
+	uint64_t number = plumb_record_number((const uint8_t *)data + HEAD), masked = 0;
+
+	(void)state;
+	for (size_t cut = 1; cut < ALL; cut++) {
+		struct record rec = { .u.data = { .h = { .type = PLUMB_REC_DATA }, .sock = 1ull << PLUMB_SESSION_BIT, .flags = PLUMB_DATA_RECORD, .record = number } };
+		uint8_t bytes[ALL];
+		struct masker *m;
+
+		assert_int_equal(masker_new(3, KEY, &m), 0);
+		memcpy(bytes, handshake, HANDSHAKE);
+		memcpy(bytes + HANDSHAKE, data, DATA);
+		memcpy(bytes + HANDSHAKE + DATA, data, DATA);
+		feed(m, 1, 100, bytes, cut, cut);
+		feed(m, 1, 100 + cut, bytes + cut, ALL - cut, ALL - cut);
+		masker_record(m, &rec, NULL, 0);
+		masker_free(m);
+		no_canary(bytes, sizeof(bytes));
+		if (cut < HEAD) { /* nobody knows what begins so */
+			assert_int_equal(bytes[0], 'x');
+			continue;
+		}
+		assert_memory_equal(bytes, "\x16\x03\x01\x00\x0cxxxxxxxxxxxx", HANDSHAKE);
+		for (int i = 0; i < 2; i++) {
+			const uint8_t *at = bytes + HANDSHAKE + i * DATA;
+			assert_memory_equal(at, data, HEAD);
+			assert_memory_equal(at + HEAD, "\0\0\0\0\0\0\0", 8);
+			assert_int_equal(plumb_record_number(at + HEAD), rec.u.data.record);
+			assert_memory_equal(at + HEAD + PLUMB_RECORD_BYTES, "xxxxxxxxxxxxxxxxxxxxxxxxxxxx", DATA - HEAD - PLUMB_RECORD_BYTES);
+		}
+		assert_true(rec.u.data.record != number && (!masked || masked == rec.u.data.record));
+		masked = rec.u.data.record;
+	}
+}
+
+/* Behind a hole within a record its next one is known by its place; behind another one, or what is no record, by what a piece begins with. */
+static void records_of_tls_behind_holes(void **state)
+{
+	uint8_t first[64] = "\x16\x03\x01\x01\x00" C, second[8] = "\x17\x03\x03\x00\x10" "nAr", third[16] = C, fourth[5] = "\x15\x03\x03\x00\x02";
+	struct masker *m;
+
+	(void)state;
+	assert_int_equal(masker_new(3, 47, &m), 0);
+	feed(m, 1, 100, first, sizeof(first), 5 + 256); /* the rest of the record was not captured */
+	feed(m, 1, 100 + 5 + 256, second, sizeof(second), 5 + 16 + 5); /* nor was this one's end, and the next one's head */
+	feed(m, 1, 100 + 5 + 256 + 26, third, sizeof(third), sizeof(third));
+	feed(m, 1, 100 + 5 + 256 + 26 + 16, fourth, sizeof(fourth), sizeof(fourth));
+	masker_free(m);
+	assert_memory_equal(first, "\x16\x03\x01\x01\x00xxxx", 9);
+	assert_memory_equal(second, "\x17\x03\x03\x00\x10\0\0\0", 8);
+	assert_memory_equal(third, "xxxxxxxxxxxxxxxx", 16);
+	assert_memory_equal(fourth, "\x15\x03\x03\x00\x02", 5);
+}
+
 static void plaintext_begins_anew(void **state)
 {
 	char hello[] = "\x16\3\1\0\x0c" C, request[] = "GET /a/" C " HTTP/1.1\r\n\r\n", response[] = "HTTP/1.1 404 " C "\r\n\r\n", late[] = "\x17\3\3\0\x0c" C;
@@ -669,6 +727,7 @@ int main(void)
 		cmocka_unit_test(packets_behind_a_hole_of_tds_keep_nothing),
 		cmocka_unit_test(names_that_differ_remain_different),
 		cmocka_unit_test(names_and_addresses_of_dns_are_masked), cmocka_unit_test(plaintext_begins_anew),
+		cmocka_unit_test(numbers_of_records_of_tls_become_others), cmocka_unit_test(records_of_tls_behind_holes),
 	};
 	return cmocka_run_group_tests_name("masker", tests, NULL, NULL);
 }

@@ -269,7 +269,7 @@ static void datagram(struct masker *m, const struct plumb_rec_dgram *d, uint8_t 
 		memset(p, 'x', len);
 }
 
-void masker_record(void *ctx, const struct record *rec, uint8_t *payload, size_t len)
+void masker_record(void *ctx, struct record *rec, uint8_t *payload, size_t len)
 {
 	struct masker *m = ctx;
 	struct mask_conn *c;
@@ -287,7 +287,11 @@ void masker_record(void *ctx, const struct record *rec, uint8_t *payload, size_t
 		if (c)
 			forget(m, c);
 		break;
-	case PLUMB_REC_DATA: stream(m, &rec->u.data, payload, len); break;
+	case PLUMB_REC_DATA:
+		if (PLUMB_IS_SESSION(rec->u.data.sock) && rec->u.data.flags & PLUMB_DATA_RECORD)
+			rec->u.data.record = mask_tls_number(m->key, rec->u.data.record);
+		stream(m, &rec->u.data, payload, len);
+		break;
 	case PLUMB_REC_CALL:
 		if (len)
 			mask_call(&rec->u.call, payload, len);

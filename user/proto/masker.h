@@ -66,6 +66,8 @@
  *   Aerospike   heads of messages but for generations and times, lengths and types of fields and operations, of batches how many records there are and which share what; names of namespaces,
  *               sets, modules and functions become others; names of known info commands, that one failed and the code (3 digits); of what is compressed its size
  *   DNS         (UDP port 53, 5353, 5355) header, lengths of labels, types, classes, TTLs, lengths of data; the data become zeros
+ *   TLS         (told by its first record) heads of records; the number by which a record is known (plumb_record_number()), in sockets' and sessions' data alike, becomes another. Of what
+ *               other protocols switch to nothing
  *   Calls       (of libraries: SQLite, DuckDB) the first word of statements, `:memory:` as a database's name, of drivers of GPUs kernels' names
  *
  * Protocols that are BLANK in protocols.def, what is none, Memcached in datagrams and DNS over TCP: nothing.
@@ -85,6 +87,6 @@ struct masker;
 int masker_new(uint32_t max_connections, uint64_t key, struct masker **ret_masker);
 void masker_free(struct masker *m);
 /* A recorder_options.mask; ctx is the masker. Must see every record in order. */
-void masker_record(void *ctx, const struct record *rec, uint8_t *payload, size_t len);
+void masker_record(void *ctx, struct record *rec, uint8_t *payload, size_t len);
 
 #endif

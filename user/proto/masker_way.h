@@ -62,6 +62,8 @@ struct mask_ops {
 /* The first word of the client's preface, "PRI ", was read: HTTP/2 goes on where HTTP/1 began. */
 void mask_http2_start(struct mask_way *y);
 extern const struct mask_ops mask_http2;
+/* What becomes of a record's number in that session's data (PLUMB_DATA_RECORD): the same as in its socket's. */
+uint64_t mask_tls_number(uint64_t key, uint64_t number);
 /* Datagrams, whole. */
 void mask_dns_datagram(uint8_t *p, size_t n);
 

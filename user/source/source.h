@@ -76,7 +76,7 @@ struct recorder_options {
 	 * it has none). NULL masks every byte, so that the file keeps times, sizes and connections but no exchange;
 	 * proto/masker.h keeps what the parsers need.
 	 */
-	void (*mask)(void *ctx, const struct record *rec, uint8_t *payload, size_t len);
+	void (*mask)(void *ctx, struct record *rec, uint8_t *payload, size_t len);
 	void *mask_ctx;
 };
 /* path "-" is standard output. The file is made readable by its owner alone. */
