@@ -686,15 +686,13 @@ static void libraries_fork(struct libraries *ls, const struct plumb_rec_fork *r)
 {
 	/* What the parent had mapped by then was told before. Where it had gone by then, the child has the same. */
 	mappings_read(ls->mappings);
-	if (map_get(&ls->gone, r->parent_pid) && ls->forks_ns < FORKS_NS) {
-		uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
-		int err = libraries_look_at(ls, r->pid);
-		if (err && err != -EFBIG)
-			libraries_gone(ls, r->pid);
-		ls->forks_ns += clock_ns(CLOCK_MONOTONIC) - begin_ns;
-	} else if (map_get(&ls->gone, r->parent_pid)) {
-		ls->again = true; /* who has many, with much that is mapped, has no more of this thread's time */
-	}
+	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
+	bool gone = map_get(&ls->gone, r->parent_pid), may = ls->forks_ns < FORKS_NS;
+	int err = gone && may ? libraries_look_at(ls, r->pid) : 0;
+	if (err && err != -EFBIG)
+		libraries_gone(ls, r->pid);
+	ls->again |= gone && !may; /* who has many, with much that is mapped, has no more of this thread's time */
+	ls->forks_ns += gone ? clock_ns(CLOCK_MONOTONIC) - begin_ns : 0;
 	wanted_fork(ls->wanted, r->parent_pid, r->pid);
 	for (size_t i = 0; i < FILES_MAX; i++)
 		if (library_file_is_used(&ls->files[i]) && map_get(&ls->files[i].users, r->parent_pid))
