@@ -5,6 +5,7 @@
  * cannot carry sk_storage.
  */
 #define PLUMB_SOCK_BY_HASH
+#include "lib/descriptor.bpf.h"
 #include "lib/io.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -12,23 +13,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define PLUMB_MMSG_MAX 16 /* messages of one sendmmsg or recvmmsg that are looked at; the rest is counted as truncated */
 #define PLUMB_MMSG_STEP 64 /* of the 1,024 (UIO_MAXIOV) messages whose lengths are added up, to know where in the stream the first one stands */
 #define PLUMB_MMSG_STEPS 16
-#define PLUMB_S_IFMT 00170000
-#define PLUMB_S_IFSOCK 0140000
-
-static __always_inline struct sock *sock_of_fd(struct task_struct *task, unsigned long fd)
-{
-	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(fdt, fd);
-	struct file *file = NULL;
-
-	if (fd >= BPF_CORE_READ(fdt, max_fds))
-		return NULL;
-	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
-	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & PLUMB_S_IFMT) != PLUMB_S_IFSOCK)
-		return NULL;
-	struct socket *socket = BPF_CORE_READ(file, private_data);
-	return BPF_CORE_READ(socket, sk);
-}
 
 /* Direction of a call, -1 if it moves no socket bytes; *ret_fd is the descriptor that may be a socket. */
 static __always_inline int syscall_direction(const struct plumb_syscall *sc, unsigned long *ret_fd)
@@ -87,7 +71,7 @@ __noinline int syscall_seen(__u64 sk, int ret, int msg_flags, int dir)
 /* The kernel is given keys: what passes the socket is to be looked at. One that is not known yet will be. */
 static __always_inline void syscall_keys(struct task_struct *task, unsigned long fd)
 {
-	struct sock *sk = sock_of_fd(task, fd);
+	struct sock *sk = descriptor_sock(task, fd);
 	struct plumb_sock_state *st = sk ? sock_state_get(sk) : NULL;
 
 	if (st)
@@ -135,10 +119,10 @@ int BPF_PROG(plumb_sys_exit, struct pt_regs *regs, long ret)
 			syscall_keys(task, fd);
 		return 0;
 	}
-	struct sock *sk = sock_of_fd(task, fd);
+	struct sock *sk = descriptor_sock(task, fd);
 	if (sk || sc->nr != PLUMB_NR_splice)
 		goto found;
-	sk = sock_of_fd(task, sc->arg[0]);
+	sk = descriptor_sock(task, sc->arg[0]);
 	dir = PLUMB_INGRESS;
 found:
 	if (!sk || !sock_family_known(SK(sk, __sk_common.skc_family)))

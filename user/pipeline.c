@@ -251,6 +251,7 @@ int pipeline_record(void *ctx, const struct record *rec, struct slice payload)
 		p->now_ns = rec->u.h.time_ns;
 	switch (rec->u.h.type) {
 	case PLUMB_REC_DATA: sessions_data(p->sessions, rec, payload); break;
+	case PLUMB_REC_SESSION: sessions_socket(p->sessions, &rec->u.session); break;
 	case PLUMB_REC_DGRAM: on_io(p, rec, payload); break;
 	case PLUMB_REC_SOCK_OPEN:
 		conn_table_record(p->conns, rec, payload);

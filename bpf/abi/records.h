@@ -38,7 +38,8 @@ enum plumb_record_type {
 	PLUMB_REC_OVERHEAD = 16, /* plumb_rec_overhead */
 	PLUMB_REC_CALL = 17,     /* plumb_rec_call, text as payload */
 	PLUMB_REC_LIBRARIES = 18, /* plumb_rec_libraries */
-	/* 19..23 reserved: stack, thread time, log line */
+	PLUMB_REC_SESSION = 19,  /* plumb_rec_session */
+	/* 20..23 reserved: stack, thread time, log line */
 	PLUMB_REC_GPU_CALLS = 24, /* plumb_rec_gpu_calls */
 	PLUMB_REC_GPU_KERNEL = 25, /* plumb_rec_gpu_kernel */
 	PLUMB_REC_GPU_PROCESS = 26, /* plumb_rec_gpu_process */
@@ -287,6 +288,14 @@ static inline __u64 plumb_record_number(const __u8 *bytes)
 	__builtin_memcpy(number, bytes, sizeof(number));
 	return number[0] ^ number[1];
 }
+
+/* Which socket is under a session, where the library's own structures say so. Before the session's data, and again now and then. */
+struct plumb_rec_session {
+	struct plumb_rec_header h;
+	__u64 session, sock;
+	__u32 pid; /* both are this process' */
+	__u32 pad;
+};
 
 /*
  * kTLS: the kernel makes TLS records of what a program sends, and takes them apart. Of a socket for which it does so in both directions, offsets of records from some point on are of another kind, with the highest

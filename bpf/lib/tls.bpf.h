@@ -9,6 +9,7 @@
 #include "lib/call.bpf.h"
 #include "lib/emit.bpf.h"
 #include "lib/policy.bpf.h"
+#include "lib/tls_descriptor.bpf.h"
 #include "lib/tls_memory.bpf.h"
 #include "lib/trial.bpf.h"
 
@@ -21,6 +22,7 @@ struct tls_session {
 	__u32 detached;
 	__u32 midway;   /* it is older than what is known of it, or was used unseen */
 	__u64 made_ns;
+	__u64 socket;   /* that was told of; 0 none yet */
 };
 
 /* By the address of the session in its process. What is not given back stays until others take its place. */
@@ -225,6 +227,32 @@ static __always_inline bool tls_session_of(const struct call_frame *f, const str
 	return true;
 }
 
+/* Which socket is under it: once, and now and then again, for an engine that came later. */
+static __always_inline void tls_tell_socket(struct plumb_percpu *pc, __u32 level, const struct call_frame *f, const struct tls_session *s)
+{
+	struct plumb_ring_ends *ends;
+	struct plumb_rec_session *r = plumb_reserve(level, sizeof(*r), &ends);
+
+	if (!r) {
+		plumb_lost(pc, PLUMB_LOSS_RING_FULL_EVENT, 1);
+		return;
+	}
+	__builtin_memset(r, 0, sizeof(*r));
+	plumb_header(&r->h, PLUMB_REC_SESSION, sizeof(*r));
+	r->session = s->number;
+	r->sock = s->socket;
+	r->pid = (__u32)(f->pid_tgid >> 32);
+	plumb_commit(ends, sizeof(*r));
+}
+
+static __always_inline bool tls_find_socket(const struct call_frame *f, const struct call_handle_key *key, __u64 flow, __u64 offset, __u32 len, struct tls_session *s)
+{
+	if (!flow || (s->socket && !tls_seldom(offset, len)))
+		return false;
+	s->socket = tls_go_socket(f->args[0]);
+	return s->socket && !bpf_map_update_elem(&tls_sessions, key, s, BPF_EXIST);
+}
+
 #define TLS_MOVED_MAX (1ull << 48) /* more is no count of bytes */
 
 /* Of more than a record can tell of, its end is a hole in the stream. */
@@ -244,8 +272,11 @@ static __always_inline void tls_moved(const struct call_frame *f, __u64 flow, in
 	/* NSPR's pieces are not laid out as struct iovec, and what a file has never was in the program's memory. */
 	bool readable = f->args[1] && f->site != PLUMB_SITE_NSS_WRITEV && f->site != PLUMB_SITE_TLS_SENDFILE;
 	__u32 want = readable ? policy_capture(s.number, ~0u, dir, offset, len) : 0;
+	bool tells = tls_find_socket(f, &key, flow, offset, len, &s);
 	if (!plumb_enter(pc, &level))
 		return;
+	if (tells)
+		tls_tell_socket(pc, level, f, &s);
 	if (tls_prepare(level, f, flow, s.number, !flow && tls_memory_wanted(offset, len), flags, dir, f->args[1], len))
 		tls_write_records(pc, level, offset, len, want);
 	plumb_leave(pc, level);

@@ -13,13 +13,12 @@
 #ifndef PLUMB_TLS_MEMORY_BPF_H
 #define PLUMB_TLS_MEMORY_BPF_H
 
-#include "lib/call.bpf.h"
+#include "lib/tls_descriptor.bpf.h"
 
 #define TLS_BIO_MEMORY 0x401 /* BIO_TYPE_MEM */
 #define TLS_LOOKED_AT (1 << 14) /* of a direction's plaintext: by then its socket was found, or will not be. To look costs a tenth of a call */
-#define TLS_LOOKED_EVERY 16     /* and once in as many bits of it, for an engine that came later */
 
-static __always_inline bool tls_memory_wanted(__u64 offset, __u32 len) { return offset < TLS_LOOKED_AT || (offset ^ (offset + len)) >> TLS_LOOKED_EVERY; }
+static __always_inline bool tls_memory_wanted(__u64 offset, __u32 len) { return offset < TLS_LOOKED_AT || tls_seldom(offset, len); }
 
 struct tls_head {
 	__u8 type, version[2], len[2]; /* RFC 8446, 5.1 */

@@ -9,11 +9,12 @@ import pytest
 from harness import servers
 from harness.driver import Driver, plan_10007
 from harness.libraries import watched
+from harness.plumb import replay
 from harness.process import BUILD, Process, free_port
-from harness.spans import CLIENT, SERVER, describe
+from harness.spans import CLIENT, SERVER, describe, parse
 from harness.truth import check_http
 from test_restart import metric
-from test_truth_https import check_one_trace, check_pair, requests_of
+from test_truth_https import check_one_trace, check_pair, check_recorded_joins, requests_of
 from test_truth_runtimes import plan_of
 
 pytestmark = pytest.mark.live
@@ -119,3 +120,21 @@ def test_17_connections_that_do_the_same_at_once(start, plumb, certificate, vers
     assert by_record == sessions > 1
     check_one_trace(spans)
     assert all(s["server.port"] == app.port and s["network.peer.address"] for s in spans), describe(spans, 60)
+
+
+@pytest.mark.parametrize("redacted", [False, True])
+def test_recordings(start, plumb, certificate, redacted):
+    """Records are compared in a replay, too; those that are safe to share have other numbers, the same in sessions and sockets."""
+    app = start(serving, "3.1", "Kestrel", certificate)
+    plan = [r for r in plan_10007() if r.kind != "slow"][:17 * 30]
+    driver = asking(start, "3.1", app.port, certificate, "1.3", 17, "http1", plan)
+    path = start.folder() / "kestrel.plumb"
+    p = plumb(command="record", pids=[app.pid, driver.pid], args=[*watched(), "-o", path, *(["--redact"] if redacted else [])], output=None)
+    p.wait_watching("openssl", file=RUNTIMES["3.1"][2])
+    driver.go()
+    assert p.stop() == 0
+    done = replay(path)
+    assert done.returncode == 0, done.stderr
+    spans = requests_of(parse(done.stdout.decode()))
+    assert len(spans) == 2 * len(plan)
+    check_recorded_joins(spans)

@@ -212,9 +212,9 @@ def test_an_engine_that_was_killed(start, plumb, localhost_certificate):
     assert len(lines) == 24 and all("127.0.0.1:" in line and line.rstrip().endswith("200") for line in lines), lines
 
 
-@pytest.mark.parametrize("server,client,by_record", [("nginx", "blocking", 0), ("node", "asyncio", 3), ("go", "go", 0)])
-def test_each_session_counts_once(start, plumb, localhost_certificate, server, client, by_record):
-    """Three connections have one at either end; by what its socket is found is the program's business, but OpenSSL has asyncio's records in memory."""
+@pytest.mark.parametrize("server,client,by_record,by_descriptor", [("nginx", "blocking", 0, 0), ("node", "asyncio", 3, 0), ("go", "go", 0, 6), ("go 1.18.10", "go 1.22.12", 0, 6)])
+def test_each_session_counts_once(start, plumb, localhost_certificate, server, client, by_record, by_descriptor):
+    """Three connections have one at either end; by what its socket is found is the program's business, but OpenSSL has asyncio's records in memory, and Go's structures have the descriptor."""
     app = start(SERVERS[server], localhost_certificate)
     driver = driver_of(start, client, app, localhost_certificate, "1.3", 3, plan_23())
     port = free_port()
@@ -226,14 +226,43 @@ def test_each_session_counts_once(start, plumb, localhost_certificate, server, c
     wait_until(lambda: metric(port, "plumb_library_traps_total") > 0, "metrics of libraries", alive=p)
     assert metric(port, "plumb_tls_sessions_total") == 6 and metric(port, 'plumb_tls_sessions_total{evidence="none"}') == 0
     assert metric(port, 'plumb_tls_sessions_total{evidence="record"}') == by_record
+    assert metric(port, 'plumb_tls_sessions_total{evidence="descriptor"}') == by_descriptor
+
+
+def test_200_connections_of_goroutines_at_once(start, plumb, localhost_certificate):
+    """They go on in other threads between Write and the call that writes; no session has another's socket for that."""
+    app = start(SERVERS["go"], localhost_certificate)
+    plan = [r for r in plan_10007() if r.kind != "slow"][:1009]
+    driver = driver_of(start, "go", app, localhost_certificate, "1.3", 200, plan)
+    port = free_port()
+    p = plumb(pids=[app.pid, driver.pid], args=[*watched(), "--metrics", f"127.0.0.1:{port}"])
+    wait_for_libraries(p, "go", "go")
+    results = {r["path"]: r for r in driver.go()}
+    p.wait_spans(2 * len(plan), match=lambda s: s.name != "TLS handshake", timeout_s=60)
+    assert metric(port, "plumb_tls_sessions_total") == metric(port, 'plumb_tls_sessions_total{evidence="descriptor"}') == 400
+    spans = requests_of(p.finish())
+    for kind in (SERVER, CLIENT):
+        check_http(spans, plan, kind)
+    check_one_trace(spans)
+    check_measured(spans, results)
+
+
+def check_recorded_joins(spans):
+    """Where no path is left, who called is known by what was asked, what came of it, and how much that was."""
+    said = {(s.trace_id, s.span_id): [s[a] for a in ("http.request.method", "http.response.status_code", "http.request.body.size", "http.response.body.size")] for s in spans}
+    served = [s for s in spans if s.kind == SERVER]
+    assert all(s["plumb.join"] == "socket" and s["network.peer.port"] for s in served), describe(served, 30)
+    assert len({(s.trace_id, s.parent_id) for s in served}) == len(served)
+    for s in served:
+        assert said[s.trace_id, s.parent_id] == said[s.trace_id, s.span_id], describe([s])
 
 
 @pytest.mark.parametrize("redacted", [False, True])
 def test_recordings(start, plumb, localhost_certificate, redacted):
     """They replay to the spans of the live run; those that are safe to share hold no word of what was encrypted."""
     app = start(SERVERS["nginx"], localhost_certificate)
-    plan = plan_23()
-    driver = driver_of(start, "asyncio", app, localhost_certificate, "1.3", 3, plan)
+    plan = [r for r in plan_10007() if r.kind != "slow"][:509]
+    driver = driver_of(start, "asyncio", app, localhost_certificate, "1.3", 40, plan)
     path = start.folder() / "https.plumb"
     p = plumb(command="record", pids=[app.pid, driver.pid], args=[*watched(), "-o", path, *(["--redact"] if redacted else [])], output=None)
     p.wait_watching("openssl")
@@ -243,6 +272,6 @@ def test_recordings(start, plumb, localhost_certificate, redacted):
     assert done.returncode == 0, done.stderr
     spans = requests_of(parse(done.stdout.decode()))
     assert Counter((s.kind, s["http.request.method"], s["http.response.status_code"]) for s in spans) == Counter((kind, r.method, r.status) for r in plan for kind in (SERVER, CLIENT)), describe(spans, 60)
-    assert sum(s["plumb.join"] == "socket" for s in spans) == 23
+    check_recorded_joins(spans)
     held = b"".join(r.bytes for r in recording.read(path)[1])
     assert (b"100001" in held) != redacted and (b"one item" in held) != redacted

@@ -107,7 +107,7 @@ static void impossible_sizes_are_refused(void **state)
 static void unknown_types_keep_their_header(void **state)
 {
 	static uint8_t raw[PLUMB_RECORD_MAX];
-	static const uint16_t types[] = { 0, 19, 31, 32, 33, 0xffff };
+	static const uint16_t types[] = { 0, 20, 31, 32, 33, 0xffff };
 	struct record rec;
 	struct slice payload;
 

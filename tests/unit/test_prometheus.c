@@ -91,7 +91,7 @@ static struct buffer text_of(bool openmetrics)
 	static const struct sink sink = { &ops };
 	static const struct sink *const sinks[] = { &sink, NULL };
 	const struct metrics_self self = { .source.records = 23, .loss[PLUMB_LOSS_FAULT] = 7, .engine_cpu_ns = 1500000000, .sinks = sinks,
-		.sessions = { .found = { 11, 12, 13 }, .unknown = 17, .refused = 19, .unwatched = 29 } };
+		.sessions = { .found = { 10, 11, 12, 13 }, .unknown = 17, .refused = 19, .unwatched = 29 } };
 	struct metrics *m = busy();
 	struct buffer b;
 
@@ -134,7 +134,7 @@ static void text_format(void **state)
 	has(&b, "plumb_library_trap_seconds_total 1.5\n");
 	has(&b, "plumb_library_shed 2\n");
 	has(&b, "plumb_library_unseen_total{reason=\"attach\"} 0\nplumb_library_unseen_total{reason=\"mapping\"} 3\n");
-	has(&b, "plumb_tls_sessions_total{evidence=\"within\"} 11\nplumb_tls_sessions_total{evidence=\"record\"} 12\nplumb_tls_sessions_total{evidence=\"around\"} 13\nplumb_tls_sessions_total{evidence=\"none\"} 17\n");
+	has(&b, "plumb_tls_sessions_total{evidence=\"descriptor\"} 10\nplumb_tls_sessions_total{evidence=\"within\"} 11\nplumb_tls_sessions_total{evidence=\"record\"} 12\nplumb_tls_sessions_total{evidence=\"around\"} 13\nplumb_tls_sessions_total{evidence=\"none\"} 17\n");
 	has(&b, "plumb_tls_records_refused_total 19\n");
 	has(&b, "plumb_tls_records_unwatched_total 29\n");
 	has(&b, "plumb_bpf_run_seconds_total{program=\"on_send\"} 0.001234567\n");

@@ -1,13 +1,70 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whose socket a TLS library's session uses where one thread moves the encrypted bytes and another the plaintext. */
+/* Whose socket a TLS library's session uses where one thread moves the encrypted bytes and another the plaintext, and where the library itself says so. */
 #include "sessions_fixture.h"
 
-static uint64_t by_record(const struct fixture *f)
+static void begin_two(struct fixture *f)
+{
+	begin(f);
+	socket_opens(f, SOCKET, 443);
+	socket_opens(f, OTHER, 443);
+}
+
+static uint64_t found(const struct fixture *f, enum sessions_evidence by)
 {
 	struct sessions_counts n;
 
 	sessions_counts(f->sessions, &n);
-	return n.found[SESSIONS_BY_RECORD];
+	return n.found[by];
+}
+
+static void says(struct fixture *f, uint64_t session, uint64_t sock)
+{
+	const struct plumb_rec_session r = { .session = session, .sock = sock, .pid = PID };
+
+	sessions_socket(f->sessions, &r);
+}
+
+static void goroutine_writes(struct fixture *f, uint64_t session, uint32_t len)
+{
+	struct record r = { .u.data = { .sock = session, .pid = PID, .tid = TID, .flow = 7, .direction = PLUMB_EGRESS, .len = len } };
+
+	r.u.h = (struct plumb_rec_header){ .type = PLUMB_REC_DATA, .time_ns = f->now += 1000 };
+	sessions_data(f->sessions, &r, SLICE_NONE);
+}
+
+/* What its library says goes before all that its thread does. */
+static void as_the_library_says(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin_two(&f);
+	says(&f, SESSION(1), SOCKET);
+	writes(&f, OTHER, TID, 1ull << 32, 122, 0);
+	writes(&f, SESSION(1), TID, 0, 100, 5000); /* within this call OTHER's left */
+	assert_int_equal(below(&f, SESSION(1)), SOCKET);
+	goroutine_writes(&f, SESSION(2), 100);
+	says(&f, SESSION(2), THIRD); /* that is not known yet */
+	assert_int_equal(f.n, 1);
+	socket_opens(&f, THIRD, 443);
+	moves_numbered(&f, OTHER, PID, TID, PLUMB_EGRESS, 1, 117); /* its thread writes what fits: another goroutine's */
+	assert_int_equal(f.n, 1);
+	moves_numbered(&f, THIRD, PID, OTHER_TID, PLUMB_EGRESS, 2, 317);
+	assert_int_equal(below(&f, SESSION(2)), THIRD);
+	assert_int_equal(f.n, 2);
+	assert_int_equal(found(&f, SESSIONS_BY_DESCRIPTOR), 2);
+	assert_counted(&f, 0, 0, 0);
+	/* A session lies on no session, whatever a file says. */
+	says(&f, SESSION(4), SESSION(4));
+	writes(&f, SESSION(4), TID, 0, 100, 0);
+	assert_int_equal(below(&f, SESSION(4)), 0);
+	/* A socket that carries something in clear is none, and then there is none. */
+	conn_table_get(f.conns, OTHER)->protocol = PLUMB_PROTO_HTTP1;
+	says(&f, SESSION(3), OTHER);
+	reads(&f, SOCKET, TID, 1ull << 33, 122, 0);
+	reads(&f, SESSION(3), TID, 0, 100, 5000);
+	assert_int_equal(below(&f, SESSION(3)), 0);
+	done(&f);
 }
 
 /* One thread receives what another decrypts, which has just read as much of another socket. */
@@ -16,9 +73,7 @@ static void a_record_that_both_have_read(void **state)
 	struct fixture f;
 
 	(void)state;
-	begin(&f);
-	socket_opens(&f, SOCKET, 443);
-	socket_opens(&f, OTHER, 443);
+	begin_two(&f);
 	moves_numbered(&f, SOCKET, PID, OTHER_TID, PLUMB_INGRESS, 1, 117);
 	moves_numbered(&f, OTHER, PID, TID, PLUMB_INGRESS, 2, 117);
 	session_moves(&f, SESSION(1), PID, TID, PLUMB_INGRESS, 100, PLUMB_DATA_RECORD, number_of_first(1));
@@ -34,7 +89,7 @@ static void a_record_that_both_have_read(void **state)
 	assert_int_equal(below(&f, SESSION(3)), 0);
 	session_moves(&f, SESSION(4), PID, TID, PLUMB_INGRESS, 100, PLUMB_DATA_RECORD, number_of_first(2));
 	assert_int_equal(below(&f, SESSION(4)), OTHER);
-	assert_int_equal(by_record(&f), 2);
+	assert_int_equal(found(&f, SESSIONS_BY_RECORD), 2);
 	assert_counted(&f, 0, 0, 0);
 	done(&f);
 }
@@ -44,9 +99,7 @@ static void a_record_that_both_have_written(void **state)
 	struct fixture f;
 
 	(void)state;
-	begin(&f);
-	socket_opens(&f, SOCKET, 443);
-	socket_opens(&f, OTHER, 443);
+	begin_two(&f);
 	session_moves(&f, SESSION(1), PID, TID, PLUMB_EGRESS, 100, PLUMB_DATA_RECORD, number_of_first(1));
 	session_moves(&f, SESSION(2), PID, OTHER_TID, PLUMB_EGRESS, 100, PLUMB_DATA_RECORD, number_of_first(2));
 	moves_numbered(&f, OTHER, PID, TID, PLUMB_EGRESS, 3, 117);       /* as long, by the same thread, and another's */
@@ -57,7 +110,7 @@ static void a_record_that_both_have_written(void **state)
 	assert_int_equal(below(&f, SESSION(1)), SOCKET);
 	assert_int_equal(below(&f, SESSION(2)), OTHER);
 	assert_int_equal(f.n, 2);
-	assert_int_equal(by_record(&f), 2);
+	assert_int_equal(found(&f, SESSIONS_BY_RECORD), 2);
 	done(&f);
 }
 
@@ -136,9 +189,7 @@ static void a_session_apart(void **state)
 	struct fixture f;
 
 	(void)state;
-	begin(&f);
-	socket_opens(&f, SOCKET, 443);
-	socket_opens(&f, OTHER, 443);
+	begin_two(&f);
 	socket_opens(&f, THIRD, 443);
 	moves_numbered(&f, SOCKET, PID, OTHER_TID, PLUMB_INGRESS, 1, 117);
 	moves_numbered(&f, OTHER, PID, TID, PLUMB_INGRESS, 2, 117);
@@ -190,9 +241,7 @@ static void threads_that_give_way(void **state)
 	struct fixture f;
 
 	(void)state;
-	begin(&f);
-	socket_opens(&f, SOCKET, 443);
-	socket_opens(&f, OTHER, 443);
+	begin_two(&f);
 	moves_numbered(&f, SOCKET, PID, OTHER_TID, PLUMB_INGRESS, 1, 217);
 	f.now += 5000ull * MS;
 	moves_numbered(&f, OTHER, OTHER_PID, OTHER_TID, PLUMB_INGRESS, 2, 117);
@@ -214,9 +263,7 @@ static void a_session_apart_that_cannot_be_told(void **state)
 	struct fixture f;
 
 	(void)state;
-	begin(&f);
-	socket_opens(&f, SOCKET, 443);
-	socket_opens(&f, OTHER, 443);
+	begin_two(&f);
 	moves_numbered(&f, SOCKET, PID, OTHER_TID, PLUMB_INGRESS, 1, 117);
 	moves_numbered(&f, OTHER, PID, TID, PLUMB_INGRESS, 2, 117);
 	for (int i = 0; i < 65; i++) {
@@ -234,6 +281,7 @@ static void a_session_apart_that_cannot_be_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(as_the_library_says),
 		cmocka_unit_test(a_record_that_both_have_read),
 		cmocka_unit_test(a_record_that_both_have_written),
 		cmocka_unit_test(records_that_were_not_captured),

@@ -15,6 +15,7 @@ enum {
 	READS = 8,                        /* latest ones of a thread that are kept: it may read several sockets before it decrypts */
 	RECORDS = 3,                      /* of encrypted bytes, whose lengths and numbers are kept */
 	NUMBERS = 4096,                   /* places, by number of the record */
+	SAID = 4096,                      /* places, by number of the session */
 	PROCESSES = 256,                  /* places, by number */
 	TRIES = 64,                       /* to find a session's socket by going through all threads */
 	RECORD_HEAD = 5,
@@ -38,6 +39,11 @@ struct numbered {
 	uint64_t number; /* plumb_record_number() */
 	uint64_t sock;
 	uint32_t pid;    /* who has read it: what others say of it is nothing */
+};
+
+/* What a library's structures say of a session. */
+struct said {
+	uint64_t session, sock;
 };
 
 struct io {
@@ -83,6 +89,7 @@ struct sessions {
 	uint64_t began_ns;                /* of the first record */
 	struct forgotten forgotten[PROCESSES];
 	struct numbered numbered[NUMBERS];
+	struct said said[SAID];
 };
 
 int sessions_new(const struct sessions_handler *h, struct conn_table *conns, struct sessions **ret_sessions)
@@ -201,6 +208,16 @@ static struct connection *candidate(struct sessions *s, uint64_t sock, uint64_t 
 static bool is_near(const struct plumb_rec_data *d, uint64_t time_ns) { return d->h.time_ns - time_ns <= AROUND_NS; }
 
 static const struct io *latest(const struct thread *t, int dir) { return dir == PLUMB_EGRESS ? &t->out : &t->in[(t->nreads + READS - 1) % READS]; }
+
+static struct said *said_of(struct sessions *s, uint64_t session) { return &s->said[(session * UINT64_C(0x9e3779b97f4a7c15)) >> 52]; }
+
+/* The socket that is said to be under it, if anything is known of that: then it is no other. */
+static struct connection *socket_said(struct sessions *s, uint64_t session)
+{
+	const struct said *said = said_of(s, session);
+
+	return said->session == session ? conn_table_get(s->conns, said->sock) : NULL;
+}
 
 static struct connection *find_within(struct sessions *s, const struct plumb_rec_data *d)
 {
@@ -468,6 +485,16 @@ static void let_go(struct sessions *s, uint64_t session)
 	}
 }
 
+/* The first whose socket is said to be this one. */
+static struct held *first_on(struct sessions *s, uint64_t sock)
+{
+	struct held *h = s->first;
+
+	while (h && !(said_of(s, h->rec.u.data.sock)->session == h->rec.u.data.sock && said_of(s, h->rec.u.data.sock)->sock == sock))
+		h = h->next;
+	return h;
+}
+
 /* The first that its process has written of which this record is. */
 static struct held *first_of(struct sessions *s, uint32_t pid, uint64_t number)
 {
@@ -479,18 +506,19 @@ static struct held *first_of(struct sessions *s, uint32_t pid, uint64_t number)
 }
 
 /* What its thread has written may be in these, if the length fits; of goroutines the length must be known, as another one may write there meanwhile. */
-static bool may_be_in(const struct held *h, uint32_t tid, const struct records *r, bool (*fits)(const struct records *r, uint32_t len))
+static bool may_be_in(struct sessions *s, const struct held *h, uint32_t tid, const struct records *r, bool (*fits)(const struct records *r, uint32_t len))
 {
 	const struct plumb_rec_data *d = &h->rec.u.data;
+	bool said = socket_said(s, d->sock) != NULL;
 
-	return h->leads && d->direction == PLUMB_EGRESS && d->tid == tid && !(d->flags & PLUMB_DATA_APART) && (!flow_of(d) || fits == carry) && !is_of_others(r, d) && fits(r, d->len);
+	return h->leads && d->direction == PLUMB_EGRESS && d->tid == tid && !said && !(d->flags & PLUMB_DATA_APART) && (!flow_of(d) || fits == carry) && !is_of_others(r, d) && fits(r, d->len);
 }
 
 static struct held *first_written(struct sessions *s, uint32_t tid, const struct records *r, bool (*fits)(const struct records *r, uint32_t len))
 {
 	struct held *h = s->first;
 
-	while (h && !may_be_in(h, tid, r, fits))
+	while (h && !may_be_in(s, h, tid, r, fits))
 		h = h->next;
 	return h;
 }
@@ -510,8 +538,11 @@ static struct held *find_held(struct sessions *s, const struct plumb_rec_data *i
 {
 	uint64_t numbers[RECORDS];
 	struct records r = records_of(payload, io->len, numbers);
-	struct held *h = NULL;
+	struct held *h = first_on(s, io->sock);
 
+	*ret_by = SESSIONS_BY_DESCRIPTOR;
+	if (h)
+		return h;
 	*ret_by = SESSIONS_BY_RECORD;
 	for (int i = 0; i < r.n && !h; i++)
 		h = numbers[i] ? first_of(s, io->pid, numbers[i]) : NULL;
@@ -574,6 +605,25 @@ static void note(struct sessions *s, const struct connection *socket, const stru
 			s->numbered[numbers[i] % NUMBERS] = (struct numbered){ .number = numbers[i], .sock = io->sock, .pid = io->pid };
 }
 
+static struct connection *find(struct sessions *s, const struct plumb_rec_data *d, enum sessions_evidence *ret_by)
+{
+	struct connection *said = socket_said(s, d->sock), *c;
+
+	*ret_by = SESSIONS_BY_DESCRIPTOR;
+	if (said)
+		return candidate(s, said->sock, d->sock, false);
+	*ret_by = SESSIONS_BY_RECORD;
+	c = find_record(s, d);
+	if (c)
+		return c;
+	*ret_by = SESSIONS_WITHIN;
+	c = find_within(s, d);
+	if (c)
+		return c;
+	*ret_by = SESSIONS_AROUND;
+	return d->flags & PLUMB_DATA_APART ? find_apart(s, d) : find_before(s, d);
+}
+
 static void session_data(struct sessions *s, const struct record *rec, struct slice payload)
 {
 	const struct plumb_rec_data *d = &rec->u.data;
@@ -584,16 +634,8 @@ static void session_data(struct sessions *s, const struct record *rec, struct sl
 	if (c && number_of(d))
 		c->in_memory = true;
 	if (c && !c->below) {
-		enum sessions_evidence by = SESSIONS_BY_RECORD;
-		socket = find_record(s, d);
-		if (!socket) {
-			by = SESSIONS_WITHIN;
-			socket = find_within(s, d);
-		}
-		if (!socket) {
-			by = SESSIONS_AROUND;
-			socket = d->flags & PLUMB_DATA_APART ? find_apart(s, d) : find_before(s, d);
-		}
+		enum sessions_evidence by;
+		socket = find(s, d, &by);
 		if (socket) {
 			place(s, c, socket, by);
 			let_go(s, d->sock);
@@ -627,6 +669,12 @@ void sessions_data(struct sessions *s, const struct record *rec, struct slice pa
 	pass(c, d);
 	if (s->first && d->direction == PLUMB_EGRESS)
 		find_behind(s, d, payload);
+}
+
+void sessions_socket(struct sessions *s, const struct plumb_rec_session *r)
+{
+	if (!PLUMB_IS_SESSION(r->sock))
+		*said_of(s, r->session) = (struct said){ .session = r->session, .sock = r->sock };
 }
 
 void sessions_close(struct sessions *s, uint64_t session)

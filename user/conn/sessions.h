@@ -2,6 +2,7 @@
 /*
  * Sessions of TLS libraries: whose socket they use. A session's plaintext is a connection of its own in the table; it has its addresses from the socket's, which is found by what its thread did:
  *
+ * - the library's own structures say so (PLUMB_REC_SESSION), and then nothing else does;
  * - encrypted bytes were moved within the call that moved the plaintext: the library itself uses the socket;
  * - or before a call that read, or behind one that wrote: the program carries the bytes (memory BIOs). Whose they are of several sockets' a record tells that both have, whatever thread has moved it (PLUMB_DATA_RECORD);
  *   where none is known, the lengths of the records that the same thread has moved. What was written waits here until they leave, and so does what was read if it may have come by more than one socket.
@@ -22,7 +23,7 @@ struct sessions_handler {
 	void *ctx;
 };
 
-enum sessions_evidence { SESSIONS_WITHIN, SESSIONS_BY_RECORD, SESSIONS_AROUND, SESSIONS_EVIDENCE };
+enum sessions_evidence { SESSIONS_BY_DESCRIPTOR, SESSIONS_WITHIN, SESSIONS_BY_RECORD, SESSIONS_AROUND, SESSIONS_EVIDENCE };
 
 struct sessions_counts {
 	/* Sessions, each once: */
@@ -39,6 +40,8 @@ void sessions_free(struct sessions *s);
 void sessions_start(struct sessions *s, const struct plumb_rec_start *r);
 /* A DATA record, of a socket or of a session; handed on now or later, those of one session in their order. */
 void sessions_data(struct sessions *s, const struct record *rec, struct slice payload);
+/* Which socket is under a session, of which data may have come or not. */
+void sessions_socket(struct sessions *s, const struct plumb_rec_session *r);
 /* The session is over: what of it waits is handed on. */
 void sessions_close(struct sessions *s, uint64_t session);
 void sessions_tick(struct sessions *s, uint64_t time_ns);

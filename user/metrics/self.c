@@ -116,7 +116,7 @@ static void render_libraries(const struct prom *p, const struct plumb_rec_librar
 	SEVERAL(p, FAMILY_LIBRARY_UNSEEN, { "attach", r->refused }, { "mapping", r->unknown });
 	if (r->flags & PLUMB_LIBRARIES_JVMS)
 		SEVERAL(p, FAMILY_JVMS, { "loaded", r->jvms_loaded }, { "had_it", r->jvms_had_it }, { "refused", r->jvms_refused });
-	SEVERAL(p, FAMILY_TLS_SESSIONS, { "within", tls->found[SESSIONS_WITHIN] }, { "record", tls->found[SESSIONS_BY_RECORD] }, { "around", tls->found[SESSIONS_AROUND] }, { "none", tls->unknown });
+	SEVERAL(p, FAMILY_TLS_SESSIONS, { "descriptor", tls->found[SESSIONS_BY_DESCRIPTOR] }, { "within", tls->found[SESSIONS_WITHIN] }, { "record", tls->found[SESSIONS_BY_RECORD] }, { "around", tls->found[SESSIONS_AROUND] }, { "none", tls->unknown });
 	single(p, FAMILY_TLS_RECORDS_REFUSED, tls->refused);
 	single(p, FAMILY_TLS_RECORDS_UNWATCHED, tls->unwatched);
 }

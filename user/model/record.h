@@ -31,6 +31,7 @@ struct record {
 		struct plumb_rec_libraries libraries;
 		struct plumb_rec_gpu_calls gpu_calls;
 		struct plumb_rec_gpu_kernel gpu_kernel;
+		struct plumb_rec_session session;
 		struct plumb_rec_gpu_process gpu_process;
 	} u;
 };

@@ -27,6 +27,7 @@ static const uint16_t fixed_bytes[PLUMB_REC_TYPES] = {
 	[PLUMB_REC_OVERHEAD] = sizeof(struct plumb_rec_overhead),
 	[PLUMB_REC_CALL] = sizeof(struct plumb_rec_call),
 	[PLUMB_REC_LIBRARIES] = sizeof(struct plumb_rec_libraries),
+	[PLUMB_REC_SESSION] = sizeof(struct plumb_rec_session),
 	[PLUMB_REC_GPU_CALLS] = sizeof(struct plumb_rec_gpu_calls),
 	[PLUMB_REC_GPU_KERNEL] = sizeof(struct plumb_rec_gpu_kernel),
 	[PLUMB_REC_GPU_PROCESS] = sizeof(struct plumb_rec_gpu_process),
@@ -36,7 +37,7 @@ _Static_assert(sizeof(struct plumb_rec_start) % 8 == 0 && sizeof(struct plumb_re
 	       sizeof(struct plumb_rec_sock) % 8 == 0 && sizeof(struct plumb_rec_sock_stats) % 8 == 0 &&
 	       sizeof(struct plumb_rec_data) == 64 && sizeof(struct plumb_rec_dgram) == 88 &&
 	       sizeof(struct plumb_rec_process) == 40 && sizeof(struct plumb_rec_call) == 88 &&
-	       sizeof(struct plumb_rec_gpu_calls) % 8 == 0 && sizeof(struct plumb_rec_gpu_kernel) % 8 == 0 && sizeof(struct plumb_rec_gpu_process) % 8 == 0, "records are padded to 8 bytes");
+	       sizeof(struct plumb_rec_session) == 40 && sizeof(struct plumb_rec_gpu_calls) % 8 == 0 && sizeof(struct plumb_rec_gpu_kernel) % 8 == 0 && sizeof(struct plumb_rec_gpu_process) % 8 == 0, "records are padded to 8 bytes");
 
 size_t record_fixed_bytes(uint16_t type)
 {
