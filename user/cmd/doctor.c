@@ -32,7 +32,8 @@ struct doctor {
 	char sandbox_error[256];
 	bool usable;
 	char error[512];       /* why not */
-	char agent[160];       /* where a running agent was asked, "" = none answers */
+	const char *asked;     /* where a running agent would be */
+	char agent[160];       /* where one was asked, "" = none answers */
 	char refused[160];     /* why the one that answers says nothing, "" = it does */
 	struct samples losses; /* plumb's own */
 	struct samples gpu_errors; /* what programs got from the drivers of GPUs */
@@ -388,7 +389,7 @@ static void print_text(const struct doctor *d)
 	} else if (d->refused[0]) {
 		printf("\nrunning agent: it does not say what it lost: %s\n", d->refused);
 	} else {
-		puts("\nno running agent answers");
+		printf("\nno running agent answers at %s (--agent names another address)\n", d->asked);
 	}
 	if (d->usable)
 		puts("\nplumb can trace here");
@@ -572,6 +573,7 @@ int cmd_doctor(int argc, char **argv)
 	} else {
 		snprintf(d.sandbox_error, sizeof(d.sandbox_error), "not tried");
 	}
+	d.asked = agent.address;
 	if (ask_agent(&d, &agent))
 		return 2;
 	if (json ? print_json(&d) : (print_text(&d), 0))
