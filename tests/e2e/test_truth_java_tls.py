@@ -40,7 +40,7 @@ def test_netty_with_its_own_library(start, plumb, localhost_certificate, version
     plan = plan_23()
     driver = drive(start, server, localhost_certificate, version, "OPENSSL", plan)
     p = plumb(pids=[server.pid, driver.pid], args=watched())
-    p.wait_watching("openssl", times=2)  # each has unpacked a file of its own
+    p.wait_watching_in("openssl", server, driver)  # each has unpacked a file of its own
     results = {r["path"]: r for r in driver.go()}
     p.wait_spans(46, match=lambda s: s.name != "TLS handshake")
     spans = requests_of(p.finish())

@@ -54,13 +54,10 @@ def driver_of(start, way, port, certificate, version, connections, plan):
     return d
 
 
-def wait_for_libraries(p, names):
-    """Node has a library of its own, and so has Go, and awscrt two; all others share one file."""
-    p.wait_watching("openssl", len({"node" if name in ("node", "fetch") else "shared" for name in names if name not in ("go", "awscrt")}))
-    if "awscrt" in names:
-        p.wait_watching("s2n", file="awscrt")
-    if "go" in names:
-        p.wait_watching("crypto/tls")
+def wait_for_libraries(p, *processes):
+    """Of each: what it was started as, and itself."""
+    for way, process in processes:
+        p.wait_watching_in({"go": "crypto/tls", "awscrt": "s2n"}.get(way, "openssl"), process)
 
 
 @pytest.mark.parametrize("age", ["older", "younger"])
@@ -78,7 +75,7 @@ def test_23_requests_of_which_7_fail(start, plumb, localhost_certificate, group,
     else:
         p = plumb(args=[*watched(), *by_name("python", "python3", "node", "nginx", "httpd", "ruby", "puma", "php", "perl", "driver")])
         apps, drivers = begin()
-    wait_for_libraries(p, [name for pair in pairs for name in pair[:2]])
+    wait_for_libraries(p, *apps.items(), *((client, driver) for (_, client, *_), driver in zip(pairs, drivers)))
     for driver in drivers:
         driver.begin()
     results = [{r["path"]: r for r in driver.end()} for driver in drivers]
@@ -130,8 +127,8 @@ def test_proxies(start, plumb, localhost_certificate, name, ends, age):
     else:
         p = plumb(args=[*watched(), *by_name("nginx", name, "php", "python", "driver")])
         nginx, proxy, drivers = begin()
-    for library in {"openssl", library}:
-        p.wait_watching(library)
+    p.wait_watching_in("openssl", nginx, *(drivers if front else ()))
+    p.wait_watching_in(library, proxy)
     results = {r["path"]: r for driver in drivers for r in driver.go()}
     assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"
     p.wait_spans(4 * len(plan), match=lambda s: s.name != "TLS handshake" and s["server.port"] == proxy.port)  # of all, as proxies do not change the Host
@@ -221,10 +218,7 @@ def test_grpc(start, plumb, localhost_certificate, server, client, age):
     else:
         p = plumb(args=[*watched(), *by_name("grpcd", "grpcdriver", "node")])
         app, driver = begin()
-    if "node" in (server, client):
-        p.wait_watching("openssl")
-    if "go" in (server, client):
-        p.wait_watching("crypto/tls", 2 if server == client else 1)
+    wait_for_libraries(p, (server, app), (client, driver))
     results = driver.go()
     assert [(r["code"], r["received"]) for r in results] == [(code, received) for _, code, _, received in plan], "the client itself saw something else"
     p.wait_spans(106, match=lambda s: s["rpc.system.name"] == "grpc" and s["server.port"] == app.port)
@@ -284,9 +278,8 @@ def test_programs_in_c(start, plumb, localhost_certificate, library, linked, ver
     else:
         p = plumb(args=[*watched(), *metrics, *by_name(program.name)])
         app, drivers = begin()
-    p.wait_watching("openssl" if library == "aws-lc" else library)
-    if library == "nss":
-        p.wait_watching("nspr")
+    for name in ("nss", "nspr") if library == "nss" else ("openssl" if library == "aws-lc" else library,):
+        p.wait_watching_in(name, app, *drivers)
     results = [{r["path"]: r for r in driver.go()} for driver in drivers]
     p.wait_spans(46 * len(versions), match=lambda s: s.name != "TLS handshake" and s["server.port"] == port)
     assert metric(metrics[1].rpartition(":")[2], 'plumb_tls_sessions_total{evidence="none"}') == 0, "what is no session was taken for one"

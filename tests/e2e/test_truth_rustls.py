@@ -63,9 +63,8 @@ def test_23_requests_of_which_7_fail(start, plumb, certificate, server, client, 
     plan = plan_23()
     app, driver = start_both(start, server, client, certificate, version, 3, plan)
     p = plumb(pids=[app.pid, driver.pid], args=watched())
-    p.wait_watching("rustls", times=(server, client).count("rust"))
-    if server != client:
-        p.wait_watching("openssl")
+    for way, process in ((server, app), (client, driver)):
+        p.wait_watching_in("rustls" if way == "rust" else "openssl", process)
     check_http_run(p, plan, {r["path"]: r for r in driver.go()}, app)
 
 
@@ -84,7 +83,7 @@ def test_tokio(start, plumb, certificate, age):
     else:
         p = plumb(args=[*watched(), "--comm", "tokio_httpd", "--comm", "tokio_driver"])
         app, drivers = begin()
-    p.wait_watching("rustls", times=2)
+    p.wait_watching_in("rustls", app, *drivers)
     results = [{r["path"]: r for r in driver.go()} for driver in drivers]
     p.wait_spans(46 * len(ways), match=lambda s: s.name != "TLS handshake")
     spans = requests_of(p.finish())
@@ -97,5 +96,5 @@ def test_10007_requests(start, plumb, certificate):
     plan = [r for r in plan_10007() if r.kind != "slow"]
     app, driver = start_both(start, "rust", "rust", certificate, "1.3", 5, plan)
     p = plumb(pids=[app.pid, driver.pid], args=watched())
-    p.wait_watching("rustls", times=2)
+    p.wait_watching_in("rustls", app, driver)
     check_http_run(p, plan, {r["path"]: r for r in driver.go(300)}, app)

@@ -147,7 +147,7 @@ def test_in_mount_namespaces_of_their_own(start, plumb, localhost_certificate, p
     else:
         p = plumb(args=[*watched(), *by_name(*kind.names)])
         folders, app, driver = begin()
-    p.wait_watching(kind.library, 2)
+    p.wait_watching_in(kind.library, app, driver)
     assert not any(os.listdir(folder) for folder in folders)
     check_all(p, [app], [plan_of(0)], [go(driver)])
 
@@ -168,12 +168,12 @@ def test_replaced_while_it_runs(start, plumb, localhost_certificate, program):
     old = serve(port)
     p = plumb(args=[*watched(), *by_name(*kind.names)])
     first, older = ask(port, 0), ask(port, 1)
-    p.wait_watching(kind.library, len(kind.replaced))
+    p.wait_watching_in(kind.library, old, first, older)
     results = [go(first)]
     upgrade(kind, own)
     assert "(deleted)" in open(f"/proc/{old.pid}/maps").read()
     new, newer, newest = serve(new_port), ask(port, 2), ask(new_port, 3)
-    p.wait_watching(kind.library, 2 * len(kind.replaced))
+    p.wait_watching(kind.library, 2 * len(kind.replaced), file=f"{own}/")
     results += [go(driver) for driver in (older, newer, newest)]
     check_all(p, [old, old, old, new], [plan_of(i) for i in range(4)], results)
 
@@ -188,5 +188,5 @@ def test_replaced_before_plumb_came(start, plumb, localhost_certificate, program
     upgrade(kind, own)
     newer = asking(start, kind, kind.ask(own, port, localhost_certificate), env, plan_of(1))
     p = plumb(pids=[app.pid, older.pid, newer.pid], args=watched())
-    p.wait_watching(kind.library, 3 if program == "Go" else 2)
+    p.wait_watching(kind.library, 3 if program == "Go" else 2, file=f"{own}/")
     check_all(p, [app, app], [plan_of(0), plan_of(1)], [go(older), go(newer)])

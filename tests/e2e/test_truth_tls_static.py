@@ -71,9 +71,8 @@ def check_linked_in(start, plumb, localhost_certificate, linked, server, client,
     plan = plan_23()
     driver = linked_driver(start, program, app, localhost_certificate, 3, plan) if client == "linked" else driver_of(start, client, app, localhost_certificate, "1.3", 3, plan)
     p = plumb(pids=[app.pid, driver.pid], args=watched())
-    p.wait_watching(found(library))
-    if "linked" not in (server, client) or server != client:
-        p.wait_watching("openssl")
+    for way, process in ((server, app), (client, driver)):
+        p.wait_watching_in(found(library) if way == "linked" else "openssl", process)
     check_http_run(p, plan, {r["path"]: r for r in driver.go()}, app)
 
 
@@ -121,9 +120,8 @@ def test_bun(start, plumb, localhost_certificate, server, client):
     else:
         driver = driver_of(start, client, app, localhost_certificate, "1.3", 3, plan)
     p = plumb(pids=[app.pid, driver.pid], args=watched())
-    p.wait_watching(found("boringssl"))
-    if server != client:
-        p.wait_watching("openssl")
+    for way, process in ((server, app), (client, driver)):
+        p.wait_watching_in(found("boringssl") if way == "bun" else "openssl", process)
     check_http_run(p, plan, {r["path"]: r for r in driver.go()}, app)
 
 

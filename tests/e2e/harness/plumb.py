@@ -51,10 +51,18 @@ class Plumb(Process):
         super().__init__(name, argv, folder, env={**os.environ, **(env or {})})
         wait_until(lambda: "attached" in self.err.read_text(errors="replace"), "line 'attached' on standard error", alive=self)
 
+    def watching(self, library):
+        """Paths of the files of this library, and others before it, on whose functions probes have been put. Needs harness.libraries.watched()."""
+        return re.findall(rf"watching (?:[a-z0-9, ]+, )?{re.escape(library)} in (.*?)(?: \(deleted\))? \((?:mapped before|[0-9.]+ ms)", self.err.read_text(errors="replace"))
+
     def wait_watching(self, library, times=1, file=""):
-        """Until probes lie on the functions of so many files of this library, and others before it, that have this in their path. Needs harness.libraries.watched()."""
-        watched = re.compile(f"watching (?:[a-z0-9, ]+, )?{re.escape(library)} in .*{re.escape(file)}")
-        wait_until(lambda: len(watched.findall(self.err.read_text(errors="replace"))) >= times, f"probes on {library} {file}", alive=self)
+        """Until probes lie on so many that have this in their path."""
+        wait_until(lambda: sum(file in path for path in self.watching(library)) >= times, f"probes on {library} {file}", alive=self)
+
+    def wait_watching_in(self, library, *processes):
+        """Until probes lie on one that each of these has mapped: others' may be watched as well, or before they come."""
+        for process in processes:
+            wait_until(lambda: set(self.watching(library)) & set(process.mapped_files()), f"probes on {library} in {process.name}", alive=self)
 
     @contextlib.contextmanager
     def probe_stopped(self):

@@ -101,6 +101,10 @@ class Process:
     def pid(self):
         return self.popen.pid
 
+    def mapped_files(self):
+        with open(f"/proc/{self.pid}/maps") as maps:
+            return {line.split(maxsplit=5)[5].rstrip("\n").removesuffix(" (deleted)") for line in maps if "/" in line}
+
     def tail(self):
         return (self.out.read_bytes()[-2000:] + self.err.read_bytes()[-2000:]).decode(errors="replace")
 
