@@ -7,6 +7,7 @@ import time
 import pytest
 
 from harness import servers
+from harness.driver import Request, http_driver
 from harness.process import BUILD, wait_until
 from harness.spans import CLIENT, CONSUMER, SERVER, describe
 
@@ -98,6 +99,23 @@ def test_a_call_behind_a_pause(start, plumb, way):
             check_parents(calls, requests, wanted)
         else:
             assert [s for s in calls if s["plumb.join"]] == [], describe(calls)
+
+
+@pytest.mark.parametrize("kind,connections", [("once", 3), ("file", 12)])
+@pytest.mark.parametrize("way", ["node", "asyncio"])
+def test_a_busy_loop(start, plumb, way, kind, connections):
+    """It hardly sleeps, so in the turn in which it reads a request it comes to what others have waited for. Who has a file read by another thread, and calls then, is seen to do so soon: of nobody's calls more is said than is certain."""
+    server = start_loop(start, way, 0)
+    driver = http_driver(start.folder(), server, connections, [Request("GET", kind, 100_001 + i) for i in range(1009)])
+    p = plumb(pids=[server.pid])
+    assert [r["status"] for r in driver.go()] == [200] * 1009
+    p.wait_spans(1009, lambda s: s.kind == CLIENT)
+    calls, own, requests = split(p.finish())
+    assert (len(calls), own, len(requests)) == (1009, [], 1009)
+    joined = [s for s in calls if s.parent_id]
+    wrong = [s for s in joined if not s.path.startswith(f"/for{requests[s.parent_id].path}/")]
+    assert len(wrong) <= 2, describe([span for s in wrong[:5] for span in (s, requests[s.parent_id])])
+    assert kind == "file" or len(joined) >= 1009 // 3, f"only {len(joined)} of 1009 calls are joined"
 
 
 def idle_for(seconds):

@@ -143,40 +143,196 @@ static void threads_sleep_as_they_like(void **state)
 	}
 }
 
-/* Two requests of one turn: each call may be either's. Of those of earlier turns none can be meant, whether they wait for an answer or for a timer. */
+/* Two requests of one turn: each call may be either's. One of an earlier turn is not meant if it waits for an answer, or long since for something else. */
 static void a_turn_picks_among_several(void **state)
 {
-	struct call timer, a, b, call_a, either, call_b;
+	static struct call timer, a, b, call_a, either, call_b;
+	const uint64_t at = 21 * (uint64_t)TENTH;
 	struct fixture f;
 
 	(void)state;
 	open_default(&f);
 	loop_server(&timer, 11, 101, 1000, 5000);
-	loop_server(&a, 11, 101, 1010, 5001);
-	loop_client(&call_a, 11, 101, 1020, 6000);
-	loop_server(&b, 11, 101, 1040, 5002);
-	loop_client(&either, 11, 101, 1050, 6001);
-	loop_client(&call_b, 11, 101, 1070, 6002);
+	loop_server(&a, 11, 101, at, 5001);
+	loop_client(&call_a, 11, 101, at + 20, 6000);
+	loop_server(&b, 11, 101, at + 40, 5002);
+	loop_client(&either, 11, 101, at + 50, 6001);
+	loop_client(&call_b, 11, 101, at + 70, 6002);
 	begin(&f, &timer);
 	f.turn++;
 	begin(&f, &a);
 	begin(&f, &call_a);
 	f.turn++;
-	end(&f, &call_a, 1030);
+	end(&f, &call_a, at + 30);
 	begin(&f, &b);
 	begin(&f, &either);
 	f.turn++;
-	end(&f, &either, 1060);
+	end(&f, &either, at + 60);
 	begin(&f, &call_b);
-	end(&f, &call_b, 1080);
-	end(&f, &timer, 1090);
-	end(&f, &a, 1100);
-	end(&f, &b, 1110);
+	end(&f, &call_b, at + 80);
+	end(&f, &timer, at + 90);
+	end(&f, &a, at + 100);
+	end(&f, &b, at + 110);
 	struct correlate_counts n = finish(&f);
 	assert_child(&call_a, &a, "thread");
 	assert_root(&either);
 	assert_root(&call_b); /* in the turn of somebody's answer */
 	assert_int_equal(n.ambiguous, 2);
+}
+
+/* A loop that does not sleep comes to what an earlier request has waited for, a timer or a name, in the turn in which it reads another: the call, or the connection, may be either's. */
+static void a_busy_loop_may_call_for_who_waits(void **state)
+{
+	enum { WAITS, CALLED, OPENED, READS_ON, ENDED, CASES };
+	static struct call waiting, its, a, call;
+	struct plumb_rec_sock open = { .role = PLUMB_ROLE_CLIENT, .tid = 101, .turn = 7, .h.time_ns = 1110 };
+	struct fixture f;
+
+	(void)state;
+	for (int i = 0; i < 2 * CASES; i++) {
+		int how = i / 2;
+		bool opens = i % 2;
+		open_default(&f);
+		loop_server(&waiting, 11, 101, 1000, 5000);
+		loop_client(&its, 11, 101, 1010, 6000);
+		loop_server(&a, 11, 101, 1100, 5001);
+		loop_client(&call, 11, 101, 1110, 6001);
+		a.x.id = 7;
+		f.turn = open.turn = 6;
+		waiting.x.request.end_ns = how == READS_ON ? 0 : 1000;
+		begin(&f, &waiting);
+		if (how == CALLED)
+			begin(&f, &its);
+		if (how == OPENED)
+			correlate_open(f.c, &its.conn, &open);
+		if (how == ENDED)
+			end(&f, &waiting, 1020);
+		f.turn = open.turn = 7;
+		begin(&f, &a);
+		if (opens) {
+			correlate_open(f.c, &call.conn, &open);
+			f.turn = 8;
+		}
+		begin(&f, &call);
+		end(&f, &call, 1120);
+		if (how == CALLED)
+			end(&f, &its, 1130);
+		end(&f, &a, 1140);
+		if (how != ENDED)
+			end(&f, &waiting, 1150);
+		finish(&f);
+		if (how == WAITS)
+			assert_root(&call);
+		else
+			assert_child(&call, &a, "thread");
+	}
+}
+
+/* Of a request for which an answer comes bit by bit nothing is waited for but the rest of it. */
+static void who_waits_for_more_is_seen_to(void **state)
+{
+	static struct call stream, its, a, call;
+	struct fixture f;
+
+	(void)state;
+	open_default(&f);
+	loop_server(&stream, 11, 101, 1000, 5000);
+	loop_client(&its, 11, 101, 1010, 6000);
+	loop_server(&a, 11, 101, 1100, 5001);
+	loop_client(&call, 11, 101, 1110, 6001);
+	begin(&f, &stream);
+	begin(&f, &its);
+	f.turn++;
+	io(&f, &its, PLUMB_INGRESS, 101, 1050);
+	f.turn++;
+	begin(&f, &a);
+	begin(&f, &call);
+	end(&f, &call, 1120);
+	end(&f, &a, 1130);
+	end(&f, &its, 1140);
+	end(&f, &stream, 1150);
+	finish(&f);
+	assert_child(&its, &stream, "thread");
+	assert_child(&call, &a, "thread");
+}
+
+/* Where a call came, or a connection was opened, in a turn in which nothing was read, one may follow anything: a request that waits for an answer may call meanwhile, too. */
+static void a_loop_that_calls_unprompted(void **state)
+{
+	enum { NOT, CALLS, OPENS, CASES };
+	static struct call waiting, its, other, a, call;
+	struct plumb_rec_sock open = { .role = PLUMB_ROLE_CLIENT, .tid = 101, .h.time_ns = 1050 };
+	struct fixture f;
+
+	(void)state;
+	for (int does = 0; does < CASES; does++) {
+		open_default(&f);
+		loop_server(&waiting, 11, 101, 1000, 5000);
+		loop_client(&its, 11, 101, 1010, 6000);
+		loop_client(&other, 11, 101, 1020, 6001);
+		loop_server(&a, 11, 101, 1100, 5001);
+		loop_client(&call, 11, 101, 1110, 6002);
+		f.turn = 1;
+		begin(&f, &waiting);
+		begin(&f, &its);
+		f.turn += does == CALLS;
+		begin(&f, &other);
+		f.turn++;
+		end(&f, &other, 1030);
+		open.turn = ++f.turn;
+		if (does == OPENS)
+			correlate_open(f.c, &other.conn, &open);
+		f.turn++;
+		begin(&f, &a);
+		begin(&f, &call);
+		end(&f, &call, 1120);
+		end(&f, &a, 1130);
+		end(&f, &its, 1140);
+		end(&f, &waiting, 1150);
+		finish(&f);
+		assert_child(&its, &waiting, "thread");
+		if (does != NOT)
+			assert_root(&call);
+		else
+			assert_child(&call, &a, "thread");
+	}
+}
+
+/* As many calls as requests could have made: each has made its own, and what comes then is not theirs. */
+static void who_has_called_does_not_wait(void **state)
+{
+	static struct call two[2], theirs[2], a, call;
+	struct fixture f;
+
+	(void)state;
+	for (int made = 1; made <= 2; made++) {
+		open_default(&f);
+		for (uint16_t i = 0; i < 2; i++) {
+			loop_server(&two[i], 11, 101, 1000u + i, (uint16_t)(5000 + i));
+			loop_client(&theirs[i], 11, 101, 1010u + i, (uint16_t)(6000 + i));
+		}
+		loop_server(&a, 11, 101, 1100, 5002);
+		loop_client(&call, 11, 101, 1110, 6002);
+		begin(&f, &two[0]);
+		begin(&f, &two[1]);
+		for (int i = 0; i < made; i++)
+			begin(&f, &theirs[i]);
+		f.turn++;
+		begin(&f, &a);
+		begin(&f, &call);
+		end(&f, &call, 1120);
+		end(&f, &a, 1130);
+		for (int i = 0; i < made; i++)
+			end(&f, &theirs[i], 1140);
+		end(&f, &two[0], 1150);
+		end(&f, &two[1], 1160);
+		finish(&f);
+		assert_root(&theirs[0]);
+		if (made == 2)
+			assert_child(&call, &a, "thread");
+		else
+			assert_root(&call);
+	}
 }
 
 /* The loop sleeps until the connection is there: it belongs to who began to open it, and so does what is written first. */
@@ -532,6 +688,10 @@ int main(void)
 		cmocka_unit_test(a_quiet_process_calls_for_its_request),
 		cmocka_unit_test(threads_sleep_as_they_like),
 		cmocka_unit_test(a_turn_picks_among_several),
+		cmocka_unit_test(a_busy_loop_may_call_for_who_waits),
+		cmocka_unit_test(who_waits_for_more_is_seen_to),
+		cmocka_unit_test(who_has_called_does_not_wait),
+		cmocka_unit_test(a_loop_that_calls_unprompted),
 		cmocka_unit_test(upkeep_is_no_reason_to_call),
 		cmocka_unit_test(a_connection_belongs_to_who_opened_it),
 		cmocka_unit_test(what_the_network_thread_writes),

@@ -4,12 +4,15 @@
 #include "lib/hash.h"
 
 enum { WIRE_SCAN_MAX = 64, TURN_SCAN_MAX = 64 }; /* requests looked at for one with the same context, or of the same turn */
+enum { UNPROMPTED_RARE = 64, CALLS_REMEMBERED = 4096 }; /* of a loop's calls: one in so many may be unprompted, and of so many it is remembered */
+static const uint64_t waiting_ns = UINT64_C(2000000000); /* who waits longer may do nothing but wait: a client may ask for what has not happened yet */
 
 struct handler_thread {
 	struct activity_caller who; /* see caller_key() */
 	uint64_t key;
 	struct trace_node *first, *last; /* runnable ones stand before the others */
 	uint32_t active, runnable;
+	uint32_t unknown_calls; /* of requests that are under way: of which, nobody could tell */
 	struct trace_node *current; /* made the previous call, and nothing was read since */
 };
 
@@ -18,6 +21,9 @@ struct handler_process {
 	uint32_t active;
 	struct trace_node *first;
 };
+
+/* It is not known to have made a call since something of it was read, nor to wait for an answer. */
+static bool could_call(const struct trace_node *n) { return n->runnable && !n->called && !n->calls; }
 
 void activity_init(struct activity *a, size_t max_requests)
 {
@@ -116,6 +122,8 @@ static void thread_leave(struct activity *a, struct trace_node *n)
 	if (!t)
 		return;
 	list_remove(t, n);
+	if (could_call(n) && !n->answered && t->unknown_calls)
+		t->unknown_calls--; /* one of them was its own, as it seems */
 	if (t->current == n)
 		t->current = NULL;
 	n->thread = NULL;
@@ -238,9 +246,13 @@ void activity_seen(struct activity *a, uint32_t tid, uint32_t turn, uint64_t rea
 		return; /* what had to wait elsewhere is told of late */
 	if (turn != l->turn || read)
 		settle_read(l);
+	if (turn != l->turn)
+		l->prompt = false;
 	l->turn = turn;
-	if (read)
+	if (read) {
 		l->read = read;
+		l->prompt = true;
+	}
 }
 
 void activity_disregard(struct activity *a, uint32_t tid, uint64_t sock)
@@ -264,6 +276,7 @@ void activity_claim(struct activity *a, struct trace_node *n, uint32_t tid, uint
 
 	n->turn = turn;
 	n->turn_tid = tid;
+	n->called = false;
 	if (l->tid == tid && l->read == sock)
 		l->claimed = true;
 }
@@ -319,16 +332,76 @@ static struct trace_node *only_of_turn(const struct handler_thread *t, uint32_t 
 	return found == 1 ? only : NULL;
 }
 
-static struct trace_node *turn_choose(struct activity *a, const struct handler_thread *t, const struct activity_call *call)
+/* The thread makes a call. Do its calls come in turns in which it has read something, all but a few? Else some follow what nobody sees: a timer, a name that another thread has looked up. */
+static bool is_prompted(struct activity *a, uint32_t tid, uint32_t turn)
 {
-	struct trace_node *runnable, *only;
+	struct activity_loop *l = loop_of(a, tid);
 
-	if (!call->turn_known || read_foreign(a, t->who.tid, call->turn))
-		return NULL;
-	only = only_of_turn(t, call->turn, &runnable);
-	if (only || runnable)
-		return only ? only : runnable;
-	return t->current && is_of_turn(t->current, t->who.tid, call->turn) ? t->current : NULL;
+	if (l->tid != tid || (int32_t)(turn - l->turn) < 0)
+		return false;
+	++*(l->turn == turn && l->prompt ? &l->prompted : &l->unprompted);
+	if (l->prompted + l->unprompted > CALLS_REMEMBERED) {
+		l->prompted /= 2;
+		l->unprompted /= 2;
+	}
+	return l->prompted >= UNPROMPTED_RARE * l->unprompted;
+}
+
+/* All that is known to be waited for is seen; this one waits for something else, or for nothing. */
+static bool waits_unseen(const struct trace_node *n, uint64_t now_ns) { return could_call(n) && n->x && n->x->request.end_ns && now_ns < n->touched_ns + waiting_ns; }
+
+/*
+ * May a request of another turn have waited for what nobody sees? It may have come in this turn, as a busy loop does not sleep in between. Where calls are seen to follow such things, so may those of a
+ * request that waits for an answer as well.
+ */
+static bool others_wait(const struct handler_thread *t, uint32_t turn, uint64_t now_ns, bool prompted)
+{
+	int looked_at = 0;
+
+	for (struct trace_node *n = t->first; n && (n->runnable || !prompted); n = n->thread_next)
+		if (++looked_at > TURN_SCAN_MAX || (!is_of_turn(n, t->who.tid, turn) && (prompted ? waits_unseen(n, now_ns) : now_ns < n->touched_ns + waiting_ns)))
+			return true;
+	return false;
+}
+
+/*
+ * Nobody can tell which request has made this call. When as many were made as there are requests that could have, each has, if each makes one: else one such call would make all that follow it uncertain, too. A
+ * loop whose calls follow what nobody sees is not trusted with that.
+ */
+static void called_by_one(struct handler_thread *t, bool prompted)
+{
+	struct trace_node *could[TURN_SCAN_MAX];
+	uint32_t n_could = 0;
+	int looked_at = 0;
+
+	for (struct trace_node *n = t->first; n && n->runnable; n = n->thread_next) {
+		if (++looked_at > TURN_SCAN_MAX)
+			return;
+		if (could_call(n))
+			could[n_could++] = n;
+	}
+	if (++t->unknown_calls < n_could || !prompted)
+		return;
+	t->unknown_calls = 0;
+	for (uint32_t i = 0; i < n_could; i++)
+		could[i]->called = true;
+}
+
+/* The request that calls in this turn, as far as what was read tells. */
+static struct trace_node *turn_tells(struct activity *a, struct handler_thread *t, uint32_t turn, uint64_t now_ns, struct trace_node *current)
+{
+	struct trace_node *runnable, *n = NULL;
+	bool prompted = is_prompted(a, t->who.tid, turn);
+
+	if (!read_foreign(a, t->who.tid, turn) && !others_wait(t, turn, now_ns, prompted)) {
+		n = only_of_turn(t, turn, &runnable);
+		n = n ? n : runnable;
+		if (!n && current && is_of_turn(current, t->who.tid, turn))
+			n = current;
+	}
+	if (!n)
+		called_by_one(t, prompted);
+	return n;
 }
 
 static bool is_loop(const struct handler_thread *t, const struct activity_call *call)
@@ -348,20 +421,20 @@ static struct trace_node *find_opener(const struct handler_thread *t, uint64_t i
 	return NULL;
 }
 
-uint64_t activity_opener(struct activity *a, uint32_t tid, uint32_t turn)
+uint64_t activity_opener(struct activity *a, uint32_t tid, uint32_t turn, uint64_t now_ns)
 {
 	struct handler_thread *t = thread_find(a, (struct activity_caller){ 0, tid, 0 });
-	struct trace_node *runnable, *n;
+	struct trace_node *n = t && t->first->loop ? turn_tells(a, t, turn, now_ns, NULL) : NULL;
 
-	if (!t || !t->first->loop || read_foreign(a, tid, turn))
+	if (!n || !n->x)
 		return ACTIVITY_OPENER_UNKNOWN;
-	n = only_of_turn(t, turn, &runnable);
-	n = n ? n : runnable;
-	return n && n->x ? n->x->id : ACTIVITY_OPENER_UNKNOWN;
+	n->called = true;
+	return n->x->id;
 }
 
 void activity_resume(struct trace_node *n)
 {
+	n->answered = true;
 	if (n->thread && !n->runnable)
 		set_runnable(n, true);
 }
@@ -411,7 +484,7 @@ enum activity_answer activity_find(struct activity *a, const struct activity_cal
 	if (is_loop(t, call)) {
 		n = call->wire ? find_by_wire(t, call->wire) : NULL;
 		if (!n)
-			n = call->opener ? find_opener(t, call->opener) : turn_choose(a, t, call);
+			n = call->opener ? find_opener(t, call->opener) : call->turn_known ? turn_tells(a, t, call->turn, call->start_ns, t->current) : NULL;
 		if (!n)
 			return activity_find_alone(a, call->by.pid, call->start_ns, ret_node);
 	} else {

@@ -12,6 +12,9 @@
  * are those whose sockets no epoll instance watches, or its request's socket blocks. Where a library's own thread writes what others have queued, to the connection from which it read the request,
  * sockets say nothing: the rule of turns counts there too.
  *
+ * A loop that always has something to do does not sleep, so its turns are long: in the turn of one request it may come to what another has waited for. Where another may, nobody can tell whose the call is:
+ * one that has made no call since something of it was read, or, on a thread some of whose calls came in turns in which it had read nothing, any other.
+ *
  * A call of a library is known when it has returned, to the same thread: whose it is, the same rules say, and who waits for what remains as it was.
  *
  * Entries live as long as requests that need them, so the tables are bounded by the nodes.
@@ -30,6 +33,8 @@ struct activity_loop {
 	uint32_t tid, turn;
 	uint32_t foreign_turn; /* the latest in which it read what belongs to no request */
 	bool foreign;          /* there was one */
+	bool prompt;           /* it has read something in this turn */
+	uint32_t prompted, unprompted; /* calls that it made in turns in which it had read something, and in others, while it handled requests; halved now and then */
 	bool claimed;          /* what it read last belongs to a request */
 	uint64_t read;         /* the connection that it read last, in this turn; 0 none */
 };
@@ -93,6 +98,6 @@ enum activity_answer activity_find(struct activity *a, const struct activity_cal
  * written when it is open, not when something was read: the turn says nothing of it.
  */
 #define ACTIVITY_OPENER_UNKNOWN UINT64_MAX
-uint64_t activity_opener(struct activity *a, uint32_t tid, uint32_t turn);
+uint64_t activity_opener(struct activity *a, uint32_t tid, uint32_t turn, uint64_t now_ns);
 
 #endif

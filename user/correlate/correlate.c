@@ -222,6 +222,14 @@ static bool node_link(struct correlate *c, struct trace_node *child, struct trac
 	return true;
 }
 
+/* Of a call that its parent is known to have made, and waits for. */
+static void call_is_over(struct trace_node *n)
+{
+	if (n->under_way)
+		n->parent->calls--;
+	n->under_way = false;
+}
+
 /* --- evidence 1: context on the wire --- */
 
 static void wire_apply(struct correlate *c, struct trace_node *n, const struct trace_context *wire)
@@ -235,6 +243,7 @@ static void wire_apply(struct correlate *c, struct trace_node *n, const struct t
 	if (n->parent && n->join != JOIN_SOCKET && !same_wire(n, n->parent)) {
 		/* The wire outranks what the thread suggested. */
 		struct trace_node *old = n->parent;
+		call_is_over(n);
 		n->parent = NULL;
 		node_unref(c, old);
 	}
@@ -388,8 +397,10 @@ static void thread_join(struct correlate *c, struct trace_node *n)
 		answer = ACTIVITY_AMBIGUOUS;
 	c->counts.ambiguous += answer == ACTIVITY_AMBIGUOUS;
 	/* A context on the wire names another parent, unless it is the one that the request came with, merely handed on. */
-	if (answer == ACTIVITY_FOUND && (!n->has_wire || same_wire(n, request)))
-		node_link(c, n, request, join);
+	if (answer == ACTIVITY_FOUND && (!n->has_wire || same_wire(n, request)) && node_link(c, n, request, join) && !call.within) {
+		n->under_way = true;
+		request->calls++;
+	}
 }
 
 /* Something of the request's was read just now, by the latest I/O. */
@@ -486,7 +497,7 @@ void correlate_upkeep(struct correlate *c, const struct connection *conn)
 void correlate_open(struct correlate *c, struct connection *conn, const struct plumb_rec_sock *open)
 {
 	if (open->role == PLUMB_ROLE_CLIENT && open->tid)
-		conn->opener = activity_opener(&c->activity, open->tid, open->turn);
+		conn->opener = activity_opener(&c->activity, open->tid, open->turn, open->h.time_ns);
 }
 
 /* --- the life of an exchange --- */
@@ -640,6 +651,7 @@ static void call_ended(struct correlate *c, struct trace_node *n, uint32_t reade
 {
 	if (n->x->response.end_ns)
 		activity_claim_latest(&c->activity, n->parent, reader, n->x->ends.sock);
+	call_is_over(n);
 	if (!n->parent)
 		return;
 	n->parent->touched_ns = c->now_ns;

@@ -24,6 +24,7 @@ struct trace_node {
 	bool sampled;
 	bool has_wire;
 	bool indexed;
+	bool under_way;             /* counted in the parent's calls */
 	bool late;                  /* bytes came after those that it began with before it was known: its protocol was not known yet */
 	uint8_t span_id[8];
 	uint8_t trace_id[16];       /* until frozen: what it would be as a root */
@@ -40,6 +41,9 @@ struct trace_node {
 	uint32_t turn, turn_tid;    /* the turn of which thread read the latest that belongs to it: itself, or the answer to a call that it made; tid 0 = not known */
 	uint64_t touched_ns;        /* when that was */
 	bool runnable;              /* has something to do: was read, or a call that it made was answered, since it last made a call */
+	bool called;                /* it has opened a connection since, or one of the calls is its own of which nobody could tell whose: as many were made as requests could have made them */
+	bool answered;              /* a call was that is known to be its own */
+	uint32_t calls;             /* that it has made and that are not over */
 	bool alone;                 /* no other request of the process was active while it was */
 	/* correlate.c: ended and held, or lingering */
 	struct trace_node *held_next;

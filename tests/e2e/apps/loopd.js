@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An event loop that calls others: loopd.js PORT BACKEND_PORT [EVERY_MS]. The routes are those of loopd.py; with EVERY_MS it also calls on its own, for no request.
 'use strict';
+const fs = require('fs');
 const http = require('http');
 
 const [port, backend, every] = process.argv.slice(2).map(Number);
@@ -17,6 +18,7 @@ const routes = {
   fan: (at) => Promise.all([0, 1, 2].map((i) => call(`${at}/${i}`))),
   fresh: async (at) => { await call(`${at}/0`, false); await call(`${at}/1`, false); },
   pause: async (at) => { await pause(60); await call(`${at}/0`); },
+  file: async (at) => { await fs.promises.readFile(__filename); await call(`${at}/0`); },
   idle: () => pause(700),
 };
 

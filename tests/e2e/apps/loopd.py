@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls others for each request, in the given way: loopd.py PORT WAY BACKEND_PORT [EVERY_MS]. With EVERY_MS it also calls on its own, for no request.
-once: one call; twice: one after the other; fan: three at once; fresh: two, each on a new connection; pause: a call after 60 ms; idle: none, 700 ms.
-WAY is asyncio, or threads, each with sockets that have a timeout, or backend: what is called, and answers after 2 ms."""
+once: one call; twice: one after the other; fan: three at once; fresh: two, each on a new connection; pause: a call after 60 ms; file: a call after another thread has read a file
+(of asyncio); idle: none, 700 ms. WAY is asyncio, or threads, each with sockets that have a timeout, or backend: what is called, and answers after 2 ms."""
 import asyncio
 import http.client
 import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 PORT, WAY = int(sys.argv[1]), sys.argv[2]
 BACKEND, EVERY = (int(a) for a in (sys.argv[3:5] + ["0", "0"])[:2])
@@ -33,9 +34,11 @@ async def route(pool, kind, at):
         await asyncio.gather(*(pool.call(f"{at}/{i}") for i in range(3)))
     elif kind == "idle":
         await asyncio.sleep(0.7)
-    elif kind in ("once", "twice", "fresh", "pause"):
+    elif kind in ("once", "twice", "fresh", "pause", "file"):
         if kind == "pause":
             await asyncio.sleep(0.06)
+        if kind == "file":
+            await asyncio.to_thread(Path(__file__).read_bytes)
         for i in range(1 + (kind in ("twice", "fresh"))):
             await pool.call(f"{at}/{i}", kind == "fresh")
 
