@@ -44,7 +44,7 @@ class Plumb(Process):
             argv += ["-p", pid]
         if command in ("trace", "record") and not {"-d", "--duration"} & set(args):
             argv += ["-d", "1h"] # else it ends with the processes that are named
-        if command == "trace" and not any("ring_size" in str(a) for a in args):
+        if command in ("trace", "record") and not any("ring_size" in str(a) for a in args):
             argv += ["--set", "capture.ring_size=16MiB"] # what a ring bears while others have the CPUs is test_overload.py's to say
         if output:
             argv += ["--output", output]
