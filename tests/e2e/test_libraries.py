@@ -2,6 +2,7 @@
 """Whose calls of libraries are seen: programs older than plumb and younger, whose file is in a mount namespace of its own or is not there any more, children; when probes go; what they may cost."""
 import contextlib
 import json
+import mmap
 import os
 import re
 import shutil
@@ -391,6 +392,36 @@ def test_what_replaced_a_statement_while_nobody_looked(start, plumb, like_sqlite
     assert app.wait(10) == 0
     p.wait_spans(7)
     assert texts_of(p.finish(), app.pid) == [("SELECT ? AS the_new_one", None)] * 7
+
+
+MADV_GUARD_INSTALL = 102
+
+
+def test_a_mapping_that_refuses_probes(start, plumb, like_sqlite):
+    """The kernel sets probes in every private mapping of a file or in none, and pages with guards refuse. What was let go comes back when that one is gone, and not before is it said to."""
+    port = free_port()
+    app = Driver(start.folder(), "app", [like_sqlite, "shed"])
+    p = plumb(args=[*watched(), "--max-overhead", "3%", "--set", "capture.library_pause=4s", "--metrics", f"127.0.0.1:{port}"], pids=[app.pid])
+    p.wait_watching("sqlite")
+    with open(like_sqlite, "rb") as file, mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as refuses:
+        said(app, "go")
+        app.write("go\n")
+        said(app, "return")
+        wait_until(lambda: "are not looked at for 4 s" in p.err.read_text(), "executions to be let go", alive=p)
+        wait_until(lambda: len(children(p.pid)) == 1, "their probes to be gone", alive=p)
+        app.write("return\n")
+        said(app, "again")
+        try:
+            refuses.madvise(MADV_GUARD_INSTALL)
+        except OSError as e:
+            pytest.skip(f"this kernel has no guards in mappings of files: {e.strerror}")
+        wait_until(lambda: "are not looked at again" in p.err.read_text(), "a refusal", alive=p)
+        wait_until(lambda: metric(port, 'plumb_library_unseen_total{reason="attach"}') == 1, "its count", alive=p)
+    wait_until(lambda: "are looked at again" in p.err.read_text(), "the probes to be back", alive=p)
+    app.write("again\n")
+    assert app.wait(10) == 0
+    p.wait_spans(7)
+    assert texts_of(p.finish(), app.pid) == [(None, "statement_not_seen")] * 7  # who refuses takes all probes away, so that of its statements no more is known
 
 
 def test_a_call_that_never_returns(start, plumb, like_sqlite):

@@ -414,13 +414,11 @@ static bool file_is_leaving(struct libraries *ls, struct library_file *f)
 static void file_take_up(struct libraries *ls, struct library_file *f)
 {
 	struct shed_file *s = &ls->shed_files[file_number(ls, f)];
-	char path[256];
 
 	f->waits = true;
 	f->wait_ns = 0;
 	loaded_detached(ls->loaded, file_number(ls, f), s->level == SHED_ALL);
 	shed_end(s);
-	log_info("all functions of %s in %s are looked at again", f->functions.names, library_file_path(f, path, sizeof(path)));
 }
 
 /* The kernel would set its probes into what will stand there. Who runs it then is looked for. */
@@ -433,6 +431,7 @@ static void file_let_go(struct libraries *ls, struct library_file *f, const char
 
 static void libraries_attach_waiting(struct libraries *ls)
 {
+	char path[256];
 	size_t n = 0;
 
 	for (size_t i = 0; i < FILES_MAX && n < ATTACH_A_TICK; i++) {
@@ -446,8 +445,10 @@ static void libraries_attach_waiting(struct libraries *ls)
 		f->wait_ns = ls->now_ns + attach_again_ns;
 		if (err == -ESTALE)
 			file_let_go(ls, f, "has changed");
-		else
-			ls->failed += f->waits && first;
+		else if (!err)
+			log_info("all functions of %s in %s are looked at again", f->functions.names, library_file_path(f, path, sizeof(path)));
+		else if (first && ls->failed++ == 0) /* as for others */
+			log_warn("functions of %s in %s are not looked at again: %s", f->functions.names, library_file_path(f, path, sizeof(path)), library_file_error(f, err));
 	}
 }
 
