@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bodies of which less comes than was announced: their size is what came, and the span has failed."""
 import os
+import re
 import socket
 import struct
 import threading
 
 import pytest
 
+from harness.process import wait_until
 from harness.spans import CLIENT, SERVER, STATUS_ERROR, describe
 
 ANNOUNCED, SENT = 200_017, 100_003
@@ -82,3 +84,12 @@ def test_the_size_is_what_was_transferred(plumb, side, how, kind):
         sizes = (s["http.request.body.size"], s["http.response.body.size"])
         assert sizes == ((SENT, None) if side == "request" else (None, SENT)), describe([s])
         assert (s.status, s["error.type"] in ("connection_closed", "connection_reset", "incomplete_message")) == (STATUS_ERROR, True), describe([s])
+
+
+def test_the_console_says_what_was_answered_and_how_it_ended(plumb):
+    p = plumb(pids=[os.getpid()], output="console")
+    talk("response", "close", "text/plain")
+    wait_until(lambda: p.out.read_text().count("/cut") == 2, "both ends", alive=p)
+    assert p.stop() == 0, p.tail()
+    lines = [line for line in p.out.read_text().splitlines() if "/cut" in line]
+    assert all(re.search(r" 200 (connection_closed|connection_reset|incomplete_message)$", line) for line in lines), lines

@@ -199,7 +199,7 @@ static void console_print(struct printed *p)
 		const char *peer;
 		uint16_t port;
 		const char *error;
-	} rows[] = { { SPAN_CLIENT, "10.1.2.3", 443, "connection_refused" }, { SPAN_CLIENT, "2001:db8::7", 8443, "an_error_of_thirty_one_columns_" },
+	} rows[] = { { SPAN_CLIENT, "10.1.2.3", 443, "connection_closed" }, { SPAN_CLIENT, "2001:db8::7", 8443, "an_error_of_thirty_one_columns_" },
 		     { SPAN_SERVER, "10.9.9.9", 40001, "certificate_has_expired" } };
 	sample_process(&process, 1, "shop");
 	for (uint64_t i = 0; i < 3; i++) {
@@ -210,6 +210,9 @@ static void console_print(struct printed *p)
 		span.attrs[span.nattrs++] = (struct attr){ .id = ATTR_CLIENT_ADDRESS, .type = ATTR_TYPE_STR, .str = SLICE_LIT("192.0.2.1") };
 		span.attrs[span.nattrs++] = (struct attr){ .id = ATTR_NETWORK_PEER_ADDRESS, .type = ATTR_TYPE_STR, .str = slice_str(rows[i].peer) };
 		span.attrs[span.nattrs++] = (struct attr){ .id = ATTR_NETWORK_PEER_PORT, .type = ATTR_TYPE_INT, .num = rows[i].port };
+		for (uint32_t a = 0; a < span.nattrs && i; a++) /* the first was answered before it was cut */
+			if (span.attrs[a].id == ATTR_HTTP_RESPONSE_STATUS_CODE)
+				span.attrs[a] = span.attrs[--span.nattrs];
 		assert_int_equal(p->ops->span(p->sink, &span), SINK_OK);
 	}
 	/* Of a call that is made the path, which its name has not; of a socket's path the end; and what is not known of how it ended. */
@@ -236,7 +239,7 @@ static void console_columns_stay(void **state)
 		"TIME (UTC)   DURATION SERVICE          PEER                  NAME                 STATUS\n"
 		"22:13:27.000   2.50ms shop           \xe2\x86\x92 10.0.0.7:8080         GET /cart/{id}       503\n"
 		"22:13:28.000   2.50ms a-service-wit\xe2\x80\xa6 \xe2\x86\x92 10.0.0.7:8080         GET /?[31m?\xe4\xb8\xad\xe4\xb8\xad\xe4\xb8\xad/\xc3\xa9\xe2\x80\xa6 503\n"
-		"22:13:29.000   2.50ms shop           \xe2\x86\x92 10.1.2.3:443          GET /cart/{id}       connection_refused\n"
+		"22:13:29.000   2.50ms shop           \xe2\x86\x92 10.1.2.3:443          GET /cart/{id}    503 connection_closed\n"
 		"22:13:30.000   2.50ms shop           \xe2\x86\x92 [2001:db8::7]:8443    GET /ca\xe2\x80\xa6 an_error_of_thirty_one_column\xe2\x80\xa6\n"
 		"22:13:31.000   2.50ms shop           \xe2\x86\x90 10.9.9.9:40001        GET /cart/{id}  certificate_has_expired\n"
 		"22:13:32.000   2.50ms shop           \xe2\x86\x92 \xe2\x80\xa6""0/a/path/to/app.sock GET /orders/7?x=1    bytes_lost\n"
@@ -283,7 +286,7 @@ static void console_cuts_nothing_without_a_terminal(void **state)
 		"TIME (UTC)   DURATION SERVICE          PEER                  NAME                 STATUS\n"
 		"22:13:27.000   2.50ms shop           \xe2\x86\x92 10.0.0.7:8080         GET /cart/{id}       503\n"
 		"22:13:28.000   2.50ms a-service-with-a-long-name \xe2\x86\x92 10.0.0.7:8080         GET /?[31m?\xe4\xb8\xad\xe4\xb8\xad\xe4\xb8\xad/\xc3\xa9t\xc3\xa9/long 503\n"
-		"22:13:29.000   2.50ms shop           \xe2\x86\x92 10.1.2.3:443          GET /cart/{id}       connection_refused\n"
+		"22:13:29.000   2.50ms shop           \xe2\x86\x92 10.1.2.3:443          GET /cart/{id}    503 connection_closed\n"
 		"22:13:30.000   2.50ms shop           \xe2\x86\x92 [2001:db8::7]:8443    GET /cart/{id} an_error_of_thirty_one_columns_\n"
 		"22:13:31.000   2.50ms shop           \xe2\x86\x90 10.9.9.9:40001        GET /cart/{id}  certificate_has_expired\n"
 		"22:13:32.000   2.50ms shop           \xe2\x86\x92 /run/user/1000/a/path/to/app.sock GET /orders/7?x=1    bytes_lost\n"

@@ -183,8 +183,13 @@ static struct slice console_tail(struct slice peer, size_t columns, char *text, 
 static struct slice console_status(const struct span *s, char *text, size_t text_len)
 {
 	struct slice error = console_attr(s, ATTR_ERROR_TYPE);
-	int64_t code;
+	int64_t code = 0;
+	bool answered = console_attr_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, &code);
 
+	if (error.len && answered && (error.ptr[0] < '0' || error.ptr[0] > '9')) { /* what was answered, and how it ended */
+		int n = snprintf(text, text_len, "%" PRId64 " %.*s", code, (int)error.len, (const char *)error.ptr);
+		return slice_make(text, n <= 0 ? 0 : (size_t)n < text_len ? (size_t)n : text_len - 1);
+	}
 	if (error.len)
 		return error;
 	if (s->status == SPAN_STATUS_ERROR)
@@ -193,7 +198,7 @@ static struct slice console_status(const struct span *s, char *text, size_t text
 	struct slice incomplete = console_attr(s, ATTR_PLUMB_INCOMPLETE);
 	bool another = slice_eq(incomplete, SLICE_LIT("pairing_uncertain")); /* the answer may be another request's */
 
-	if (console_attr_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, &code)) {
+	if (answered) {
 		int n = snprintf(text, text_len, "%" PRId64 "%s", code, another ? "?" : "");
 		return slice_make(text, n > 0 ? (size_t)n : 0);
 	}
@@ -262,8 +267,8 @@ static void console_line(struct console_sink *c, const struct span *s)
 {
 	struct buffer *out = &c->base.out.text;
 	bool error = s->status == SPAN_STATUS_ERROR;
-	char peer[160], tail[160], digits[24], name[512];
-	struct slice status = console_status(s, digits, sizeof(digits));
+	char peer[160], tail[160], ended[64], name[512];
+	struct slice status = console_status(s, ended, sizeof(ended));
 	size_t wanted = console_length(status), spare = c->columns.name - NAME_COLUMNS_MIN;
 	size_t more = wanted > c->columns.status ? wanted - c->columns.status : 0;
 
