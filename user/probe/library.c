@@ -431,7 +431,6 @@ static void file_let_go(struct libraries *ls, struct library_file *f, const char
 
 static void libraries_attach_waiting(struct libraries *ls)
 {
-	char path[256];
 	size_t n = 0;
 
 	for (size_t i = 0; i < FILES_MAX && n < ATTACH_A_TICK; i++) {
@@ -443,12 +442,13 @@ static void libraries_attach_waiting(struct libraries *ls)
 		bool first = f->wait_ns == 0;
 		f->waits = err != 0;
 		f->wait_ns = ls->now_ns + attach_again_ns;
-		if (err == -ESTALE)
+		if (err == -ESTALE) {
 			file_let_go(ls, f, "has changed");
-		else if (!err)
-			log_info("all functions of %s in %s are looked at again", f->functions.names, library_file_path(f, path, sizeof(path)));
-		else if (first && ls->failed++ == 0) /* as for others */
-			log_warn("functions of %s in %s are not looked at again: %s", f->functions.names, library_file_path(f, path, sizeof(path)), library_file_error(f, err));
+			continue;
+		}
+		ls->failed += err && first;
+		if (!err || first)
+			library_file_tell_again(f, err);
 	}
 }
 

@@ -118,3 +118,14 @@ void library_file_tell(const struct library_file *f, const struct mapping *m)
 	if (late_ns > LATE_NS)
 		log_warn("calls of %s in %s (process %u) were not seen for %.1f s: there was no getting to it", names, path, m->pid, (double)late_ns / 1e9);
 }
+
+void library_file_tell_again(const struct library_file *f, int err)
+{
+	char path[256];
+
+	library_file_path(f, path, sizeof(path));
+	if (err)
+		log_warn("functions of %s in %s are not looked at again: %s", f->functions.names, path, library_file_error(f, err));
+	else
+		log_info("all functions of %s in %s are looked at again", f->functions.names, path);
+}

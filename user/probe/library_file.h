@@ -56,5 +56,7 @@ const char *library_printable(const char *path, char *to, size_t len);
 const char *library_file_error(const struct library_file *f, int err);
 /* It has probes, since it was mapped so: to the log. */
 void library_file_tell(const struct library_file *f, const struct mapping *m);
+/* It was let go to save cost, and has its probes again, or, with an error, has not. */
+void library_file_tell_again(const struct library_file *f, int err);
 
 #endif
