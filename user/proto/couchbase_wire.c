@@ -160,7 +160,8 @@ enum couchbase_scan couchbase_head_read(struct slice in, enum proto_side side, s
 	if (in.len < 2)
 		return COUCHBASE_MORE;
 	bool framed = in.ptr[0] < REQUEST;
-	if (!side_fits(kind, in.ptr[1], side) || (in.len > 2 && !framed && in.ptr[2] > COUCHBASE_KEY_MAX >> 8) || (in.len > 5 && in.ptr[5] > DATATYPES) ||
+	/* Who has no frames says so by the first byte: 24 and zeros may be anything. */
+	if (!side_fits(kind, in.ptr[1], side) || (in.len > 2 && (framed ? in.ptr[2] == 0 : in.ptr[2] > COUCHBASE_KEY_MAX >> 8)) || (in.len > 5 && in.ptr[5] > DATATYPES) ||
 	    (in.len > 8 && in.ptr[8] > COUCHBASE_BODY_MAX >> 24))
 		return COUCHBASE_BAD;
 	if (in.len < COUCHBASE_HEAD)
@@ -171,8 +172,6 @@ enum couchbase_scan couchbase_head_read(struct slice in, enum proto_side side, s
 		.kind = kind, .op = &ops[in.ptr[1]], .opcode = in.ptr[1], .frames = (uint8_t)(framed ? lens >> 8 : 0), .extras = in.ptr[4],
 		.key_len = framed ? lens & 0xff : lens, .status = asks ? 0 : code, .vbucket = asks ? code : 0, .body = load_be32(in.ptr + 8), .opaque = load_be32(in.ptr + 12),
 	};
-	if (framed && !ret->frames)
-		return COUCHBASE_BAD; /* who has none says so by the first byte; 24 and zeros may be anything */
 	bool fits = ret->key_len <= COUCHBASE_KEY_MAX && ret->body <= COUCHBASE_BODY_MAX && ret->vbucket < VBUCKETS &&
 		    ret->body >= (uint32_t)ret->frames + ret->extras + ret->key_len;
 	return fits ? COUCHBASE_OK : COUCHBASE_BAD;
