@@ -267,7 +267,7 @@ static void console_line(struct console_sink *c, const struct span *s)
 {
 	struct buffer *out = &c->base.out.text;
 	bool error = s->status == SPAN_STATUS_ERROR;
-	char peer[160], tail[160], ended[64], name[512];
+	char peer[160], tail[160], ended[512], name[512];
 	struct slice status = console_status(s, ended, sizeof(ended));
 	size_t wanted = console_length(status), spare = c->columns.name - NAME_COLUMNS_MIN;
 	size_t more = wanted > c->columns.status ? wanted - c->columns.status : 0;
