@@ -107,7 +107,7 @@ def test_17_connections_that_do_the_same_at_once(start, plumb, certificate, vers
     results = {r["path"]: r for r in driver.go()}
     assert {path: r["status"] for path, r in results.items()} == {r.path: r.status for r in plan}, "the client itself saw something else"
     p.wait_spans(2 * len(plan), match=lambda s: s.name != "TLS handshake")
-    sessions, by_record = (metric(port, f"plumb_tls_sessions_total{labels}") for labels in ("", '{evidence="record"}'))
+    sessions, by_record, by_none = (metric(port, f"plumb_tls_sessions_total{labels}") for labels in ("", '{evidence="record"}', '{evidence="none"}'))
     spans = requests_of(p.finish())
     for kind in (SERVER, CLIENT):
         check_http(spans, plan, kind)
@@ -117,7 +117,8 @@ def test_17_connections_that_do_the_same_at_once(start, plumb, certificate, vers
         assert all(path_of[s.trace_id, s.parent_id] == s.path for s in joined), describe(joined, 60)
         assert by_record == 0
         return
-    assert sessions - 1 <= by_record <= sessions and sessions > 1
+    # The first of a program may be told by its thread, as long as no other has moved TLS.
+    assert sessions - 2 <= by_record <= sessions and sessions > 2 and by_none == 0
     check_one_trace(spans)
     assert all(s["server.port"] == app.port and s["network.peer.address"] for s in spans), describe(spans, 60)
 

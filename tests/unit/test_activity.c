@@ -180,10 +180,10 @@ static void a_turn_picks_among_several(void **state)
 	assert_int_equal(n.ambiguous, 2);
 }
 
-/* A loop that does not sleep comes to what an earlier request has waited for, a timer or a name, in the turn in which it reads another: the call, or the connection, may be either's. */
+/* A loop that does not sleep comes to what an earlier request has waited for, a timer or a name, in the turn in which it reads another: the call, or the connection, may be either's. Not so of one that waits for an answer, all of it or the rest. */
 static void a_busy_loop_may_call_for_who_waits(void **state)
 {
-	enum { WAITS, CALLED, OPENED, READS_ON, ENDED, CASES };
+	enum { WAITS, CALLED, STREAMS, OPENED, READS_ON, ENDED, CASES };
 	static struct call waiting, its, a, call;
 	struct plumb_rec_sock open = { .role = PLUMB_ROLE_CLIENT, .tid = 101, .turn = 7, .h.time_ns = 1110 };
 	struct fixture f;
@@ -201,21 +201,25 @@ static void a_busy_loop_may_call_for_who_waits(void **state)
 		f.turn = open.turn = 6;
 		waiting.x.request.end_ns = how == READS_ON ? 0 : 1000;
 		begin(&f, &waiting);
-		if (how == CALLED)
+		if (how == CALLED || how == STREAMS)
 			begin(&f, &its);
+		if (how == STREAMS) {
+			f.turn++;
+			io(&f, &its, PLUMB_INGRESS, 101, 1050);
+		}
 		if (how == OPENED)
 			correlate_open(f.c, &its.conn, &open);
 		if (how == ENDED)
 			end(&f, &waiting, 1020);
-		f.turn = open.turn = 7;
+		open.turn = ++f.turn;
 		begin(&f, &a);
 		if (opens) {
 			correlate_open(f.c, &call.conn, &open);
-			f.turn = 8;
+			f.turn++;
 		}
 		begin(&f, &call);
 		end(&f, &call, 1120);
-		if (how == CALLED)
+		if (how == CALLED || how == STREAMS)
 			end(&f, &its, 1130);
 		end(&f, &a, 1140);
 		if (how != ENDED)
@@ -226,34 +230,6 @@ static void a_busy_loop_may_call_for_who_waits(void **state)
 		else
 			assert_child(&call, &a, "thread");
 	}
-}
-
-/* Of a request for which an answer comes bit by bit nothing is waited for but the rest of it. */
-static void who_waits_for_more_is_seen_to(void **state)
-{
-	static struct call stream, its, a, call;
-	struct fixture f;
-
-	(void)state;
-	open_default(&f);
-	loop_server(&stream, 11, 101, 1000, 5000);
-	loop_client(&its, 11, 101, 1010, 6000);
-	loop_server(&a, 11, 101, 1100, 5001);
-	loop_client(&call, 11, 101, 1110, 6001);
-	begin(&f, &stream);
-	begin(&f, &its);
-	f.turn++;
-	io(&f, &its, PLUMB_INGRESS, 101, 1050);
-	f.turn++;
-	begin(&f, &a);
-	begin(&f, &call);
-	end(&f, &call, 1120);
-	end(&f, &a, 1130);
-	end(&f, &its, 1140);
-	end(&f, &stream, 1150);
-	finish(&f);
-	assert_child(&its, &stream, "thread");
-	assert_child(&call, &a, "thread");
 }
 
 /* Where a call came, or a connection was opened, in a turn in which nothing was read, one may follow anything: a request that waits for an answer may call meanwhile, too. */
@@ -689,7 +665,6 @@ int main(void)
 		cmocka_unit_test(threads_sleep_as_they_like),
 		cmocka_unit_test(a_turn_picks_among_several),
 		cmocka_unit_test(a_busy_loop_may_call_for_who_waits),
-		cmocka_unit_test(who_waits_for_more_is_seen_to),
 		cmocka_unit_test(who_has_called_does_not_wait),
 		cmocka_unit_test(a_loop_that_calls_unprompted),
 		cmocka_unit_test(upkeep_is_no_reason_to_call),
